@@ -1,0 +1,1 @@
+"""The central server: ingest, store, dashboard and commands."""

@@ -1,0 +1,1 @@
+"""The appliance: composition root, capture session, store, uplink and commands."""

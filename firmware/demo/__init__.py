@@ -1,0 +1,1 @@
+"""The demonstration: real parts, synthetic fingers, openly licensed faces."""

@@ -1,0 +1,1 @@
+"""The capture session: a pure state machine, its policy and its runner."""

@@ -1,0 +1,1 @@
+"""The store: gallery, records and outbox, behind one module."""

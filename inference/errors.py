@@ -1,0 +1,19 @@
+"""Faults of inference; every message says what to do next."""
+
+from __future__ import annotations
+
+
+class InferenceError(Exception):
+    """Base of the faults of inference."""
+
+
+class ModelRefused(InferenceError, ValueError):
+    """A model file is missing, damaged or not the one that its card names."""
+
+
+class RuntimeUnavailable(InferenceError, ImportError):
+    """No TFLite runtime of the configured name is installed."""
+
+
+class OperatingPointRefused(InferenceError, ValueError):
+    """An operating-point file is damaged or belongs to other models."""

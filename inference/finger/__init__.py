@@ -1,0 +1,1 @@
+"""Finger: segment, assess, minutiae, cylinders, compare."""

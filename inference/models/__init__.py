@@ -1,0 +1,1 @@
+"""The committed model files, their cards, and the catalogue that checks them."""

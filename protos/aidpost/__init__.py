@@ -1,0 +1,1 @@
+"""Aidpost's public API: the messages and services of `aidpost.v1`."""

@@ -1,0 +1,1 @@
+"""Fingerprint reader, camera and GPIO board: ports, drivers and virtual devices."""

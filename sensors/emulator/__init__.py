@@ -1,0 +1,1 @@
+"""A ZhianTec fingerprint sensor on a pseudo-terminal."""

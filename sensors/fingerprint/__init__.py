@@ -1,0 +1,1 @@
+"""Fingerprint readers: the port, the ZhianTec protocol and its driver."""
