@@ -1,0 +1,37 @@
+"""Time and randomness, handed in so that tests own them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from firmware.records import ClockQuality, Moment
+
+_KERNEL_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def boot_id() -> bytes:
+    """Return 16 bytes that name this boot (the kernel's boot id)."""
+    return bytes.fromhex(_KERNEL_BOOT_ID.read_text().strip().replace("-", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Reads monotonic and wall time in nanoseconds."""
+
+    boot: bytes = field(default_factory=boot_id)
+    monotonic_ns: Callable[[], int] = time.monotonic_ns
+    wall_ns: Callable[[], int] = time.time_ns
+    quality: Callable[[], ClockQuality] = lambda: ClockQuality.UNSET
+
+    def now(self) -> Moment:
+        """Return the present moment."""
+        return Moment(self.boot, self.monotonic_ns(), self.wall_ns(), self.quality())
+
+
+def random_id() -> bytes:
+    """Return 16 random bytes, unguessable and linked to nothing."""
+    return secrets.token_bytes(16)

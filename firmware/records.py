@@ -1,0 +1,116 @@
+"""What the appliance writes down and reports: one immutable value for each kind of event.
+
+No name, image or template appears here. The store keeps these values; `firmware.uplink.codec` alone turns
+them into protobuf.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, unique
+from typing import TypeAlias
+
+import msgspec
+
+from inference.types import Modality
+from trust.consent import Consent
+
+
+@unique
+class ClockQuality(Enum):
+    """How far the wall clock can be trusted."""
+
+    UNSET = "unset"
+    SYNCHRONISED = "synchronised"
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """A point in time as known without a trusted clock.
+
+    boot_id: 16 bytes, random for each boot. monotonic_ns: nanoseconds since the boot.
+    wall_ns: nanoseconds since 1970-01-01 UTC, as far as `quality` can be trusted.
+    """
+
+    boot_id: bytes
+    monotonic_ns: int
+    wall_ns: int
+    quality: ClockQuality
+
+
+@unique
+class Mode(Enum):
+    """How a probe meets the gallery."""
+
+    VERIFY = "verify"
+    IDENTIFY = "identify"
+
+
+@unique
+class Outcome(Enum):
+    """What a check-in concluded."""
+
+    MATCH = "match"
+    NO_MATCH = "no match"
+    SUGGESTION = "suggestion"
+    RETRY = "retry"
+    UNAVAILABLE = "unavailable"
+
+
+class StageTime(msgspec.Struct, frozen=True):
+    """How long one stage took; stage is capture, quality, template, compare or commit."""
+
+    stage: str
+    duration_ns: int
+
+
+class CheckIn(msgspec.Struct, frozen=True, tag="check_in"):
+    """The outcome of one check-in.
+
+    record_id, entry_id: 16 random bytes; entry_id is None unless there was a match or a suggestion.
+    reason: why another try or a person was needed, empty for a match.
+    score_llr, threshold_llr: log-likelihood ratios (natural logarithm), None when nothing was compared.
+    operating_point: name and digest of what set the threshold.
+    """
+
+    record_id: bytes
+    mode: Mode
+    outcome: Outcome
+    entry_id: bytes | None
+    reason: str
+    modalities: tuple[Modality, ...]
+    tries: int
+    score_llr: float | None
+    threshold_llr: float | None
+    operating_point: str
+    gallery_size: int
+    stages: tuple[StageTime, ...]
+
+
+class Registration(msgspec.Struct, frozen=True, tag="registration"):
+    """A person was registered; entry_id is None for a person without templates (consent declined)."""
+
+    record_id: bytes
+    entry_id: bytes | None
+    consent: Consent
+    notice_version: str
+    notice_language: str
+    face_templates: int
+    finger_templates: int
+
+
+class DeviceFault(msgspec.Struct, frozen=True, tag="device_fault"):
+    """A part of the appliance failed, or came back; kind is the class of the fault."""
+
+    part: str
+    recovered: bool
+    kind: str
+
+
+EventBody: TypeAlias = CheckIn | Registration | DeviceFault
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One outbox row. seq starts at 1 and has no gaps within an epoch."""
+
+    seq: int
+    moment: Moment
+    body: EventBody
