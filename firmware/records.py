@@ -69,6 +69,7 @@ class CheckIn(msgspec.Struct, frozen=True, tag="check_in"):
     reason: why another try or a person was needed, empty for a match.
     score_llr, threshold_llr: log-likelihood ratios (natural logarithm), None when nothing was compared.
     operating_point: name and digest of what set the threshold.
+    confirmed: a person confirmed a suggestion by sight (always False for the other outcomes).
     """
 
     record_id: bytes
@@ -83,6 +84,7 @@ class CheckIn(msgspec.Struct, frozen=True, tag="check_in"):
     operating_point: str
     gallery_size: int
     stages: tuple[StageTime, ...]
+    confirmed: bool = False
 
 
 class Registration(msgspec.Struct, frozen=True, tag="registration"):

@@ -228,6 +228,7 @@ class CheckIn(_message.Message):
     OPERATING_POINT_FIELD_NUMBER: _builtins.int
     GALLERY_SIZE_FIELD_NUMBER: _builtins.int
     STAGES_FIELD_NUMBER: _builtins.int
+    CONFIRMED_FIELD_NUMBER: _builtins.int
     record_id: _builtins.bytes
     """Random, 16 bytes: names the record at both ends, and nothing else."""
     mode: Global___Mode.ValueType
@@ -246,6 +247,8 @@ class CheckIn(_message.Message):
     """Name and digest of the operating point that set the threshold."""
     gallery_size: _builtins.int
     """How many entries were searched."""
+    confirmed: _builtins.bool
+    """A person confirmed the suggestion by sight; false for every other outcome."""
     @_builtins.property
     def modalities(self) -> _containers.RepeatedScalarFieldContainer[Global___Modality.ValueType]: ...
     @_builtins.property
@@ -265,10 +268,11 @@ class CheckIn(_message.Message):
         operating_point: _builtins.str = ...,
         gallery_size: _builtins.int = ...,
         stages: _abc.Iterable[Global___StageTime] | None = ...,
+        confirmed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_score_llr", b"_score_llr", "_threshold_llr", b"_threshold_llr", "score_llr", b"score_llr", "threshold_llr", b"threshold_llr"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score_llr", b"_score_llr", "_threshold_llr", b"_threshold_llr", "entry_id", b"entry_id", "gallery_size", b"gallery_size", "modalities", b"modalities", "mode", b"mode", "operating_point", b"operating_point", "outcome", b"outcome", "reason", b"reason", "record_id", b"record_id", "score_llr", b"score_llr", "stages", b"stages", "threshold_llr", b"threshold_llr", "tries", b"tries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score_llr", b"_score_llr", "_threshold_llr", b"_threshold_llr", "confirmed", b"confirmed", "entry_id", b"entry_id", "gallery_size", b"gallery_size", "modalities", b"modalities", "mode", b"mode", "operating_point", b"operating_point", "outcome", b"outcome", "reason", b"reason", "record_id", b"record_id", "score_llr", b"score_llr", "stages", b"stages", "threshold_llr", b"threshold_llr", "tries", b"tries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score_llr: _TypeAlias = _typing.Literal["score_llr"]  # noqa: Y015
     _WhichOneofArgType__score_llr: _TypeAlias = _typing.Literal["_score_llr", b"_score_llr"]  # noqa: Y015
