@@ -1,0 +1,152 @@
+"""The TFLite runtimes behind one class; the only home of LiteRT and tflite-runtime.
+
+`litert` is Google's ai-edge-litert, the successor, for every Python. `tflite-runtime` 2.14 is the last of the
+old line: Python 3.11 alone, and built against numpy 1, so it lives in an environment of its own
+(`make tflite-runtime-env`). Which one runs is configured; there is no fall-back from one to the other:
+int8 results differ between them and templates name the runtime that made them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, unique
+from typing import Any, TypeAlias, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.errors import ModelRefused, RuntimeUnavailable
+
+Floats: TypeAlias = NDArray[np.float32]
+
+
+@unique
+class RuntimeName(Enum):
+    """The runtimes that a configuration can name."""
+
+    LITERT = "litert"
+    TFLITE_RUNTIME = "tflite-runtime"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output of a model, as the file itself declares it.
+
+    scale, zero_point: real value = (stored value - zero_point) * scale; 0.0 and 0 for a float tensor.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float
+    zero_point: int
+
+
+class Engine:
+    """One loaded model with its working memory. It belongs to one thread; `load` makes it."""
+
+    def __init__(self, interpreter: Any, runtime: RuntimeName) -> None:
+        # By signature, never by index: the outputs of a model without names come out in any order.
+        self._run_signature = interpreter.get_signature_runner()
+        self.runtime = runtime
+        self.inputs = _specs(self._run_signature.get_input_details())
+        self.outputs = _specs(self._run_signature.get_output_details())
+        self._pixel_tables = {
+            spec.name: _quantise(np.arange(256, dtype=np.float32), spec)
+            for spec in self.inputs.values()
+            if spec.scale
+        }
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, Floats]:
+        """Run the model once: real values in, real values out, whatever the file stores them as.
+
+        inputs: name to array in the declared shape; uint8 and float32 both mean the values themselves, so
+        that a pixel 128 and a float 128.0 are the same. Raises `ValueError` for wrong names or shapes.
+        """
+        if inputs.keys() != self.inputs.keys():
+            raise ValueError(f"the model takes the inputs {sorted(self.inputs)}, not {sorted(inputs)}")
+        stored = {name: self._store(array, self.inputs[name]) for name, array in inputs.items()}
+        results = self._run_signature(**stored)
+        return {name: _restore(results[name], spec) for name, spec in self.outputs.items()}
+
+    def forget(self) -> None:
+        """Run once on zeros, so that the working memory holds nothing of the last sample."""
+        self.run({spec.name: np.zeros(spec.shape, np.float32) for spec in self.inputs.values()})
+
+    def _store(self, array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
+        if array.shape != spec.shape:
+            raise ValueError(f"input {spec.name} has shape {spec.shape}, not {array.shape}")
+        if not spec.scale:
+            return np.ascontiguousarray(array, spec.dtype)
+        if array.dtype == np.uint8:
+            # A table of 256 is 7 times faster than the arithmetic (0.06 against 0.4 ms for 112x112x3).
+            stored: NDArray[Any] = self._pixel_tables[spec.name][array]
+            return stored
+        return _quantise(array, spec)
+
+
+def load(model: bytes, runtime: RuntimeName, threads: int = 1) -> Engine:
+    """Make an engine of the model file `model`.
+
+    Raises `RuntimeUnavailable` when the named runtime is not installed, and `ModelRefused` when the bytes are
+    no model that it can run.
+    """
+    interpreter_class = _interpreter_class(runtime)
+    # The runtimes map a flatbuffer without verifying it: what is no TFLite file at all must be caught here.
+    if model[4:8] != b"TFL3":
+        raise ModelRefused("the file is no TFLite model; build the models anew with `make models`")
+    try:
+        interpreter = interpreter_class(model_content=model, num_threads=threads)
+        interpreter.allocate_tensors()
+        return Engine(interpreter, runtime)
+    except (ValueError, RuntimeError) as fault:
+        raise ModelRefused(
+            f"{runtime.value} cannot run the model ({fault}); build the models anew with `make models`"
+        ) from fault
+
+
+def _interpreter_class(runtime: RuntimeName) -> Any:
+    match runtime:
+        case RuntimeName.LITERT:
+            try:
+                from ai_edge_litert.interpreter import Interpreter
+            except ImportError as fault:
+                raise RuntimeUnavailable(
+                    "the TFLite runtime litert is not installed: run `make setup` (pip: ai-edge-litert)"
+                ) from fault
+            return Interpreter
+        case RuntimeName.TFLITE_RUNTIME:
+            try:
+                from tflite_runtime.interpreter import Interpreter as OldInterpreter
+            except ImportError as fault:
+                raise RuntimeUnavailable(
+                    "the TFLite runtime tflite-runtime is not installed: it needs Python 3.11 and numpy 1, "
+                    "so run `make tflite-runtime-env` and use that environment, or configure litert"
+                ) from fault
+            return OldInterpreter
+        case _:
+            assert_never(runtime)
+
+
+def _specs(details: Mapping[str, Any]) -> dict[str, TensorSpec]:
+    specs = {}
+    for name, detail in details.items():
+        scale, zero_point = detail["quantization"]
+        shape = tuple(int(side) for side in detail["shape"])
+        specs[name] = TensorSpec(name, shape, np.dtype(detail["dtype"]).name, float(scale), int(zero_point))
+    return specs
+
+
+def _quantise(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
+    limits = np.iinfo(spec.dtype)
+    steps = np.rint(array.astype(np.float32) / np.float32(spec.scale)) + spec.zero_point
+    stored: NDArray[Any] = np.clip(steps, limits.min, limits.max).astype(spec.dtype)
+    return stored
+
+
+def _restore(array: NDArray[Any], spec: TensorSpec) -> Floats:
+    if not spec.scale:
+        return np.asarray(array, np.float32)
+    restored: Floats = (array.astype(np.float32) - np.float32(spec.zero_point)) * np.float32(spec.scale)
+    return restored
