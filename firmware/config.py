@@ -1,0 +1,183 @@
+"""The appliance's configuration: one TOML file, parsed once at the edge, unknown keys refused.
+
+A part whose table is missing is not fitted; nothing is guessed and nothing falls back.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from inference.types import FingerPosition
+from trust.consent import Purpose
+
+Identifier = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+FingerName = Literal[
+    "right thumb", "right index", "right middle", "right ring", "right little",
+    "left thumb", "left index", "left middle", "left ring", "left little",
+]  # fmt: skip
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; the message names the file, the key and what to do."""
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Device(_Table, frozen=True, kw_only=True):
+    """Who this appliance is, and the one site and purpose that its gallery serves."""
+
+    id: Identifier
+    site: Identifier
+    purpose: Purpose
+    data: Path
+
+
+class Fingerprint(_Table, frozen=True, kw_only=True):
+    """The fingerprint reader on a UART; baud is where the search for it begins."""
+
+    model: Literal["R503", "AS608", "R307"]
+    port: str
+    baud: Annotated[int, msgspec.Meta(ge=9600, le=115200, multiple_of=9600)] = 57600
+
+
+class Camera(_Table, frozen=True, kw_only=True):
+    """The camera; device is a V4L2 path, a folder or video to replay, or the number of a Pi camera."""
+
+    driver: Literal["picamera2", "v4l2", "replay"]
+    device: str = "0"
+    width: Annotated[int, msgspec.Meta(ge=160, le=4096)] = 640
+    height: Annotated[int, msgspec.Meta(ge=120, le=4096)] = 480
+
+
+class Board(_Table, frozen=True, kw_only=True):
+    """Lamp, buzzer and buttons: on GPIO pins, or lines on the console for development."""
+
+    driver: Literal["gpio", "console"]
+
+
+class Inference(_Table, frozen=True, kw_only=True):
+    """Which TFLite runtime, how many threads, and which operating point (the shipped one by default)."""
+
+    runtime: Literal["litert", "tflite-runtime"] = "litert"
+    threads: Annotated[int, msgspec.Meta(ge=1, le=8)] = 1
+    operating_point: Path | None = None
+
+
+class Session(_Table, frozen=True, kw_only=True):
+    """How people are served.
+
+    order: which modality is asked for first; fingers: asked for in this order.
+    tries: presentations of one face or finger; impressions: samples of each at registration.
+    """
+
+    order: tuple[Literal["face", "finger"], ...] = ("face", "finger")
+    fingers: tuple[FingerName, ...] = ("right index", "left index")
+    tries: Annotated[int, msgspec.Meta(ge=1, le=5)] = 3
+    impressions: Annotated[int, msgspec.Meta(ge=1, le=4)] = 2
+    finger_timeout_s: Positive = 8.0
+    face_timeout_s: Positive = 4.0
+    confirm_timeout_s: Positive = 60.0
+
+    def finger_positions(self) -> tuple[FingerPosition, ...]:
+        """Return `fingers` as positions."""
+        return tuple(FingerPosition[name.replace(" ", "_").upper()] for name in self.fingers)
+
+
+class Policy(_Table, frozen=True, kw_only=True):
+    """What counts as sure enough: the false match rate of 1:1, and the rate of wrong suggestions of 1:few."""
+
+    fmr: Annotated[float, msgspec.Meta(gt=0, le=0.01)] = 1e-4
+    fpir: Annotated[float, msgspec.Meta(gt=0, le=0.05)] = 0.01
+
+
+class Uplink(_Table, frozen=True, kw_only=True):
+    """Where results go, as host:port."""
+
+    target: Annotated[str, msgspec.Meta(pattern=r"^[^:\s]+:\d{1,5}$")]
+
+
+class Config(_Table, frozen=True, kw_only=True):
+    """The whole file."""
+
+    device: Device
+    fingerprint: Fingerprint | None = None
+    camera: Camera | None = None
+    board: Board | None = None
+    inference: Inference = Inference()
+    session: Session = Session()
+    policy: Policy = Policy()
+    uplink: Uplink | None = None
+
+
+def load(path: Path) -> Config:
+    """Read and check the file; relative paths in it are taken from its own folder.
+
+    Raises ConfigError.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text: save it as UTF-8") from error
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    try:
+        config = msgspec.convert(raw, Config, dec_hook=_decode_path, strict=True)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(str(error))}") from error
+    if config.fingerprint is None and config.camera is None:
+        raise ConfigError(f"{path}: no sensor: add a [fingerprint] or a [camera] table")
+    return _rooted(config, path.parent)
+
+
+def _decode_path(kind: type, value: object) -> Any:
+    if kind is Path and isinstance(value, str):
+        return Path(value).expanduser()
+    raise TypeError(f"expected {kind.__name__}")
+
+
+def _rooted(config: Config, folder: Path) -> Config:
+    replace = msgspec.structs.replace
+    config = replace(config, device=replace(config.device, data=folder / config.device.data))
+    if (point := config.inference.operating_point) is not None:
+        config = replace(config, inference=replace(config.inference, operating_point=folder / point))
+    if config.camera is not None and config.camera.driver == "replay":
+        device = str(folder / Path(config.camera.device).expanduser())
+        config = replace(config, camera=replace(config.camera, device=device))
+    return config
+
+
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`(?: - at `\$\.?(?P<table>[^`]*)`)?")
+
+
+def _explain(message: str) -> str:
+    """Turn msgspec's sentence into one that says what to do; an unknown key gets the nearest known one."""
+    unknown = _UNKNOWN.search(message)
+    if unknown is None:
+        return message.replace("`$.", "`").replace("Object", "Table")
+    key, table = unknown["key"], unknown["table"] or ""
+    where = f"[{table}]" if table else "the top level"
+    known = _keys_of(table)
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f"did you mean `{near[0]}`?" if near else "known keys: " + ", ".join(known)
+    return f"unknown key `{key}` in {where}: {hint}"
+
+
+def _keys_of(table: str) -> list[str]:
+    kinds: dict[str, type[_Table]] = {
+        "": Config, "device": Device, "fingerprint": Fingerprint, "camera": Camera, "board": Board,
+        "inference": Inference, "session": Session, "policy": Policy, "uplink": Uplink,
+    }  # fmt: skip
+    return [field.encode_name for field in msgspec.structs.fields(kinds[table])]

@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+
+from firmware.config import ConfigError, load
+
+GOOD = """
+[device]
+id = "kit-07"
+site = "harbour"
+purpose = "clinic check-in"
+data = "state"
+
+[fingerprint]
+model = "R503"
+port = "/dev/ttyS0"
+"""
+
+
+def _write(folder: Path, text: str) -> Path:
+    path = folder / "aidpost.toml"
+    path.write_text(text)
+    return path
+
+
+def test_relative_paths_are_taken_from_the_files_own_folder(tmp_path: Path) -> None:
+    assert load(_write(tmp_path, GOOD)).device.data == tmp_path / "state"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (GOOD.replace("port", "prot"), "unknown key `prot` in [fingerprint]: did you mean `port`?"),
+        (GOOD + "[uplnk]\ntarget = 'a:1'\n", "unknown key `uplnk` in the top level: did you mean `uplink`?"),
+        (GOOD.replace('"R503"', '"R504"'), "fingerprint.model"),
+        (GOOD.replace('"clinic check-in"', '"marketing"'), "device.purpose"),
+        (GOOD.replace('"kit-07"', '"../etc"'), "device.id"),
+        (GOOD + "baud = 12345\n", "fingerprint.baud"),
+        (GOOD.split("[fingerprint]")[0], "no sensor: add a [fingerprint] or a [camera] table"),
+        ("[device\n", "not valid TOML"),
+    ],
+)  # fmt: skip
+def test_a_bad_file_is_refused_with_what_to_do(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(_write(tmp_path, text))
+    assert sentence in str(caught.value)
+    assert "aidpost.toml" in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read the configuration .*none\.toml"):
+        load(tmp_path / "none.toml")
+
+
+def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "aidpost.toml"
+    path.write_bytes(GOOD.encode("utf-16"))
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load(path)
