@@ -154,6 +154,11 @@ class HelpPressed:
     """Somebody asked for a person."""
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The appliance itself failed in a way that no device explains."""
+
+
 Event: TypeAlias = (
     Started | SampleTaken | SampleMissed | PartUnavailable | Compared | Confirmed | NotConfirmed | HelpPressed
 )
@@ -197,6 +202,7 @@ Effect: TypeAlias = Show | Capture | Compare | Suggest | Record
 Step: TypeAlias = tuple[State, tuple[Effect, ...]]
 
 ASKED_FOR_HELP = "asked for a person"
+OWN_FAULT = "fault of the appliance"
 NO_DEVICE = "no device available"
 NOT_SUFFICIENT = "not sure enough"
 
@@ -207,6 +213,8 @@ def step(state: State, event: Event) -> Step:
         return state, ()
     if isinstance(event, HelpPressed):
         return _conclude(state.progress, Outcome.UNAVAILABLE, ASKED_FOR_HELP)
+    if isinstance(event, Failed):
+        return _conclude(state.progress, Outcome.UNAVAILABLE, OWN_FAULT)
     match state:
         case Ready(progress):
             return _ask(progress) if isinstance(event, Started) else (state, ())

@@ -1,0 +1,155 @@
+"""From one presentation to one template: capture, assess, attack gate, extract; frames are wiped."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from firmware.session.machine import Presentation
+from firmware.session.stages import Stages
+from inference.attack import AttackDetector
+from inference.face.pipeline import FaceRecogniser
+from inference.finger.pipeline import FingerRecogniser
+from inference.types import FaceTemplate, FingerTemplate, Modality, Suspect, Template
+from sensors.camera.port import Camera
+from sensors.fingerprint.port import FingerprintReader
+from sensors.frames import ColourFrame, FingerFrame, Retry, RetryReason
+from sensors.worker import DeviceWorker
+
+T = TypeVar("T")
+
+LIFT_TIMEOUT_S = 3.0
+"""How long to wait for the last finger to leave the platen; then a new capture is tried all the same."""
+
+
+class InThread(Protocol):
+    """Runs a blocking function in the one thread that owns what it touches."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
+        """Return the result of `work`."""
+
+
+class Acquirer:
+    """Takes one template from the camera or the reader.
+
+    camera, reader: None where the part is not fitted. in_inference: runs work in the inference thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        camera: DeviceWorker[Camera] | None,
+        reader: DeviceWorker[FingerprintReader] | None,
+        face: FaceRecogniser | None,
+        finger: FingerRecogniser | None,
+        detector: AttackDetector,
+        in_inference: InThread,
+        monotonic_ns: Callable[[], int],
+        face_timeout_s: float,
+        finger_timeout_s: float,
+    ) -> None:
+        self._camera = camera
+        self._reader = reader
+        self._face = face
+        self._finger = finger
+        self._detector = detector
+        self._in_inference = in_inference
+        self._monotonic_ns = monotonic_ns
+        self._face_timeout_s = face_timeout_s
+        self._finger_timeout_s = finger_timeout_s
+
+    def fitted(self, modality: Modality) -> bool:
+        """Tell whether the part for `modality` is configured (not whether it works now)."""
+        return (self._camera if modality is Modality.FACE else self._reader) is not None
+
+    async def acquire(
+        self, presentation: Presentation, stages: Stages, *, lift_first: bool = False
+    ) -> Template | Retry | Suspect:
+        """Return the template of one presentation, or why there is none.
+
+        lift_first: a finger was just taken, so the platen must be seen empty before the next capture.
+        Raises SensorError when the device is not available.
+        """
+        if presentation.modality is Modality.FACE:
+            return await self._acquire_face(stages)
+        return await self._acquire_finger(presentation, stages, lift_first=lift_first)
+
+    async def _acquire_face(self, stages: Stages) -> FaceTemplate | Retry | Suspect:
+        """Look at frames until one is good enough or the time is over; one blurred frame is not yet a try."""
+        camera, face = self._camera, self._face
+        if camera is None or face is None:
+            raise LookupError("no camera is fitted: the plan must not ask for a face")
+        ends_ns = self._monotonic_ns() + int(self._face_timeout_s * 1e9)
+        result: FaceTemplate | Retry | Suspect = Retry(RetryReason.NO_FACE)
+        while True:
+            left_s = (ends_ns - self._monotonic_ns()) / 1e9
+            if left_s <= 0:
+                return result
+            with stages.timed("capture"):
+                frame = await camera.call(lambda device, wait_s=left_s: device.capture(wait_s))
+            try:
+                result = await self._in_inference(
+                    lambda frame=frame: self._face_template(face, frame, stages)
+                )
+            finally:
+                frame.wipe()
+            if not isinstance(result, Retry):
+                return result
+
+    def _face_template(
+        self, face: FaceRecogniser, frame: ColourFrame, stages: Stages
+    ) -> FaceTemplate | Retry | Suspect:
+        with stages.timed("quality"):
+            assessed = face.assess(frame)
+        if isinstance(assessed, Retry):
+            return assessed
+        try:
+            live = self._detector.check(assessed)
+            if isinstance(live, Suspect):
+                return live
+            with stages.timed("template"):
+                return face.template(live)
+        finally:
+            assessed.sample.wipe()
+
+    async def _acquire_finger(
+        self, presentation: Presentation, stages: Stages, *, lift_first: bool
+    ) -> FingerTemplate | Retry | Suspect:
+        reader, finger = self._reader, self._finger
+        if reader is None or finger is None:
+            raise LookupError("no fingerprint reader is fitted: the plan must not ask for a finger")
+        if lift_first:
+            await reader.call(lambda device: _wait_until_lifted(device, self._monotonic_ns))
+        with stages.timed("capture"):
+            frame = await reader.call(lambda device: device.capture(self._finger_timeout_s))
+        if isinstance(frame, Retry):
+            return frame
+        try:
+            return await self._in_inference(
+                lambda: self._finger_template(finger, frame, presentation, stages)
+            )
+        finally:
+            frame.wipe()
+
+    def _finger_template(
+        self, finger: FingerRecogniser, frame: FingerFrame, presentation: Presentation, stages: Stages
+    ) -> FingerTemplate | Retry | Suspect:
+        with stages.timed("quality"):
+            assessed = finger.assess(frame)
+        if isinstance(assessed, Retry):
+            return assessed
+        try:
+            live = self._detector.check(assessed)
+            if isinstance(live, Suspect):
+                return live
+            with stages.timed("template"):
+                return finger.template(live, presentation.position)
+        finally:
+            assessed.sample.wipe()
+
+
+def _wait_until_lifted(reader: FingerprintReader, monotonic_ns: Callable[[], int]) -> None:
+    # Each query takes the sensor some 20 ms at 115200 baud, so this loop needs no pause of its own.
+    ends_ns = monotonic_ns() + int(LIFT_TIMEOUT_S * 1e9)
+    while reader.finger_present() and monotonic_ns() < ends_ns:
+        pass
