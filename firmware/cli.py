@@ -1,9 +1,51 @@
-"""The `aidpost` command."""
+"""The `aidpost` command. Each command's module is imported only when it is called, so that help is quick."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import click
 
+COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "bench": ("firmware.commands.bench", "Measure stage times and memory of the whole appliance."),
+        "demo": ("firmware.commands.demo", "Show the whole line on an emulated sensor and a replay camera."),
+        "doctor": ("firmware.commands.doctor", "Check each part and say what to do."),
+        "emulate": ("firmware.commands.emulate", "Run a virtual sensor by hand."),
+        "erase": ("firmware.commands.people", "Erase a person from the gallery."),
+        "evaluate": ("firmware.commands.evaluate", "Measure error rates; make operating points."),
+        "identify": ("firmware.commands.people", "Find a person among the few registered here (1:few)."),
+        "register": ("firmware.commands.people", "Register a person, with or without biometrics."),
+        "run": ("firmware.commands.run", "Serve people until stopped."),
+        "verify": ("firmware.commands.people", "Check that a person is who was claimed (1:1)."),
+    }
+)
 
-@click.group()
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in order."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="aidpost")
 def main() -> None:
     """Aidpost: responsible check-in by fingerprint and face."""

@@ -1,0 +1,28 @@
+import io
+import json
+
+import numpy as np
+import structlog
+
+from firmware import log
+
+
+def test_a_field_that_could_name_a_person_never_reaches_the_log() -> None:
+    out = io.StringIO()
+    log.configure(stream=out)
+    structlog.get_logger().info("committed", seq=4, subject="case-17")
+    line = json.loads(out.getvalue())
+    assert "case-17" not in out.getvalue()
+    assert (line["event"], line["seq"], line["dropped"]) == ("committed", 4, True)
+
+
+def test_a_trace_back_holds_no_local_values() -> None:
+    out = io.StringIO()
+    log.configure(stream=out)
+    secret = np.full(3, 171)
+    try:
+        secret.reshape(7)
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    assert "171" not in out.getvalue()
+    assert "ValueError" in out.getvalue()
