@@ -169,9 +169,10 @@ Event: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Show a signal, with the reason where another try is asked for."""
+    """Show a signal: what to present, and where another try is asked for, why and how many are left."""
 
     signal: Signal
+    presentation: Presentation | None = None
     reason: RetryReason | None = None
     tries_left: int | None = None
 
@@ -246,7 +247,10 @@ def _on_sample(state: WaitingForSample, progress: Progress, event: Event) -> Ste
             if left <= 0:
                 return _ask(_next(missed))
             again = WaitingForSample(missed)
-            return again, (Show(Signal.TRY_AGAIN, reason, left), Capture(again.presentation))
+            return again, (
+                Show(Signal.TRY_AGAIN, again.presentation, reason, left),
+                Capture(again.presentation),
+            )
         case PartUnavailable(modality) if modality is state.presentation.modality:
             skipped = progress
             while _has_more(skipped) and skipped.plan.presentations[skipped.index].modality is modality:
@@ -283,7 +287,7 @@ def _ask(progress: Progress) -> Step:
         waiting = WaitingForSample(progress)
         is_face = waiting.presentation.modality is Modality.FACE
         signal = Signal.LOOK_HERE if is_face else Signal.PLACE_FINGER
-        return waiting, (Show(signal), Capture(waiting.presentation))
+        return waiting, (Show(signal, waiting.presentation), Capture(waiting.presentation))
     if progress.plan.goal is Goal.REGISTER:
         return _conclude(progress, None, "" if progress.samples else progress.last_reason)
     if progress.samples:
