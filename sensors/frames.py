@@ -27,6 +27,7 @@ class RetryReason(Enum):
     TOO_WET = "too wet"
     PRESS_MORE = "press more"
     MOVE_FINGER = "move finger"
+    SAME_FINGER = "use the finger shown"
     NO_FACE = "no face"
     SEVERAL_FACES = "several faces"
     COME_CLOSER = "come closer"

@@ -265,10 +265,27 @@ def _on_compared(state: Comparing, progress: Progress, event: Event) -> Step:
     if not isinstance(event, Compared):
         return state, ()
     if not event.sufficient:
-        return _ask(_next(replace(progress, last_reason=NOT_SUFFICIENT)))
+        return _try_once_more(progress)
     if progress.plan.goal is Goal.IDENTIFY:
         return WaitingForConfirmation(progress), (Suggest(),)
     return _conclude(progress, Outcome.MATCH, "")
+
+
+def _try_once_more(progress: Progress) -> Step:
+    """After a comparison that was not sufficient: the same finger again, but for a face the next in the plan.
+
+    A second look at one face says little more than the first; a finger may have been another one, or half on
+    the platen.
+    """
+    tried = replace(progress, tries_here=progress.tries_here + 1, last_reason=NOT_SUFFICIENT)
+    again = WaitingForSample(tried)
+    left = tried.plan.tries - tried.tries_here
+    if again.presentation.modality is Modality.FACE or left <= 0:
+        return _ask(_next(tried))
+    return again, (
+        Show(Signal.TRY_AGAIN, again.presentation, RetryReason.SAME_FINGER, left),
+        Capture(again.presentation),
+    )
 
 
 def _on_confirmation(state: WaitingForConfirmation, progress: Progress, event: Event) -> Step:

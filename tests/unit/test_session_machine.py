@@ -67,6 +67,12 @@ def test_an_insufficient_comparison_asks_for_the_next_presentation() -> None:
     assert captures(effects) == [FACE, RIGHT]
 
 
+def test_a_finger_that_did_not_match_may_be_presented_again() -> None:
+    taken = (SampleTaken(), Compared(False))
+    _, effects = play(Goal.VERIFY, *taken, *taken, *taken, asked=(RIGHT, LEFT))
+    assert captures(effects) == [RIGHT, RIGHT, RIGHT, LEFT]
+
+
 def test_a_missed_finger_has_three_tries_and_the_tries_left_are_shown() -> None:
     _, effects = play(Goal.VERIFY, DRY, DRY, DRY, asked=(RIGHT, LEFT))
     assert captures(effects) == [RIGHT, RIGHT, RIGHT, LEFT]
