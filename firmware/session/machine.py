@@ -160,7 +160,15 @@ class Failed:
 
 
 Event: TypeAlias = (
-    Started | SampleTaken | SampleMissed | PartUnavailable | Compared | Confirmed | NotConfirmed | HelpPressed
+    Started
+    | SampleTaken
+    | SampleMissed
+    | PartUnavailable
+    | Compared
+    | Confirmed
+    | NotConfirmed
+    | HelpPressed
+    | Failed
 )
 
 

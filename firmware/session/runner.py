@@ -158,10 +158,10 @@ class SessionRunner:
                 # Never worded as an accusation: the person is asked to show face or finger once more.
                 return SampleMissed(RetryReason.FACE_CAMERA if not is_finger else RetryReason.MOVE_FINGER)
             case template:
-                reason = await self._host.accept(template, self._taken)
-                if reason is not None:
+                refused = await self._host.accept(template, self._taken)
+                if refused is not None:
                     template.wipe()
-                    return SampleMissed(reason)
+                    return SampleMissed(refused)
                 self._taken.templates.append(template)
                 return SampleTaken()
 
