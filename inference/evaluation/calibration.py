@@ -1,0 +1,172 @@
+"""Calibration of raw scores to log-likelihood ratios, and what an operating point says about one source."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.evaluation.intervals import upper_bound
+from inference.evaluation.metrics import REPORTED_FMR, ScoreSet
+from inference.operating_point_file import Calibration, DataSet, ImpostorTail, Row, SourcePoint
+
+Scores = NDArray[np.float64]
+
+STEP_NATS = 0.5
+_SLOPE_DEVIATION = 30.0  # of the prior, for scores of standard deviation 1: about 4 times what was measured
+_LEAST_DATA = 30  # fewer comparisons of a kind cannot even support LR = 10 (rule of three)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeasuredSet:
+    """The raw scores of one data set, shapes (genuine,) and (impostor,)."""
+
+    name: str
+    identities: int
+    samples: int
+    genuine: Scores
+    impostor: Scores
+
+
+def source_point(made_by: str, protocol: str, measured: Sequence[MeasuredSet]) -> SourcePoint:
+    """Calibrate one source on all its data sets and measure its thresholds.
+
+    A threshold does not carry from one sensor to another, so each row takes the highest threshold that the
+    pool or any one data set needs for its FMR.
+    """
+    genuine = np.concatenate([one.genuine for one in measured])
+    impostor = np.concatenate([one.impostor for one in measured])
+    if min(genuine.size, impostor.size) < _LEAST_DATA:
+        raise ValueError(
+            f"an operating point needs at least {_LEAST_DATA} comparisons of each kind, "
+            f"not {genuine.size} genuine and {impostor.size} impostor ones"
+        )
+    slope, intercept = fit_affine(genuine, impostor)
+    # No more is claimed than the data support: LR N/3 at most, by the rule of three.
+    lower, upper = -math.log(genuine.size / 3), math.log(impostor.size / 3)
+    margin = _margin_nats([slope * one.impostor + intercept for one in measured], upper)
+    calibration = Calibration(slope, intercept - margin, margin, lower, upper)
+
+    def llr(raw: Scores) -> Scores:
+        return np.clip(calibration.slope * raw + calibration.intercept, lower, upper)
+
+    pool = ScoreSet(llr(genuine), llr(impostor))
+    sets = [ScoreSet(llr(one.genuine), llr(one.impostor)) for one in measured]
+    rows = []
+    unsupported = []
+    for fmr in REPORTED_FMR:
+        at = pool.at_threshold(max(one.threshold_at(fmr) for one in (pool, *sets)), fmr)
+        if at.supported:
+            rows.append(
+                Row(fmr, at.threshold, at.fmr_measured, at.fmr_upper_bound_95, at.fnmr, at.fnmr_interval_95)
+            )
+        else:
+            unsupported.append(fmr)
+    return SourcePoint(
+        made_by=made_by,
+        protocol=protocol,
+        data_sets=tuple(
+            DataSet(one.name, one.identities, one.samples, one.genuine.size, one.impostor.size)
+            for one in measured
+        ),
+        genuine=genuine.size,
+        impostor=impostor.size,
+        calibration=calibration,
+        rows=tuple(rows),
+        unsupported_fmr=tuple(unsupported),
+        best_of_nats=_best_of_nats(pool),
+        impostor_tail=_impostor_tail(pool, sets, lower, upper),
+    )
+
+
+def fit_affine(genuine: Scores, impostor: Scores) -> tuple[float, float]:
+    """Fit LLR = slope * raw + intercept by logistic regression with equal priors.
+
+    The objective is the prior-weighted cross-entropy of Brümmer and du Preez (Computer Speech & Language 20,
+    2006), at a prior of 1/2, with a weak normal prior on the slope, so that scores without any overlap do not
+    drive it to infinity.
+    """
+    raw = np.concatenate([genuine, impostor])
+    centre, spread = float(np.mean(raw)), float(np.std(raw)) or 1.0
+    scaled = (raw - centre) / spread
+    is_genuine = np.arange(raw.size) < genuine.size
+    weight = np.where(is_genuine, 0.5 / genuine.size, 0.5 / impostor.size)
+    penalty = 1.0 / (_SLOPE_DEVIATION**2 * min(genuine.size, impostor.size))
+
+    def loss(slope: float, intercept: float) -> float:
+        logit = slope * scaled + intercept
+        return float(
+            np.sum(weight * (np.logaddexp(0.0, logit) - is_genuine * logit)) + penalty * slope**2 / 2
+        )
+
+    slope, intercept = 1.0, 0.0
+    current = loss(slope, intercept)
+    for _ in range(200):
+        probability = 1.0 / (1.0 + np.exp(-np.clip(slope * scaled + intercept, -500.0, 500.0)))
+        error = weight * (probability - is_genuine)
+        curve = weight * probability * (1.0 - probability)
+        gradient = np.array([np.sum(error * scaled) + penalty * slope, np.sum(error)])
+        mixed = np.sum(curve * scaled)
+        hessian = np.array([[np.sum(curve * scaled**2) + penalty, mixed], [mixed, np.sum(curve)]])
+        step = np.linalg.solve(hessian + 1e-12 * np.eye(2), gradient)
+        length = 1.0
+        while (new := loss(slope - length * step[0], intercept - length * step[1])) > current:
+            length /= 2
+            if length < 1e-6:
+                break
+        if current - new < 1e-12:
+            break
+        slope, intercept, current = slope - length * step[0], intercept - length * step[1], new
+    if slope <= 0:
+        raise ValueError("genuine scores are not higher than impostor scores, so nothing can be calibrated")
+    return float(slope / spread), float(intercept - slope * centre / spread)
+
+
+def _margin_nats(impostor_llrs: Sequence[Scores], upper: float) -> float:
+    """Return what to take off so that in no data set the mean LR of impostors exceeds 1."""
+
+    def kept(margin: float) -> bool:
+        return all(float(np.mean(np.exp(np.minimum(llr - margin, upper)))) <= 1.0 for llr in impostor_llrs)
+
+    low, high = 0.0, 64.0
+    if kept(low):
+        return low
+    while high - low > 1e-3:
+        middle = (low + high) / 2
+        low, high = (low, middle) if kept(middle) else (middle, high)
+    return high
+
+
+def _best_of_nats(pool: ScoreSet) -> float:
+    """Return how far the threshold must rise for each natural logarithm by which the FMR is to fall, >= 1.
+
+    Taken where the impostor tail falls slowest, between FMR 1 % and the last rate with 10 false matches.
+    """
+    slowest = 1.0
+    fmr, threshold = 0.01, pool.threshold_at(0.01)
+    while fmr / 3 * pool.impostor.size >= 10:
+        lower_fmr, higher_threshold = fmr / 3, pool.threshold_at(fmr / 3)
+        slowest = max(slowest, (higher_threshold - threshold) / math.log(3))
+        fmr, threshold = lower_fmr, higher_threshold
+    return slowest
+
+
+def _impostor_tail(pool: ScoreSet, sets: Sequence[ScoreSet], lower: float, upper: float) -> ImpostorTail:
+    """Bound the impostor tail on a grid: the upper bound of the pool, or the rate of the worst data set."""
+    first = math.floor(lower / STEP_NATS) * STEP_NATS
+    steps = math.ceil((upper - first) / STEP_NATS) + 1
+    bounds = []
+    for threshold in (first + step * STEP_NATS for step in range(steps)):
+        worst = max(one.false_matches(threshold) / one.impostor.size for one in sets)
+        bound = max(upper_bound(pool.false_matches(threshold), pool.impostor.size), worst)
+        bounds.append(min(_rounded_up(bound), 1.0))
+    return ImpostorTail(first, STEP_NATS, tuple(bounds))
+
+
+def _rounded_up(value: float) -> float:
+    """Round up to four significant digits."""
+    scale = 10.0 ** (3 - math.floor(math.log10(value)))
+    return float(f"{math.ceil(value * scale) / scale:.4g}")

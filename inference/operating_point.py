@@ -1,0 +1,200 @@
+"""Operating points: what a comparison score means, and from where on it counts as a match.
+
+`aidpost evaluate` makes the files (docs/operating-points.md); nothing else sets a threshold. All evidence is
+a log-likelihood ratio (LLR, natural logarithm): ln P(score | same instance) - ln P(score | other instance).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import Enum, unique
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.errors import OperatingPointRefused
+from inference.operating_point_file import (
+    ImpostorTail,
+    OperatingPointFile,
+    SourcePoint,
+    modality_of,
+    read,
+    remedy,
+)
+from inference.types import Modality
+
+STRONG_FMR = 1e-4
+FAIR_FMR = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """The LLR from which on evidence is a match, for a false match rate.
+
+    supported: the impostor comparisons behind it are enough to state `fmr` (rule of three). Otherwise `llr`
+    rests on the calibration alone and no rate may be claimed; it may even be out of reach.
+    """
+
+    llr: float
+    fmr: float
+    supported: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryTooLarge:
+    """No supported threshold keeps the false positive identification rate for a gallery of this size."""
+
+    gallery_size: int
+    largest_size: int
+
+
+@unique
+class Strength(Enum):
+    """How staff are told what a score is worth; `STRENGTH_MEANING` has the sentence for each."""
+
+    STRONG = "strong"
+    FAIR = "fair"
+    WEAK = "weak"
+
+
+STRENGTH_MEANING: Mapping[Strength, str] = {
+    Strength.STRONG: "at most 1 in 10,000 other people would score this high",
+    Strength.FAIR: "at most 1 in 1,000 other people would score this high",
+    Strength.WEAK: "more than 1 in 1,000 other people could score this high",
+}
+
+
+class OperatingPoint:
+    """An operating point that was checked against the models in use."""
+
+    def __init__(self, content: OperatingPointFile) -> None:
+        self._content = content
+
+    @property
+    def name(self) -> str:
+        """Name of the operating point."""
+        return self._content.name
+
+    @property
+    def digest(self) -> str:
+        """Digest of the file, for the records."""
+        return self._content.digest
+
+    @property
+    def sources(self) -> Mapping[str, SourcePoint]:
+        """Every source of scores that is calibrated here."""
+        return self._content.sources
+
+    def source(self, name: str) -> SourcePoint:
+        """Return what was measured for one source, or raise OperatingPointRefused."""
+        try:
+            return self._content.sources[name]
+        except KeyError:
+            known = ", ".join(sorted(self._content.sources)) or "none"
+            raise OperatingPointRefused(
+                f"operating point {self.name} has no calibration for {name} (it has: {known}); "
+                f"make one with: aidpost evaluate {name.partition('/')[0]} ... --operating-point FILE"
+            ) from None
+
+    def threshold(self, sources: Collection[str], fmr: float) -> Threshold:
+        """Return the threshold for evidence from `sources`, one entry for each face or finger compared.
+
+        One source: the smallest LLR whose false match rate was measured at `fmr` or below, or whose upper
+        95 % bound is at or below it.
+
+        Several sources: impostors are taken to score independently on different fingers and on face. The
+        measured upper bounds of each source, rounded up to the next step, are convolved, so the bound of the
+        sum is conservative wherever the independence holds.
+
+        Where the data end (fewer than 3 / FMR impostor comparisons), the threshold is -ln(fmr), marked as not
+        supported: for a likelihood ratio E[LR | impostor] = 1, thus P(LR >= k | impostor) <= 1/k by Markov's
+        inequality (Royall, J. Am. Stat. Assoc. 95, 2000, p. 760), and a product of independent ratios is
+        one too. The margin of the calibration makes the measured mean at most 1; clipping at lower_llr adds
+        at most exp(lower_llr) to each, which the threshold pays for.
+        """
+        points = [self.source(name) for name in sources]
+        if not points or not 0.0 < fmr < 1.0:
+            raise ValueError("a threshold needs at least one source and a false match rate between 0 and 1")
+        found = []
+        if len(points) == 1:
+            found = [row.threshold_llr for row in points[0].rows if row.fmr <= fmr]
+        first, bounds = _tail_of_sum([point.impostor_tail for point in points])
+        within = np.flatnonzero(bounds <= fmr)
+        if within.size:
+            found.append(first + float(within[0]) * points[0].impostor_tail.step_nats)
+        if found:
+            return Threshold(min(found), fmr, supported=True)
+        paid = sum(math.log1p(math.exp(point.calibration.lower_llr)) for point in points)
+        return Threshold(-math.log(fmr) + paid, fmr, supported=False)
+
+    def supported_fmr(self, sources: Collection[str]) -> float:
+        """Return the smallest false match rate that `threshold` supports for these sources."""
+        points = [self.source(name) for name in sources]
+        _, bounds = _tail_of_sum([point.impostor_tail for point in points])
+        rows = [row.fmr for point in points for row in point.rows] if len(points) == 1 else []
+        return min([float(bounds[-1]), *rows])
+
+    def strength(self, llr: float, sources: Collection[str]) -> Strength:
+        """Put a score into words; a rate that the data do not support is never claimed."""
+        for strength, fmr in ((Strength.STRONG, STRONG_FMR), (Strength.FAIR, FAIR_FMR)):
+            threshold = self.threshold(sources, fmr)
+            if threshold.supported and llr >= threshold.llr:
+                return strength
+        return Strength.WEAK
+
+    def for_gallery(
+        self, sources: Collection[str], gallery_size: int, fpir: float = 0.01
+    ) -> Threshold | GalleryTooLarge:
+        """Return the threshold that keeps the false positive identification rate over the whole gallery."""
+        if gallery_size < 1:
+            raise ValueError("a gallery has at least one entry")
+        fmr = -math.expm1(math.log1p(-fpir) / gallery_size)
+        threshold = self.threshold(sources, fmr)
+        if threshold.supported:
+            return threshold
+        largest = math.floor(math.log1p(-fpir) / math.log1p(-self.supported_fmr(sources)))
+        return GalleryTooLarge(gallery_size, largest)
+
+    @staticmethod
+    def false_positive_identification_rate(gallery_size: int, fmr: float) -> float:
+        """Return the chance that a person who is not in the gallery gets a suggestion: 1 - (1 - FMR)^N."""
+        return -math.expm1(gallery_size * math.log1p(-fmr))
+
+    @staticmethod
+    def expected_false_suggestions(gallery_size: int, fmr: float) -> float:
+        """Return how many wrong entries one search of a gallery brings up on average: N * FMR."""
+        return gallery_size * fmr
+
+
+def load(path: Path, made_by: Mapping[Modality, str]) -> OperatingPoint:
+    """Read a file and check that it is whole and belongs to the models that make the templates.
+
+    Raises OperatingPointRefused.
+    """
+    content = read(path)
+    for modality, maker in made_by.items():
+        found = {name: point for name, point in content.sources.items() if modality_of(name) is modality}
+        if not found:
+            raise OperatingPointRefused(
+                f"{path} has no {modality.value} scores; {remedy(modality.value, path)}"
+            )
+        for name, point in found.items():
+            if point.made_by != maker:
+                raise OperatingPointRefused(
+                    f"{path} was measured for {name} with other models ({point.made_by}) than those in use "
+                    f"({maker}); {remedy(modality.value, path)}"
+                )
+    return OperatingPoint(content)
+
+
+def _tail_of_sum(tails: list[ImpostorTail]) -> tuple[float, NDArray[np.float64]]:
+    """Return the first LLR of the sum and the bounds of P(sum >= first + k * step), shape (n,)."""
+    mass = np.ones(1)
+    for tail in tails:
+        bounds = np.asarray(tail.fmr_upper_bounds_95)
+        # What lies between two steps counts as the upper one; below the first step it counts as the first.
+        mass = np.convolve(mass, np.append(bounds[:-1] - bounds[1:], bounds[-1]))
+    return sum(tail.first_llr for tail in tails), np.minimum(np.cumsum(mass[::-1])[::-1], 1.0)

@@ -1,0 +1,151 @@
+"""What an operating point claims, and which files it refuses."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inference.errors import OperatingPointRefused
+from inference.evaluation.record import add_source, save, with_source
+from inference.operating_point import GalleryTooLarge, OperatingPoint, Strength, Threshold, load
+from inference.types import Modality
+from tests.kit.operating_points import (
+    CREATED,
+    FACE_MODEL,
+    FINGER_MODEL,
+    drawn_operating_point,
+    measured_source,
+)
+
+MADE_BY = {Modality.FACE: FACE_MODEL, Modality.FINGER: FINGER_MODEL}
+CONTENT = drawn_operating_point()
+POINT = OperatingPoint(CONTENT)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "point.json"
+    save(CONTENT, path)
+    return path
+
+
+def test_a_saved_file_loads_with_the_models_that_made_it(file: Path) -> None:
+    point = load(file, MADE_BY)
+    assert point.digest == CONTENT.digest
+    assert dict(point.sources) == CONTENT.sources
+
+
+def test_a_file_of_other_models_is_refused(file: Path) -> None:
+    with pytest.raises(OperatingPointRefused, match=r"other models .* aidpost evaluate finger"):
+        load(file, MADE_BY | {Modality.FINGER: "finger-model@another-runtime"})
+
+
+def test_a_file_without_a_needed_modality_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "face-only.json"
+    add_source(path, "face only", CREATED, "face", CONTENT.sources["face"])
+    assert load(path, {Modality.FACE: FACE_MODEL}).name == "face only"
+    with pytest.raises(OperatingPointRefused, match="has no finger scores"):
+        load(path, MADE_BY)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda text: text[: len(text) // 2], "is not an operating point"),
+        (lambda text: text.replace('"fmr": 0.001', '"fmr": 0.0001', 1), "was changed after it was made"),
+        (lambda text: text.replace('"name"', '"unknown_key": 1, "name"', 1), "is not an operating point"),
+        (lambda text: text.replace('"version": 1', '"version": 2'), "has version 2"),
+    ],
+)
+def test_a_damaged_file_is_refused_with_what_to_do(file: Path, change, sentence: str) -> None:  # type: ignore[no-untyped-def]
+    file.write_text(change(file.read_text()))
+    with pytest.raises(OperatingPointRefused, match=rf"{sentence}.*aidpost evaluate"):
+        load(file, MADE_BY)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OperatingPointRefused, match="cannot be read"):
+        load(tmp_path / "none.json", MADE_BY)
+
+
+def test_a_source_that_was_not_measured_is_refused() -> None:
+    with pytest.raises(OperatingPointRefused, match="no calibration for finger/AS608"):
+        POINT.threshold({"finger/AS608"}, 1e-3)
+
+
+def test_new_models_replace_the_sources_of_their_modality_alone() -> None:
+    newer = measured_source("finger-model@2", distance=5, genuine=500, impostor=5_000, seed=3)
+    content = with_source(CONTENT, "drawn", CREATED, "finger/AS608", newer)
+    assert set(content.sources) == {"face", "finger/AS608"}
+
+
+def test_one_source_has_the_measured_threshold() -> None:
+    rows = {row.fmr: row.threshold_llr for row in CONTENT.sources["face"].rows}
+    assert POINT.threshold({"face"}, 1e-4) == Threshold(rows[1e-4], 1e-4, supported=True)
+
+
+def test_a_stricter_rate_never_lowers_the_threshold() -> None:
+    for sources in (["face"], ["finger/R503"], ["face", "finger/R503"]):
+        thresholds = [POINT.threshold(sources, fmr).llr for fmr in np.geomspace(0.1, 1e-6, 60)]
+        assert thresholds == sorted(thresholds)
+
+
+def test_a_rate_beyond_the_data_is_marked_as_not_supported() -> None:
+    assert CONTENT.sources["finger/R503"].unsupported_fmr == (1e-4,)
+    threshold = POINT.threshold({"finger/R503"}, 1e-4)
+    assert not threshold.supported
+    assert threshold.llr >= -math.log(1e-4)
+    supported = POINT.supported_fmr({"finger/R503"})
+    assert 3 / 10_000 <= supported <= 1e-3
+    assert POINT.threshold({"finger/R503"}, supported).supported
+
+
+@pytest.mark.parametrize("sources", [["face"], ["face", "finger/R503"], ["finger/R503", "finger/R503"]])
+def test_fresh_impostors_stay_below_the_claimed_rate(sources: list[str]) -> None:
+    fmr = 1e-3
+    threshold = POINT.threshold(sources, fmr)
+    random = np.random.default_rng(7)
+    total = np.zeros(400_000)
+    for name in sources:
+        raw = random.normal(-3.25 if name == "face" else -2.75, 1, total.size)
+        calibration = CONTENT.sources[name].calibration
+        total += np.clip(
+            calibration.slope * raw + calibration.intercept, calibration.lower_llr, calibration.upper_llr
+        )
+    # The row of one source is measured at the rate itself, so fresh data may exceed it by chance.
+    assert np.mean(total >= threshold.llr) <= fmr * (1.3 if len(sources) == 1 else 1.0)
+
+
+def test_two_fingers_support_a_rate_that_one_cannot() -> None:
+    assert not POINT.threshold(["finger/R503"], 1e-4).supported
+    assert POINT.threshold(["finger/R503", "finger/R503"], 1e-4).supported
+
+
+def test_a_gallery_raises_the_threshold_or_is_refused() -> None:
+    one = POINT.for_gallery({"face"}, 1)
+    hundred = POINT.for_gallery({"face"}, 100)
+    assert isinstance(one, Threshold)
+    assert isinstance(hundred, Threshold)
+    assert hundred.llr > one.llr
+    assert POINT.false_positive_identification_rate(100, hundred.fmr) == pytest.approx(0.01)
+    too_large = POINT.for_gallery({"face"}, 100_000)
+    assert isinstance(too_large, GalleryTooLarge)
+    assert isinstance(POINT.for_gallery({"face"}, too_large.largest_size), Threshold)
+    assert isinstance(POINT.for_gallery({"face"}, too_large.largest_size + 1), GalleryTooLarge)
+
+
+def test_false_suggestions_follow_from_gallery_size_and_rate() -> None:
+    assert POINT.expected_false_suggestions(500, 1e-4) == pytest.approx(0.05)
+    assert POINT.false_positive_identification_rate(500, 1e-4) == pytest.approx(1 - (1 - 1e-4) ** 500)
+
+
+def test_words_claim_no_more_than_the_data_support() -> None:
+    strict = POINT.threshold({"face"}, 1e-4).llr
+    fair = POINT.threshold({"face"}, 1e-3).llr
+    assert POINT.strength(strict, {"face"}) is Strength.STRONG
+    assert POINT.strength(math.nextafter(strict, -math.inf), {"face"}) is Strength.FAIR
+    assert POINT.strength(math.nextafter(fair, -math.inf), {"face"}) is Strength.WEAK
+    # FMR 1e-4 is beyond the finger data, so one finger is never called strong.
+    highest = CONTENT.sources["finger/R503"].calibration.upper_llr
+    assert POINT.strength(highest, {"finger/R503"}) is Strength.FAIR
