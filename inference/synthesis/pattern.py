@@ -64,7 +64,7 @@ class Topology:
     """All that an orientation field is computed from.
 
     centre_x, centre_y: the middle of the pattern in pixels.
-    arching: slope of the ridges that cap the pattern. arch_rise: slope within a plain arch, 0 in the other classes.
+    arching: slope of the ridges that cap the pattern. arch_rise: slope within a plain arch, else 0.
     tightness: 0 where the legs of a loop spread evenly, to 1 where they are parallel.
     """
 
