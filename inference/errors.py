@@ -17,3 +17,7 @@ class RuntimeUnavailable(InferenceError, ImportError):
 
 class OperatingPointRefused(InferenceError, ValueError):
     """An operating-point file is damaged or belongs to other models."""
+
+
+class TemplateDamaged(InferenceError, ValueError):
+    """The bytes are no template, or hold values that no extractor gives."""

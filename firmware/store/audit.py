@@ -1,0 +1,113 @@
+"""The audit log: append-only rows, each chained to the one before by SHA-256, checkable offline.
+
+It holds digests and decisions, never a subject, a template or an entry's id, so it outlives what it is about.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+import msgspec
+from sqlite_utils import Database
+
+from firmware.records import CheckIn, DeviceFault, EventBody, Moment, Registration
+from trust.consent import Purpose
+
+
+class AuditEntry(msgspec.Struct, frozen=True):
+    """One act.
+
+    about: SHA-256 of the event's bytes as stored, or of the gallery entry's id.
+    seq: the event's sequence number, None for an act that makes no event.
+    """
+
+    act: str
+    moment: Moment
+    purpose: Purpose
+    about: bytes
+    seq: int | None = None
+    facts: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class AuditBroken:
+    """The audit log was changed: the first row that does not hold, and why."""
+
+    number: int
+    reason: str
+
+
+def first_link(epoch: bytes) -> bytes:
+    """Return what the first row is chained to, so that no row fits another store."""
+    return hashlib.sha256(b"aidpost audit 1\0" + epoch).digest()
+
+
+def next_link(link: bytes, entry: bytes) -> bytes:
+    """Return the chain value of a row: SHA-256 of the one before and the row's bytes."""
+    return hashlib.sha256(link + entry).digest()
+
+
+def facts_of(body: EventBody) -> tuple[str, dict[str, str]]:
+    """Return the act and the facts that stay in the audit log after the record is gone."""
+    match body:
+        case CheckIn():
+            return "check-in", {
+                "mode": body.mode.value,
+                "outcome": body.outcome.value,
+                "confirmed": str(body.confirmed).lower(),
+                "operating point": body.operating_point,
+                "threshold": "" if body.threshold_llr is None else repr(body.threshold_llr),
+                "gallery size": str(body.gallery_size),
+            }
+        case Registration():
+            return "registration", {
+                "consent": body.consent.value,
+                "notice": f"{body.notice_version} {body.notice_language}",
+                "face templates": str(body.face_templates),
+                "finger templates": str(body.finger_templates),
+            }
+        case DeviceFault():
+            return "device recovered" if body.recovered else "device fault", {
+                "part": body.part,
+                "kind": body.kind,
+            }
+
+
+def append(database: Database, epoch: bytes, entry: AuditEntry) -> None:
+    """Add a row within the caller's transaction."""
+    newest = database.execute("SELECT chain FROM audit ORDER BY number DESC LIMIT 1").fetchone()
+    data = msgspec.msgpack.encode(entry)
+    chain = next_link(newest[0] if newest else first_link(epoch), data)
+    database.execute("INSERT INTO audit (entry, chain) VALUES (?, ?)", (data, chain))
+
+
+def verify(database: Database, epoch: bytes, last_seq: int) -> int | AuditBroken:
+    """Walk the chain; return how many rows hold, or the first that does not.
+
+    Also every record still kept must be the one that its row names, and no sequence number may lack a row.
+    """
+    link, number, seq = first_link(epoch), 0, 0
+    for found, data, chain in database.execute("SELECT number, entry, chain FROM audit ORDER BY number"):
+        number += 1
+        if found != number:
+            return AuditBroken(number, "a row is missing")
+        link = next_link(link, data)
+        if not hmac.compare_digest(link, chain):
+            return AuditBroken(number, "the row is not the one that was written here")
+        try:
+            entry = msgspec.msgpack.decode(data, type=AuditEntry)
+        except msgspec.DecodeError:
+            return AuditBroken(number, "the row cannot be read")
+        if entry.seq is None:
+            continue
+        seq += 1
+        if entry.seq != seq:
+            return AuditBroken(number, f"the row of event {seq} is missing")
+        record = database.execute("SELECT event FROM records WHERE seq = ?", (seq,)).fetchone()
+        if record and not hmac.compare_digest(hashlib.sha256(record[0]).digest(), entry.about):
+            return AuditBroken(number, f"the record of event {seq} was changed")
+    if seq != last_seq:
+        return AuditBroken(number + 1, f"the rows after event {seq} are missing")
+    return number

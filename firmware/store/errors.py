@@ -1,0 +1,31 @@
+"""Faults of the store; every message says what to do next."""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """Base of the faults of the store."""
+
+
+class StoreFull(StoreError, OSError):
+    """There is no space left; nothing of the refused change was written."""
+
+
+class StoreDamaged(StoreError, ValueError):
+    """The file is no store of Aidpost, or its contents are not what was written."""
+
+
+class StoreNewer(StoreError, RuntimeError):
+    """The store was last written by a newer version of Aidpost."""
+
+
+class StoreBusy(StoreError, OSError):
+    """Another process holds the store."""
+
+
+class PurposeRefused(StoreError, PermissionError):
+    """The gallery serves one purpose and one site, and was asked for another."""
+
+
+class NeverGiven(StoreError, ValueError):
+    """An acknowledgement names a sequence number that this store has not given."""

@@ -1,0 +1,78 @@
+"""The gallery's tables: references in and out; runs in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+from sqlite_utils import Database
+
+from firmware.store.errors import StoreDamaged, StoreError
+from firmware.store.reference import Reference
+from inference import template_codec
+from inference.errors import TemplateDamaged
+from trust.consent import Purpose
+
+_SELECT = """
+    SELECT gallery.number, entry_id, subject, template
+    FROM gallery JOIN templates ON templates.entry = gallery.number
+"""
+_ORDER = " ORDER BY gallery.number, templates.position"
+
+
+def insert(database: Database, reference: Reference) -> None:
+    """Add an entry. Raises StoreError when its id is taken or it has no template."""
+    if not reference.templates:
+        raise StoreError("a gallery entry needs at least one template; register the person without an entry")
+    if database.execute("SELECT 1 FROM gallery WHERE entry_id = ?", (reference.entry_id,)).fetchone():
+        raise StoreError("the gallery has an entry of this id already; give each entry a new random id")
+    number = database.execute(
+        "INSERT INTO gallery (entry_id, subject) VALUES (?, ?)", (reference.entry_id, reference.subject)
+    ).lastrowid
+    for position, template in enumerate(reference.templates):
+        database.execute(
+            "INSERT INTO templates (entry, position, template) VALUES (?, ?, ?)",
+            (number, position, template_codec.encode(template)),
+        )
+
+
+def delete(database: Database, entry_id: bytes) -> bool:
+    """Delete an entry with its templates; returns whether it was there."""
+    return database.execute("DELETE FROM gallery WHERE entry_id = ?", (entry_id,)).rowcount > 0
+
+
+def select_all(database: Database, purpose: Purpose, site: str) -> list[Reference]:
+    """Return all entries in the order of their making."""
+    return _references(database.execute(_SELECT + _ORDER), purpose, site)
+
+
+def select_entry(database: Database, entry_id: bytes, purpose: Purpose, site: str) -> Reference | None:
+    """Return one entry, or None."""
+    rows = database.execute(_SELECT + "WHERE entry_id = ?" + _ORDER, (entry_id,))
+    return next(iter(_references(rows, purpose, site)), None)
+
+
+def select_subject(database: Database, subject: str, purpose: Purpose, site: str) -> list[Reference]:
+    """Return the entries of one card or case number: a household's card has several collectors."""
+    return _references(database.execute(_SELECT + "WHERE subject = ?" + _ORDER, (subject,)), purpose, site)
+
+
+def size(database: Database) -> int:
+    """Return how many entries there are."""
+    (entries,) = database.execute("SELECT count(*) FROM gallery").fetchone()
+    return int(entries)
+
+
+def _references(rows: Iterable[tuple[Any, ...]], purpose: Purpose, site: str) -> list[Reference]:
+    references = []
+    for (_, entry_id, subject), group in groupby(rows, key=lambda row: row[:3]):
+        try:
+            templates = tuple(template_codec.decode(row[3]) for row in group)
+        except TemplateDamaged as error:
+            raise StoreDamaged(
+                f"the gallery entry {entry_id.hex()} cannot be read ({error}); "
+                "remove it and register the person again"
+            ) from error
+        references.append(Reference(entry_id, subject, templates, purpose, site))
+    return references

@@ -1,0 +1,246 @@
+"""The appliance's store: what happened, what waits for the aggregator, and the gallery.
+
+Used from one thread, the one that opened it (`firmware.store.thread` gives it one). A change is one
+transaction: it is on the disk when the call returns, or it did not happen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from sqlite_utils import Database
+
+from firmware.clock import random_id
+from firmware.records import CheckIn, DeviceFault, Event, EventBody, Moment, Registration
+from firmware.store import audit, gallery, outbox
+from firmware.store.audit import AuditBroken, AuditEntry
+from firmware.store.connection import empty_wal, open_database, translated
+from firmware.store.errors import PurposeRefused, StoreError
+from firmware.store.lock import ProcessLock
+from firmware.store.migrations import migrate
+from firmware.store.reference import Reference
+from trust.consent import Consent, Purpose
+
+KEEP_ACKNOWLEDGED_NS = 24 * 3600 * 1_000_000_000  # sent records leave the device within a day
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many events were written, wait, and were acknowledged, and how many entries the gallery has."""
+
+    written: int
+    waiting: int
+    acknowledged: int
+    references: int
+
+
+class Store:
+    """Records, audit log, outbox and gallery in one SQLite file; all methods raise StoreError kinds."""
+
+    def __init__(self, path: Path, lock: ProcessLock, database: Database) -> None:
+        self._path = path
+        self._lock = lock
+        self._db = database
+        row = database.execute("SELECT epoch, site, purpose FROM appliance").fetchone()
+        self.epoch: bytes = row[0]
+        self.site: str = row[1]
+        self.purpose = Purpose(row[2])
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        purpose: Purpose,
+        site: str,
+        max_pages: int | None = None,
+        new_epoch: Callable[[], bytes] = random_id,
+    ) -> Self:
+        """Open the store, or make it; its gallery serves this purpose and this site for ever.
+
+        max_pages: the most pages of 4 KiB that the file may have, None for as much as the disk has.
+        """
+        if not path.parent.is_dir():
+            raise StoreError(f"the folder {path.parent} does not exist; create it or change `device.data`")
+        lock = ProcessLock(path.with_name(path.name + ".lock"))
+        try:
+            database = open_database(path, max_pages=max_pages)
+        except BaseException:
+            lock.release()
+            raise
+        try:
+            with translated(path):
+                migrate(database)
+                database.execute(
+                    "INSERT OR IGNORE INTO appliance (id, epoch, site, purpose) VALUES (1, ?, ?, ?)",
+                    (new_epoch(), site, purpose.value),
+                )
+                store = cls(path, lock, database)
+            store._refuse_other(purpose, site)
+        except BaseException:
+            database.close()
+            lock.release()
+            raise
+        return store
+
+    def close(self) -> None:
+        """Close the file and let other processes have it."""
+        self._db.close()
+        self._lock.release()
+
+    # Events
+
+    def commit_check_in(self, moment: Moment, check_in: CheckIn) -> int:
+        """Write the record, its audit row and its place in the outbox; returns its sequence number."""
+        with self._transaction():
+            return self._commit(moment, check_in)
+
+    def commit_registration(
+        self, moment: Moment, registration: Registration, reference: Reference | None
+    ) -> int:
+        """Write a registration together with its gallery entry; returns its sequence number.
+
+        reference: None for a person without templates. Raises ValueError when the two do not belong together.
+        """
+        if registration.entry_id != (reference.entry_id if reference else None):
+            raise ValueError("the registration names another gallery entry than the one handed in")
+        if reference and registration.consent is not Consent.ACCEPTED:
+            raise ValueError("no templates are stored without consent")
+        with self._transaction():
+            if reference:
+                self._refuse_other(reference.purpose, reference.site)
+                gallery.insert(self._db, reference)
+            return self._commit(moment, registration)
+
+    def commit_fault(self, moment: Moment, fault: DeviceFault) -> int:
+        """Write a device fault or a recovery; returns its sequence number."""
+        with self._transaction():
+            return self._commit(moment, fault)
+
+    # Outbox
+
+    def pending(self, after_seq: int, limit: int) -> list[Event]:
+        """Return the first events after `after_seq` that the aggregator does not hold, in order."""
+        with translated(self._path):
+            return outbox.pending(self._db, after_seq, limit)
+
+    def acknowledge(self, seq: int, moment: Moment) -> int:
+        """Take everything up to seq from the outbox; returns how many events that was.
+
+        Lower numbers than before change nothing. Raises NeverGiven for a number that was never given.
+        """
+        with self._transaction():
+            return outbox.acknowledge(self._db, self._last_seq(), seq, moment)
+
+    def requeue(self, after_seq: int) -> int:
+        """Queue again what is kept after `after_seq`, for an aggregator that went back to an older state.
+
+        Returns how many events that was.
+        """
+        with self._transaction():
+            return outbox.requeue(self._db, after_seq)
+
+    def outbox_depth(self) -> int:
+        """Return how many events wait."""
+        with translated(self._path):
+            return outbox.depth(self._db)
+
+    def last_seq(self) -> int:
+        """Return the highest sequence number given, 0 before the first."""
+        with translated(self._path):
+            return self._last_seq()
+
+    def purge_acknowledged(self, now: Moment, keep_ns: int = KEEP_ACKNOWLEDGED_NS) -> int:
+        """Erase the records that were acknowledged `keep_ns` ago or at an unknown time; returns how many."""
+        with self._transaction():
+            purged = outbox.purge(self._db, now, keep_ns)
+        if purged:
+            with translated(self._path):
+                empty_wal(self._db)
+        return purged
+
+    # Gallery
+
+    def add_reference(self, moment: Moment, reference: Reference) -> None:
+        """Add an entry that came from elsewhere. Raises PurposeRefused."""
+        with self._transaction():
+            self._refuse_other(reference.purpose, reference.site)
+            gallery.insert(self._db, reference)
+            self._audit_reference("reference added", moment, reference.entry_id)
+
+    def remove_reference(self, moment: Moment, entry_id: bytes) -> bool:
+        """Erase an entry; returns whether it was there. Erasing is allowed for every purpose."""
+        with self._transaction():
+            removed = gallery.delete(self._db, entry_id)
+            if removed:
+                self._audit_reference("reference removed", moment, entry_id)
+        if removed:
+            with translated(self._path):
+                empty_wal(self._db)
+        return removed
+
+    def references(self, purpose: Purpose) -> list[Reference]:
+        """Return the whole gallery. Raises PurposeRefused."""
+        self._refuse_other(purpose, self.site)
+        with translated(self._path):
+            return gallery.select_all(self._db, self.purpose, self.site)
+
+    def reference(self, purpose: Purpose, entry_id: bytes) -> Reference | None:
+        """Return one entry, or None. Raises PurposeRefused."""
+        self._refuse_other(purpose, self.site)
+        with translated(self._path):
+            return gallery.select_entry(self._db, entry_id, self.purpose, self.site)
+
+    def find_subject(self, purpose: Purpose, subject: str) -> list[Reference]:
+        """Return the entries under a card or case number: the collectors of a household share one.
+
+        Raises PurposeRefused.
+        """
+        self._refuse_other(purpose, self.site)
+        with translated(self._path):
+            return gallery.select_subject(self._db, subject, self.purpose, self.site)
+
+    # Oversight
+
+    def counts(self) -> Counts:
+        """Return how full the store is."""
+        with translated(self._path):
+            written, waiting = self._last_seq(), outbox.depth(self._db)
+            return Counts(written, waiting, written - waiting, gallery.size(self._db))
+
+    def verify_audit(self) -> int | AuditBroken:
+        """Check the audit log against itself and the kept records; returns how many rows hold."""
+        with translated(self._path):
+            return audit.verify(self._db, self.epoch, self._last_seq())
+
+    def _commit(self, moment: Moment, body: EventBody) -> int:
+        seq, data = outbox.put(self._db, moment, body)
+        act, facts = audit.facts_of(body)
+        entry = AuditEntry(act, moment, self.purpose, hashlib.sha256(data).digest(), seq, facts)
+        audit.append(self._db, self.epoch, entry)
+        return seq
+
+    def _audit_reference(self, act: str, moment: Moment, entry_id: bytes) -> None:
+        about = hashlib.sha256(entry_id).digest()
+        audit.append(self._db, self.epoch, AuditEntry(act, moment, self.purpose, about))
+
+    def _last_seq(self) -> int:
+        (seq,) = self._db.execute("SELECT last_seq FROM appliance").fetchone()
+        return int(seq)
+
+    def _refuse_other(self, purpose: Purpose, site: str) -> None:
+        if purpose is not self.purpose or site != self.site:
+            raise PurposeRefused(
+                f"this gallery serves {self.purpose.value!r} at {self.site!r} alone, not "
+                f"{purpose.value!r} at {site!r}; use that purpose's appliance, or another `device.data`"
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with translated(self._path), self._db.atomic():
+            yield

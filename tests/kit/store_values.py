@@ -1,0 +1,92 @@
+"""Records, references and a moment for tests of the store and the uplink."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from firmware.records import (
+    CheckIn,
+    ClockQuality,
+    DeviceFault,
+    Mode,
+    Moment,
+    Outcome,
+    Registration,
+    StageTime,
+)
+from firmware.store.reference import Reference
+from firmware.store.store import Store
+from inference.types import FaceTemplate, FingerPosition, FingerTemplate, Modality
+from trust.consent import Consent, Purpose
+
+PURPOSE = Purpose.CLINIC_CHECK_IN
+SITE = "site-1"
+SECOND_NS = 1_000_000_000
+HOUR_NS = 3600 * SECOND_NS
+
+
+def open_store(folder: Path, *, purpose: Purpose = PURPOSE, max_pages: int | None = None) -> Store:
+    return Store.open(folder / "store.db", purpose=purpose, site=SITE, max_pages=max_pages)
+
+
+def moment(
+    hour: float = 0.0,
+    *,
+    boot: int = 1,
+    quality: ClockQuality = ClockQuality.UNSET,
+    wall_hour: float = 500_000.0,
+) -> Moment:
+    return Moment(bytes([boot]) * 16, int(hour * HOUR_NS), int((wall_hour + hour) * HOUR_NS), quality)
+
+
+def check_in(number: int) -> CheckIn:
+    """A check-in that `number` tells from others."""
+    return CheckIn(
+        record_id=number.to_bytes(16, "big"),
+        mode=Mode.IDENTIFY,
+        outcome=Outcome.SUGGESTION,
+        entry_id=bytes(16),
+        reason="",
+        modalities=(Modality.FINGER, Modality.FACE),
+        tries=2,
+        score_llr=5.5,
+        threshold_llr=4.25,
+        operating_point="clinic/1f2e3d",
+        gallery_size=500,
+        stages=(StageTime("capture", 700_000_000), StageTime("compare", 900_000)),
+        confirmed=True,
+    )
+
+
+def fault() -> DeviceFault:
+    return DeviceFault("camera", recovered=False, kind="SensorTimeout")
+
+
+def face_template(seed: int = 0) -> FaceTemplate:
+    embedding = np.random.default_rng(seed).normal(size=128).astype(np.float32)
+    return FaceTemplate(embedding / np.linalg.norm(embedding), 81, "sface-int8 0123456789ab litert")
+
+
+def finger_template(seed: int = 0, minutiae: int = 40) -> FingerTemplate:
+    rng = np.random.default_rng(seed)
+    columns = (
+        rng.uniform(0, 256, minutiae),
+        rng.uniform(0, 288, minutiae),
+        rng.uniform(-np.pi, np.pi, minutiae),
+        rng.integers(0, 2, minutiae),
+        np.sort(rng.uniform(0, 1, minutiae))[::-1],
+    )
+    rows = np.stack(columns, axis=1).astype(np.float32)
+    return FingerTemplate(rows, 256, 288, FingerPosition.RIGHT_INDEX, "R307", 60, "leader-dr8 litert")
+
+
+def reference(number: int, *, subject: str | None = None, purpose: Purpose = PURPOSE) -> Reference:
+    templates = (face_template(number), finger_template(number))
+    return Reference(number.to_bytes(16, "big"), subject or f"card-{number}", templates, purpose, SITE)
+
+
+def registration(entry: Reference | None, consent: Consent = Consent.ACCEPTED) -> Registration:
+    entry_id = entry.entry_id if entry else None
+    return Registration(bytes(16), entry_id, consent, "1", "fr", face_templates=1, finger_templates=1)

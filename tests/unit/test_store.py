@@ -1,0 +1,389 @@
+"""The store keeps what it committed, in order, and refuses what it must."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firmware.records import ClockQuality
+from firmware.store.audit import AuditBroken
+from firmware.store.errors import (
+    NeverGiven,
+    PurposeRefused,
+    StoreBusy,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreNewer,
+)
+from firmware.store.store import Store
+from firmware.store.thread import StoreThread
+from inference import template_codec
+from tests.kit.store_values import check_in, fault, moment, open_store, reference, registration
+from trust.consent import Consent, Purpose
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = open_store(tmp_path)
+    yield store
+    store.close()
+
+
+def test_each_commit_gets_the_next_number_and_waits_in_order(store: Store) -> None:
+    entry = reference(1)
+    assert store.commit_check_in(moment(), check_in(1)) == 1
+    assert store.commit_registration(moment(), registration(entry), entry) == 2
+    assert store.commit_fault(moment(), fault()) == 3
+    first, second, third = store.pending(0, 10)
+    assert (first.seq, second.seq, third.seq) == (1, 2, 3)
+    assert (first.body, second.body, third.body) == (check_in(1), registration(entry), fault())
+    assert first.moment == moment()
+    assert [event.seq for event in store.pending(1, 1)] == [2]
+
+
+def test_numbers_are_never_given_twice_even_when_the_rows_are_gone(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    epoch = store.epoch
+    for number in range(1, 4):
+        store.commit_check_in(moment(), check_in(number))
+    assert store.acknowledge(3, moment()) == 3
+    assert store.purge_acknowledged(moment(25)) == 3
+    store.close()
+    store = open_store(tmp_path)
+    assert store.epoch == epoch
+    assert store.commit_check_in(moment(), check_in(4)) == 4
+    store.close()
+
+
+def test_an_acknowledgement_is_cumulative_and_only_goes_forward(store: Store) -> None:
+    for number in range(1, 6):
+        store.commit_check_in(moment(), check_in(number))
+    assert store.acknowledge(3, moment()) == 3
+    assert store.acknowledge(2, moment()) == 0
+    assert [event.seq for event in store.pending(0, 10)] == [4, 5]
+    with pytest.raises(NeverGiven):
+        store.acknowledge(6, moment())
+    counts = store.counts()
+    assert (counts.written, counts.waiting, counts.acknowledged) == (5, 2, 3)
+    assert store.outbox_depth() == 2
+
+
+def test_kept_records_can_be_queued_again(store: Store) -> None:
+    for number in range(1, 5):
+        store.commit_check_in(moment(), check_in(number))
+    store.acknowledge(4, moment())
+    assert store.requeue(2) == 2
+    assert [event.seq for event in store.pending(0, 10)] == [3, 4]
+
+
+def test_a_sent_record_stays_for_a_day_at_most(store: Store) -> None:
+    for number in range(1, 4):
+        store.commit_check_in(moment(), check_in(number))
+    store.acknowledge(1, moment(1))
+    store.acknowledge(2, moment(5))
+    assert store.purge_acknowledged(moment(24.5)) == 0
+    assert store.purge_acknowledged(moment(25.5)) == 1
+    assert store.purge_acknowledged(moment(100)) == 1
+    assert store.counts().waiting == 1, "what was not acknowledged stays"
+
+
+@pytest.mark.parametrize(
+    ("quality", "wall_hour", "purged"),
+    [
+        (ClockQuality.SYNCHRONISED, 500_023, 0),
+        (ClockQuality.SYNCHRONISED, 500_024, 1),
+        (ClockQuality.SYNCHRONISED, 499_999, 1),  # the clock went back: the age is not known
+        (ClockQuality.UNSET, 500_001, 1),
+    ],
+)
+def test_after_a_restart_only_a_set_clock_keeps_a_sent_record(
+    store: Store, quality: ClockQuality, wall_hour: float, purged: int
+) -> None:
+    store.commit_check_in(moment(), check_in(1))
+    store.acknowledge(1, moment(quality=ClockQuality.SYNCHRONISED))
+    assert store.purge_acknowledged(moment(boot=2, quality=quality, wall_hour=wall_hour)) == purged
+
+
+def test_references_come_back_as_they_were(store: Store) -> None:
+    entries = [reference(1), reference(2), reference(3, subject="card-1")]
+    for entry in entries:
+        store.add_reference(moment(), entry)
+    purpose = Purpose.CLINIC_CHECK_IN
+    assert [back.entry_id for back in store.references(purpose)] == [entry.entry_id for entry in entries]
+    back = store.reference(purpose, entries[1].entry_id)
+    assert back is not None
+    assert (back.subject, back.purpose, back.site) == ("card-2", purpose, "site-1")
+    assert list(map(template_codec.encode, back.templates)) == list(
+        map(template_codec.encode, entries[1].templates)
+    )
+    assert [entry.entry_id for entry in store.find_subject(purpose, "card-1")] == [
+        entries[0].entry_id,
+        entries[2].entry_id,
+    ]
+    assert store.find_subject(purpose, "card-9") == []
+    assert store.remove_reference(moment(), entries[1].entry_id)
+    assert not store.remove_reference(moment(), entries[1].entry_id)
+    assert store.reference(purpose, entries[1].entry_id) is None
+    assert store.counts().references == 2
+
+
+def test_another_purpose_is_refused_for_queries_insertion_and_opening(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    other = reference(2, purpose=Purpose.DISTRIBUTION)
+    for act in (
+        lambda: store.references(Purpose.DISTRIBUTION),
+        lambda: store.reference(Purpose.DISTRIBUTION, bytes(16)),
+        lambda: store.find_subject(Purpose.DISTRIBUTION, "card-1"),
+        lambda: store.add_reference(moment(), other),
+        lambda: store.commit_registration(moment(), registration(other), other),
+    ):
+        with pytest.raises(PurposeRefused, match="clinic check-in"):
+            act()
+    assert store.counts().written == store.counts().references == 0
+    store.close()
+    with pytest.raises(PurposeRefused, match="clinic check-in"):
+        open_store(tmp_path, purpose=Purpose.DISTRIBUTION)
+
+
+def test_a_registration_and_its_entry_are_one_transaction(store: Store) -> None:
+    entry = reference(1)
+    store.add_reference(moment(), entry)
+    with pytest.raises(StoreError, match="id already"):
+        store.commit_registration(moment(), registration(entry), entry)
+    assert store.counts().written == 0
+    broken = reference(2)
+    broken.templates[0].wipe()
+    with pytest.raises(ValueError, match="length 1"):
+        store.commit_registration(moment(), registration(broken), broken)
+    assert (store.counts().written, store.counts().references) == (0, 1)
+    assert store.commit_check_in(moment(), check_in(1)) == 1
+
+
+def test_no_template_is_stored_without_consent(store: Store) -> None:
+    entry = reference(1)
+    with pytest.raises(ValueError, match="consent"):
+        store.commit_registration(moment(), registration(entry, Consent.DECLINED), entry)
+    with pytest.raises(ValueError, match="another gallery entry"):
+        store.commit_registration(moment(), registration(entry), reference(2))
+    assert store.commit_registration(moment(), registration(None, Consent.DECLINED), None) == 1
+
+
+def test_an_erased_template_is_in_no_file(tmp_path: Path, store: Store) -> None:
+    def holds(needle: bytes) -> bool:
+        return any(needle in path.read_bytes() for path in tmp_path.iterdir())
+
+    entry = reference(1)
+    needle = np.asarray(entry.templates[0].embedding, "<f4").tobytes()[100:164]  # type: ignore[union-attr]
+    store.commit_registration(moment(), registration(entry), entry)
+    assert holds(needle)
+    store.remove_reference(moment(), entry.entry_id)
+    assert not holds(needle)
+    assert not holds(b"card-1")
+
+
+def test_the_audit_log_counts_every_act_and_survives_the_purge(store: Store) -> None:
+    entry = reference(1)
+    store.commit_registration(moment(), registration(entry), entry)
+    store.commit_check_in(moment(), check_in(1))
+    store.add_reference(moment(), reference(2))
+    store.remove_reference(moment(), entry.entry_id)
+    assert store.verify_audit() == 4
+    store.acknowledge(2, moment())
+    store.purge_acknowledged(moment(25))
+    assert store.verify_audit() == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "number", "reason"),
+    [
+        ("UPDATE audit SET entry = CAST(entry || 'x' AS BLOB) WHERE number = 2", 2, "not the one"),
+        ("DELETE FROM audit WHERE number = 2", 2, "missing"),
+        ("DELETE FROM audit WHERE number = 3", 3, "missing"),
+        ("UPDATE records SET event = CAST(event || 'x' AS BLOB) WHERE seq = 3", 3, "was changed"),
+    ],
+)
+def test_a_changed_audit_log_is_found(tmp_path: Path, change: str, number: int, reason: str) -> None:
+    store = open_store(tmp_path)
+    for seq in range(1, 4):
+        store.commit_check_in(moment(), check_in(seq))
+    store.close()
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            connection.execute("DELETE FROM audit")
+        connection.execute("DROP TRIGGER audit_is_never_changed")
+        connection.execute("DROP TRIGGER audit_is_never_deleted")
+        assert connection.execute(change).rowcount == 1
+    connection.close()
+    store = open_store(tmp_path)
+    broken = store.verify_audit()
+    store.close()
+    assert isinstance(broken, AuditBroken)
+    assert broken.number == number
+    assert reason in broken.reason
+
+
+def _fill(store: Store) -> int:
+    """Register people until the disk is full; returns how many there were."""
+    for number in range(1, 1000):
+        entry = reference(number)
+        try:
+            store.commit_registration(moment(), registration(entry), entry)
+        except StoreFull:
+            return number - 1
+    pytest.fail("the disk never got full")
+
+
+def test_a_full_disk_loses_nothing_and_ends_when_there_is_space(tmp_path: Path) -> None:
+    store = open_store(tmp_path, max_pages=48)
+    written = _fill(store)
+    one_more = reference(written + 1)
+    with pytest.raises(StoreFull, match="free space"):
+        store.commit_registration(moment(), registration(one_more), one_more)
+    counts = store.counts()
+    assert (counts.written, counts.waiting, counts.references) == (written, written, written)
+    assert store.verify_audit() == written
+    store.close()
+    store = open_store(tmp_path, max_pages=96)
+    assert store.commit_check_in(moment(), check_in(1)) == written + 1
+    store.close()
+
+
+_COMMIT_FOR_EVER = """
+import sys, pathlib
+from tests.kit.store_values import check_in, moment, open_store, reference, registration
+store = open_store(pathlib.Path(sys.argv[1]))
+while True:
+    seq = store.last_seq() + 1
+    if seq % 3:
+        given = store.commit_check_in(moment(), check_in(seq))
+    else:
+        given = store.commit_registration(moment(), registration(reference(seq)), reference(seq))
+    print(given, flush=True)
+"""
+
+
+def test_a_killed_process_leaves_every_answered_commit_whole(tmp_path: Path) -> None:
+    answered = 0
+    for lines in (1, 17, 40):
+        with subprocess.Popen(
+            [sys.executable, "-c", _COMMIT_FOR_EVER, str(tmp_path)],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as child:
+            assert child.stdout is not None
+            for _ in range(lines):
+                seq = int(child.stdout.readline())
+                assert seq > answered
+                answered = seq
+            os.kill(child.pid, signal.SIGKILL)
+            answered = max([answered, *map(int, child.stdout.read().split())])
+        store = open_store(tmp_path)
+        kept = [event.seq for event in store.pending(0, 10_000)]
+        assert kept == list(range(1, len(kept) + 1))
+        # The last one may have been committed and killed before it was printed.
+        assert len(kept) - answered in (0, 1)
+        assert store.last_seq() == store.verify_audit() == len(kept)
+        assert store.counts().references == len(kept) // 3
+        answered = len(kept)
+        store.close()
+
+
+def test_two_processes_never_share_a_store(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    code = "import sys, pathlib, tests.kit.store_values as v; v.open_store(pathlib.Path(sys.argv[1]))"
+    other = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert other.returncode != 0
+    assert f"another aidpost process (pid {os.getpid()}) holds this appliance; stop it first" in other.stderr
+    with pytest.raises(StoreBusy):
+        open_store(tmp_path)
+    store.close()
+    open_store(tmp_path).close()
+
+
+def test_a_newer_store_is_refused_and_left_alone(tmp_path: Path) -> None:
+    open_store(tmp_path).close()
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name) VALUES ('aidpost-store', 'm999_x')"
+        )
+    connection.close()
+    before = hashlib.sha256((tmp_path / "store.db").read_bytes()).digest()
+    with pytest.raises(StoreNewer, match="m999_x"):
+        open_store(tmp_path)
+    assert hashlib.sha256((tmp_path / "store.db").read_bytes()).digest() == before
+
+
+def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    for number in range(1, 40):
+        store.add_reference(moment(), reference(number))
+    store.close()
+    path = tmp_path / "store.db"
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    for damaged in (
+        b"no database " * 1000,
+        whole[:middle],
+        whole[:middle] + b"\xff" * 8192 + whole[middle + 8192 :],
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(StoreDamaged, match="damaged"):
+            open_store(tmp_path)
+
+
+def test_a_damaged_template_is_reported_with_its_entry(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.add_reference(moment(), reference(7))
+    store.close()
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute("UPDATE templates SET template = x'01ff'")
+    connection.close()
+    store = open_store(tmp_path)
+    with pytest.raises(StoreDamaged, match=reference(7).entry_id.hex()):
+        store.references(Purpose.CLINIC_CHECK_IN)
+    store.close()
+
+
+def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute("CREATE TABLE theirs (a)")
+    connection.close()
+    with pytest.raises(StoreDamaged, match="another program"):
+        open_store(tmp_path)
+
+
+def test_a_missing_folder_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="does not exist"):
+        open_store(tmp_path / "absent")
+
+
+def test_the_file_is_private(tmp_path: Path, store: Store) -> None:
+    store.commit_check_in(moment(), check_in(1))
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+async def test_one_thread_serves_all_callers(tmp_path: Path) -> None:
+    thread = await StoreThread.open(lambda: open_store(tmp_path))
+    assert await thread.run(lambda store: store.commit_check_in(moment(), check_in(1))) == 1
+    assert await thread.run(Store.outbox_depth) == 1
+    await thread.close()
+    open_store(tmp_path).close()
