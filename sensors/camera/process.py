@@ -1,0 +1,152 @@
+"""One child process with one camera. It serves until its first fault and is then dead: start another."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from sensors.camera import wire
+from sensors.camera.port import CameraInfo
+from sensors.camera.settings import CameraSettings
+from sensors.errors import SensorProtocolError, SensorTimeout, SensorUnavailable
+from sensors.frames import ColourFrame
+
+_CHILD = "sensors.camera.child"
+# The child needs up to 2 s of its own to close a camera that hangs; a killed one is gone in milliseconds
+# unless the kernel's driver holds it.
+_CLOSE_WAIT_S = 4.0
+_KILL_WAIT_S = 2.0
+# What the libraries say on standard error goes to the log; their default is a page per start.
+_QUIET = {"LIBCAMERA_LOG_LEVELS": "*:WARN", "OPENCV_LOG_LEVEL": "ERROR"}
+
+
+class CameraProcess:
+    """A started child. All deadlines are readings of `monotonic_s`."""
+
+    def __init__(
+        self,
+        settings: CameraSettings,
+        source: str,
+        environment: Mapping[str, str],
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._monotonic_s = monotonic_s
+        self.started_at_s = monotonic_s()
+        self._request = 0
+        self._info: CameraInfo | None = None
+        self._child = subprocess.Popen(
+            # -P: a file in the current folder must not shadow a module of the driver.
+            [sys.executable, "-P", "-m", _CHILD, "--source", source, "--settings", settings.to_json()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            env={**_QUIET, **os.environ, **environment},
+            # Ctrl-C is for the appliance alone; it closes the child in its own order.
+            start_new_session=True,
+        )
+        assert self._child.stdin is not None  # noqa: S101 - Popen gives both pipes, as asked
+        assert self._child.stdout is not None  # noqa: S101
+        self._input, self._output = self._child.stdin, self._child.stdout
+        self._poll = select.poll()
+        self._poll.register(self._output, select.POLLIN)
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._child.pid
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the camera has been opened."""
+        return self._info is not None
+
+    def wait_ready(self, deadline_s: float) -> CameraInfo:
+        """Wait until the camera is open; raise the child's own fault when it cannot be opened."""
+        if self._info is None:
+            header = self._receive_header(deadline_s)
+            if header.kind is not wire.Kind.READY:
+                raise self._unexpected(header, deadline_s)
+            self._info = wire.decode_ready(self._receive(header.payload_bytes, deadline_s))
+        return self._info
+
+    def capture(self, deadline_s: float) -> ColourFrame:
+        """Ask for a frame and return it; it was exposed after this call began."""
+        info = self.wait_ready(deadline_s)
+        self._request += 1
+        not_before_ns = int(self._monotonic_s() * 1e9)
+        try:
+            self._input.write(wire.encode_capture(self._request, not_before_ns))
+        except OSError as error:
+            raise self._ended() from error
+        header = self._receive_header(deadline_s)
+        if header.kind is not wire.Kind.FRAME or header.request != self._request:
+            raise self._unexpected(header, deadline_s)
+        if (header.width, header.height) != (info.width, info.height) or header.time_ns < not_before_ns:
+            raise SensorProtocolError(
+                "the camera gave an old frame or one of another size; it is started anew"
+            )
+        pixels = np.empty((header.height, header.width, 3), np.uint8)
+        self._receive_into(pixels.data.cast("B"), deadline_s)
+        return ColourFrame(pixels, info.identity, header.time_ns / 1e9)
+
+    def kill(self) -> None:
+        """End the child at once; used when it hangs."""
+        self._child.kill()
+        self._reap(_KILL_WAIT_S)
+
+    def close(self) -> None:
+        """Let the child close the camera and end; kill it when it does not. Never raises."""
+        self._input.close()
+        if not self._reap(_CLOSE_WAIT_S):
+            self.kill()
+
+    def _reap(self, timeout_s: float) -> bool:
+        try:
+            self._child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        self._input.close()
+        self._output.close()
+        return True
+
+    def _receive_header(self, deadline_s: float) -> wire.Header:
+        return wire.Header.from_bytes(self._receive(wire.HEADER_BYTES, deadline_s))
+
+    def _receive(self, count_bytes: int, deadline_s: float) -> bytes:
+        buffer = bytearray(count_bytes)
+        self._receive_into(memoryview(buffer), deadline_s)
+        return bytes(buffer)
+
+    def _receive_into(self, rest: memoryview, deadline_s: float) -> None:
+        while rest:
+            remaining_s = max(0.0, deadline_s - self._monotonic_s())
+            if not self._poll.poll(remaining_s * 1000):
+                raise SensorTimeout(
+                    "the camera gave no frame in time; a camera that hangs is restarted by itself. "
+                    "If this repeats, check its cable and power, and that no other program uses it"
+                )
+            count_bytes = os.readv(self._output.fileno(), [rest])
+            if count_bytes == 0:
+                raise self._ended()
+            rest = rest[count_bytes:]
+
+    def _unexpected(self, header: wire.Header, deadline_s: float) -> Exception:
+        if header.kind is wire.Kind.FAULT:
+            return wire.decode_fault(self._receive(header.payload_bytes, deadline_s))
+        return SensorProtocolError("the camera's process answered another question; it is started anew")
+
+    def _ended(self) -> SensorUnavailable:
+        try:
+            status = self._child.wait(_KILL_WAIT_S)
+        except subprocess.TimeoutExpired:
+            return SensorUnavailable("the camera's process closed its output; it is started anew")
+        return SensorUnavailable(
+            f"the camera's process ended with status {status}; the next capture starts it anew. "
+            "If this repeats, its own message stands before this one in the log"
+        )

@@ -1,0 +1,112 @@
+"""A camera in a child process, with the watchdog that ends and restarts it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from sensors.camera.checks import check_picture
+from sensors.camera.port import Camera, CameraInfo
+from sensors.camera.process import CameraProcess
+from sensors.camera.settings import CameraSettings
+from sensors.errors import SensorError, SensorTimeout, SensorUnavailable
+from sensors.frames import ColourFrame
+
+# Longer than any camera that works: the prototype imported picamera2 and took frames within 1 s on a PC, a Pi
+# with a cold card needs several times that.
+START_TIMEOUT_S = 20.0
+_SELF_TEST_TIMEOUT_S = 5.0
+
+
+class WatchedCamera(Camera):
+    """Runs `source` (``module:factory``) in a child process and restarts it when it hangs or dies.
+
+    The capture that met the fault raises; the next one is served by the new child. `environment` is added to
+    the child's. Raises what the source raises when the camera cannot be opened.
+    """
+
+    def __init__(
+        self,
+        settings: CameraSettings,
+        source: str,
+        *,
+        environment: Mapping[str, str] | None = None,
+        start_timeout_s: float = START_TIMEOUT_S,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._source = source
+        self._environment = dict(environment or {})
+        self._start_timeout_s = start_timeout_s
+        self._monotonic_s = monotonic_s
+        self._closed = False
+        self._starts = 1
+        self._process: CameraProcess | None = self._start()
+        try:
+            self._info = self._process.wait_ready(monotonic_s() + start_timeout_s)
+        except SensorError:
+            self.close()
+            raise
+
+    @property
+    def info(self) -> CameraInfo:
+        """What was found when the camera was opened."""
+        return self._info
+
+    @property
+    def restarts(self) -> int:
+        """How often the child was started anew since the camera was opened."""
+        return self._starts - 1
+
+    @property
+    def child_pid(self) -> int | None:
+        """The process id of the child, or None while there is none."""
+        return None if self._process is None else self._process.pid
+
+    def capture(self, timeout_s: float) -> ColourFrame:
+        """See `Camera.capture`. After a restart, opening the camera is part of `timeout_s`."""
+        if self._closed:
+            raise SensorUnavailable("the camera is closed; open it anew")
+        deadline_s = self._monotonic_s() + timeout_s
+        process = self._running()
+        try:
+            return process.capture(deadline_s)
+        except SensorTimeout:
+            if process.is_ready:
+                # It hangs. The new child opens the camera while the caller deals with this fault.
+                self._end(process)
+                self._running()
+            elif self._monotonic_s() - process.started_at_s > self._start_timeout_s:
+                self._end(process)
+            raise
+        except SensorError:
+            self._end(process)
+            raise
+
+    def self_test(self) -> None:
+        """Take a frame and look whether it shows anything at all."""
+        frame = self.capture(_SELF_TEST_TIMEOUT_S)
+        try:
+            check_picture(frame)
+        finally:
+            frame.wipe()
+
+    def close(self) -> None:
+        """Close the camera and end the child. May be called twice, and never raises."""
+        self._closed = True
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+    def _running(self) -> CameraProcess:
+        if self._process is None:
+            self._process = self._start()
+            self._starts += 1
+        return self._process
+
+    def _end(self, process: CameraProcess) -> None:
+        process.kill()
+        self._process = None
+
+    def _start(self) -> CameraProcess:
+        return CameraProcess(self._settings, self._source, self._environment, self._monotonic_s)
