@@ -26,6 +26,9 @@ from inference.operating_point_file import (
 )
 from inference.types import Modality
 
+DEFAULT = Path(__file__).parent / "operating_points" / "default.json"
+"""The operating point that this distribution brings, for its own models (`make operating-points`)."""
+
 STRONG_FMR = 1e-4
 FAIR_FMR = 1e-3
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.evaluation.intervals import upper_bound
-from inference.evaluation.metrics import REPORTED_FMR, ScoreSet
+from inference.evaluation.metrics import REPORTED_FMR, NotMeasurable, ScoreSet
 from inference.operating_point_file import Calibration, DataSet, ImpostorTail, Row, SourcePoint
 
 Scores = NDArray[np.float64]
@@ -40,7 +40,7 @@ def source_point(made_by: str, protocol: str, measured: Sequence[MeasuredSet]) -
     genuine = np.concatenate([one.genuine for one in measured])
     impostor = np.concatenate([one.impostor for one in measured])
     if min(genuine.size, impostor.size) < _LEAST_DATA:
-        raise ValueError(
+        raise NotMeasurable(
             f"an operating point needs at least {_LEAST_DATA} comparisons of each kind, "
             f"not {genuine.size} genuine and {impostor.size} impostor ones"
         )
@@ -121,7 +121,7 @@ def fit_affine(genuine: Scores, impostor: Scores) -> tuple[float, float]:
             break
         slope, intercept, current = slope - length * step[0], intercept - length * step[1], new
     if slope <= 0:
-        raise ValueError("genuine scores are not higher than impostor scores, so nothing can be calibrated")
+        raise NotMeasurable("genuine scores are no higher than impostor scores: nothing to calibrate")
     return float(slope / spread), float(intercept - slope * centre / spread)
 
 
@@ -131,9 +131,13 @@ def _margin_nats(impostor_llrs: Sequence[Scores], upper: float) -> float:
     def kept(margin: float) -> bool:
         return all(float(np.mean(np.exp(np.minimum(llr - margin, upper)))) <= 1.0 for llr in impostor_llrs)
 
-    low, high = 0.0, 64.0
+    low, high = 0.0, upper
     if kept(low):
         return low
+    if not kept(high):
+        raise NotMeasurable(
+            "some impostors score far above most genuine comparisons; look for wrong labels in the data"
+        )
     while high - low > 1e-3:
         middle = (low + high) / 2
         low, high = (low, middle) if kept(middle) else (middle, high)

@@ -8,9 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from inference.errors import InferenceError
 from inference.evaluation.intervals import supports, upper_bound, wilson
 
 REPORTED_FMR = (1e-2, 1e-3, 1e-4)
+
+
+class NotMeasurable(InferenceError, ValueError):
+    """The comparisons that were made allow no statement of error rates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,7 @@ class ScoreSet:
 def _sorted_scores(scores: ArrayLike, kind: str) -> NDArray[np.float64]:
     values = np.sort(np.asarray(scores, dtype=np.float64).ravel())
     if values.size == 0:
-        raise ValueError(f"no {kind} comparison was made, so no error rate can be stated")
+        raise NotMeasurable(f"no {kind} comparison was made, so no error rate can be stated")
     if not np.isfinite(values).all():
-        raise ValueError(f"a {kind} score is not a finite number")
+        raise NotMeasurable(f"a {kind} score is not a finite number")
     return values
