@@ -1,9 +1,172 @@
 """The `aidpost-aggregator` command."""
 
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
 import click
+import uvloop
+
+from aggregator.address import Address, AddressInUse, AddressRefused
+from aggregator.export import (
+    DEVICE_TABLE,
+    FORMATS,
+    RESULT_TABLE,
+    DeviceRow,
+    Format,
+    ResultRow,
+    device_row,
+    result_row,
+    write_rows,
+)
+from aggregator.logs import configure_logs
+from aggregator.server import Aggregator, Bound, Settings
+from aggregator.store.database import open_reader
+from aggregator.store.errors import StoreError
+from aggregator.store.reader import read_devices, read_events
+
+_AGE = re.compile(r"(\d+)(s|min|h|d)")
+_AGE_UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
+
+
+class _AddressType(click.ParamType[Address]):
+    name = "host:port"
+
+    def convert(
+        self, value: str | Address, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Address:
+        if isinstance(value, Address):
+            return value
+        try:
+            return Address.parse(value)
+        except AddressRefused as error:
+            self.fail(str(error), param, ctx)
+
+
+class _SinceType(click.ParamType[int]):
+    """A time in ISO 8601 (UTC unless it says otherwise) or an age as 2h; nanoseconds since 1970."""
+
+    name = "time"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        if (age := _AGE.fullmatch(value)) is not None:
+            since = datetime.now(UTC) - timedelta(**{_AGE_UNITS[age[2]]: int(age[1])})
+        else:
+            try:
+                since = datetime.fromisoformat(value)
+            except ValueError:
+                self.fail(f"{value!r} is neither a time as 2026-01-31T08:00 nor an age as 2h", param, ctx)
+        aware = since if since.tzinfo else since.replace(tzinfo=UTC)
+        return int(aware.timestamp() * 1_000_000_000)
+
+
+_store = click.option(
+    "--store", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The store's file."
+)
+_format = click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
 
 
 @click.group()
 @click.version_option(package_name="aidpost")
 def main() -> None:
     """Aidpost aggregator: receives the results of the appliances."""
+
+
+@main.command()
+@_store
+@click.option(
+    "--listen", type=_AddressType(), default="127.0.0.1:50051", show_default=True, help="For devices."
+)
+@click.option(
+    "--dashboard", type=_AddressType(), default="127.0.0.1:8080", show_default=True, help="For people."
+)
+@click.option("--max-store-mb", type=click.IntRange(min=1), help="The size that the store may reach, in MB.")
+@click.option("--ready-file", type=click.Path(path_type=Path), help="Written when the server listens.")
+def serve(
+    store: Path, listen: Address, dashboard: Address, max_store_mb: int | None, ready_file: Path | None
+) -> None:
+    """Take the devices' events and show them, until SIGTERM or Ctrl-C.
+
+    When it listens, it prints one line of JSON with the keys listen, dashboard and pid; port 0 lets the
+    system choose a port.
+    """
+    settings = Settings(
+        store=store,
+        listen=listen,
+        dashboard=dashboard,
+        max_store_bytes=None if max_store_mb is None else max_store_mb * 1_000_000,
+    )
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, ready_file))
+    except (StoreError, AddressInUse) as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def _serve(settings: Settings, ready_file: Path | None) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with Aggregator(settings, configure_logs(), time.time_ns) as bound:
+        _announce(bound, ready_file)
+        await stop.wait()
+
+
+def _announce(bound: Bound, ready_file: Path | None) -> None:
+    ready = {"listen": str(bound.listen), "dashboard": f"http://{bound.dashboard}", "pid": os.getpid()}
+    line = json.dumps(ready)
+    if ready_file is not None:
+        partial = ready_file.with_name(ready_file.name + ".partial")
+        partial.write_text(line + "\n")
+        partial.replace(ready_file)  # whoever waits for the file finds it whole
+    click.echo(line)
+
+
+@main.command()
+@_store
+@_format
+@click.option("--device", "device_id", help="One device's alone.")
+@click.option(
+    "--kind", type=click.Choice(["check_in", "registration", "device_fault"]), help="One kind alone."
+)
+@click.option(
+    "--since", "since_ns", type=_SinceType(), help="Received since 2026-01-31T08:00 (UTC), 30min, 2h, 7d."
+)
+@click.option("--limit", type=click.IntRange(min=1), help="The latest so many.")
+def results(
+    store: Path,
+    form: Format,
+    device_id: str | None,
+    kind: str | None,
+    since_ns: int | None,
+    limit: int | None,
+) -> None:
+    """Show the events that are held, oldest first; also while the server runs."""
+    try:
+        with open_reader(store) as db:
+            events = read_events(db, device_id=device_id, kind=kind, since_ns=since_ns, limit=limit)
+            write_rows(map(result_row, events), ResultRow, form, sys.stdout, RESULT_TABLE)
+    except StoreError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@_store
+@_format
+def devices(store: Path, form: Format) -> None:
+    """Show the devices, what is held of each, and what is missing."""
+    try:
+        with open_reader(store) as db:
+            write_rows(map(device_row, read_devices(db)), DeviceRow, form, sys.stdout, DEVICE_TABLE)
+    except StoreError as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,181 @@
+"""From what the store holds to what the page says: words, shapes and tones; red is for devices alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from aggregator.holdings import Device, Outbox, Overview, StoredEvent
+from aggregator.records import Outcome
+
+SHOWN_ID_CHARACTERS = 8  # enough to find a record again among the latest
+
+
+class Look(msgspec.Struct, frozen=True):
+    """How an outcome is shown: always a word, a shape and a tone (good, calm or care) together."""
+
+    word: str
+    shape: str
+    tone: str
+
+
+LOOKS = {
+    Outcome.MATCH: Look("Match", "tick", "good"),
+    Outcome.SUGGESTION: Look("Suggestion", "diamond", "calm"),
+    Outcome.NO_MATCH: Look("No match", "circle", "calm"),
+    Outcome.RETRY: Look("No usable sample", "again", "care"),
+    Outcome.UNAVAILABLE: Look("Went to staff", "helper", "care"),
+}
+_MODES = {"verify": "1:1", "identify": "1:few"}
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """A time as people read it, and as ISO 8601."""
+
+    text: str
+    iso: str
+
+
+class Count(msgspec.Struct, frozen=True):
+    """One outcome, today and ever."""
+
+    look: Look
+    today: int
+    total: int
+
+
+class DeviceRow(msgspec.Struct, frozen=True):
+    """One line of the table of devices; faults are what is red."""
+
+    device_id: str
+    site: str
+    connected: bool
+    last_seen: Stamp
+    events_held: int
+    missing: str
+    version: str
+    faults: tuple[str, ...]
+
+
+class ResultRow(msgspec.Struct, frozen=True):
+    """One line of the table of results; stages in milliseconds."""
+
+    record: str
+    time: Stamp
+    clock_set: bool
+    device_id: str
+    look: Look
+    note: str
+    mode: str
+    modalities: str
+    tries: int
+    score: str
+    threshold: str
+    stages: tuple[tuple[str, str], ...]
+    total_ms: str
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Everything that the overview shows."""
+
+    now: Stamp
+    counts: tuple[Count, ...]
+    devices: tuple[DeviceRow, ...]
+    results: tuple[ResultRow, ...]
+    faulty: int
+
+
+def make_page(overview: Overview, connected: frozenset[str], now_ns: int) -> Page:
+    """Return the page for what is held now."""
+    now = _time(now_ns)
+    devices = tuple(_device(device, device.device_id in connected, now) for device in overview.devices)
+    tallies = overview.tallies
+    return Page(
+        now=Stamp(f"{now:%H:%M:%S}", _iso(now)),
+        counts=tuple(
+            Count(look, tallies.on_day.get(outcome.value, 0), tallies.total.get(outcome.value, 0))
+            for outcome, look in LOOKS.items()
+        ),
+        devices=devices,
+        results=tuple(_result(event, now) for event in overview.check_ins),
+        faulty=sum(1 for device in devices if device.faults),
+    )
+
+
+def _device(device: Device, connected: bool, now: datetime) -> DeviceRow:
+    last_seen = _time(device.last_seen_ns)
+    return DeviceRow(
+        device_id=device.device_id,
+        site=device.site,
+        connected=connected,
+        last_seen=Stamp(_ago((now - last_seen).total_seconds()), _iso(last_seen)),
+        events_held=device.events_held,
+        missing=", ".join(filter(None, (_missing(outbox) for outbox in device.outboxes))),
+        version=device.software_version,
+        faults=tuple(_faults(device)),
+    )
+
+
+def _faults(device: Device) -> Sequence[str]:
+    found = [f"{fault.part}: {fault.fault}" for fault in device.faults]
+    if any(outbox.disputed or outbox.conflicts for outbox in device.outboxes):
+        found.append("card copied, restored or damaged")
+    return found
+
+
+def _missing(outbox: Outbox) -> str:
+    return ", ".join(str(first) if first == last else f"{first}–{last}" for first, last in outbox.missing)
+
+
+def _result(event: StoredEvent, now: datetime) -> ResultRow:
+    details = event.details
+    total_ns = sum(stage.duration_ns for stage in details.stages)
+    return ResultRow(
+        record=(event.record_id or b"").hex()[:SHOWN_ID_CHARACTERS],
+        time=_moment(_time(event.wall_ns), now),
+        clock_set=event.clock_quality == "synchronised",
+        device_id=event.device_id,
+        look=LOOKS[Outcome(event.outcome)],
+        note="confirmed by staff" if details.confirmed else (event.reason or "").replace("_", " "),
+        mode=_MODES.get(event.mode or "", ""),
+        modalities=" + ".join(details.modalities or ()),
+        tries=event.tries or 0,
+        score="" if event.score_llr is None else f"{event.score_llr:.1f}",
+        threshold=_threshold(event.score_llr, event.threshold_llr),
+        stages=tuple((stage.stage, _ms(stage.duration_ns)) for stage in details.stages),
+        total_ms=_ms(total_ns) if details.stages else "",
+    )
+
+
+def _threshold(score: float | None, threshold: float | None) -> str:
+    if threshold is None:
+        return ""
+    if score is None:
+        return f"threshold {threshold:.1f}"
+    return f"{'above' if score >= threshold else 'below'} {threshold:.1f}"
+
+
+def _ms(duration_ns: int) -> str:
+    return f"{duration_ns / 1e6:.1f}" if duration_ns < 10_000_000 else f"{duration_ns / 1e6:.0f}"
+
+
+def _time(wall_ns: int) -> datetime:
+    return datetime.fromtimestamp(wall_ns / 1e9, UTC)
+
+
+def _iso(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _moment(time: datetime, now: datetime) -> Stamp:
+    same_day = time.date() == now.date()
+    return Stamp(f"{time:%H:%M:%S}" if same_day else f"{time:%Y-%m-%d %H:%M}", _iso(time))
+
+
+def _ago(seconds: float) -> str:
+    for unit_s, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= unit_s:
+            return f"{seconds / unit_s:.0f} {unit} ago"
+    return f"{max(0, seconds):.0f} s ago"

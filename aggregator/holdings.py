@@ -1,0 +1,106 @@
+"""What the store holds, as values that the dashboard and the commands show."""
+
+from __future__ import annotations
+
+import msgspec
+
+from aggregator.records import StageTime
+
+
+class Details(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The parts of an event that no query filters by; kept as one JSON column."""
+
+    modalities: tuple[str, ...] | None = None
+    operating_point: str | None = None
+    gallery_size: int | None = None
+    confirmed: bool | None = None
+    stages: tuple[StageTime, ...] = ()
+    consent: str | None = None
+    notice_version: str | None = None
+    notice_language: str | None = None
+    face_templates: int | None = None
+    finger_templates: int | None = None
+    part: str | None = None
+    recovered: bool | None = None
+    fault: str | None = None
+
+
+class StoredEvent(msgspec.Struct, frozen=True):
+    """One event as held; kind: check_in, registration or device_fault; what does not apply to it is None."""
+
+    device_id: str
+    epoch: bytes
+    seq: int
+    kind: str
+    received_ns: int
+    boot_id: bytes
+    monotonic_ns: int
+    wall_ns: int
+    clock_quality: str
+    record_id: bytes | None
+    entry_id: bytes | None
+    outcome: str | None
+    mode: str | None
+    tries: int | None
+    score_llr: float | None
+    threshold_llr: float | None
+    reason: str | None
+    details: Details
+
+
+class Outbox(msgspec.Struct, frozen=True):
+    """One outbox database of a device, named by its epoch.
+
+    acked_seq: everything up to it is held. top_seq: the highest number held. held: events held.
+    missing: ranges (first, last) between them, the first twenty. conflicts: refused second versions.
+    disputed: the device came with fewer numbers given than are held.
+    """
+
+    epoch: bytes
+    acked_seq: int
+    top_seq: int
+    held: int
+    missing: tuple[tuple[int, int], ...]
+    conflicts: int
+    disputed: bool
+
+
+class OpenFault(msgspec.Struct, frozen=True):
+    """A fault that the device has not reported as recovered."""
+
+    part: str
+    fault: str
+    received_ns: int
+
+
+class Device(msgspec.Struct, frozen=True):
+    """One device; outboxes: oldest first, never empty."""
+
+    device_id: str
+    site: str
+    software_version: str
+    first_seen_ns: int
+    last_seen_ns: int
+    outboxes: tuple[Outbox, ...]
+    faults: tuple[OpenFault, ...]
+
+    @property
+    def events_held(self) -> int:
+        """Events held from all its outboxes."""
+        return sum(outbox.held for outbox in self.outboxes)
+
+
+class Tallies(msgspec.Struct, frozen=True):
+    """Check-ins counted by outcome: those received on one UTC day, and all."""
+
+    day: str
+    on_day: dict[str, int]
+    total: dict[str, int]
+
+
+class Overview(msgspec.Struct, frozen=True):
+    """What the dashboard's first page shows."""
+
+    devices: tuple[Device, ...]
+    check_ins: tuple[StoredEvent, ...]
+    tallies: Tallies

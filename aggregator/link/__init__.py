@@ -1,0 +1,1 @@
+"""The devices' streams: DeviceLinkService, and who is connected."""

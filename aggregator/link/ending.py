@@ -1,0 +1,89 @@
+"""Why a stream ends, and how the device is told."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+
+from aggregator.codec import Malformed
+from aggregator.store.errors import StoreError, StoreFull
+from aidpost.v1 import link_pb2
+
+RETRY_FULL_S = 60  # a person has to make room
+RETRY_UNAVAILABLE_S = 5
+RETRY_STOPPING_S = 1  # a restart takes about that long
+
+
+class LinkEnded(Exception):
+    """The stream ends with this status; retry_s: when to try again, None to leave that to the device."""
+
+    def __init__(self, code: grpc.StatusCode, message: str, retry_s: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retry_s = retry_s
+
+    async def abort(
+        self, context: grpc.aio.ServicerContext[link_pb2.ConnectRequest, link_pb2.ConnectResponse]
+    ) -> NoReturn:
+        """End the call with this status and, where a delay is known, google.rpc.RetryInfo."""
+        metadata: tuple[tuple[str, bytes], ...] = ()
+        if self.retry_s is not None:
+            detail = AnyMessage()
+            detail.Pack(RetryInfo(retry_delay=Duration(seconds=self.retry_s)))
+            status = Status(code=self.code.value[0], message=self.message, details=[detail])
+            metadata = (("grpc-status-details-bin", status.SerializeToString()),)
+        await context.abort(self.code, self.message, metadata)
+
+
+def malformed(error: Malformed) -> LinkEnded:
+    """The device broke the protocol: trying again does not help."""
+    return LinkEnded(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+
+
+def superseded() -> LinkEnded:
+    """A newer connection of the same device has taken over."""
+    return LinkEnded(grpc.StatusCode.ABORTED, "a newer connection of this device took over")
+
+
+def stopping() -> LinkEnded:
+    """The server is being stopped."""
+    return LinkEnded(grpc.StatusCode.UNAVAILABLE, "the aggregator is stopping", RETRY_STOPPING_S)
+
+
+def outbox_behind(held_seq: int) -> LinkEnded:
+    """The outbox would give numbers again that are held."""
+    return LinkEnded(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        f"this epoch is held up to {held_seq}, which the outbox has not given yet: "
+        "the card was copied or restored; report under a new epoch",
+    )
+
+
+def conflicting(seqs: tuple[int, ...]) -> LinkEnded:
+    """Numbers came with other content than what is held."""
+    return LinkEnded(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        f"{len(seqs)} sequence number(s) from {seqs[0]} on are held with other content: "
+        "the card was copied or is damaged; report under a new epoch",
+    )
+
+
+def not_stored(error: StoreError) -> LinkEnded:
+    """Nothing was stored: the device keeps what was not acknowledged and tries again."""
+    if isinstance(error, StoreFull):
+        return LinkEnded(
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "the aggregator's store is full; nothing was stored",
+            RETRY_FULL_S,
+        )
+    return LinkEnded(
+        grpc.StatusCode.UNAVAILABLE,
+        "the aggregator's store cannot be used; nothing was stored",
+        RETRY_UNAVAILABLE_S,
+    )

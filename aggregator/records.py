@@ -1,0 +1,121 @@
+"""What devices report, as values: parsed once by `aggregator.codec`, trusted from there on."""
+
+from __future__ import annotations
+
+from enum import Enum, unique
+from typing import TypeAlias
+
+import msgspec
+
+from trust.consent import Consent
+
+
+@unique
+class ClockQuality(Enum):
+    """How far a device's wall clock can be trusted."""
+
+    UNSET = "unset"
+    SYNCHRONISED = "synchronised"
+
+
+@unique
+class Mode(Enum):
+    """How a probe met the gallery."""
+
+    VERIFY = "verify"
+    IDENTIFY = "identify"
+
+
+@unique
+class Outcome(Enum):
+    """What a check-in concluded."""
+
+    MATCH = "match"
+    NO_MATCH = "no match"
+    SUGGESTION = "suggestion"
+    RETRY = "retry"
+    UNAVAILABLE = "unavailable"
+
+
+@unique
+class Modality(Enum):
+    """What was presented."""
+
+    FACE = "face"
+    FINGER = "finger"
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """A point in time as a device knew it; boot_id: 16 bytes; wall_ns: since 1970 UTC."""
+
+    boot_id: bytes
+    monotonic_ns: int
+    wall_ns: int
+    quality: ClockQuality
+
+
+class StageTime(msgspec.Struct, frozen=True):
+    """How long one stage took."""
+
+    stage: str
+    duration_ns: int
+
+
+class CheckIn(msgspec.Struct, frozen=True):
+    """The outcome of one check-in; identifiers: 16 bytes; scores: log-likelihood ratios, natural log."""
+
+    record_id: bytes
+    mode: Mode
+    outcome: Outcome
+    entry_id: bytes | None
+    reason: str
+    modalities: tuple[Modality, ...]
+    tries: int
+    score_llr: float | None
+    threshold_llr: float | None
+    operating_point: str
+    gallery_size: int
+    stages: tuple[StageTime, ...]
+    confirmed: bool
+
+
+class Registration(msgspec.Struct, frozen=True):
+    """A person was registered; entry_id is None for a person without templates."""
+
+    record_id: bytes
+    entry_id: bytes | None
+    consent: Consent
+    notice_version: str
+    notice_language: str
+    face_templates: int
+    finger_templates: int
+
+
+class DeviceFault(msgspec.Struct, frozen=True):
+    """A part of a device failed or came back; kind is the class of the fault."""
+
+    part: str
+    recovered: bool
+    kind: str
+
+
+EventBody: TypeAlias = CheckIn | Registration | DeviceFault
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One event; content: its canonical bytes (protobuf, deterministic order), which two repeats share."""
+
+    seq: int
+    moment: Moment
+    body: EventBody
+    content: bytes
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """How a device opens its stream; epoch: 16 bytes; last_seq: the highest number that it has given."""
+
+    device_id: str
+    epoch: bytes
+    last_seq: int
+    software_version: str
+    site: str

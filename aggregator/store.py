@@ -1,1 +1,0 @@
-"""The record: SQLite, one writer."""

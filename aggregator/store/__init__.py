@@ -1,0 +1,1 @@
+"""The record: SQLite through sqlite-utils, one writer, any number of readers."""

@@ -1,0 +1,117 @@
+"""Opening the store's file: one writer, any number of readers."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from aggregator.store.errors import (
+    StoreError,
+    StoreFull,
+    StoreInUse,
+    StoreMissing,
+    StoreNotOurs,
+    StoreUnavailable,
+)
+from aggregator.store.migrations import APPLICATION_ID, check_not_newer, migrations
+
+BUSY_TIMEOUT_S = 5.0  # a reader's checkpoint or a backup tool may hold the lock for a moment
+
+
+@contextmanager
+def open_writer(path: Path, max_bytes: int | None) -> Iterator[Database]:
+    """Open the store for writing, make or migrate its tables; raises StoreError.
+
+    max_bytes: the size that the file may reach; a full store refuses events and takes them again after
+    room was made. None: as much as the disk holds.
+    """
+    with (
+        translated(path),
+        _locked(path),
+        closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection,
+    ):
+        db = Database(connection, execute_plugins=False)
+        _check_ours(db, path, empty_allowed=True)
+        check_not_newer(db)
+        db.enable_wal()
+        # FULL: a commit that was acknowledged survives a power cut, not only a crash of the process.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if max_bytes is not None:
+            (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+            connection.execute(f"PRAGMA max_page_count = {max(1, max_bytes // page_bytes)}")
+        migrations.apply(db)
+        yield db
+
+
+@contextmanager
+def open_reader(path: Path) -> Iterator[Database]:
+    """Open the store read-only, also while a server writes to it; raises StoreError."""
+    if not path.is_file():
+        raise StoreMissing(f"there is no store at {path}: name the file that `serve --store` was given")
+    with translated(path):
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
+            db = Database(connection, execute_plugins=False)
+            _check_ours(db, path, empty_allowed=False)
+            check_not_newer(db)
+            yield db
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into the store's own."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _store_error(path, error) from error
+
+
+def _store_error(path: Path, error: sqlite3.Error) -> StoreError:
+    match getattr(error, "sqlite_errorcode", None):
+        case sqlite3.SQLITE_FULL:
+            return StoreFull(f"the store {path} is full: make room on its disk or raise its size limit")
+        case sqlite3.SQLITE_NOTADB:
+            return StoreNotOurs(f"{path} is not a SQLite database: name another file")
+        case _:
+            return StoreUnavailable(
+                f"the store {path} cannot be used ({error}): check the disk and the rights"
+            )
+
+
+def _check_ours(db: Database, path: Path, *, empty_allowed: bool) -> None:
+    (application_id,) = db.execute("PRAGMA application_id").fetchone()
+    empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+    if application_id != APPLICATION_ID and not (empty and empty_allowed):
+        raise StoreNotOurs(f"{path} is not an aggregator's store: name another file")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the file beside the store that says a server is running, and make the store private to its user.
+
+    A file of its own: closing a second descriptor of the database file would drop SQLite's POSIX locks.
+    """
+    lock = path.with_name(path.name + ".lock")
+    try:
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"cannot create {path} ({error.strerror}): check the folder and its rights"
+        ) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreInUse(f"another server is using {path}: stop it, or name another file") from error
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,31 @@
+"""Faults of the store; each message says what to do next."""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """Base of all faults of the store."""
+
+
+class StoreMissing(StoreError, FileNotFoundError):
+    """There is no such file."""
+
+
+class StoreNotOurs(StoreError, ValueError):
+    """The file is not an aggregator's store."""
+
+
+class StoreTooNew(StoreError, RuntimeError):
+    """A later version of Aidpost has changed the store's tables."""
+
+
+class StoreInUse(StoreError, RuntimeError):
+    """Another server has the store open for writing."""
+
+
+class StoreFull(StoreError, OSError):
+    """Nothing was stored: the disk or the size allowed to the store is full."""
+
+
+class StoreUnavailable(StoreError, OSError):
+    """Nothing was stored: the store cannot be read or written."""

@@ -1,0 +1,182 @@
+"""What a hello and a batch change in the store; every function runs inside the writer's transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeAlias, assert_never
+
+import msgspec
+from sqlite_utils import Database
+
+from aggregator.holdings import Details
+from aggregator.records import CheckIn, DeviceFault, Event, Hello, Registration
+
+_INSERT_EVENT = """
+    INSERT INTO events (
+        outbox, seq, kind, received_ns, boot_id, monotonic_ns, wall_ns, clock_quality, record_id, entry_id,
+        outcome, mode, tries, score_llr, threshold_llr, reason, details, content
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """The device may send; outbox: the store's own number for (device, epoch)."""
+
+    outbox: int
+    acked_seq: int
+
+
+class OutboxBehind(msgspec.Struct, frozen=True):
+    """The outbox has given fewer numbers than are held: a copied or restored card would repeat them."""
+
+    held_seq: int
+    first_time: bool
+
+
+Admission: TypeAlias = Admitted | OutboxBehind
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What became of a batch.
+
+    acked_seq: everything up to it is held. stored, repeated: events. conflicts: numbers whose content differs
+    from what is held; new_conflicts: those seen for the first time.
+    """
+
+    acked_seq: int
+    stored: int
+    repeated: int
+    conflicts: tuple[int, ...]
+    new_conflicts: tuple[int, ...]
+
+
+def admit(db: Database, hello: Hello, now_ns: int) -> Admission:
+    """Note the device and its outbox, and say where to go on."""
+    db.execute(
+        """INSERT INTO devices VALUES (:device_id, :site, :version, :now, :now)
+           ON CONFLICT DO UPDATE SET site = :site, software_version = :version, last_seen_ns = :now""",
+        {"device_id": hello.device_id, "site": hello.site, "version": hello.software_version, "now": now_ns},
+    )
+    key = (hello.device_id, hello.epoch)
+    db.execute("INSERT INTO outboxes (device_id, epoch) VALUES (?, ?) ON CONFLICT DO NOTHING", key)
+    outbox, acked_seq, top_seq, disputed_ns = db.execute(
+        "SELECT outbox, acked_seq, top_seq, disputed_ns FROM outboxes WHERE device_id = ? AND epoch = ?", key
+    ).fetchone()
+    if hello.last_seq < top_seq:
+        db.execute("UPDATE outboxes SET disputed_ns = ? WHERE outbox = ?", (now_ns, outbox))
+        return OutboxBehind(top_seq, first_time=disputed_ns is None)
+    return Admitted(outbox, acked_seq)
+
+
+def keep(db: Database, outbox: int, events: Sequence[Event], now_ns: int) -> Kept:
+    """Store the events (rising seq) that are not held yet; refuse those that contradict what is held."""
+    acked_seq, top_seq, held = db.execute(
+        "SELECT acked_seq, top_seq, held FROM outboxes WHERE outbox = ?", (outbox,)
+    ).fetchone()
+    conflicting: list[Event] = []
+    new: Sequence[Event] = events
+    if events[0].seq <= top_seq:
+        known = _held(db, outbox, events[0].seq, events[-1].seq)
+        new = [event for event in events if event.seq not in known]
+        conflicting = [event for event in events if known.get(event.seq, event.content) != event.content]
+    if new:
+        # executemany on the connection: insert_all of sqlite-utils builds its SQL anew for every call.
+        db.conn.executemany(_INSERT_EVENT, [_row(outbox, event, now_ns) for event in new])
+        top_seq = max(top_seq, new[-1].seq)
+        held += len(new)
+        acked_seq = top_seq if held == top_seq else _first_gap(db, outbox, acked_seq)
+        _tally(db, new, now_ns)
+    db.execute(
+        "UPDATE outboxes SET acked_seq = ?, top_seq = ?, held = ? WHERE outbox = ?",
+        (acked_seq, top_seq, held, outbox),
+    )
+    db.execute(
+        """UPDATE devices SET last_seen_ns = ?
+           WHERE device_id = (SELECT device_id FROM outboxes WHERE outbox = ?)""",
+        (now_ns, outbox),
+    )
+    return Kept(
+        acked_seq=acked_seq,
+        stored=len(new),
+        repeated=len(events) - len(new) - len(conflicting),
+        conflicts=tuple(event.seq for event in conflicting),
+        new_conflicts=tuple(event.seq for event in conflicting if _keep_apart(db, outbox, event, now_ns)),
+    )
+
+
+def _held(db: Database, outbox: int, first_seq: int, last_seq: int) -> dict[int, bytes]:
+    rows = db.execute(
+        "SELECT seq, content FROM events WHERE outbox = ? AND seq BETWEEN ? AND ?",
+        (outbox, first_seq, last_seq),
+    )
+    return dict(rows.fetchall())
+
+
+def _first_gap(db: Database, outbox: int, acked_seq: int) -> int:
+    """Return the last number before the first one that is missing above acked_seq."""
+    for (seq,) in db.execute(
+        "SELECT seq FROM events WHERE outbox = ? AND seq > ? ORDER BY seq", (outbox, acked_seq)
+    ):
+        if seq != acked_seq + 1:
+            break
+        acked_seq = seq
+    return acked_seq
+
+
+def _keep_apart(db: Database, outbox: int, event: Event, now_ns: int) -> bool:
+    """Keep a refused second version; return whether it is the first time that it was seen."""
+    inserted = db.execute(
+        "INSERT INTO conflicts VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (outbox, event.seq, event.content, now_ns),
+    )
+    return inserted.rowcount == 1
+
+
+def _tally(db: Database, events: Sequence[Event], now_ns: int) -> None:
+    day = datetime.fromtimestamp(now_ns / 1e9, UTC).date().isoformat()
+    outcomes = Counter(event.body.outcome.value for event in events if isinstance(event.body, CheckIn))
+    for outcome, count in outcomes.items():
+        db.execute(
+            "INSERT INTO tallies VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+            (day, outcome, count),
+        )
+
+
+def _row(outbox: int, event: Event, now_ns: int) -> tuple[Any, ...]:
+    moment, body = event.moment, event.body
+    checked: tuple[Any, ...] = (None,) * 6
+    record_id = entry_id = None
+    match body:
+        case CheckIn():
+            kind, record_id, entry_id = "check_in", body.record_id, body.entry_id
+            checked = (
+                body.outcome.value, body.mode.value, body.tries,
+                body.score_llr, body.threshold_llr, body.reason,
+            )  # fmt: skip
+            details = Details(
+                modalities=tuple(modality.value for modality in body.modalities),
+                operating_point=body.operating_point,
+                gallery_size=body.gallery_size,
+                confirmed=body.confirmed,
+                stages=body.stages,
+            )
+        case Registration():
+            kind, record_id, entry_id = "registration", body.record_id, body.entry_id
+            details = Details(
+                consent=body.consent.value,
+                notice_version=body.notice_version,
+                notice_language=body.notice_language,
+                face_templates=body.face_templates,
+                finger_templates=body.finger_templates,
+            )
+        case DeviceFault():
+            kind = "device_fault"
+            details = Details(part=body.part, recovered=body.recovered, fault=body.kind)
+        case _:
+            assert_never(body)
+    return (
+        outbox, event.seq, kind, now_ns,
+        moment.boot_id, moment.monotonic_ns, moment.wall_ns, moment.quality.value,
+        record_id, entry_id, *checked, msgspec.json.encode(details).decode(), event.content,
+    )  # fmt: skip

@@ -1,0 +1,89 @@
+"""The store's tables, as named migrations; sqlite-utils runs each in one transaction."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+from aggregator.store.errors import StoreTooNew
+
+APPLICATION_ID = 0x41696470  # "Aidp": tells the store from any other SQLite file
+
+migrations = Migrations("aidpost-aggregator")
+
+
+@migrations()
+def m0001_devices_and_events(db: Database) -> None:
+    """Devices, their outboxes, events, refused second versions, and outcomes counted by day."""
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute("""
+        CREATE TABLE devices (
+            device_id TEXT PRIMARY KEY,
+            site TEXT NOT NULL,
+            software_version TEXT NOT NULL,
+            first_seen_ns INTEGER NOT NULL,
+            last_seen_ns INTEGER NOT NULL
+        ) STRICT""")
+    db.execute("""
+        CREATE TABLE outboxes (
+            outbox INTEGER PRIMARY KEY,
+            device_id TEXT NOT NULL REFERENCES devices,
+            epoch BLOB NOT NULL,
+            acked_seq INTEGER NOT NULL DEFAULT 0,
+            top_seq INTEGER NOT NULL DEFAULT 0,
+            held INTEGER NOT NULL DEFAULT 0,
+            disputed_ns INTEGER,
+            UNIQUE (device_id, epoch)
+        ) STRICT""")
+    # UNIQUE (outbox, seq) is the key (device_id, epoch, seq) at 3 to 10 bytes instead of 40.
+    db.execute("""
+        CREATE TABLE events (
+            arrival INTEGER PRIMARY KEY,
+            outbox INTEGER NOT NULL REFERENCES outboxes,
+            seq INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            received_ns INTEGER NOT NULL,
+            boot_id BLOB NOT NULL,
+            monotonic_ns INTEGER NOT NULL,
+            wall_ns INTEGER NOT NULL,
+            clock_quality TEXT NOT NULL,
+            record_id BLOB,
+            entry_id BLOB,
+            outcome TEXT,
+            mode TEXT,
+            tries INTEGER,
+            score_llr REAL,
+            threshold_llr REAL,
+            reason TEXT,
+            details TEXT NOT NULL,
+            content BLOB NOT NULL,
+            UNIQUE (outbox, seq)
+        ) STRICT""")
+    db.execute("CREATE INDEX device_faults ON events (outbox) WHERE kind = 'device_fault'")
+    db.execute("""
+        CREATE TABLE conflicts (
+            outbox INTEGER NOT NULL REFERENCES outboxes,
+            seq INTEGER NOT NULL,
+            content BLOB NOT NULL,
+            received_ns INTEGER NOT NULL,
+            PRIMARY KEY (outbox, seq, content)
+        ) STRICT, WITHOUT ROWID""")
+    db.execute("""
+        CREATE TABLE tallies (
+            day TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            count INTEGER NOT NULL,
+            PRIMARY KEY (day, outcome)
+        ) STRICT, WITHOUT ROWID""")
+
+
+def check_not_newer(db: Database) -> None:
+    """Raise StoreTooNew when the store has had a migration that this version does not know."""
+    # Against an empty database every known migration is pending.
+    known = {migration.name for migration in migrations.pending(Database(memory=True, execute_plugins=False))}
+    unknown = [migration.name for migration in migrations.applied(db) if migration.name not in known]
+    if unknown:
+        raise StoreTooNew(
+            f"the store was changed by a later version ({', '.join(unknown)}): "
+            "install that version again, or restore a copy made before it"
+        )

@@ -1,0 +1,124 @@
+"""Reading the store: for the dashboard while the server runs, and for the commands."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from sqlite_utils import Database
+
+from aggregator.holdings import Details, Device, OpenFault, Outbox, Overview, StoredEvent, Tallies
+
+MAX_RANGES = (
+    20  # of missing numbers, for one outbox; a device with more than these needs a person, not a list
+)
+
+_COLUMNS = StoredEvent.__struct_fields__
+_EVENTS = f"SELECT {', '.join(_COLUMNS)} FROM events JOIN outboxes USING (outbox)"  # noqa: S608
+
+
+def read_events(
+    db: Database,
+    *,
+    device_id: str | None = None,
+    kind: str | None = None,
+    since_ns: int | None = None,
+    limit: int | None = None,
+) -> Iterator[StoredEvent]:
+    """Yield events in the order of their arrival; with a limit, the latest."""
+    conditions = {
+        "device_id = :device_id": device_id,
+        "kind = :kind": kind,
+        "received_ns >= :since_ns": since_ns,
+    }
+    used = [condition for condition, value in conditions.items() if value is not None]
+    where = f" WHERE {' AND '.join(used)}" if used else ""
+    values = {"device_id": device_id, "kind": kind, "since_ns": since_ns, "limit": limit}
+    if limit is None:
+        rows: Iterable[tuple[Any, ...]] = db.execute(f"{_EVENTS}{where} ORDER BY arrival", values)
+    else:
+        latest = db.execute(f"{_EVENTS}{where} ORDER BY arrival DESC LIMIT :limit", values)
+        rows = reversed(latest.fetchall())
+    return (_event(row) for row in rows)
+
+
+def read_devices(db: Database) -> tuple[Device, ...]:
+    """Return all devices, by identifier."""
+    outboxes: dict[str, list[Outbox]] = {}
+    for device_id, *row in db.execute("""
+        SELECT device_id, outbox, epoch, acked_seq, top_seq, held, disputed_ns,
+            (SELECT count(*) FROM conflicts WHERE conflicts.outbox = outboxes.outbox)
+        FROM outboxes ORDER BY outbox"""):
+        outboxes.setdefault(device_id, []).append(_outbox(db, *row))
+    faults: dict[str, list[OpenFault]] = {}
+    # SQLite gives the bare columns of the row that holds max(): the latest word on each part.
+    for device_id, details, received_ns, _arrival in db.execute("""
+        SELECT device_id, details, received_ns, max(arrival) FROM events JOIN outboxes USING (outbox)
+        WHERE kind = 'device_fault' GROUP BY device_id, details ->> 'part' ORDER BY arrival"""):
+        latest = msgspec.json.decode(details, type=Details)
+        if not latest.recovered:
+            faults.setdefault(device_id, []).append(
+                OpenFault(latest.part or "", latest.fault or "", received_ns)
+            )
+    devices = db.execute("""
+        SELECT device_id, site, software_version, first_seen_ns, last_seen_ns
+        FROM devices ORDER BY device_id""")
+    return tuple(
+        Device(
+            device_id=device_id,
+            site=site,
+            software_version=software_version,
+            first_seen_ns=first_seen_ns,
+            last_seen_ns=last_seen_ns,
+            outboxes=tuple(outboxes[device_id]),
+            faults=tuple(faults.get(device_id, ())),
+        )
+        for device_id, site, software_version, first_seen_ns, last_seen_ns in devices
+    )
+
+
+def read_tallies(db: Database, day: str) -> Tallies:
+    """Return check-ins counted by outcome; day: a UTC date as 2026-01-31."""
+    on_day = db.execute("SELECT outcome, count FROM tallies WHERE day = ?", (day,))
+    total = db.execute("SELECT outcome, sum(count) FROM tallies GROUP BY outcome")
+    return Tallies(day, dict(on_day.fetchall()), dict(total.fetchall()))
+
+
+def read_overview(db: Database, day: str, check_ins: int) -> Overview:
+    """Return what the dashboard shows, as of one commit; check_ins: how many of the latest, newest first."""
+    with db.atomic():
+        latest = tuple(read_events(db, kind="check_in", limit=check_ins))
+        return Overview(read_devices(db), latest[::-1], read_tallies(db, day))
+
+
+def _event(row: tuple[Any, ...]) -> StoredEvent:
+    columns: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
+    details = msgspec.json.decode(columns.pop("details"), type=Details)
+    return StoredEvent(**columns, details=details)
+
+
+def _outbox(
+    db: Database,
+    outbox: int,
+    epoch: bytes,
+    acked_seq: int,
+    top_seq: int,
+    held: int,
+    disputed_ns: int | None,
+    conflicts: int,
+) -> Outbox:
+    missing = _missing(db, outbox, acked_seq) if held != top_seq else ()
+    return Outbox(epoch, acked_seq, top_seq, held, missing, conflicts, disputed_ns is not None)
+
+
+def _missing(db: Database, outbox: int, acked_seq: int) -> tuple[tuple[int, int], ...]:
+    rows = db.execute(
+        """SELECT previous + 1, seq - 1 FROM (
+               SELECT seq, lag(seq, 1, :acked) OVER (ORDER BY seq) AS previous
+               FROM events WHERE outbox = :outbox AND seq > :acked)
+           WHERE seq > previous + 1""",
+        {"outbox": outbox, "acked": acked_seq},
+    )
+    return tuple(itertools.islice(rows, MAX_RANGES))

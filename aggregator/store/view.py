@@ -1,0 +1,44 @@
+"""The dashboard's eyes: reads the store in a thread of its own, beside the writer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aggregator.holdings import Overview
+from aggregator.store.database import open_reader, translated
+from aggregator.store.reader import read_overview
+
+
+class StoreView:
+    """Read-only and as of the last commit; wall_ns: the clock, for what counts as today."""
+
+    def __init__(self, path: Path, wall_ns: Callable[[], int]) -> None:
+        self._path = path
+        self._wall_ns = wall_ns
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-view")
+        self._resources = ExitStack()
+
+    async def open(self) -> None:
+        """Open the file; raises StoreError."""
+        loop = asyncio.get_running_loop()
+        manager = open_reader(self._path)
+        self._db = await loop.run_in_executor(self._thread, self._resources.enter_context, manager)
+
+    async def close(self) -> None:
+        """Close the file."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._resources.close)
+        self._thread.shutdown()
+
+    async def overview(self, check_ins: int) -> Overview:
+        """Return devices, the latest check-ins and today's counts; raises StoreError."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._overview, check_ins)
+
+    def _overview(self, check_ins: int) -> Overview:
+        day = datetime.fromtimestamp(self._wall_ns() / 1e9, UTC).date().isoformat()
+        with translated(self._path):
+            return read_overview(self._db, day, check_ins)

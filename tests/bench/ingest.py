@@ -1,0 +1,91 @@
+"""How many events a second the aggregator takes, each acknowledged after its commit.
+
+Run as ``python -m tests.bench.ingest`` (``--seconds 5 --streams 16 --in-flight 4 --json FILE``). The server is
+the real command in a process of its own, the devices are this process; both share the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections import deque
+from pathlib import Path
+
+import uvloop
+
+from aidpost.v1 import link_pb2
+from tests.kit.aggregator_process import AggregatorProcess
+from tests.kit.link_device import LinkDevice, check_in, dialled, digest
+
+BATCHES = (1, 20, 100)
+TRIAL_PER_S = {1: 1_900, 20: 25_600, 100: 55_900}  # the trial: mutual TLS, 81-byte events, two columns
+
+
+async def run_stream(target: str, number: int, batch: int, in_flight: int, until_s: float) -> int:
+    """Report until the time is up, with so many batches unacknowledged; return the events acknowledged."""
+    event = check_in(1)
+    async with dialled(target) as channel:
+        device = LinkDevice(channel, f"bench-{number}", digest(f"{batch} {number}"))
+        await device.hello()
+        seq = 0
+        waiting: deque[int] = deque()
+        acked = 0
+        while time.monotonic() < until_s:
+            while len(waiting) < in_flight:
+                request = link_pb2.ConnectRequest()
+                for _ in range(batch):
+                    seq += 1
+                    event.seq = seq
+                    request.batch.events.append(event)
+                await device.write(request)
+                waiting.append(seq)
+            acked = await device.ack()
+            while waiting and waiting[0] <= acked:
+                waiting.popleft()
+        await device.done_writing()
+        if waiting:
+            await device.acked(waiting[-1])
+        return seq
+
+
+async def measure(batch: int, seconds: float, streams: int, in_flight: int) -> float:
+    """Return events a second with batches of this size."""
+    with tempfile.TemporaryDirectory(prefix="aidpost-bench-") as folder:
+        async with AggregatorProcess(Path(folder) / "store.db") as server:
+            start_s = time.monotonic()
+            running = [
+                run_stream(server.target, number, batch, in_flight, start_s + seconds)
+                for number in range(streams)
+            ]
+            events = sum(await asyncio.gather(*running))
+            return events / (time.monotonic() - start_s)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--streams", type=int, default=16)
+    parser.add_argument("--in-flight", type=int, default=4)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    event_bytes = check_in(1).ByteSize()
+    out = sys.stdout
+    out.write(
+        f"{options.streams} streams, {options.in_flight} batches in flight each, {event_bytes}-byte events\n"
+    )
+    out.write("batch   events/s   trial (mTLS, 81-byte events)\n")
+    measured: dict[int, float] = {}
+    for batch in BATCHES:
+        measured[batch] = uvloop.run(measure(batch, options.seconds, options.streams, options.in_flight))
+        out.write(f"{batch:5}   {measured[batch]:8,.0f}   {TRIAL_PER_S[batch]:8,}\n")
+    if options.json is not None:
+        options.json.write_text(json.dumps({"event_bytes": event_bytes, "events_per_s": measured}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

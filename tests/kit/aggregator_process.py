@@ -1,0 +1,67 @@
+"""The real `aidpost-aggregator serve` in a process of its own, on free ports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 20.0
+
+
+class AggregatorProcess:
+    """Starts the server on a store; leaving the context stops it with SIGTERM."""
+
+    def __init__(self, store: Path, *options: str) -> None:
+        self._store = store
+        self._options = options
+        self.target = ""
+        self.dashboard_url = ""
+
+    async def __aenter__(self) -> Self:
+        self._log = self._store.with_suffix(".log").open("ab")
+        self._process = await asyncio.create_subprocess_exec(
+            str(Path(sys.executable).with_name("aidpost-aggregator")),
+            "serve",
+            f"--store={self._store}",
+            "--listen=127.0.0.1:0",
+            "--dashboard=127.0.0.1:0",
+            *self._options,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=self._log,
+        )
+        assert self._process.stdout is not None
+        async with asyncio.timeout(START_TIMEOUT_S):
+            line = await self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the server did not start: {self.log()}")
+        ready = json.loads(line)
+        self.target, self.dashboard_url = ready["listen"], ready["dashboard"]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.returncode is None:
+            await self.stop()
+        self._log.close()
+
+    async def kill(self) -> None:
+        """End the process at once, as a crash would (SIGKILL)."""
+        self._process.kill()
+        await self._process.wait()
+
+    async def stop(self) -> int:
+        """Ask the process to end (SIGTERM); return its exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            return await self._process.wait()
+
+    def log(self) -> str:
+        """Return what the server has logged."""
+        return self._store.with_suffix(".log").read_text()

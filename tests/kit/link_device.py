@@ -1,0 +1,208 @@
+"""A device at the wire: speaks DeviceLinkService with raw protobuf, well or badly, and keeps no outbox."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+
+from aidpost.v1 import event_pb2, link_pb2
+
+METHOD = "/aidpost.v1.DeviceLinkService/Connect"
+EPOCH = b"epoch-0123456789"
+BOOT_ID = b"boot--0123456789"
+START_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
+PATIENCE_S = 10.0
+
+
+def check_in(
+    seq: int, outcome: event_pb2.Outcome.ValueType = event_pb2.OUTCOME_MATCH, *, salt: str = ""
+) -> event_pb2.Event:
+    """Return a check-in that depends on its number alone; salt: makes another with the same number."""
+    matched = outcome in (event_pb2.OUTCOME_MATCH, event_pb2.OUTCOME_SUGGESTION)
+    return event_pb2.Event(
+        seq=seq,
+        moment=moment(seq),
+        check_in=event_pb2.CheckIn(
+            record_id=digest(f"record {seq} {salt}"),
+            mode=event_pb2.MODE_VERIFY,
+            outcome=outcome,
+            entry_id=digest(f"entry {seq % 7}") if matched else b"",
+            reason="" if matched else "too_dry",
+            modalities=[event_pb2.MODALITY_FINGER],
+            tries=1 + seq % 3,
+            score_llr=8.25 if matched else -3.5,
+            threshold_llr=6.5,
+            operating_point="clinic 0123abcd",
+            gallery_size=100,
+            stages=[
+                event_pb2.StageTime(stage="capture", duration=Duration(nanos=812_000_000)),
+                event_pb2.StageTime(stage="compare", duration=Duration(nanos=3_400_000)),
+            ],
+        ),
+    )
+
+
+def registration(seq: int) -> event_pb2.Event:
+    """Return a registration with one face and two fingers."""
+    return event_pb2.Event(
+        seq=seq,
+        moment=moment(seq),
+        registration=event_pb2.Registration(
+            record_id=digest(f"registration {seq}"),
+            entry_id=digest(f"entry {seq}"),
+            consent=event_pb2.CONSENT_ACCEPTED,
+            notice_version="2026-01",
+            notice_language="so",
+            face_templates=1,
+            finger_templates=2,
+        ),
+    )
+
+
+def device_fault(seq: int, *, recovered: bool = False) -> event_pb2.Event:
+    """Return a fault of the camera, or its end."""
+    return event_pb2.Event(
+        seq=seq,
+        moment=moment(seq),
+        device_fault=event_pb2.DeviceFault(part="camera", recovered=recovered, kind="SensorTimeout"),
+    )
+
+
+def moment(seq: int) -> event_pb2.Moment:
+    """Return the moment of an event: one a second."""
+    return event_pb2.Moment(
+        boot_id=BOOT_ID,
+        monotonic=Duration(seconds=seq),
+        wall=Timestamp(seconds=START_NS // 1_000_000_000 + seq),
+        clock_quality=event_pb2.CLOCK_QUALITY_SYNCHRONISED,
+    )
+
+
+def digest(text: str) -> bytes:
+    """Return 16 bytes that look random and are not."""
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a stream ended; retry_s: from google.rpc.RetryInfo, None without it."""
+
+    code: grpc.StatusCode
+    message: str
+    retry_s: float | None
+
+
+class LinkDevice:
+    """One stream of one device. Everything that waits gives up after ten seconds."""
+
+    def __init__(self, channel: grpc.aio.Channel, device_id: str = "desk-1", epoch: bytes = EPOCH) -> None:
+        self.device_id = device_id
+        self.epoch = epoch
+        self._call: grpc.aio.StreamStreamCall[link_pb2.ConnectRequest | bytes, link_pb2.ConnectResponse]
+        self._call = channel.stream_stream(
+            METHOD,
+            request_serializer=_serialized,
+            response_deserializer=link_pb2.ConnectResponse.FromString,
+        )()
+
+    async def write(self, request: link_pb2.ConnectRequest | bytes) -> None:
+        """Send any message, or bytes that are none."""
+        async with asyncio.timeout(PATIENCE_S):
+            await self._call.write(request)
+
+    async def read(self) -> link_pb2.ConnectResponse:
+        """Return the next message; raises grpc.aio.AioRpcError when the stream ended instead."""
+        async with asyncio.timeout(PATIENCE_S):
+            response = await self._call.read()
+        if not isinstance(response, link_pb2.ConnectResponse):
+            raise EOFError("the server hung up")
+        return response
+
+    async def send_hello(self, last_seq: int = 1_000_000) -> None:
+        """Send a hello and do not wait for the answer."""
+        hello = link_pb2.Hello(
+            device_id=self.device_id,
+            epoch=self.epoch,
+            last_seq=last_seq,
+            software_version="0.1.0",
+            site="north-gate",
+        )
+        await self.write(link_pb2.ConnectRequest(hello=hello))
+
+    async def hello(self, last_seq: int = 1_000_000) -> link_pb2.Welcome:
+        """Say hello; return the welcome."""
+        await self.send_hello(last_seq)
+        response = await self.read()
+        assert response.WhichOneof("message") == "welcome"
+        return response.welcome
+
+    async def send(self, events: Iterable[event_pb2.Event]) -> None:
+        """Send one batch and do not wait for its acknowledgement."""
+        await self.write(link_pb2.ConnectRequest(batch=link_pb2.EventBatch(events=events)))
+
+    async def ack(self) -> int:
+        """Return the next acknowledgement."""
+        response = await self.read()
+        assert response.WhichOneof("message") == "ack"
+        return response.ack.seq
+
+    async def acked(self, seq: int) -> None:
+        """Wait until everything up to seq is acknowledged."""
+        while await self.ack() < seq:
+            pass
+
+    async def report(self, events: Iterable[event_pb2.Event]) -> int:
+        """Send one batch; return what was acknowledged after it."""
+        await self.send(events)
+        return await self.ack()
+
+    async def done_writing(self) -> None:
+        """Hang up politely."""
+        await self._call.done_writing()
+
+    async def ending(self) -> Ending:
+        """Return how the stream ended; messages that come before it are dropped."""
+        async with asyncio.timeout(PATIENCE_S):
+            try:
+                while await self._call.read() is not grpc.aio.EOF:
+                    pass
+            except grpc.aio.AioRpcError:
+                pass  # the status says the same
+            code, message = await self._call.code(), await self._call.details()
+            return Ending(code, message or "", _retry_s(await self._call.trailing_metadata()))
+
+    def break_off(self) -> None:
+        """Go away without a word."""
+        self._call.cancel()
+
+
+@asynccontextmanager
+async def dialled(target: str) -> AsyncIterator[grpc.aio.Channel]:
+    """Yield a channel to the aggregator, with connections of its own."""
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    async with grpc.aio.insecure_channel(target, options=options) as channel:
+        yield channel
+
+
+def _serialized(request: link_pb2.ConnectRequest | bytes) -> bytes:
+    return request if isinstance(request, bytes) else request.SerializeToString()
+
+
+def _retry_s(metadata: grpc.aio.Metadata | None) -> float | None:
+    for key, value in metadata or ():
+        if key == "grpc-status-details-bin":
+            info = RetryInfo()
+            for detail in Status.FromString(value).details:
+                if detail.Unpack(info):
+                    delay: Duration = info.retry_delay
+                    return delay.seconds + delay.nanos / 1e9
+    return None
