@@ -31,12 +31,12 @@ class ConsoleBoard(Board):
         self._closed = False
         self._listeners: tuple[Callable[[BoardEvent], None], ...] = ()
         self._end_r, self._end_w = os.pipe()
-        self._thread: threading.Thread | None = None
+        self.key_reader: threading.Thread | None = None
         if keys is not None:
-            self._thread = threading.Thread(
+            self.key_reader = threading.Thread(
                 target=self._read, args=(keys.fileno(),), name="console keys", daemon=True
             )
-            self._thread.start()
+            self.key_reader.start()
 
     def show(self, signal: Signal) -> None:
         """Write one line: symbol, words, lamp and tones."""
@@ -62,8 +62,8 @@ class ConsoleBoard(Board):
             return
         with contextlib.suppress(OSError):
             os.close(self._end_w)
-        if self._thread is not None:
-            self._thread.join(_END_TIMEOUT_S)
+        if self.key_reader is not None:
+            self.key_reader.join(_END_TIMEOUT_S)
         with contextlib.suppress(OSError):
             os.close(self._end_r)
 

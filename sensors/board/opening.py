@@ -49,9 +49,8 @@ def _lgpio_factory() -> Any:
         from gpiozero.pins.lgpio import LGPIOFactory
     except (ImportError, OSError) as error:
         raise SensorUnavailable(
-            f"lgpio cannot be imported ({error}): `pip install 'aidpost[pi]'`, or Debian's "
-            "python3-lgpio and an environment "
-            'made with --system-site-packages; without a board, set driver = "console"'
+            f"lgpio cannot be imported ({error}): `pip install 'aidpost[pi]'`, or install python3-lgpio and "
+            'make the environment with --system-site-packages; without a board, set driver = "console"'
         ) from error
     try:
         return LGPIOFactory()

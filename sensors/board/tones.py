@@ -16,7 +16,7 @@ _END_TIMEOUT_S = 2.0  # the thread only waits on the event that ends it
 
 
 class TonePlayer:
-    """sound: starts a note of that many Hz, or goes silent with None; called from the player's thread alone."""
+    """sound: starts a note of that many Hz, or goes silent with None; called from its own thread alone."""
 
     def __init__(self, sound: Callable[[int | None], None], wait: Wait = threading.Event.wait) -> None:
         self._sound = sound
