@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from inference.evaluation.calibration import MeasuredSet
 from inference.evaluation.intervals import wilson
 from inference.evaluation.metrics import REPORTED_FMR, ScoreSet
+from inference.types import FaceTemplate, FingerTemplate
 
-TemplateT = TypeVar("TemplateT")
+TemplateT = TypeVar("TemplateT", FaceTemplate, FingerTemplate)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +40,7 @@ class Compared:
     images: int
     identities: int
     identities_without_template: int
+    made_by: tuple[str, ...]
     extract_ms: tuple[float, ...]
     compare_ms: tuple[float, ...]
 
@@ -84,7 +86,7 @@ class Report(SetReport, frozen=True):
     protocol: str
     extract_ms_p50: float
     compare_ms_p50: float
-    model_digests: dict[str, str]
+    model_digests: tuple[str, ...]
     data_sets: tuple[SetReport, ...]
     accuracy: float | UnsetType = UNSET
     accuracy_fold_deviation: float | UnsetType = UNSET
@@ -114,6 +116,7 @@ def compared(
         images=len(extracted),
         identities=len(identities),
         identities_without_template=len(identities - with_template),
+        made_by=tuple(sorted({one.template.made_by for one in extracted if one.template is not None})),
         extract_ms=tuple(one.extract_ms for one in made),
         compare_ms=tuple(compare_ms),
     )
@@ -157,12 +160,13 @@ def pooled(sets: Sequence[Compared]) -> Compared:
         images=sum(one.images for one in sets),
         identities=sum(one.identities for one in sets),
         identities_without_template=sum(one.identities_without_template for one in sets),
+        made_by=tuple(sorted({maker for one in sets for maker in one.made_by})),
         extract_ms=tuple(ms for one in sets for ms in one.extract_ms),
         compare_ms=tuple(ms for one in sets for ms in one.compare_ms),
     )
 
 
-def report(source: str, protocol: str, made_by: str, sets: Sequence[Compared]) -> Report:
+def report(source: str, protocol: str, sets: Sequence[Compared]) -> Report:
     """Work out the figures of a run."""
     together = pooled(sets)
     total = set_report(together)
@@ -172,7 +176,7 @@ def report(source: str, protocol: str, made_by: str, sets: Sequence[Compared]) -
         protocol=protocol,
         extract_ms_p50=median(together.extract_ms),
         compare_ms_p50=median(together.compare_ms),
-        model_digests={source: made_by},
+        model_digests=together.made_by,
         data_sets=tuple(set_report(one) for one in sets),
     )
 
