@@ -85,7 +85,6 @@ class Session(_Table, frozen=True, kw_only=True):
     impressions: Annotated[int, msgspec.Meta(ge=1, le=4)] = 2
     finger_timeout_s: Positive = 8.0
     face_timeout_s: Positive = 4.0
-    confirm_timeout_s: Positive = 60.0
 
     def finger_positions(self) -> tuple[FingerPosition, ...]:
         """Return `fingers` as positions."""

@@ -1,0 +1,209 @@
+"""The composition root: every part is built and wired here, started in order, stopped in reverse.
+
+Order: store, inference, sensors, uplink. A missing sensor does not stop the start: its worker keeps trying,
+and people are served with what is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Self, TypeVar
+
+import structlog
+
+from firmware.clock import Clock
+from firmware.config import Config
+from firmware.desk import Desk
+from firmware.presenter import Presenter
+from firmware.recognition import build_recognition
+from firmware.records import DeviceFault
+from firmware.session.acquire import Acquirer
+from firmware.session.machine import Show
+from firmware.session.matching import Matcher
+from firmware.store.store import Store
+from firmware.store.thread import StoreThread
+from firmware.uplink.backoff import Backoff
+from firmware.uplink.channel import Target
+from firmware.uplink.uplink import Uplink
+from inference.attack import Unchecked
+from sensors.board.opening import open_board
+from sensors.board.port import Board, BoardEvent
+from sensors.board.settings import BoardSettings
+from sensors.board.signals import Signal
+from sensors.camera.opening import open_camera
+from sensors.camera.port import Camera
+from sensors.camera.settings import CameraSettings
+from sensors.errors import SensorError
+from sensors.fingerprint.opening import ReaderSettings, open_reader
+from sensors.fingerprint.port import FingerprintReader
+from sensors.worker import Closable, DeviceWorker
+
+T = TypeVar("T")
+DeviceT = TypeVar("DeviceT", bound=Closable)
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """How each part is opened; None where it is not fitted. Tests and the demonstration hand in their own."""
+
+    reader: Callable[[], FingerprintReader] | None
+    camera: Callable[[], Camera] | None
+    board: Callable[[], Board] | None
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """The hardware that the configuration names."""
+        reader, camera, board = config.fingerprint, config.camera, config.board
+        return cls(
+            (lambda: open_reader(ReaderSettings(reader.model, reader.port, reader.baud))) if reader else None,
+            (lambda: open_camera(CameraSettings(camera.driver, camera.device, camera.width, camera.height)))
+            if camera
+            else None,
+            (lambda: open_board(BoardSettings(board.driver))) if board else None,
+        )
+
+
+class Appliance:
+    """One appliance; use it as an async context manager. Raises StoreError, InferenceError, SensorError."""
+
+    desk: Desk
+    store: StoreThread
+    matcher: Matcher
+    presenter: Presenter
+    uplink: Uplink | None
+
+    def __init__(self, config: Config, hardware: Hardware, clock: Clock | None = None) -> None:
+        self._config = config
+        self._hardware = hardware
+        self._clock = clock or Clock()
+        self._stack = AsyncExitStack()
+        self._board: Board | None = None
+        self._faults: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._stack.aclose()
+
+    def listen(self, on_event: Callable[[BoardEvent], None]) -> None:
+        """Call `on_event` for each button and tamper change, from a thread of the board's."""
+        if self._board is not None:
+            self._board.listen(on_event)
+
+    async def _start(self) -> None:
+        config, device = self._config, self._config.device
+        device.data.mkdir(parents=True, exist_ok=True)
+        self.store = await StoreThread.open(
+            lambda: Store.open(device.data / "aidpost.db", purpose=device.purpose, site=device.site)
+        )
+        self._stack.push_async_callback(self.store.close)
+
+        engine = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
+        self._stack.callback(engine.shutdown, wait=True)
+        loop = asyncio.get_running_loop()
+
+        async def in_inference(work: Callable[[], T], /) -> T:
+            return await loop.run_in_executor(engine, work)
+
+        recognition = await in_inference(lambda: build_recognition(config))
+        self.matcher = recognition.matcher
+
+        references = await self.store.run(lambda store: store.references(device.purpose))
+        for reference in references:
+            await in_inference(partial(self.matcher.add, reference.entry_id, reference.templates))
+
+        if self._hardware.board is not None:
+            self._board = self._hardware.board()
+            self._stack.callback(self._board.close)
+        reader, camera = await asyncio.gather(
+            self._start_worker("fingerprint", self._hardware.reader),
+            self._start_worker("camera", self._hardware.camera),
+        )
+        self.presenter = Presenter(self._board, reader)
+        self._stack.push_async_callback(self.presenter.settle)
+
+        self.uplink = self._start_uplink()
+        acquirer = Acquirer(
+            camera=camera,
+            reader=reader,
+            face=recognition.face,
+            finger=recognition.finger,
+            detector=Unchecked(),
+            in_inference=in_inference,
+            monotonic_ns=self._clock.monotonic_ns,
+            face_timeout_s=config.session.face_timeout_s,
+            finger_timeout_s=config.session.finger_timeout_s,
+        )
+        self.desk = Desk(
+            config=config,
+            acquirer=acquirer,
+            matcher=self.matcher,
+            in_inference=in_inference,
+            in_store=self.store.run,
+            presenter=self.presenter,
+            clock=self._clock,
+            committed=self._committed,
+        )
+        log.info("ready", references=len(references), uplink=self.uplink is not None)
+
+    async def _start_worker(
+        self, part: str, opener: Callable[[], DeviceT] | None
+    ) -> DeviceWorker[DeviceT] | None:
+        if opener is None:
+            return None
+        worker = DeviceWorker(
+            part, opener, lambda available, error: self._part_changed(part, available, error)
+        )
+        await worker.start()
+        self._stack.push_async_callback(worker.stop)
+        return worker
+
+    def _start_uplink(self) -> Uplink | None:
+        if self._config.uplink is None:
+            return None
+        uplink = Uplink(
+            Target.parse(self._config.uplink.target),
+            self.store.run,
+            self._clock,
+            Backoff(random.SystemRandom()),
+            device_id=self._config.device.id,
+            software_version=version("aidpost"),
+        )
+        task = asyncio.create_task(uplink.run(), name="uplink")
+        self._stack.push_async_callback(asyncio.wait, {task})
+        self._stack.push_async_callback(uplink.stop)
+        return uplink
+
+    def _committed(self) -> None:
+        if self.uplink is not None:
+            self.uplink.notify()
+
+    def _part_changed(self, part: str, available: bool, error: SensorError | None) -> None:
+        kind = type(error).__name__ if error is not None else ""
+        if available:
+            log.info("part is back", part=part)
+        else:
+            log.warning("part lost", part=part, kind=kind)
+            self.presenter.show(Show(Signal.DEVICE_FAULT))
+        task = asyncio.ensure_future(self._record_fault(DeviceFault(part, available, kind)))
+        self._faults.add(task)
+        task.add_done_callback(self._faults.discard)
+
+    async def _record_fault(self, fault: DeviceFault) -> None:
+        moment = self._clock.now()
+        await self.store.run(lambda store: store.commit_fault(moment, fault))
+        self._committed()

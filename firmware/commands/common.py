@@ -1,0 +1,81 @@
+"""What the commands share: the configuration option, running an appliance, and faults as clear sentences."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from firmware import log
+from firmware.appliance import Appliance, Hardware
+from firmware.config import Config, ConfigError, load
+from firmware.desk import DeskError
+from firmware.session.machine import Show
+from firmware.store.errors import StoreError
+from firmware.uplink.errors import UplinkError
+from inference.errors import InferenceError
+from inference.types import FingerPosition
+from sensors.board.signals import PRESENTATIONS, Signal
+from sensors.errors import SensorError
+
+T = TypeVar("T")
+
+NOT_SETTLED = 3
+"""Exit status when a person has to be served by a person: no fault, and no match."""
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The appliance's TOML file.",
+)
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """Turn the typed faults of all parts into one sentence and exit status 1."""
+    try:
+        yield
+    except (ConfigError, StoreError, SensorError, InferenceError, UplinkError, DeskError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def read_config(path: Path) -> Config:
+    """Load the configuration; a fault is a sentence."""
+    with clear_errors():
+        return load(path)
+
+
+def with_appliance(config: Config, work: Callable[[Appliance], Awaitable[T]]) -> T:
+    """Start the appliance, wait for its parts, do `work`, stop it."""
+
+    async def main() -> T:
+        async with Appliance(config, Hardware.of(config)) as appliance:
+            return await work(appliance)
+
+    log.configure("warning")
+    with clear_errors():
+        return asyncio.run(main())
+
+
+def signal_line(effect: Show) -> str:
+    """Say in one line what the appliance shows."""
+    parts = [f"[{PRESENTATIONS[effect.signal].pictogram}]", effect.signal.value]
+    if effect.presentation is not None and effect.presentation.position is not FingerPosition.UNKNOWN:
+        parts.append(f"({effect.presentation.position.name.replace('_', ' ').lower()})")
+    if effect.reason is not None:
+        parts.append(f"- {effect.reason.value}")
+    if effect.tries_left is not None:
+        parts.append(f"- tries left: {effect.tries_left}")
+    return " ".join(parts)
+
+
+def echo_signals(effect: Show) -> None:
+    """Print each signal as it is shown."""
+    if effect.signal is not Signal.IDLE:
+        click.echo(signal_line(effect))

@@ -1,0 +1,163 @@
+"""`aidpost doctor`: each part, what was found, its version, its self-test, and what to do."""
+
+from __future__ import annotations
+
+import platform
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVarTuple
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from firmware.appliance import Hardware
+from firmware.commands.common import config_option, read_config
+from firmware.config import Config
+from firmware.recognition import build_recognition
+from firmware.store.audit import AuditBroken
+from firmware.store.errors import StoreError
+from firmware.store.store import Store
+from inference.errors import InferenceError
+from inference.models.catalogue import Catalogue
+from inference.runtime import RuntimeName
+from sensors.board.port import Board
+from sensors.camera.port import Camera
+from sensors.errors import SensorError
+from sensors.fingerprint.port import FingerprintReader
+
+ArgsT = TypeVarTuple("ArgsT")
+
+CONNECT_TIMEOUT_S = 3.0
+WORDS = {True: "[green]✓ well[/]", False: "[red]✗ fault[/]", None: "[dim]– not fitted[/]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is known of one part. advice: what to do, empty when it is well or not fitted."""
+
+    part: str
+    found: str
+    version: str
+    well: bool | None
+    advice: str = ""
+
+
+@click.command()
+@config_option
+def doctor(config_path: Path) -> None:
+    """Check each part of the appliance and say what to do. Exit status 1 when something needs care."""
+    config = read_config(config_path)
+    table = Table(
+        "part", "found", "version", "self-test", "what to do", title=f"Appliance {config.device.id}"
+    )
+    ill = 0
+    with Console() as console, console.status("checking ...") as status:
+        for finding in examine(config):
+            status.update(f"checked {finding.part} ...")
+            word = {True: "[green]✓ well[/]", False: "[red]✗ fault[/]", None: "[dim]– not fitted[/]"}[
+                finding.well
+            ]
+            table.add_row(finding.part, finding.found, finding.version, word, finding.advice)
+            ill += finding.well is False
+        console.print(table)
+    if ill:
+        raise SystemExit(1)
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """Check one part after the other; a fault is a finding and never stops the rest."""
+    hardware = Hardware.of(config)
+    yield Finding("software", "aidpost", f"{version('aidpost')}, Python {platform.python_version()}", True)
+    yield _checked("store", StoreError, _store, config)
+    catalogue = Catalogue()
+    for name in catalogue.names():
+        yield _checked(f"model {name}", InferenceError, _model, catalogue, name, config)
+    yield _checked("recognition", InferenceError, _recognition, config)
+    yield _checked("fingerprint", SensorError, _reader, hardware.reader)
+    yield _checked("camera", SensorError, _camera, hardware.camera)
+    yield _checked("board", SensorError, _board, config, hardware.board)
+    yield _checked("uplink", OSError, _uplink, config)
+
+
+def _checked(
+    part: str, fault: type[Exception], check: Callable[[*ArgsT], Finding | None], *args: *ArgsT
+) -> Finding:
+    """Run one check; it returns None for a part that is not fitted."""
+    try:
+        return check(*args) or Finding(part, "", "", None)
+    except fault as error:
+        return Finding(part, "", "", False, str(error))
+
+
+def _store(config: Config) -> Finding:
+    path = config.device.data / "aidpost.db"
+    if not path.exists():
+        return Finding("store", str(path), "", True, "will be made when the appliance first starts")
+    with closing(Store.open(path, purpose=config.device.purpose, site=config.device.site)) as store:
+        counts, audit = store.counts(), store.verify_audit()
+    found = f"{counts.references} entries, {counts.waiting} of {counts.written} events waiting"
+    if isinstance(audit, AuditBroken):
+        return Finding(
+            "store",
+            found,
+            "",
+            False,
+            f"the audit log does not hold ({audit}): tell the data-protection officer",
+        )
+    return Finding("store", f"{found}, {audit} audit rows", "", True)
+
+
+def _model(catalogue: Catalogue, name: str, config: Config) -> Finding:
+    model = catalogue.load(name, RuntimeName(config.inference.runtime))
+    return Finding(f"model {name}", model.engine.runtime.value, model.card.sha256[:12], True)
+
+
+def _recognition(config: Config) -> Finding:
+    name, _, digest = build_recognition(config).matcher.operating_point.partition(" ")
+    return Finding("recognition", f"operating point {name}", digest.removeprefix("sha256:")[:12], True)
+
+
+def _reader(opener: Callable[[], FingerprintReader] | None) -> Finding | None:
+    if opener is None:
+        return None
+    with closing(opener()) as reader:
+        reader.self_test()
+        info = reader.info
+    found = f"{info.identity.model} on {info.identity.unit}, {info.width}×{info.height}, {info.baud} baud"
+    foreign = f"its own library holds {info.stored} templates that are not Aidpost's: empty it"
+    return Finding("fingerprint", found, "", not info.stored, foreign if info.stored else "")
+
+
+def _camera(opener: Callable[[], Camera] | None) -> Finding | None:
+    if opener is None:
+        return None
+    with closing(opener()) as camera:
+        camera.self_test()
+        info = camera.info
+    found = f"{info.identity.model} through {info.driver}, {info.width}×{info.height}"
+    return Finding("camera", found, "", True)
+
+
+def _board(config: Config, opener: Callable[[], Board] | None) -> Finding | None:
+    if opener is None or config.board is None:
+        return None
+    with closing(opener()):
+        return Finding("board", config.board.driver, "", True)
+
+
+def _uplink(config: Config) -> Finding | None:
+    if config.uplink is None:
+        return None
+    target = config.uplink.target
+    host, _, port = target.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        wait = f"no connection ({error.strerror or error}): results wait in the outbox and are sent later"
+        return Finding("uplink", target, "", False, wait)
+    return Finding("uplink", target, "", True)

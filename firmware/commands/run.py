@@ -1,0 +1,114 @@
+"""`aidpost run`: serve people until stopped, by the buttons of the board."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import structlog
+
+from firmware import log
+from firmware.appliance import Appliance, Hardware
+from firmware.commands.common import clear_errors, config_option, read_config, signal_line
+from firmware.config import Config
+from firmware.session.check_in import CheckInResult, Suggestion
+from firmware.store.errors import StoreError
+from sensors.board.port import BoardEvent, Button, TamperEvent
+
+logger = structlog.get_logger()
+
+
+@click.command()
+@config_option
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
+def run(config_path: Path, log_level: str) -> None:
+    """Serve people by the buttons: OK begins a check-in and confirms, AGAIN declines, HELP calls a person."""
+    config = read_config(config_path)
+    if config.board is None:
+        raise click.ClickException(
+            f"{config_path}: `aidpost run` is driven by buttons: add a [board] table "
+            '(driver = "gpio", or "console" to try it here)'
+        )
+    log.configure(log_level)
+    with clear_errors():
+        asyncio.run(_serve(config))
+
+
+async def _serve(config: Config) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with Appliance(config, Hardware.of(config)) as appliance:
+        kiosk = Kiosk(appliance)
+        appliance.presenter.add_listener(lambda effect: click.echo(signal_line(effect)))
+
+        def from_board(event: BoardEvent) -> None:
+            loop.call_soon_threadsafe(kiosk.on_event, event)
+
+        appliance.listen(from_board)
+        appliance.desk.idle()
+        await stop.wait()
+        logger.info("stopping")
+        await kiosk.finish()
+
+
+class Kiosk:
+    """Turns buttons into sessions; while staff look at suggestions, OK confirms and AGAIN declines."""
+
+    def __init__(self, appliance: Appliance) -> None:
+        self._appliance = appliance
+        self._session: asyncio.Task[None] | None = None
+        self._answer: asyncio.Future[int | None] | None = None
+
+    def on_event(self, event: BoardEvent) -> None:
+        """Handle a button or the tamper switch; call it in the event loop."""
+        if isinstance(event, TamperEvent):
+            logger.warning("enclosure", state=event.value)
+            return
+        if self._answer is not None and not self._answer.done() and event in (Button.OK, Button.AGAIN):
+            self._answer.set_result(0 if event is Button.OK else None)
+        elif self._appliance.desk.busy:
+            self._appliance.desk.press(event)
+        elif event is Button.OK:
+            self._session = asyncio.ensure_future(self._serve_one())
+
+    async def finish(self) -> None:
+        """Lead the person who is being served to staff, and end."""
+        self._appliance.desk.press(Button.HELP)
+        if self._session is not None:
+            await asyncio.wait({self._session})
+
+    async def _serve_one(self) -> None:
+        try:
+            result = await self._appliance.desk.identify(self._ask)
+        except StoreError as error:
+            logger.error("not recorded", kind=type(error).__name__)  # noqa: TRY400 -- no trace back for a full disk
+            click.echo(str(error))
+            return
+        _log(result)
+
+    async def _ask(self, suggestions: Sequence[Suggestion]) -> int | None:
+        """The best suggestion is shown on the operator's console; OK or AGAIN answers."""
+        best = suggestions[0]
+        click.echo(f"Is it {best.subject} ({best.strength.value})? OK: yes   AGAIN: no   HELP: a person")
+        self._answer = asyncio.get_running_loop().create_future()
+        try:
+            return await self._answer
+        finally:
+            self._answer = None
+
+
+def _log(result: CheckInResult) -> None:
+    record = result.record
+    logger.info(
+        "check-in",
+        seq=result.seq,
+        outcome=record.outcome.value,
+        confirmed=record.confirmed,
+        tries=record.tries,
+        stages_ms={stage.stage: round(stage.duration_ns / 1e6, 1) for stage in record.stages},
+    )

@@ -1,0 +1,185 @@
+"""What staff can do at the appliance: verify, identify, register, erase. One session at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from operator import methodcaller
+from typing import TypeVar
+
+from firmware.clock import Clock
+from firmware.config import Config
+from firmware.presenter import Presenter
+from firmware.records import Mode
+from firmware.session.acquire import Acquirer, InThread
+from firmware.session.check_in import CheckInHost, CheckInResult, Confirm, Suggestion
+from firmware.session.machine import Goal, Plan, Presentation, Show
+from firmware.session.matching import Matcher
+from firmware.session.registration import NoticeAnswer, RegistrationHost, RegistrationResult
+from firmware.session.runner import SessionHost, SessionRunner
+from firmware.store.reference import Reference
+from firmware.store.thread import RunInStore
+from inference.types import Modality
+from sensors.board.port import Button
+from sensors.board.signals import Signal
+from trust.consent import Consent
+
+ResultT = TypeVar("ResultT")
+
+
+class DeskError(Exception):
+    """Something that staff asked for cannot be done; the message says what to do."""
+
+
+class DeskBusy(DeskError, RuntimeError):
+    """Another session is under way."""
+
+
+class NotRegistered(DeskError, LookupError):
+    """Nobody is registered under this subject, or only without biometrics."""
+
+
+class Desk:
+    """Runs sessions on the parts of one appliance."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        acquirer: Acquirer,
+        matcher: Matcher,
+        in_inference: InThread,
+        in_store: RunInStore,
+        presenter: Presenter,
+        clock: Clock,
+        committed: Callable[[], None],
+    ) -> None:
+        self._config = config
+        self._acquirer = acquirer
+        self._matcher = matcher
+        self._in_inference = in_inference
+        self._in_store = in_store
+        self._presenter = presenter
+        self._clock = clock
+        self._committed = committed
+        self._running: SessionRunner | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a session is under way."""
+        return self._running is not None
+
+    def press(self, button: Button) -> None:
+        """A button was pressed during a session; HELP ends it with a person, in every state."""
+        if button is Button.HELP and self._running is not None:
+            self._running.press_help()
+
+    async def verify(self, subject: str, *, order: Sequence[Modality] | None = None) -> CheckInResult:
+        """1:1: check the person against the entries of `subject`.
+
+        Raises NotRegistered when there is nothing to compare with, DeskBusy, and StoreError.
+        """
+        purpose = self._config.device.purpose
+        claimed = await self._in_store(lambda store: store.find_subject(purpose, subject))
+        if not claimed:
+            raise NotRegistered(
+                "nobody is registered with biometrics under this subject: serve the person without them"
+            )
+        host = self._check_in_host(Mode.VERIFY, claimed, _nobody)
+        await self._run(host, self._plan(Goal.VERIFY, order, impressions=1))
+        return _finished(host.result)
+
+    async def identify(self, confirm: Confirm, *, order: Sequence[Modality] | None = None) -> CheckInResult:
+        """1:few: suggest at most three entries; a person confirms. Raises DeskBusy and StoreError."""
+        host = self._check_in_host(Mode.IDENTIFY, (), confirm)
+        await self._run(host, self._plan(Goal.IDENTIFY, order, impressions=1))
+        return _finished(host.result)
+
+    async def register(self, subject: str, answer: NoticeAnswer) -> RegistrationResult:
+        """Register a person; one who declined is registered without templates and served the same.
+
+        Raises DeskBusy and StoreError.
+        """
+        plan = self._plan(Goal.REGISTER, None, impressions=self._config.session.impressions)
+        if answer.consent is Consent.DECLINED:
+            plan = Plan(Goal.REGISTER, ())
+        host = RegistrationHost(
+            subject=subject,
+            asked=plan.presentations,
+            site=self._config.device.site,
+            purpose=self._config.device.purpose,
+            answer=answer,
+            matcher=self._matcher,
+            in_inference=self._in_inference,
+            in_store=self._in_store,
+            presenter=self._presenter,
+            clock=self._clock,
+            committed=self._committed,
+        )
+        await self._run(host, plan)
+        return _finished(host.result)
+
+    async def erase(self, subject: str) -> int:
+        """Erase every entry of `subject`; returns how many there were. Raises StoreError."""
+        purpose, moment = self._config.device.purpose, self._clock.now()
+        entries = await self._in_store(lambda store: store.find_subject(purpose, subject))
+        for reference in entries:
+            await self._in_store(methodcaller("remove_reference", moment, reference.entry_id))
+            await self._in_inference(partial(self._matcher.remove, reference.entry_id))
+        return len(entries)
+
+    def idle(self) -> None:
+        """Show that the appliance waits for the next person."""
+        self._presenter.show(Show(Signal.IDLE))
+
+    async def _run(self, host: SessionHost, plan: Plan) -> None:
+        runner = SessionRunner(self._acquirer, host, self._clock.monotonic_ns)
+        with self._session(runner):
+            await runner.run(plan)
+
+    @contextmanager
+    def _session(self, runner: SessionRunner) -> Iterator[None]:
+        if self._running is not None:
+            raise DeskBusy("another person is being served here: wait until that session has ended")
+        self._running = runner
+        try:
+            yield
+        finally:
+            self._running = None
+
+    def _check_in_host(self, mode: Mode, claimed: Sequence[Reference], confirm: Confirm) -> CheckInHost:
+        return CheckInHost(
+            mode=mode,
+            claimed=claimed,
+            purpose=self._config.device.purpose,
+            matcher=self._matcher,
+            in_inference=self._in_inference,
+            in_store=self._in_store,
+            presenter=self._presenter,
+            clock=self._clock,
+            confirm=confirm,
+            committed=self._committed,
+        )
+
+    def _plan(self, goal: Goal, order: Sequence[Modality] | None, *, impressions: int) -> Plan:
+        session = self._config.session
+        face = (Presentation(Modality.FACE),) * impressions
+        fingers = tuple(
+            Presentation(Modality.FINGER, position)
+            for position in session.finger_positions()
+            for _ in range(impressions)
+        )
+        wanted = order or tuple(Modality(name) for name in session.order)
+        parts = {Modality.FACE: face, Modality.FINGER: fingers}
+        return Plan(goal, tuple(p for modality in wanted for p in parts[modality]), session.tries)
+
+
+async def _nobody(_suggestions: Sequence[Suggestion]) -> None:
+    return None
+
+
+def _finished(result: ResultT | None) -> ResultT:
+    if result is None:
+        raise AssertionError("a session that concluded has recorded its result")
+    return result
