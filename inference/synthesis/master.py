@@ -9,11 +9,12 @@ import numpy as np
 from inference.synthesis.condition import Condition
 from inference.synthesis.impression import Skin, draw_crease, render
 from inference.synthesis.pattern import Pattern, Topology, draw_topology
-from inference.synthesis.ridges import draw_period, grow_ridges
+from inference.synthesis.ridges import draw_period, grow_ridges, smooth_noise
 from sensors.frames import Pixels
 
 # The first joint of a finger at 500 ppi: 20 by 26 mm, with room for shifts and turns of the largest sensor.
 MASTER_WIDTH, MASTER_HEIGHT = 400, 520
+WAVER_RAD = 0.08
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +45,9 @@ def make_finger(seed: int, pattern: Pattern | None = None) -> MasterFinger:
     drawn = Pattern.random(rng)
     pattern = pattern if pattern is not None else drawn
     topology = draw_topology(pattern, rng, MASTER_WIDTH, MASTER_HEIGHT)
-    orientation = topology.orientation(MASTER_WIDTH, MASTER_HEIGHT)
+    # Ridges waver; without it the fingers of one class resemble each other more than people's do.
+    waver = WAVER_RAD * smooth_noise(rng, MASTER_WIDTH, MASTER_HEIGHT, 50)
+    orientation = np.asarray(topology.orientation(MASTER_WIDTH, MASTER_HEIGHT) + waver, np.float32)
     ridges = grow_ridges(rng, orientation, draw_period(rng, MASTER_WIDTH, MASTER_HEIGHT))
     centre = (
         topology.centre_x,
