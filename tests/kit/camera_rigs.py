@@ -77,8 +77,9 @@ class V4l2Rig(WatchedRig):
 @dataclass
 class Picamera2Rig(WatchedRig):
     pixel_format: PixelFormat = "RGB888"
+    device: str = "0"
 
     def open(self) -> WatchedCamera:
-        settings = CameraSettings("picamera2", "0", WIDTH, HEIGHT, self.pixel_format)
+        settings = CameraSettings("picamera2", self.device, WIDTH, HEIGHT, self.pixel_format)
         environment = {"PYTHONPATH": str(FAKE_PICAMERA2), "FAKE_PICAMERA2_STAGE": str(self.stage)}
         return WatchedCamera(settings, "sensors.camera.picamera2_source:open_source", environment=environment)

@@ -1,7 +1,8 @@
 """A USB camera made of a motion-JPEG file: the project's V4L2 source on the real cv2.VideoCapture.
 
 Two things differ from a USB camera: OpenCV's back end, and who says what the node is (the kernel cannot be
-asked about a file). The files `hang` and `unplugged` beside the video stop its frames and take it away.
+asked about a file). The files `hang` and `unplugged` beside the video stop its frames and take it away; the FIFO
+`hanging`, where there is one, tells that it hangs now.
 """
 
 import threading
@@ -50,6 +51,8 @@ class StagedCapture:
 
     def grab(self) -> bool:
         if (self._stage / "hang").exists():
+            if (self._stage / "hanging").is_fifo():
+                (self._stage / "hanging").write_bytes(b"!")
             threading.Event().wait()
         if (self._stage / "unplugged").exists():
             return False
