@@ -21,3 +21,7 @@ class OperatingPointRefused(InferenceError, ValueError):
 
 class TemplateDamaged(InferenceError, ValueError):
     """The bytes are no template, or hold values that no extractor gives."""
+
+
+class ComparisonRefused(InferenceError, ValueError):
+    """Two templates cannot be compared: another model or another runtime made one of them."""

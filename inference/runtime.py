@@ -20,6 +20,9 @@ from inference.errors import ModelRefused, RuntimeUnavailable
 
 Floats: TypeAlias = NDArray[np.float32]
 
+OPEN = -1
+"""A side of a tensor that the model leaves to the caller."""
+
 
 @unique
 class RuntimeName(Enum):
@@ -33,6 +36,7 @@ class RuntimeName(Enum):
 class TensorSpec:
     """One input or output of a model, as the file itself declares it.
 
+    shape: a side that the model leaves open is -1.
     scale, zero_point: real value = (stored value - zero_point) * scale; 0.0 and 0 for a float tensor.
     """
 
@@ -52,11 +56,8 @@ class Engine:
         self.runtime = runtime
         self.inputs = _specs(self._run_signature.get_input_details())
         self.outputs = _specs(self._run_signature.get_output_details())
-        self._pixel_tables = {
-            spec.name: _quantise(np.arange(256, dtype=np.float32), spec)
-            for spec in self.inputs.values()
-            if spec.scale
-        }
+        details = self._run_signature.get_input_details()
+        self._last_shapes = {name: tuple(detail["shape"]) for name, detail in details.items()}
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, Floats]:
         """Run the model once: real values in, real values out, whatever the file stores them as.
@@ -67,22 +68,20 @@ class Engine:
         if inputs.keys() != self.inputs.keys():
             raise ValueError(f"the model takes the inputs {sorted(self.inputs)}, not {sorted(inputs)}")
         stored = {name: self._store(array, self.inputs[name]) for name, array in inputs.items()}
+        # A runner with open sides resizes its tensors to what it is given.
         results = self._run_signature(**stored)
+        self._last_shapes = {name: array.shape for name, array in stored.items()}
         return {name: _restore(results[name], spec) for name, spec in self.outputs.items()}
 
     def forget(self) -> None:
         """Run once on zeros, so that the working memory holds nothing of the last sample."""
-        self.run({spec.name: np.zeros(spec.shape, np.float32) for spec in self.inputs.values()})
+        self.run({name: np.zeros(shape, np.float32) for name, shape in self._last_shapes.items()})
 
     def _store(self, array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
-        if array.shape != spec.shape:
+        if not _fits(array.shape, spec.shape):
             raise ValueError(f"input {spec.name} has shape {spec.shape}, not {array.shape}")
         if not spec.scale:
             return np.ascontiguousarray(array, spec.dtype)
-        if array.dtype == np.uint8:
-            # A table of 256 is 7 times faster than the arithmetic (0.06 against 0.4 ms for 112x112x3).
-            stored: NDArray[Any] = self._pixel_tables[spec.name][array]
-            return stored
         return _quantise(array, spec)
 
 
@@ -129,11 +128,17 @@ def _interpreter_class(runtime: RuntimeName) -> Any:
             assert_never(runtime)
 
 
+def _fits(shape: tuple[int, ...], declared: tuple[int, ...]) -> bool:
+    return len(shape) == len(declared) and all(
+        side == stated or (stated == OPEN and side > 0) for side, stated in zip(shape, declared, strict=True)
+    )
+
+
 def _specs(details: Mapping[str, Any]) -> dict[str, TensorSpec]:
     specs = {}
     for name, detail in details.items():
         scale, zero_point = detail["quantization"]
-        shape = tuple(int(side) for side in detail["shape"])
+        shape = tuple(int(side) for side in detail["shape_signature"])
         specs[name] = TensorSpec(name, shape, np.dtype(detail["dtype"]).name, float(scale), int(zero_point))
     return specs
 
