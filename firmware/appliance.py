@@ -179,7 +179,7 @@ class Appliance:
             Target.parse(self._config.uplink.target),
             self.store.run,
             self._clock,
-            Backoff(random.SystemRandom()),
+            Backoff(random.SystemRandom(), cap_s=self._config.uplink.retry_cap_s),
             device_id=self._config.device.id,
             software_version=version("aidpost"),
         )

@@ -99,9 +99,10 @@ class Policy(_Table, frozen=True, kw_only=True):
 
 
 class Uplink(_Table, frozen=True, kw_only=True):
-    """Where results go, as host:port."""
+    """Where results go, as host:port, and the longest wait between two tries to connect."""
 
-    target: Annotated[str, msgspec.Meta(pattern=r"^[^:\s]+:\d{1,5}$")]
+    target: str
+    retry_cap_s: Positive = 60.0
 
 
 class Config(_Table, frozen=True, kw_only=True):

@@ -126,7 +126,7 @@ async def ask_staff(suggestions: Sequence[Suggestion]) -> int | None:
 
 def _conclude(result: CheckInResult) -> None:
     record = result.record
-    for stage in record.stages:
+    for stage in result.stages:
         click.echo(f"  {stage.stage:<9}{stage.duration_ns / 1e6:8.1f} ms")
     if result.subject is not None and result.strength is not None:
         click.echo(f"Done: {result.subject}, {result.strength.value} (record {result.seq}).")

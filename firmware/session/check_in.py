@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from firmware.clock import Clock, random_id
 from firmware.presenter import Presenter
-from firmware.records import CheckIn, Mode, Outcome
+from firmware.records import CheckIn, Mode, Outcome, StageTime
 from firmware.session.acquire import InThread
 from firmware.session.machine import Concluded, Show
 from firmware.session.matching import Matcher, Verdict
@@ -35,12 +35,18 @@ Confirm: TypeAlias = Callable[[Sequence[Suggestion]], Awaitable[int | None]]
 
 @dataclass(frozen=True, slots=True)
 class CheckInResult:
-    """One finished check-in. subject: of the matched or confirmed entry, None otherwise."""
+    """One finished check-in.
+
+    subject: of the matched or confirmed entry, None otherwise. suggested: what staff were shown.
+    stages: those of the record, and the commit.
+    """
 
     seq: int
     record: CheckIn
     subject: str | None
     strength: Strength | None
+    suggested: tuple[Suggestion, ...]
+    stages: tuple[StageTime, ...]
 
 
 class CheckInHost:
@@ -72,6 +78,7 @@ class CheckInHost:
         self._committed = committed
         self._verdict = Verdict(None, None, ())
         self._chosen = 0
+        self._suggested: tuple[Suggestion, ...] = ()
         self.result: CheckInResult | None = None
 
     def show(self, effect: Show) -> None:
@@ -100,6 +107,7 @@ class CheckInHost:
             Suggestion(await self._subject(candidate.entry_id) or "", candidate.strength)
             for candidate in self._verdict.candidates
         ]
+        self._suggested = tuple(suggestions)
         chosen = await self._confirm(suggestions)
         if chosen is None or not 0 <= chosen < len(suggestions):
             return False
@@ -116,7 +124,7 @@ class CheckInHost:
         settled = concluded.outcome is Outcome.MATCH or concluded.confirmed
         subject = await self._subject(record.entry_id) if settled and record.entry_id else None
         strength = self._verdict.candidates[self._chosen].strength if settled else None
-        self.result = CheckInResult(seq, record, subject, strength)
+        self.result = CheckInResult(seq, record, subject, strength, self._suggested, taken.stages.times())
 
     def _record(self, concluded: Concluded, taken: Taken) -> CheckIn:
         verdict, outcome = self._verdict, concluded.outcome

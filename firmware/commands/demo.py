@@ -1,0 +1,54 @@
+"""`aidpost demo`: the whole line on one machine, with nobody's data."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from firmware.commands.common import clear_errors
+from firmware.demo.server import ServerFailed
+from firmware.demo.show import Settings, perform
+
+
+@click.command()
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write the figures here.",
+)
+@click.option("--seed", default=7, show_default=True, help="Another seed is another day.")
+@click.option("--paced", is_flag=True, help="The sensor sends no faster than a real one.")
+@click.option("--keep", is_flag=True, help="Leave the dashboard up at the end.")
+def demo(json_path: Path | None, seed: int, paced: bool, keep: bool) -> None:
+    """Register people, serve arrivals, lose the uplink in the middle, and check that no record was lost.
+
+    Exit status 1 when somebody was taken for somebody else, or a record is missing or double.
+    """
+    console = Console()
+    try:
+        with clear_errors():
+            report = asyncio.run(perform(Settings(seed, paced, keep), console))
+    except ServerFailed as error:
+        raise click.ClickException(str(error)) from error
+    for table in report.tables():
+        console.print(table)
+    found = report.as_json()
+    console.print(
+        f"{report.people} people, {len(report.served)} arrivals, "
+        f"{found['wrong_accepts']} wrong accepts, {found['wrong_refusals']} wrong refusals"
+    )
+    word = (
+        "each exactly once" if report.exactly_once else f"{report.missing} missing, {report.repeated} double"
+    )
+    console.print(
+        f"{report.records_at_device} records at the device, {report.records_at_aggregator} at the aggregator: {word}"
+    )
+    if json_path is not None:
+        json_path.write_text(json.dumps(found, indent=2) + "\n")
+    if not report.as_expected:
+        raise SystemExit(1)

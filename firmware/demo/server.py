@@ -1,0 +1,90 @@
+"""The aggregator of the demonstration: the real command, in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+READY_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 10.0
+
+
+class ServerFailed(RuntimeError):
+    """The aggregator did not start, or did not answer."""
+
+
+def _command() -> str:
+    beside = Path(sys.executable).with_name("aidpost-aggregator")
+    found = str(beside) if beside.exists() else shutil.which("aidpost-aggregator")
+    if found is None:
+        raise ServerFailed(
+            "the command aidpost-aggregator is not installed beside this one: run `make setup`"
+        )
+    return found
+
+
+@dataclass(slots=True)
+class Server:
+    """A running `aidpost-aggregator serve`; use `start` and `stop`."""
+
+    store: Path
+    listen: tuple[str, int]
+    dashboard: str
+    _process: asyncio.subprocess.Process
+
+    @classmethod
+    async def start(cls, folder: Path) -> Self:
+        """Start it on free ports and wait until it listens. Raises ServerFailed."""
+        store = folder / "aggregator.db"
+        with (folder / "aggregator.log").open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                *(_command(), "serve", "--store", str(store)),
+                *("--listen", "127.0.0.1:0", "--dashboard", "127.0.0.1:0"),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+            )
+        if process.stdout is None:
+            raise AssertionError("the pipe was asked for")
+        line = await asyncio.wait_for(process.stdout.readline(), READY_TIMEOUT_S)
+        if not line:
+            await process.wait()
+            raise ServerFailed(f"the aggregator did not start; see {folder / 'aggregator.log'}")
+        ready = json.loads(line)
+        host, _, port = ready["listen"].rpartition(":")
+        return cls(store, (host, int(port)), ready["dashboard"], process)
+
+    async def results(self) -> list[dict[str, Any]]:
+        """Return every event that it holds, as its own `results` command tells."""
+        process = await asyncio.create_subprocess_exec(
+            _command(),
+            "results",
+            "--store",
+            str(self.store),
+            "--format",
+            "json",
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await process.communicate()
+        if process.returncode != 0:
+            raise ServerFailed("aidpost-aggregator results failed")
+        rows: list[dict[str, Any]] = json.loads(out)
+        return rows
+
+    async def wait(self) -> None:
+        """Wait until it ends by itself."""
+        await self._process.wait()
+
+    async def stop(self) -> None:
+        """Ask it to end, and wait."""
+        if self._process.returncode is None:
+            self._process.terminate()
+            try:
+                await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT_S)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()

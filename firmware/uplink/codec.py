@@ -1,0 +1,238 @@
+"""Records to protobuf and back: the only module of the appliance that sees both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, TypeVar, assert_never
+
+import msgspec
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from aidpost.v1 import event_pb2, link_pb2
+from firmware.records import (
+    CheckIn,
+    ClockQuality,
+    DeviceFault,
+    Event,
+    EventBody,
+    Mode,
+    Moment,
+    Outcome,
+    Registration,
+    StageTime,
+)
+from inference.types import Modality
+from trust.consent import Consent
+
+SECOND_NS = 1_000_000_000
+
+_CLOCK_QUALITIES = {
+    ClockQuality.UNSET: event_pb2.CLOCK_QUALITY_UNSET,
+    ClockQuality.SYNCHRONISED: event_pb2.CLOCK_QUALITY_SYNCHRONISED,
+}
+_MODES = {Mode.VERIFY: event_pb2.MODE_VERIFY, Mode.IDENTIFY: event_pb2.MODE_IDENTIFY}
+_OUTCOMES = {
+    Outcome.MATCH: event_pb2.OUTCOME_MATCH,
+    Outcome.NO_MATCH: event_pb2.OUTCOME_NO_MATCH,
+    Outcome.SUGGESTION: event_pb2.OUTCOME_SUGGESTION,
+    Outcome.RETRY: event_pb2.OUTCOME_RETRY,
+    Outcome.UNAVAILABLE: event_pb2.OUTCOME_UNAVAILABLE,
+}
+_MODALITIES = {Modality.FACE: event_pb2.MODALITY_FACE, Modality.FINGER: event_pb2.MODALITY_FINGER}
+_CONSENTS = {
+    Consent.ACCEPTED: event_pb2.CONSENT_ACCEPTED,
+    Consent.DECLINED: event_pb2.CONSENT_DECLINED,
+}
+
+
+class Malformed(ValueError):
+    """A message does not say what its kind must say."""
+
+
+class Welcome(msgspec.Struct, frozen=True):
+    """The aggregator holds everything up to acked_seq and takes at most max_batch_events at once."""
+
+    acked_seq: int
+    max_batch_events: int
+
+
+class Ack(msgspec.Struct, frozen=True):
+    """The aggregator holds everything up to seq."""
+
+    seq: int
+
+
+Answer: TypeAlias = Welcome | Ack
+
+
+def hello(
+    device_id: str, epoch: bytes, last_seq: int, software_version: str, site: str
+) -> link_pb2.ConnectRequest:
+    """Return the first message of a stream."""
+    return link_pb2.ConnectRequest(
+        hello=link_pb2.Hello(
+            device_id=device_id,
+            epoch=epoch,
+            last_seq=last_seq,
+            software_version=software_version,
+            site=site,
+        )
+    )
+
+
+def batch(events: Sequence[Event]) -> link_pb2.ConnectRequest:
+    """Return events in rising order of seq as one message."""
+    return link_pb2.ConnectRequest(batch=link_pb2.EventBatch(events=map(to_message, events)))
+
+
+def answer(response: link_pb2.ConnectResponse) -> Answer:
+    """Return what the aggregator said. Raises Malformed."""
+    match response.WhichOneof("message"):
+        case "welcome":
+            return Welcome(response.welcome.acked_seq, response.welcome.max_batch_events)
+        case "ack":
+            return Ack(response.ack.seq)
+        case _:
+            raise Malformed("neither a welcome nor an acknowledgement")
+
+
+def to_message(event: Event) -> event_pb2.Event:
+    """Return the event as protobuf."""
+    message = event_pb2.Event(seq=event.seq, moment=_moment_to(event.moment))
+    match event.body:
+        case CheckIn() as body:
+            message.check_in.CopyFrom(_check_in_to(body))
+        case Registration() as body:
+            message.registration.CopyFrom(_registration_to(body))
+        case DeviceFault() as body:
+            message.device_fault.CopyFrom(
+                event_pb2.DeviceFault(part=body.part, recovered=body.recovered, kind=body.kind)
+            )
+        case _:
+            assert_never(event.body)
+    return message
+
+
+def from_message(message: event_pb2.Event) -> Event:
+    """Return the event in protobuf. Raises Malformed."""
+    return Event(message.seq, _moment_from(message.moment), _body_from(message))
+
+
+def _body_from(message: event_pb2.Event) -> EventBody:
+    match message.WhichOneof("body"):
+        case "check_in":
+            return _check_in_from(message.check_in)
+        case "registration":
+            return _registration_from(message.registration)
+        case "device_fault":
+            fault = message.device_fault
+            return DeviceFault(fault.part, fault.recovered, fault.kind)
+        case _:
+            raise Malformed("an event without a body of a known kind")
+
+
+def _moment_to(moment: Moment) -> event_pb2.Moment:
+    return event_pb2.Moment(
+        boot_id=moment.boot_id,
+        monotonic=_duration(moment.monotonic_ns),
+        wall=Timestamp(seconds=moment.wall_ns // SECOND_NS, nanos=moment.wall_ns % SECOND_NS),
+        clock_quality=_CLOCK_QUALITIES[moment.quality],
+    )
+
+
+def _moment_from(message: event_pb2.Moment) -> Moment:
+    return Moment(
+        _id_from(message.boot_id),
+        _nanoseconds(message.monotonic),
+        _nanoseconds(message.wall),
+        _known(_CLOCK_QUALITIES, message.clock_quality),
+    )
+
+
+def _check_in_to(body: CheckIn) -> event_pb2.CheckIn:
+    return event_pb2.CheckIn(
+        record_id=body.record_id,
+        mode=_MODES[body.mode],
+        outcome=_OUTCOMES[body.outcome],
+        entry_id=body.entry_id or b"",
+        reason=body.reason,
+        modalities=[_MODALITIES[modality] for modality in body.modalities],
+        tries=body.tries,
+        score_llr=body.score_llr,
+        threshold_llr=body.threshold_llr,
+        operating_point=body.operating_point,
+        gallery_size=body.gallery_size,
+        stages=[
+            event_pb2.StageTime(stage=time.stage, duration=_duration(time.duration_ns))
+            for time in body.stages
+        ],
+        confirmed=body.confirmed,
+    )
+
+
+def _check_in_from(message: event_pb2.CheckIn) -> CheckIn:
+    return CheckIn(
+        record_id=_id_from(message.record_id),
+        mode=_known(_MODES, message.mode),
+        outcome=_known(_OUTCOMES, message.outcome),
+        entry_id=_id_from(message.entry_id) if message.entry_id else None,
+        reason=message.reason,
+        modalities=tuple(_known(_MODALITIES, modality) for modality in message.modalities),
+        tries=message.tries,
+        score_llr=message.score_llr if message.HasField("score_llr") else None,
+        threshold_llr=message.threshold_llr if message.HasField("threshold_llr") else None,
+        operating_point=message.operating_point,
+        gallery_size=message.gallery_size,
+        stages=tuple(StageTime(time.stage, _nanoseconds(time.duration)) for time in message.stages),
+        confirmed=message.confirmed,
+    )
+
+
+def _registration_to(body: Registration) -> event_pb2.Registration:
+    return event_pb2.Registration(
+        record_id=body.record_id,
+        entry_id=body.entry_id or b"",
+        consent=_CONSENTS[body.consent],
+        notice_version=body.notice_version,
+        notice_language=body.notice_language,
+        face_templates=body.face_templates,
+        finger_templates=body.finger_templates,
+    )
+
+
+def _registration_from(message: event_pb2.Registration) -> Registration:
+    return Registration(
+        record_id=_id_from(message.record_id),
+        entry_id=_id_from(message.entry_id) if message.entry_id else None,
+        consent=_known(_CONSENTS, message.consent),
+        notice_version=message.notice_version,
+        notice_language=message.notice_language,
+        face_templates=message.face_templates,
+        finger_templates=message.finger_templates,
+    )
+
+
+def _duration(nanoseconds: int) -> Duration:
+    return Duration(seconds=nanoseconds // SECOND_NS, nanos=nanoseconds % SECOND_NS)
+
+
+def _nanoseconds(message: Duration | Timestamp) -> int:
+    return message.seconds * SECOND_NS + message.nanos
+
+
+def _id_from(data: bytes) -> bytes:
+    if len(data) != 16:
+        raise Malformed(f"an identifier has 16 bytes, not {len(data)}")
+    return data
+
+
+ValueT = TypeVar("ValueT")
+NumberT = TypeVar("NumberT", bound=int)
+
+
+def _known(table: Mapping[ValueT, NumberT], number: NumberT) -> ValueT:
+    for value, known in table.items():
+        if known == number:
+            return value
+    raise Malformed(f"the number {number} names no value that this version knows")

@@ -1,0 +1,30 @@
+"""Why the uplink is down; every message says what to do next, and none repeats bytes of a peer unchecked."""
+
+from __future__ import annotations
+
+
+class UplinkError(Exception):
+    """Base of the uplink's faults."""
+
+
+class UplinkMisconfigured(UplinkError, ValueError):
+    """The address cannot be used: it is no address, or records would travel in the clear."""
+
+
+class LinkLost(UplinkError, ConnectionError):
+    """The aggregator cannot be reached, or ended the stream.
+
+    retry_after_s: the delay that the aggregator asked for, None where it named none.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class NoAnswer(LinkLost, TimeoutError):
+    """The aggregator took the connection and then said nothing in time."""
+
+
+class BadAnswer(LinkLost):
+    """What answers does not keep to the protocol; nothing was taken from the outbox for it."""

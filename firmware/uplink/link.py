@@ -1,0 +1,259 @@
+"""One stream to the aggregator: hello, welcome, batches out, acknowledgements in. Afterwards it is dead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import grpc
+import grpc.aio
+
+from aidpost.v1 import link_pb2, link_pb2_grpc
+from firmware.records import Event
+from firmware.uplink import codec
+from firmware.uplink.channel import cleaned, retry_delay_s
+from firmware.uplink.errors import BadAnswer, LinkLost, NoAnswer
+
+STATUS_TIMEOUT_S = 1.0  # a call that has ended knows its status at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one stream allows itself.
+
+    batch_events: events in one batch. window_batches: batches under way without an acknowledgement; 8 of 100
+    kept a server on the same machine busy. answer_timeout_s: how long the welcome, an acknowledgement or the
+    taking of a batch may take: 30 s is what a batch of 20 kB needs on a 2G link, six times over.
+    """
+
+    batch_events: int = 100
+    window_batches: int = 8
+    answer_timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the outbox says of itself when a stream begins; up to acked_seq nothing waits."""
+
+    epoch: bytes
+    site: str
+    last_seq: int
+    acked_seq: int
+
+
+class Outbox(Protocol):
+    """What a stream needs from the store; every method may raise StoreError."""
+
+    async def standing(self) -> Standing:
+        """Return how far the outbox has counted."""
+
+    async def pending(self, after_seq: int, limit: int) -> list[Event]:
+        """Return the first events after `after_seq` that wait, in order."""
+
+    async def acknowledge(self, seq: int) -> None:
+        """Take everything up to seq from the outbox."""
+
+    async def rewind(self, acked_seq: int) -> None:
+        """Queue again what is kept after `acked_seq`: the aggregator holds no more than that."""
+
+
+class Connection:
+    """Serves one stream over a channel of its own, and is then dead.
+
+    on_through is called when events get through: after the first acknowledgement, or after the welcome where
+    nothing waits. on_ack is called with each new acknowledged number, after the store has it.
+    """
+
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        outbox: Outbox,
+        limits: Limits,
+        *,
+        device_id: str,
+        software_version: str,
+        on_through: Callable[[], None],
+        on_ack: Callable[[int], None],
+    ) -> None:
+        self._channel = channel
+        self._outbox = outbox
+        self._limits = limits
+        self._device_id = device_id
+        self._software_version = software_version
+        self._on_through = on_through
+        self._on_ack = on_ack
+        self._news = asyncio.Event()
+        self._in_flight: deque[int] = deque()  # the last number of each batch without an acknowledgement
+        self._batch_events = limits.batch_events
+        self._sent = 0
+        self._acked = 0
+        self._ack_due: float | None = None  # in the event loop's time
+        self._call: Any = None  # grpc.aio.StreamStreamCall; its stubs do not know EOF
+
+    def notify(self) -> None:
+        """There are new rows in the outbox."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Stream until the link is lost, and say how: raises LinkLost and its kinds, and StoreError."""
+        stub = link_pb2_grpc.DeviceLinkServiceStub(self._channel)
+        self._call = stub.Connect()
+        try:
+            await self._greet()
+            await _until_one_ends(self._receive(), self._send())
+        finally:
+            self._call.cancel()
+            await self._channel.close()
+
+    async def _greet(self) -> None:
+        standing = await self._outbox.standing()
+        hello = codec.hello(
+            self._device_id, standing.epoch, standing.last_seq, self._software_version, standing.site
+        )
+        await self._write(hello)
+        async with _in_time("no welcome came", self._limits.answer_timeout_s):
+            welcome = await self._read()
+        if not isinstance(welcome, codec.Welcome):
+            raise BadAnswer(_wrong("an acknowledgement came before the welcome"))
+        if welcome.acked_seq > standing.last_seq:
+            raise BadAnswer(
+                f"the aggregator holds events up to {welcome.acked_seq} of this store, which has given only "
+                f"{standing.last_seq}: the card was restored from a copy, or another aggregator answers; "
+                "nothing is sent until that is settled"
+            )
+        if welcome.max_batch_events < 1:
+            raise BadAnswer(_wrong("the welcome allows no events in a batch"))
+        if welcome.acked_seq < standing.acked_seq:
+            await self._outbox.rewind(welcome.acked_seq)
+        elif welcome.acked_seq > standing.acked_seq:
+            # It committed a batch whose acknowledgement got lost with the stream before.
+            await self._take(welcome.acked_seq)
+        self._batch_events = min(self._limits.batch_events, welcome.max_batch_events)
+        self._sent = self._acked = welcome.acked_seq
+
+    async def _send(self) -> None:
+        while True:
+            self._news.clear()
+            if len(self._in_flight) < self._limits.window_batches:
+                events = await self._outbox.pending(self._sent, self._batch_events)
+                if events:
+                    # Counted before it is written: its acknowledgement may overtake the end of the write.
+                    self._sent = events[-1].seq
+                    self._in_flight.append(self._sent)
+                    self._ack_due = self._ack_due or self._now() + self._limits.answer_timeout_s
+                    await self._write(codec.batch(events))
+                    continue
+                if not self._in_flight:
+                    self._on_through()
+            await self._wait_for_news()
+
+    async def _wait_for_news(self) -> None:
+        try:
+            async with asyncio.timeout_at(self._ack_due):
+                await self._news.wait()
+        except TimeoutError:
+            raise self._unacknowledged() from None
+        # News of new rows must not hide that nothing is acknowledged any more.
+        if self._ack_due is not None and self._now() >= self._ack_due:
+            raise self._unacknowledged()
+
+    async def _receive(self) -> None:
+        while True:
+            ack = await self._read()
+            if not isinstance(ack, codec.Ack):
+                raise BadAnswer(_wrong("a second welcome came"))
+            if ack.seq > self._sent:
+                raise BadAnswer(_wrong(f"event {ack.seq} was acknowledged, but only {self._sent} were sent"))
+            if ack.seq < self._acked:
+                raise BadAnswer(_wrong(f"event {ack.seq} was acknowledged after {self._acked}"))
+            if ack.seq == self._acked:
+                continue  # the aggregator took a batch above a gap: no progress, and no fault of the protocol
+            self._acked = ack.seq
+            await self._take(ack.seq)
+            while self._in_flight and self._in_flight[0] <= ack.seq:
+                self._in_flight.popleft()
+            self._ack_due = self._now() + self._limits.answer_timeout_s if self._in_flight else None
+            self._news.set()
+
+    async def _take(self, seq: int) -> None:
+        await self._outbox.acknowledge(seq)
+        self._on_ack(seq)
+        self._on_through()
+
+    async def _read(self) -> codec.Answer:
+        try:
+            response = await self._call.read()
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+            raise await self._lost() from error
+        if response is grpc.aio.EOF:
+            raise await self._lost()
+        if response is None:  # what grpc.aio gives for bytes that are no message
+            raise BadAnswer(_wrong("an answer cannot be read"))
+        try:
+            return codec.answer(response)
+        except codec.Malformed as error:
+            raise BadAnswer(_wrong(str(error))) from error
+
+    async def _write(self, request: link_pb2.ConnectRequest) -> None:
+        async with _in_time("no data was taken", self._limits.answer_timeout_s):
+            try:
+                await self._call.write(request)
+            # A stream that the server ended by its age raises InvalidStateError here, not AioRpcError.
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+                raise await self._lost() from error
+
+    async def _lost(self) -> LinkLost:
+        """Return why the call ended."""
+        async with _in_time("the stream ended without a status", STATUS_TIMEOUT_S):
+            code: grpc.StatusCode = await self._call.code()
+            details = cleaned(await self._call.details())
+            metadata = await self._call.trailing_metadata()
+        if code is grpc.StatusCode.OK:
+            return LinkLost("the aggregator closed the stream; the appliance connects again by itself")
+        if code is grpc.StatusCode.UNAVAILABLE:
+            what = "the aggregator cannot be reached; check that it runs and that `uplink.target` names it"
+        else:
+            what = "the aggregator ended the stream; its log says why"
+        return LinkLost(f"{what} ({code.name}: {details})", retry_delay_s(metadata))
+
+    def _unacknowledged(self) -> NoAnswer:
+        return NoAnswer(_silence("no acknowledgement came", self._limits.answer_timeout_s))
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+@asynccontextmanager
+async def _in_time(silence: str, timeout_s: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(timeout_s):
+            yield
+    except TimeoutError:
+        raise NoAnswer(_silence(silence, timeout_s)) from None
+
+
+def _silence(what: str, timeout_s: float) -> str:
+    return f"{what} within {timeout_s:g} s; check that the aggregator runs and is well"
+
+
+def _wrong(what: str) -> str:
+    return f"what answers is no aggregator of this version: {what}; check `uplink.target` and its version"
+
+
+async def _until_one_ends(*works: Coroutine[Any, Any, None]) -> None:
+    """Run them until one raises, end the others, and raise that fault."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in tasks:
+            # One that timed out cancels the call, and the call then cancels the other: that is no fault.
+            if task.done() and not task.cancelled():
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

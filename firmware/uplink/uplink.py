@@ -1,0 +1,179 @@
+"""Keeps the outbox flowing: connects, streams, backs off, connects again; it never gives up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from firmware.clock import Clock
+from firmware.records import Event
+from firmware.store.errors import StoreError
+from firmware.store.store import Store
+from firmware.store.thread import RunInStore
+from firmware.uplink.backoff import Backoff
+from firmware.uplink.channel import Target, open_channel
+from firmware.uplink.errors import LinkLost
+from firmware.uplink.link import Connection, Limits, Standing
+
+STOP_TIMEOUT_S = 2.0  # closing a channel takes milliseconds; a store call under way a disk flush
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkState:
+    """What the appliance shows of its uplink.
+
+    connected: events get through. acked_seq: the highest number acknowledged since the start, 0 before the
+    first. last_error: why it is not connected, or was not the last time.
+    """
+
+    connected: bool = False
+    acked_seq: int = 0
+    last_error: LinkLost | StoreError | None = None
+
+
+class Uplink:
+    """The supervisor of the stream. `run` is a task of the composition root; all calls in one event loop."""
+
+    def __init__(
+        self,
+        target: Target,
+        run_in_store: RunInStore,
+        clock: Clock,
+        backoff: Backoff,
+        *,
+        device_id: str,
+        software_version: str,
+        limits: Limits | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic_s: Callable[[], float] = time.monotonic,
+        on_change: Callable[[UplinkState], None] = lambda _: None,
+    ) -> None:
+        self._target = target
+        self._outbox = _StoreOutbox(run_in_store, clock)
+        self._backoff = backoff
+        self._device_id = device_id
+        self._software_version = software_version
+        self._limits = limits or Limits()
+        self._sleep = sleep
+        self._monotonic_s = monotonic_s
+        self._on_change = on_change
+        self._log = structlog.get_logger().bind(target=str(target))
+        self._state = UplinkState()
+        self._connection: Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._loss_logged = False
+
+    @property
+    def state(self) -> UplinkState:
+        """The present state; `on_change` is called with each new one."""
+        return self._state
+
+    def notify(self) -> None:
+        """Say that there are new rows in the outbox; call it after each commit."""
+        if self._connection is not None:
+            self._connection.notify()
+
+    async def run(self) -> None:
+        """Keep a stream open until `stop`."""
+        self._task = asyncio.current_task()
+        try:
+            while not self._stopping:
+                began_s = self._monotonic_s()
+                fault = await self._serve_one_stream()
+                if self._monotonic_s() - began_s >= self._backoff.cap_s:
+                    self._backoff.reset()  # a stream that lived that long was no failed attempt
+                self._went_down(fault)
+                await self._sleep(
+                    self._backoff.next_s(fault.retry_after_s if isinstance(fault, LinkLost) else None)
+                )
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+        finally:
+            self._change(connected=False)
+
+    async def stop(self) -> None:
+        """End the stream and `run`; what is not acknowledged stays in the outbox."""
+        self._stopping = True
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            _, running = await asyncio.wait([self._task], timeout=STOP_TIMEOUT_S)
+            if running:
+                self._log.error("uplink_stop_late", timeout_s=STOP_TIMEOUT_S)
+
+    async def _serve_one_stream(self) -> LinkLost | StoreError:
+        self._connection = Connection(
+            open_channel(self._target),
+            self._outbox,
+            self._limits,
+            device_id=self._device_id,
+            software_version=self._software_version,
+            on_through=self._came_up,
+            on_ack=self._acknowledged,
+        )
+        try:
+            await self._connection.run()
+        except (LinkLost, StoreError) as fault:
+            return fault
+        finally:
+            self._connection = None
+        raise AssertionError("a connection ends with a fault")
+
+    def _came_up(self) -> None:
+        if self._loss_logged:
+            self._loss_logged = False
+            self._log.info("uplink_recovered")
+        self._change(connected=True)
+
+    def _acknowledged(self, seq: int) -> None:
+        self._backoff.reset()
+        self._change(acked_seq=seq)
+
+    def _went_down(self, fault: LinkLost | StoreError) -> None:
+        if not self._loss_logged:
+            self._loss_logged = True
+            self._log.warning("uplink_lost", fault=type(fault).__name__, reason=str(fault))
+        self._change(connected=False, last_error=fault)
+
+    def _change(self, **changes: object) -> None:
+        state = replace(self._state, **changes)  # type: ignore[arg-type]
+        if state != self._state:
+            self._state = state
+            self._on_change(state)
+
+
+class _StoreOutbox:
+    """The store as a stream sees it: every call runs in the store's thread."""
+
+    def __init__(self, run_in_store: RunInStore, clock: Clock) -> None:
+        self._run = run_in_store
+        self._clock = clock
+        self._went_back_to: int | None = None
+
+    async def standing(self) -> Standing:
+        return await self._run(_standing)
+
+    async def pending(self, after_seq: int, limit: int) -> list[Event]:
+        return await self._run(lambda store: store.pending(after_seq, limit))
+
+    async def acknowledge(self, seq: int) -> None:
+        moment = self._clock.now()
+        await self._run(lambda store: store.acknowledge(seq, moment))
+
+    async def rewind(self, acked_seq: int) -> None:
+        queued = await self._run(lambda store: store.requeue(acked_seq))
+        if acked_seq != self._went_back_to:
+            self._went_back_to = acked_seq
+            structlog.get_logger().warning("aggregator_went_back", acked_seq=acked_seq, queued_again=queued)
+
+
+def _standing(store: Store) -> Standing:
+    counts = store.counts()
+    first = store.pending(0, 1)
+    acked_seq = first[0].seq - 1 if first else counts.written
+    return Standing(store.epoch, store.site, counts.written, acked_seq)
