@@ -41,11 +41,12 @@ class WatchedCamera(Camera):
         self._monotonic_s = monotonic_s
         self._closed = False
         self._starts = 1
-        self._process: CameraProcess | None = self._start()
+        process = self._start()
+        self._process: CameraProcess | None = process
         try:
-            self._info = self._process.wait_ready(monotonic_s() + start_timeout_s)
+            self._info = process.wait_ready(monotonic_s() + start_timeout_s)
         except SensorError:
-            self.close()
+            self._end(process)
             raise
 
     @property

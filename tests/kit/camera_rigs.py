@@ -14,7 +14,7 @@ from sensors.camera.watched import WatchedCamera
 from sensors.frames import Pixels
 from tests.kit.virtual_v4l2 import write_video
 
-WIDTH, HEIGHT = 320, 240
+WIDTH, HEIGHT = 328, 240  # no multiple of 64: hardware pads the rows
 FAKE_PICAMERA2 = Path(__file__).parent / "fake_picamera2"
 
 

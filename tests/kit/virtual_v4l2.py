@@ -1,8 +1,8 @@
 """A USB camera made of a motion-JPEG file: the project's V4L2 source on the real cv2.VideoCapture.
 
 Two things differ from a USB camera: OpenCV's back end, and who says what the node is (the kernel cannot be
-asked about a file). The files `hang` and `unplugged` beside the video stop its frames and take it away; the FIFO
-`hanging`, where there is one, tells that it hangs now.
+asked about a file). The files `hang` and `unplugged` beside the video stop its frames and take it away; the
+FIFO `hanging`, where there is one, tells that it hangs now.
 """
 
 import threading
