@@ -42,11 +42,10 @@ def demo(json_path: Path | None, seed: int, paced: bool, keep: bool) -> None:
         f"{report.people} people, {len(report.served)} arrivals, "
         f"{found['wrong_accepts']} wrong accepts, {found['wrong_refusals']} wrong refusals"
     )
-    word = (
-        "each exactly once" if report.exactly_once else f"{report.missing} missing, {report.repeated} double"
-    )
+    lost = f"{report.missing} missing, {report.repeated} double"
     console.print(
-        f"{report.records_at_device} records at the device, {report.records_at_aggregator} at the aggregator: {word}"
+        f"{report.records_at_device} records at the device, {report.records_at_aggregator} at the aggregator: "
+        + ("each exactly once" if report.exactly_once else lost)
     )
     if json_path is not None:
         json_path.write_text(json.dumps(found, indent=2) + "\n")
