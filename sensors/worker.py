@@ -37,15 +37,14 @@ class DeviceState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BackOff:
-    """Seconds to wait before the device is opened anew, doubled after each failure up to `longest_s`."""
+    """Seconds to wait before a lost device is opened anew, doubled with each try up to `longest_s`."""
 
     first_s: float = 0.5
     longest_s: float = 10.0
 
-    def after(self, failures: int) -> float:
-        """Return the wait after so many failed openings in a row."""
-        doublings = min(failures, 32)
-        return min(self.first_s * float(2**doublings), self.longest_s)
+    def before_try(self, tries: int) -> float:
+        """Return the wait when so many tries have failed since the loss."""
+        return min(self.first_s * float(2 ** min(tries, 32)), self.longest_s)
 
 
 DEFAULT_BACK_OFF: Final = BackOff()
@@ -108,8 +107,8 @@ class DeviceWorker(Generic[D]):
     async def call(self, action: Callable[[D], T]) -> T:
         """Run `action` on the device in its thread and return what it returns.
 
-        A cancelled call still runs to its end before the next begins. Raises `SensorUnavailable` at once while
-        the device is away; a `SensorError` raised by `action` closes the device and has it opened anew.
+        A cancelled call still runs to its end before the next begins. Raises `SensorUnavailable` at once
+        while the device is away; a `SensorError` raised by `action` closes the device and has it opened anew.
         """
         self._raise_bug()
         if self._state is not DeviceState.AVAILABLE or self._thread is None:
@@ -149,19 +148,19 @@ class DeviceWorker(Generic[D]):
         return bool(done)
 
     async def _supervise(self, thread: _DeviceThread) -> None:
-        failures = 0
+        tries = 0
         while True:
             try:
                 await asyncio.wrap_future(thread.submit(self._open))
             except SensorError as error:
                 self._note_loss(error)
-                failures += 1
             else:
                 self._note_opened()
-                failures = 0
+                tries = 0
             self._tried_once.set()
             await self._lost.wait()
-            await self._wait(self._back_off.after(failures))
+            await self._wait(self._back_off.before_try(tries))
+            tries += 1
 
     def _open(self) -> None:
         self._device = self._open_device()

@@ -54,6 +54,7 @@ class VirtualSensor:
         if baud not in SPEEDS:
             raise ValueError(f"a sensor talks at one of {', '.join(map(str, SPEEDS))} baud, not {baud}")
         found = find_model(model)
+        self.model: Final = found
         self._faults = FaultSchedule()
         self._module = SensorModule(
             found,

@@ -30,6 +30,7 @@ LIKELY_BAUDS: Final = (57_600, 115_200, 9_600, 19_200, 38_400)
 WANTED_PACKET_BYTES: Final = 128
 """Smaller packets are raised to this; 256 would win 4 % more and is left to sensors that come with it."""
 _PROBE_ROUNDS = 2  # bytes at a wrong rate can leave half a frame in the sensor, which eats the next command
+_TRIES_AT_A_HEARD_RATE = 2  # a late answer to an earlier program spoils the first try at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +105,15 @@ def _why_not_opened(port: str, code: int | None) -> str:
 def _find(uart: CheckedUart, settings: ReaderSettings) -> tuple[SensorLibrary, int]:
     damaged: SensorProtocolError | None = None
     for baud in tuple(dict.fromkeys((settings.baud, *LIKELY_BAUDS))) * _PROBE_ROUNDS:
-        uart.set_baud(baud)
-        uart.drain()
-        try:
-            return SensorLibrary(uart, settings.password), baud
-        except SensorTimeout:
-            continue
-        except SensorProtocolError as error:
-            damaged = error
+        for _ in range(_TRIES_AT_A_HEARD_RATE):
+            uart.set_baud(baud)
+            uart.drain()
+            try:
+                return SensorLibrary(uart, settings.password), baud
+            except SensorTimeout:
+                break
+            except SensorProtocolError as error:
+                damaged = error
     if damaged is not None:
         raise damaged
     raise SensorTimeout(
