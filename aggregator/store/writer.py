@@ -91,6 +91,7 @@ class StoreWriter:
 
     def _submit(self, work: Callable[[Database], T]) -> asyncio.Future[T]:
         result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        result.add_done_callback(_look_at)
         self._waiting.append(_Job(work, result))
         self._arrived.set()
         return result
@@ -140,3 +141,9 @@ class StoreWriter:
             if len(group) == 1:
                 return [(group[0], error)]
         return [done for job in group for done in self._commit([job])]
+
+
+def _look_at(result: asyncio.Future[Any]) -> None:
+    """Mark a fault as seen: a stream ends at its first and drops the rest; asyncio would log each."""
+    if not result.cancelled():
+        result.exception()

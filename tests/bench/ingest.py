@@ -1,7 +1,7 @@
 """How many events a second the aggregator takes, each acknowledged after its commit.
 
-Run as ``python -m tests.bench.ingest`` (``--seconds 5 --streams 16 --in-flight 4 --json FILE``). The server is
-the real command in a process of its own, the devices are this process; both share the machine.
+Run as ``python -m tests.bench.ingest`` (``--seconds 5 --streams 16 --in-flight 4 --json FILE``). The server
+is the real command in a process of its own, the devices are this process; both share the machine.
 """
 
 from __future__ import annotations

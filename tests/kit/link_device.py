@@ -13,6 +13,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 
 from aidpost.v1 import event_pb2, link_pb2
 
@@ -94,11 +96,12 @@ def digest(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a stream ended; retry_s: from google.rpc.RetryInfo, None without it."""
+    """How a stream ended; retry_s: from google.rpc.RetryInfo; acked_seq: the last one on the way."""
 
     code: grpc.StatusCode
     message: str
     retry_s: float | None
+    acked_seq: int | None
 
 
 class LinkDevice:
@@ -170,15 +173,17 @@ class LinkDevice:
         await self._call.done_writing()
 
     async def ending(self) -> Ending:
-        """Return how the stream ended; messages that come before it are dropped."""
+        """Wait for the end of the stream, past the messages that come before it."""
+        acked_seq = None
         async with asyncio.timeout(PATIENCE_S):
             try:
-                while await self._call.read() is not grpc.aio.EOF:
-                    pass
+                while isinstance(response := await self._call.read(), link_pb2.ConnectResponse):
+                    acked_seq = response.ack.seq
             except grpc.aio.AioRpcError:
                 pass  # the status says the same
             code, message = await self._call.code(), await self._call.details()
-            return Ending(code, message or "", _retry_s(await self._call.trailing_metadata()))
+            retry_s = _retry_s(await self._call.trailing_metadata())
+            return Ending(code, message or "", retry_s, acked_seq)
 
     def break_off(self) -> None:
         """Go away without a word."""
@@ -191,6 +196,31 @@ async def dialled(target: str) -> AsyncIterator[grpc.aio.Channel]:
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.insecure_channel(target, options=options) as channel:
         yield channel
+
+
+async def health(channel: grpc.aio.Channel, service: str = "") -> str:
+    """Return what the health service says: SERVING or NOT_SERVING."""
+    check = channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+    answer = await check(health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE_S)
+    return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+
+
+async def reflected_services(channel: grpc.aio.Channel) -> set[str]:
+    """Return the services that reflection lists."""
+    call = channel.stream_stream(
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )(timeout=PATIENCE_S)
+    await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+    answer = await call.read()
+    call.cancel()
+    assert isinstance(answer, reflection_pb2.ServerReflectionResponse)
+    return {service.name for service in answer.list_services_response.service}
 
 
 def _serialized(request: link_pb2.ConnectRequest | bytes) -> bytes:

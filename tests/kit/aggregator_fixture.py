@@ -1,0 +1,66 @@
+"""The aggregator in the test's own event loop, on free ports, its clock and log in the test's hands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from aggregator.address import Address
+from aggregator.holdings import Device, StoredEvent
+from aggregator.link.service import Limits
+from aggregator.server import Aggregator, Settings
+from aggregator.store.database import open_reader
+from aggregator.store.reader import read_devices, read_events
+
+NOW_NS = 1_767_258_000_000_000_000  # 2026-01-01T09:00:00Z
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A running aggregator and what can be seen of it from outside."""
+
+    target: str
+    dashboard_url: str
+    store: Path
+    log: list[MutableMapping[str, Any]]
+
+    def events(self, **wanted: Any) -> list[StoredEvent]:
+        """Return what the store holds, in the order of arrival."""
+        with open_reader(self.store) as db:
+            return list(read_events(db, **wanted))
+
+    def device(self, device_id: str = "desk-1") -> Device:
+        """Return what the store holds of one device."""
+        with open_reader(self.store) as db:
+            (device,) = [device for device in read_devices(db) if device.device_id == device_id]
+            return device
+
+    def logged(self, name: str) -> list[MutableMapping[str, Any]]:
+        """Return the log's entries of this name."""
+        return [entry for entry in self.log if entry["event"] == name]
+
+
+@asynccontextmanager
+async def running_aggregator(
+    store: Path, *, max_store_bytes: int | None = None, limits: Limits | None = None
+) -> AsyncIterator[Running]:
+    """Run an aggregator on the store until the end of the block."""
+    anywhere = Address("127.0.0.1", 0)
+    settings = Settings(
+        store=store,
+        listen=anywhere,
+        dashboard=anywhere,
+        max_store_bytes=max_store_bytes,
+        limits=limits or Limits(),
+    )
+    log = structlog.testing.LogCapture()
+    logger = structlog.wrap_logger(
+        structlog.PrintLogger(), processors=[log], wrapper_class=structlog.make_filtering_bound_logger(0)
+    )
+    async with Aggregator(settings, logger, wall_ns=lambda: NOW_NS) as bound:
+        yield Running(str(bound.listen), f"http://{bound.dashboard}", store, log.entries)
