@@ -1,5 +1,6 @@
 """One rig for each camera driver: opens the driver on a stand-in and makes the stand-in fail."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -81,5 +82,9 @@ class Picamera2Rig(WatchedRig):
 
     def open(self) -> WatchedCamera:
         settings = CameraSettings("picamera2", self.device, WIDTH, HEIGHT, self.pixel_format)
-        environment = {"PYTHONPATH": str(FAKE_PICAMERA2), "FAKE_PICAMERA2_STAGE": str(self.stage)}
+        inherited = os.environ.get("PYTHONPATH")
+        environment = {
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(FAKE_PICAMERA2), inherited))),
+            "FAKE_PICAMERA2_STAGE": str(self.stage),
+        }
         return WatchedCamera(settings, "sensors.camera.picamera2_source:open_source", environment=environment)

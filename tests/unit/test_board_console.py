@@ -51,8 +51,8 @@ def test_closing_ends_the_thread_that_waits_for_a_key() -> None:
         assert reader.is_alive()
         board.close()
         board.close()
+        assert not reader.is_alive()
 
-    assert not reader.is_alive()
     with pytest.raises(SensorUnavailable, match="open it anew"):
         board.show(Signal.IDLE)
 

@@ -1,5 +1,6 @@
 """What the picamera2 driver makes of the real library's rules and faults."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +29,28 @@ def test_other_pixel_formats_give_the_same_picture(tmp_path: Path, pixel_format:
     assert np.abs(pixels[HEIGHT // 2, 3 * WIDTH // 4] - (255, 0, 0)).max() <= 3
 
 
-def test_frames_are_new_where_the_pipeline_gives_no_time_stamps(tmp_path: Path) -> None:
-    (tmp_path / "untimed").touch()
+@pytest.mark.parametrize("time_stamps", [True, False])
+def test_exposures_begin_after_the_request_with_and_without_time_stamps(
+    tmp_path: Path, time_stamps: bool
+) -> None:
+    if not time_stamps:
+        (tmp_path / "untimed").touch()
     camera = Picamera2Rig(tmp_path).open()
     try:
-        assert camera.capture(PATIENCE_S).pixels.any()
-        assert camera.capture(PATIENCE_S).pixels.any()
+        for _ in range(4):
+            asked_ns = time.monotonic_ns()
+            frame = camera.capture(PATIENCE_S)
+            clock_in_the_picture_ns = int.from_bytes(frame.pixels.reshape(-1)[:8].tobytes(), "little")
+            assert asked_ns <= clock_in_the_picture_ns
+            assert frame.taken_at_s <= clock_in_the_picture_ns / 1e9
     finally:
         camera.close()
+
+
+def test_closing_closes_the_camera_in_good_order(tmp_path: Path) -> None:
+    Picamera2Rig(tmp_path).open().close()
+
+    assert (tmp_path / "closed").exists()
 
 
 def test_the_camera_tells_its_model_and_place(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """A stand-in for picamera2 0.3.38 that obeys its rules; it is put on the PYTHONPATH of the camera's process.
 
 The folder in FAKE_PICAMERA2_STAGE is the stage: the file `unplugged` takes the camera away, `hang` stops its
-frames, `untimed` takes away the sensor's time stamps, and `camera.lock` is held by whoever has the camera.
-The picture is red on the left and blue on the right. Frames come each 5 ms, exposed for 4 ms.
+frames, `untimed` takes away the sensor's time stamps, `camera.lock` is held by whoever has the camera, and
+`closed` appears when the camera is closed in good order. The picture is red on the left and blue on the right;
+in RGB888 a clock stands in the corner: the first 8 bytes are the start of the exposure. Frames come each 5 ms,
+exposed for 4 ms.
 """
 
 import fcntl
@@ -123,6 +125,7 @@ class Picamera2:
             return
         self.stop()
         self._lock.close()
+        (_stage() / "closed").touch()
         self.is_open = False
         self.camera = None
         self.camera_config = {}
@@ -131,7 +134,7 @@ class Picamera2:
 class CompletedRequest:
     def __init__(self, picam2: Picamera2, complete_ns: int) -> None:
         self._picam2 = picam2
-        self._complete_ns = complete_ns
+        self._began_ns = complete_ns - PERIOD_NS
         self._config = dict(picam2.camera_config)
         self._ref_count = 1
 
@@ -140,15 +143,17 @@ class CompletedRequest:
         if (_stage() / "untimed").exists():
             return {"Lux": 400.0}
         # The time stamp is the end of the first line's exposure; reading out takes the rest of the period.
-        began_ns = self._complete_ns - PERIOD_NS
-        return {"SensorTimestamp": began_ns + 1000 * EXPOSURE_US, "ExposureTime": EXPOSURE_US}
+        return {"SensorTimestamp": self._began_ns + 1000 * EXPOSURE_US, "ExposureTime": EXPOSURE_US}
 
     def make_array(self, name: str) -> NDArray[np.uint8]:
         config = self._config.get(name)
         if config is None:
             raise RuntimeError(f"Stream {name!r} is not defined")
         width, height = config["size"]
-        return _picture(config["format"], width, height, config["stride"])
+        picture = _picture(config["format"], width, height, config["stride"])
+        if config["format"] == "RGB888":
+            picture.reshape(-1)[:8] = np.frombuffer(self._began_ns.to_bytes(8, "little"), np.uint8)
+        return picture
 
     def release(self) -> None:
         self._ref_count -= 1
