@@ -44,8 +44,8 @@ def demo(json_path: Path | None, seed: int, paced: bool, keep: bool) -> None:
     )
     lost = f"{report.missing} missing, {report.repeated} double"
     console.print(
-        f"{report.records_at_device} records at the device, {report.records_at_aggregator} at the aggregator: "
-        + ("each exactly once" if report.exactly_once else lost)
+        f"{report.records_at_device} records at the device, {report.records_at_aggregator} at the "
+        "aggregator: " + ("each exactly once" if report.exactly_once else lost)
     )
     if json_path is not None:
         json_path.write_text(json.dumps(found, indent=2) + "\n")
