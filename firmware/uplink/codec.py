@@ -7,6 +7,7 @@ from typing import TypeAlias, TypeVar, assert_never
 
 import msgspec
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from aidpost.v1 import event_pb2, link_pb2
@@ -26,6 +27,7 @@ from inference.types import Modality
 from trust.consent import Consent
 
 SECOND_NS = 1_000_000_000
+CONNECT = f"/{link_pb2.DESCRIPTOR.services_by_name['DeviceLinkService'].full_name}/Connect"
 
 _CLOCK_QUALITIES = {
     ClockQuality.UNSET: event_pb2.CLOCK_QUALITY_UNSET,
@@ -86,15 +88,19 @@ def batch(events: Sequence[Event]) -> link_pb2.ConnectRequest:
     return link_pb2.ConnectRequest(batch=link_pb2.EventBatch(events=map(to_message, events)))
 
 
-def answer(response: link_pb2.ConnectResponse) -> Answer:
-    """Return what the aggregator said. Raises Malformed."""
+def answer(data: bytes) -> Answer | Malformed:
+    """Return what the aggregator said; Malformed as a value, since grpc.aio swallows what is raised here."""
+    try:
+        response = link_pb2.ConnectResponse.FromString(data)
+    except DecodeError:
+        return Malformed("an answer cannot be read")
     match response.WhichOneof("message"):
         case "welcome":
             return Welcome(response.welcome.acked_seq, response.welcome.max_batch_events)
         case "ack":
             return Ack(response.ack.seq)
         case _:
-            raise Malformed("neither a welcome nor an acknowledgement")
+            return Malformed("an answer is neither a welcome nor an acknowledgement")
 
 
 def to_message(event: Event) -> event_pb2.Event:

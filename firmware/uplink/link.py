@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import grpc
 import grpc.aio
 
-from aidpost.v1 import link_pb2, link_pb2_grpc
+from aidpost.v1 import link_pb2
 from firmware.records import Event
 from firmware.uplink import codec
 from firmware.uplink.channel import cleaned, retry_delay_s
@@ -65,7 +65,8 @@ class Connection:
     """Serves one stream over a channel of its own, and is then dead.
 
     on_through is called when events get through: after the first acknowledgement, or after the welcome where
-    nothing waits. on_ack is called with each new acknowledged number, after the store has it.
+    nothing waits. on_ack is called with the number of the welcome and of each acknowledgement, after the
+    store has it.
     """
 
     def __init__(
@@ -100,8 +101,10 @@ class Connection:
 
     async def run(self) -> None:
         """Stream until the link is lost, and say how: raises LinkLost and its kinds, and StoreError."""
-        stub = link_pb2_grpc.DeviceLinkServiceStub(self._channel)
-        self._call = stub.Connect()
+        connect = self._channel.stream_stream(
+            codec.CONNECT, link_pb2.ConnectRequest.SerializeToString, codec.answer
+        )
+        self._call = connect()
         try:
             await self._greet()
             await _until_one_ends(self._receive(), self._send())
@@ -131,7 +134,8 @@ class Connection:
             await self._outbox.rewind(welcome.acked_seq)
         elif welcome.acked_seq > standing.acked_seq:
             # It committed a batch whose acknowledgement got lost with the stream before.
-            await self._take(welcome.acked_seq)
+            await self._outbox.acknowledge(welcome.acked_seq)
+        self._on_ack(welcome.acked_seq)
         self._batch_events = min(self._limits.batch_events, welcome.max_batch_events)
         self._sent = self._acked = welcome.acked_seq
 
@@ -173,30 +177,26 @@ class Connection:
             if ack.seq == self._acked:
                 continue  # the aggregator took a batch above a gap: no progress, and no fault of the protocol
             self._acked = ack.seq
-            await self._take(ack.seq)
+            await self._outbox.acknowledge(ack.seq)
+            self._on_ack(ack.seq)
+            self._on_through()
             while self._in_flight and self._in_flight[0] <= ack.seq:
                 self._in_flight.popleft()
             self._ack_due = self._now() + self._limits.answer_timeout_s if self._in_flight else None
             self._news.set()
 
-    async def _take(self, seq: int) -> None:
-        await self._outbox.acknowledge(seq)
-        self._on_ack(seq)
-        self._on_through()
-
     async def _read(self) -> codec.Answer:
         try:
-            response = await self._call.read()
+            response: object = await self._call.read()
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
             raise await self._lost() from error
-        if response is grpc.aio.EOF:
-            raise await self._lost()
-        if response is None:  # what grpc.aio gives for bytes that are no message
-            raise BadAnswer(_wrong("an answer cannot be read"))
-        try:
-            return codec.answer(response)
-        except codec.Malformed as error:
-            raise BadAnswer(_wrong(str(error))) from error
+        match response:
+            case codec.Welcome() | codec.Ack():
+                return response
+            case codec.Malformed():
+                raise BadAnswer(_wrong(str(response)))
+            case _:  # grpc.aio.EOF
+                raise await self._lost()
 
     async def _write(self, request: link_pb2.ConnectRequest) -> None:
         async with _in_time("no data was taken", self._limits.answer_timeout_s):

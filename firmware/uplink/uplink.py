@@ -131,8 +131,9 @@ class Uplink:
         self._change(connected=True)
 
     def _acknowledged(self, seq: int) -> None:
-        self._backoff.reset()
-        self._change(acked_seq=seq)
+        if seq > self._state.acked_seq:
+            self._backoff.reset()
+            self._change(acked_seq=seq)
 
     def _went_down(self, fault: LinkLost | StoreError) -> None:
         if not self._loss_logged:

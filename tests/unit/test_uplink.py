@@ -1,0 +1,152 @@
+"""The uplink's parts that need no aggregator: messages, delays, addresses."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc.aio import Metadata
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aidpost.v1 import event_pb2
+from firmware.records import (
+    CheckIn,
+    ClockQuality,
+    DeviceFault,
+    Event,
+    Mode,
+    Moment,
+    Outcome,
+    Registration,
+    StageTime,
+)
+from firmware.uplink import codec
+from firmware.uplink.backoff import TOLD_CAP_S, TOLD_FLOOR_S, Backoff
+from firmware.uplink.channel import Target, cleaned, retry_delay_s
+from firmware.uplink.errors import UplinkMisconfigured
+from inference.types import Modality
+from trust.consent import Consent
+
+IDS = st.binary(min_size=16, max_size=16)
+COUNTS = st.integers(0, 2**32 - 1)
+TIMES_NS = st.integers(0, 2**63 - 1)
+SCORES = st.none() | st.floats(width=32, allow_nan=False)
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=40)
+
+MOMENTS = st.builds(Moment, IDS, TIMES_NS, TIMES_NS, st.sampled_from(ClockQuality))
+CHECK_INS = st.builds(
+    CheckIn,
+    record_id=IDS,
+    mode=st.sampled_from(Mode),
+    outcome=st.sampled_from(Outcome),
+    entry_id=st.none() | IDS,
+    reason=TEXTS,
+    modalities=st.lists(st.sampled_from(Modality), max_size=4).map(tuple),
+    tries=COUNTS,
+    score_llr=SCORES,
+    threshold_llr=SCORES,
+    operating_point=TEXTS,
+    gallery_size=COUNTS,
+    stages=st.lists(st.builds(StageTime, TEXTS, TIMES_NS), max_size=4).map(tuple),
+    confirmed=st.booleans(),
+)
+REGISTRATIONS = st.builds(
+    Registration,
+    record_id=IDS,
+    entry_id=st.none() | IDS,
+    consent=st.sampled_from(Consent),
+    notice_version=TEXTS,
+    notice_language=TEXTS,
+    face_templates=COUNTS,
+    finger_templates=COUNTS,
+)
+FAULTS = st.builds(DeviceFault, TEXTS, st.booleans(), TEXTS)
+EVENTS = st.builds(Event, st.integers(1, 2**63 - 1), MOMENTS, CHECK_INS | REGISTRATIONS | FAULTS)
+
+
+def _random(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311  (delays are no secrets)
+
+
+@given(EVENTS)
+def test_an_event_comes_back_from_the_wire_as_it_was(event: Event) -> None:
+    wire = codec.to_message(event).SerializeToString()
+    assert codec.from_message(event_pb2.Event.FromString(wire)) == event
+
+
+@given(EVENTS, st.data())
+def test_a_message_that_lacks_its_parts_is_refused(event: Event, data: st.DataObject) -> None:
+    message = codec.to_message(event)
+    match data.draw(st.sampled_from(["body", "boot", "quality"])):
+        case "body":
+            message.ClearField(message.WhichOneof("body"))  # type: ignore[arg-type]
+        case "boot":
+            message.moment.boot_id = b"short"
+        case _:
+            message.moment.clock_quality = 77  # type: ignore[assignment]
+    with pytest.raises(codec.Malformed):
+        codec.from_message(message)
+
+
+def test_the_jitter_comes_after_the_cap() -> None:
+    backoff = Backoff(_random(11), base_s=1.0, cap_s=60.0)
+    delays = []
+    for _ in range(300):
+        backoff.reset()
+        delays.append([backoff.next_s() for _ in range(12)])
+    for attempt, column in enumerate(zip(*delays, strict=True)):
+        limit_s = min(60.0, 2.0**attempt)
+        assert max(column) <= limit_s
+        assert max(column) > 0.9 * limit_s
+        assert min(column) < 0.1 * limit_s
+
+
+def test_a_told_delay_wins_within_reason_and_counts_as_an_attempt() -> None:
+    backoff = Backoff(_random(1), base_s=1.0, cap_s=60.0)
+    assert backoff.next_s(42.5) == 42.5
+    assert backoff.next_s(-3.0) == TOLD_FLOOR_S
+    assert backoff.next_s(10.0**9) == TOLD_CAP_S
+    assert max(backoff.next_s() for _ in range(50)) > 30.0
+
+
+def test_the_delay_is_read_from_retry_info() -> None:
+    detail = AnyMessage()
+    detail.Pack(RetryInfo(retry_delay=Duration(seconds=2, nanos=500_000_000)))
+    other = AnyMessage(type_url="type.example/unknown", value=b"\xff")
+    status = Status(code=14, details=[other, detail]).SerializeToString()
+    key = "grpc-status-details-bin"
+    assert retry_delay_s(Metadata(("other", "x"), (key, status))) == 2.5
+    assert retry_delay_s(Metadata((key, Status(details=[other]).SerializeToString()))) is None
+    assert retry_delay_s(Metadata((key, b"\xff\xff\xff"))) is None
+    assert retry_delay_s(None) is None
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:50051", "localhost:1", "[::1]:65535", "127.8.8.8:50051"])
+def test_this_machine_is_reached_in_the_clear(text: str) -> None:
+    assert str(Target.parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["10.0.0.7:50051", "aggregator.example:443", "0.0.0.0:50051", "localhost.evil:1"]
+)
+def test_another_machine_is_never_reached_in_the_clear(text: str) -> None:
+    with pytest.raises(UplinkMisconfigured, match="cannot encrypt"):
+        Target.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "127.0.0.1", ":50051", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:99999", "h:१"]
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(UplinkMisconfigured, match="host:port"):
+        Target.parse(text)
+
+
+def test_a_peers_text_is_one_short_printable_line() -> None:
+    assert cleaned("a\n\x1b[31mb" + "c" * 500) == "a  [31mb" + "c" * 192
+    assert cleaned(None) == ""
