@@ -14,7 +14,7 @@ from sensors.frames import Pixels
 
 # The first joint of a finger at 500 ppi: 20 by 26 mm, with room for shifts and turns of the largest sensor.
 MASTER_WIDTH, MASTER_HEIGHT = 400, 520
-WAVER_RAD = 0.08
+WAVER_RAD = 0.10
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -113,8 +113,8 @@ def _interpolate_round(angle: Field, bend: tuple[float, ...]) -> Field:
 
 def draw_topology(pattern: Pattern, rng: np.random.Generator, width: int, height: int) -> Topology:
     """One finger of `pattern`: where its cores and deltas lie, and how its ridges bend around them."""
-    centre_x = width * (0.5 + float(rng.normal(0, 0.012)))
-    centre_y = height * (0.46 + float(rng.normal(0, 0.015)))
+    centre_x = width * (0.5 + float(rng.normal(0, 0.03)))
+    centre_y = height * (0.46 + float(rng.normal(0, 0.03)))
 
     def core(x: float, y: float) -> Singularity:
         return _singularity(rng, centre_x + x, centre_y + y, is_core=True)
@@ -128,16 +128,16 @@ def draw_topology(pattern: Pattern, rng: np.random.Generator, width: int, height
         case Pattern.ARCH:
             singularities = ()
         case Pattern.TENTED_ARCH:
-            lean = float(rng.normal(0, 5))
-            singularities = (core(0, 0), delta(lean, float(rng.uniform(75, 115))))
+            lean = float(rng.normal(0, 8))
+            singularities = (core(0, 0), delta(lean, float(rng.uniform(65, 125))))
         case Pattern.LEFT_LOOP | Pattern.RIGHT_LOOP:
             side = 1 if pattern is Pattern.LEFT_LOOP else -1
-            across, down = float(rng.uniform(60, 105)), float(rng.uniform(105, 160))
+            across, down = float(rng.uniform(50, 120)), float(rng.uniform(90, 170))
             singularities = (core(0, 0), delta(side * across, down))
         case Pattern.WHORL:
-            apart, lean = float(rng.uniform(22, 75)), float(rng.normal(0, 10))
-            left, right = rng.uniform(90, 130, 2)
-            down_left, down_right = apart + rng.uniform(60, 115, 2)
+            apart, lean = float(rng.uniform(16, 100)), float(rng.normal(0, 18))
+            left, right = rng.uniform(75, 145, 2)
+            down_left, down_right = apart + rng.uniform(40, 130, 2)
             singularities = (
                 core(-lean, -apart / 3),
                 core(lean, 2 * apart / 3),
@@ -148,14 +148,14 @@ def draw_topology(pattern: Pattern, rng: np.random.Generator, width: int, height
         singularities=singularities,
         centre_x=centre_x,
         centre_y=centre_y,
-        arching=float(rng.uniform(0.45, 0.75)),
+        arching=float(rng.uniform(0.35, 0.85)),
         arch_rise=float(rng.uniform(0.8, 1.5)) if pattern is Pattern.ARCH else 0.0,
-        tightness=float(rng.uniform(0.55, 0.8)),
+        tightness=float(rng.uniform(0.35, 0.85)),
     )
 
 
 def _singularity(rng: np.random.Generator, x: float, y: float, *, is_core: bool) -> Singularity:
-    bend = rng.normal(0, 0.12, 8)
+    bend = rng.normal(0, 0.18, 8)
     return Singularity(
         x + float(rng.normal(0, 4)), y + float(rng.normal(0, 4)), is_core, tuple(float(b) for b in bend)
     )
