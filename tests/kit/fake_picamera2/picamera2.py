@@ -4,8 +4,8 @@ The folder in FAKE_PICAMERA2_STAGE is the stage: the file `unplugged` takes the 
 frames, `untimed` takes away the sensor's time stamps, `camera.lock` is held by whoever has the camera, and
 `closed` appears when the camera is closed in good order.
 
-The picture is red on the left and blue on the right; in RGB888 a clock stands in the corner: the first 8 bytes
-are the start of the exposure. Frames come each 5 ms, exposed for 4 ms.
+The picture is red on the left and blue on the right; in RGB888 a clock stands in the corner: the first 8
+bytes are the start of the exposure. Frames come each 5 ms, exposed for 4 ms.
 """
 
 import fcntl
