@@ -28,7 +28,8 @@ def configure_logs() -> FilteringBoundLogger:
             ],
         )
     )
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # Libraries tell of their own starting and stopping at level info; the server's own entries say it once.
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     log: FilteringBoundLogger = structlog.wrap_logger(
         structlog.PrintLogger(sys.stderr),
         processors=[*shared, structlog.processors.JSONRenderer()],

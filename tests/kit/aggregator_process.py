@@ -24,6 +24,11 @@ class AggregatorProcess:
         self.dashboard_url = ""
 
     async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def start(self) -> None:
+        """Start; raises RuntimeError with what the server said when it does not."""
         self._log = self._store.with_suffix(".log").open("ab")
         self._process = await asyncio.create_subprocess_exec(
             str(Path(sys.executable).with_name("aidpost-aggregator")),
@@ -39,10 +44,11 @@ class AggregatorProcess:
         async with asyncio.timeout(START_TIMEOUT_S):
             line = await self._process.stdout.readline()
         if not line:
+            await self._process.wait()
+            self._log.close()
             raise RuntimeError(f"the server did not start: {self.log()}")
         ready = json.loads(line)
         self.target, self.dashboard_url = ready["listen"], ready["dashboard"]
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

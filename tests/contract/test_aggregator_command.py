@@ -1,0 +1,91 @@
+"""`aidpost-aggregator serve` as an operator meets it: it starts, crashes, starts again and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from aggregator.cli import main
+from aggregator.store.database import open_reader
+from aggregator.store.reader import read_events
+from tests.kit.aggregator_process import AggregatorProcess
+from tests.kit.link_device import LinkDevice, check_in, dialled
+
+
+async def test_what_was_acknowledged_survives_a_crash_and_reporting_goes_on(tmp_path: Path) -> None:
+    store = tmp_path / "store.db"
+    async with AggregatorProcess(store) as server, dialled(server.target) as channel:
+        device = LinkDevice(channel)
+        await device.hello()
+        acked_seq = 0
+
+        async def report() -> None:
+            nonlocal acked_seq
+            while True:
+                acked_seq = await device.report(check_in(acked_seq + step) for step in range(1, 8))
+
+        reporting = asyncio.create_task(report())
+        while acked_seq < 70:
+            await asyncio.wait([reporting], timeout=0.01)
+        await server.kill()
+        with pytest.raises(grpc.aio.AioRpcError):
+            await reporting
+
+    with open_reader(store) as db:
+        held = [event.seq for event in read_events(db)]
+    assert held[:acked_seq] == list(range(1, acked_seq + 1))
+
+    async with AggregatorProcess(store) as server, dialled(server.target) as channel:
+        device = LinkDevice(channel)
+        resumed_at = (await device.hello()).acked_seq
+        assert resumed_at == len(held)
+        await device.report(check_in(seq) for seq in range(1, resumed_at + 11))
+    with open_reader(store) as db:
+        assert [event.seq for event in read_events(db)] == list(range(1, resumed_at + 11))
+
+
+async def test_the_server_says_where_it_listens_and_ends_well_on_sigterm(tmp_path: Path) -> None:
+    ready = tmp_path / "ready.json"
+    async with AggregatorProcess(tmp_path / "store.db", f"--ready-file={ready}") as server:
+        assert json.loads(ready.read_text())["listen"] == server.target
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(f"{server.dashboard_url}/healthz")).status_code == 200
+        assert await server.stop() == 0
+        entries = [json.loads(line) for line in server.log().splitlines()]
+    assert [entry["event"] for entry in entries] == ["server.ready", "server.stopping", "server.stopped"]
+
+
+@pytest.mark.parametrize("option", ["--listen", "--dashboard"])
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0:50051", "[::]:50051", "192.0.2.7:50051", ":50051", "example.org:1"]
+)
+def test_addresses_that_other_machines_can_reach_are_refused(
+    tmp_path: Path, option: str, address: str
+) -> None:
+    answer = CliRunner().invoke(main, ["serve", f"--store={tmp_path / 's.db'}", option, address])
+    assert answer.exit_code == 2
+    assert "can be reached from other machines" in " ".join(answer.stderr.split())
+    assert not (tmp_path / "s.db").exists()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.1:port", "127.0.0.1:70000", ""])
+def test_what_is_no_address_is_refused_with_an_example(tmp_path: Path, address: str) -> None:
+    answer = CliRunner().invoke(main, ["serve", f"--store={tmp_path / 's.db'}", "--listen", address])
+    assert answer.exit_code == 2
+    assert "127.0.0.1:50051" in answer.stderr
+
+
+@pytest.mark.parametrize("option", ["listen", "dashboard"])
+async def test_a_busy_port_is_said_clearly(tmp_path: Path, option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        busy = f"127.0.0.1:{other.getsockname()[1]}"
+        server = AggregatorProcess(tmp_path / "store.db", f"--{option}={busy}")
+        with pytest.raises(RuntimeError, match=f"cannot listen on {busy}"):
+            await server.start()

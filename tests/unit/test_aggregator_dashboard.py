@@ -1,0 +1,206 @@
+"""The dashboard's first page: what it says, what it never says, and the headers it carries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from aggregator.dashboard.app import create_app
+from aggregator.holdings import Details, Device, OpenFault, Outbox, Overview, StoredEvent, Tallies
+from aggregator.records import Outcome, StageTime
+from aggregator.store.errors import StoreUnavailable
+from tests.kit.aggregator_fixture import NOW_NS
+from tests.kit.link_device import EPOCH, digest
+
+DASHBOARD = Path(__file__).parents[2] / "aggregator" / "dashboard"
+
+
+def stored(seq: int, outcome: Outcome, **changed: object) -> StoredEvent:
+    fields = {
+        "device_id": "desk-1",
+        "epoch": EPOCH,
+        "seq": seq,
+        "kind": "check_in",
+        "received_ns": NOW_NS,
+        "boot_id": EPOCH,
+        "monotonic_ns": 0,
+        "wall_ns": NOW_NS - 60_000_000_000,
+        "clock_quality": "synchronised",
+        "record_id": digest(f"record {seq}"),
+        "entry_id": digest("entry"),
+        "outcome": outcome.value,
+        "mode": "verify",
+        "tries": 2,
+        "score_llr": 8.25,
+        "threshold_llr": 6.5,
+        "reason": "",
+        "details": Details(stages=(StageTime("capture", 812_000_000), StageTime("compare", 3_400_000))),
+    }
+    return StoredEvent(**(fields | changed))  # type: ignore[arg-type]
+
+
+def device(
+    device_id: str, *, faults: tuple[OpenFault, ...] = (), missing: tuple[tuple[int, int], ...] = ()
+) -> Device:
+    outbox = Outbox(EPOCH, acked_seq=3, top_seq=9, held=7, missing=missing, conflicts=0, disputed=False)
+    return Device(device_id, "north-gate", "0.1.0", NOW_NS, NOW_NS - 90_000_000_000, (outbox,), faults)
+
+
+OVERVIEW = Overview(
+    devices=(
+        device("desk-1", missing=((4, 5), (8, 8))),
+        device("desk-2", faults=(OpenFault("camera", "SensorTimeout", NOW_NS),)),
+    ),
+    check_ins=tuple(stored(seq, outcome) for seq, outcome in enumerate(Outcome, start=1)),
+    tallies=Tallies("2026-01-01", {"match": 12}, {"match": 345, "retry": 6}),
+)
+
+
+async def show_overview(check_ins: int) -> Overview:
+    return OVERVIEW
+
+
+async def show_nothing(check_ins: int) -> Overview:
+    return Overview((), (), Tallies("2026-01-01", {}, {}))
+
+
+async def fail(check_ins: int) -> Overview:
+    raise StoreUnavailable("disk gone")
+
+
+def browser(source: object = show_overview, host: str = "127.0.0.1:8080") -> httpx.AsyncClient:
+    app = create_app(source, lambda: frozenset({"desk-1"}), lambda: NOW_NS)  # type: ignore[arg-type]
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://{host}")
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with browser() as client:
+        yield client
+
+
+def words(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+async def test_the_page_says_what_is_held(client: httpx.AsyncClient) -> None:
+    page = words((await client.get("/")).text)
+    assert "desk-1 north-gate connected 2 min ago 7 4–5, 8 0.1.0 none" in page
+    assert "desk-2 north-gate not connected 2 min ago 7 none 0.1.0 camera: SensorTimeout" in page
+    assert "08:59:00 Match desk-1 1:1 2 8.2 above 6.5 815 capture 812 · compare 3.4" in page
+    assert "Match 12 345 in all" in page
+
+
+async def test_every_outcome_has_a_word_and_a_shape_and_none_is_red(client: httpx.AsyncClient) -> None:
+    html = (await client.get("/fragments/overview")).text
+    results = html[html.index("results-scroll") :]
+    shown = re.findall(r'<span class="outcome (\w+)"><svg.*?</svg> ([^<]+)</span>', results, re.DOTALL)
+    assert [word for _, word in shown] == [
+        "Match",
+        "No match",
+        "Suggestion",
+        "No usable sample",
+        "Went to staff",
+    ]
+    assert {tone for tone, _ in shown} == {"good", "calm", "care"}
+    assert "fault" not in results
+
+
+async def test_what_comes_from_devices_cannot_become_markup() -> None:
+    async def hostile(check_ins: int) -> Overview:
+        return Overview((), (stored(1, Outcome.RETRY, reason="<script>alert(1)</script>"),), OVERVIEW.tallies)
+
+    async with browser(hostile) as client:
+        html = (await client.get("/fragments/overview")).text
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+
+
+async def test_only_opaque_identifiers_of_a_record_are_shown(client: httpx.AsyncClient) -> None:
+    html = (await client.get("/")).text
+    assert digest("record 1").hex()[:8] in html
+    assert digest("entry").hex()[:8] not in html  # entries name people to those who hold the gallery
+
+
+async def test_the_page_works_without_javascript_and_can_be_paused(client: httpx.AsyncClient) -> None:
+    live, paused = (await client.get("/")).text, (await client.get("/?live=off")).text
+    assert '<noscript><meta http-equiv="refresh"' in live
+    assert 'hx-get="/fragments/overview"' in live
+    assert "hx-get" not in paused
+    assert "refresh" not in paused
+    assert "desk-1" in paused
+
+
+async def test_nothing_is_fetched_from_elsewhere_and_every_file_named_is_there(
+    client: httpx.AsyncClient,
+) -> None:
+    html = (await client.get("/")).text
+    named = re.findall(r'(?:src|href)="([^"]+)"', html)
+    files = [path for path in named if path.startswith("/static/")]
+    assert all(path.startswith(("/", "#")) and not path.startswith("//") for path in named)
+    assert len(files) == 4
+    for path in files:
+        assert (await client.get(path)).status_code == 200
+    assert "url(" not in (DASHBOARD / "static" / "style.css").read_text()
+
+
+@pytest.mark.parametrize("path", ["/", "/fragments/overview", "/healthz", "/static/style.css", "/nowhere"])
+async def test_every_answer_carries_the_protective_headers(path: str, client: httpx.AsyncClient) -> None:
+    headers = (await client.get(path)).headers
+    policy = headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe-inline" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+async def test_there_is_no_inline_script_or_style_for_the_policy_to_block(client: httpx.AsyncClient) -> None:
+    html = (await client.get("/")).text
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", html)
+
+
+async def test_another_sites_name_for_this_machine_is_refused() -> None:
+    async with browser(host="attacker.example") as client:
+        assert (await client.get("/")).status_code == 400
+
+
+async def test_an_empty_store_says_what_will_appear() -> None:
+    async with browser(show_nothing) as client:
+        page = words((await client.get("/")).text)
+    assert "No device has reported yet" in page
+    assert "No check-in has been reported yet" in page
+
+
+async def test_a_store_that_cannot_be_read_is_not_healthy() -> None:
+    async with browser(fail) as client:
+        assert [(await client.get(path)).status_code for path in ("/", "/healthz")] == [503, 503]
+    async with browser() as client:
+        assert (await client.get("/healthz")).text == "ok\n"
+
+
+def channel_values(colour: str) -> list[float]:
+    values = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+    return [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in values]
+
+
+def luminance(colour: str) -> float:
+    red, green, blue = channel_values(colour)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_every_text_colour_has_the_contrast_of_wcag_aa(scheme: int) -> None:
+    css = (DASHBOARD / "static" / "style.css").read_text()
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", css.split(":root {")[1 + scheme].split("}")[0]))
+    pairs = [
+        (text, ground) for text in ("text", "quiet", "accent") for ground in ("ground", "card", "calm-ground")
+    ]
+    for tone in ("good", "calm", "care", "fault"):
+        pairs += [(tone, ground) for ground in (f"{tone}-ground", "card", "ground", "calm-ground")]
+    for text, ground in pairs:
+        darker, lighter = sorted((luminance(colours[text]), luminance(colours[ground])))
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (text, ground)

@@ -1,0 +1,100 @@
+"""The store's file: whose it is, which version it has, who may write to it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from aggregator.store.database import open_reader, open_writer
+from aggregator.store.errors import StoreInUse, StoreMissing, StoreNotOurs, StoreTooNew, StoreUnavailable
+from aggregator.store.migrations import migrations
+
+
+def make_store(path: Path) -> None:
+    with open_writer(path, None):
+        pass
+
+
+def test_a_new_store_is_private_durable_and_has_every_migration_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with open_writer(path, None) as db:
+        assert db.journal_mode == "wal"
+        assert db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+        assert [migration.name for migration in migrations.applied(db)] == ["m0001_devices_and_events"]
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_opening_again_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    make_store(path)
+    with open_reader(path) as db:
+        before = db.schema
+    make_store(path)
+    with open_reader(path) as db:
+        assert db.schema == before
+
+
+def test_a_store_from_a_later_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    make_store(path)
+    with closing(sqlite3.connect(path)) as later_version:
+        later_version.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) "
+            "VALUES ('aidpost-aggregator', 'm9999_from_later', '2030-01-01')"
+        )
+        later_version.commit()
+    with pytest.raises(StoreTooNew, match="m9999_from_later"), open_writer(path, None):
+        pass
+    with pytest.raises(StoreTooNew, match="m9999_from_later"), open_reader(path):
+        pass
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE things (thing TEXT)")
+    before = path.read_bytes()
+    with pytest.raises(StoreNotOurs, match="not an aggregator's store"), open_writer(path, None):
+        pass
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(b"not a database, but long enough to look at " * 100)
+    before = path.read_bytes()
+    with pytest.raises(StoreNotOurs, match="name another file"), open_writer(path, None):
+        pass
+    assert path.read_bytes() == before
+
+
+def test_a_second_server_on_the_same_store_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with (
+        open_writer(path, None),
+        pytest.raises(StoreInUse, match="another server"),
+        open_writer(path, None),
+    ):
+        pass
+    make_store(path)  # the first is gone: nothing stays locked
+
+
+def test_a_reader_neither_writes_nor_makes_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with pytest.raises(StoreMissing, match="there is no store"), open_reader(path):
+        pass
+    assert not path.exists()
+    make_store(path)
+    with pytest.raises(StoreUnavailable, match="readonly"), open_reader(path) as db:
+        db.execute("DELETE FROM devices")
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StoreUnavailable, match="check the folder"),
+        open_writer(tmp_path / "no" / "s.db", None),
+    ):
+        pass
