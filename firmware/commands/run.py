@@ -110,5 +110,5 @@ def _log(result: CheckInResult) -> None:
         outcome=record.outcome.value,
         confirmed=record.confirmed,
         tries=record.tries,
-        stages_ms={stage.stage: round(stage.duration_ns / 1e6, 1) for stage in record.stages},
+        stages_ms={stage.stage: round(stage.duration_ns / 1e6, 1) for stage in result.stages},
     )

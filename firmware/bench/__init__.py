@@ -1,0 +1,1 @@
+"""Measures a real `aidpost run` process from outside: stage times, start, memory."""
