@@ -5,14 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from typing import Protocol
 
-from firmware.demo.cast import Cast
 from firmware.demo.scenario import Face, Finger, Person
 from firmware.session.machine import Presentation, Show
 from inference.types import FingerPosition, Modality
 from sensors.board.signals import Signal
 from sensors.camera.replay import ReplayCamera
+from sensors.emulator.images import Moisture
 from sensors.emulator.virtual import VirtualSensor
+from sensors.frames import Pixels
+
+
+class Actors(Protocol):
+    """What people present: made up for the demonstration, real in the tests."""
+
+    def finger(
+        self, person: Person, position: FingerPosition, how: Finger, take: int
+    ) -> tuple[Pixels, Moisture]:
+        """Return one impression, and how moist the finger is; take: presentations differ by it."""
+
+    def face(self, person: Person, how: Face, take: int) -> Pixels:
+        """Return one camera frame."""
+
 
 LIFT_S = 0.25
 """How long a finger is off the platen between two presentations."""
@@ -21,7 +36,7 @@ LIFT_S = 0.25
 class Stage:
     """One person at a time, before one camera and one emulated sensor. Used from the event loop."""
 
-    def __init__(self, cast: Cast, sensor: VirtualSensor, camera: ReplayCamera) -> None:
+    def __init__(self, cast: Actors, sensor: VirtualSensor, camera: ReplayCamera) -> None:
         self._cast = cast
         self._sensor = sensor
         self._camera = camera

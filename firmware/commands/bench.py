@@ -1,0 +1,45 @@
+"""`aidpost bench`: stage times, start and memory of the whole appliance process on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import platform
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from firmware.bench.measure import measure
+from firmware.bench.process import ProcessFailed
+
+
+@click.command()
+@click.option(
+    "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here."
+)
+def bench(json_path: Path | None) -> None:
+    """Measure a real appliance process on an emulated sensor and replayed pictures.
+
+    Times depend on the machine and drift by a third on a shared one; the aims are for two x86 cores.
+    """
+    console = Console()
+    try:
+        with Progress(console=console, transient=True) as progress:
+            figures = asyncio.run(measure(progress))
+    except ProcessFailed as error:
+        raise click.ClickException(str(error)) from error
+    table = Table(
+        "figure", "median", "min", "max", "unit", "aim", "", title=f"{platform.machine()}, one thread"
+    )
+    for figure in figures:
+        low, high = min(figure.values), max(figure.values)
+        aim = "[green]met[/]" if figure.met else "[yellow]missed[/]"
+        numbers = (f"{value:.2f}" for value in (figure.median, low, high))
+        table.add_row(figure.name, *numbers, figure.unit, f"≤ {figure.aim:g}", aim)
+    console.print(table)
+    if json_path is not None:
+        found = {figure.name: figure.as_json() for figure in figures}
+        json_path.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
