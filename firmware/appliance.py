@@ -86,6 +86,7 @@ class Appliance:
         self._clock = clock or Clock()
         self._stack = AsyncExitStack()
         self._board: Board | None = None
+        self._uplink_changed = asyncio.Event()
         self._faults: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -103,6 +104,16 @@ class Appliance:
         """Call `on_event` for each button and tamper change, from a thread of the board's."""
         if self._board is not None:
             self._board.listen(on_event)
+
+    async def until_acknowledged(self) -> None:
+        """Wait until the aggregator holds everything that was committed before this call."""
+        last = await self.store.run(lambda store: store.last_seq())
+        while True:
+            self._uplink_changed.clear()  # before the look, so that no change is missed between the two
+            waiting = await self.store.run(lambda store: store.pending(0, 1))
+            if not waiting or waiting[0].seq > last:
+                return
+            await self._uplink_changed.wait()
 
     async def _start(self) -> None:
         config, device = self._config, self._config.device
@@ -182,6 +193,7 @@ class Appliance:
             Backoff(random.SystemRandom(), cap_s=self._config.uplink.retry_cap_s),
             device_id=self._config.device.id,
             software_version=version("aidpost"),
+            on_change=lambda _: self._uplink_changed.set(),
         )
         task = asyncio.create_task(uplink.run(), name="uplink")
         self._stack.push_async_callback(asyncio.wait, {task})

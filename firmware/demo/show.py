@@ -116,7 +116,6 @@ class _Show:
         self._view = view
         self._wire = wire
         self._subject = ""
-        self._drained = asyncio.Event()
         self.records: dict[int, str] = {}
         self.served: list[Served] = []
         appliance.presenter.add_listener(self._on_signal)
@@ -148,9 +147,8 @@ class _Show:
     async def drain(self) -> None:
         """Wait until the aggregator has acknowledged everything."""
         self._view.say("waiting for the last acknowledgement")
-        self._drained.clear()
         async with asyncio.timeout(DRAIN_TIMEOUT_S):
-            await self._drained.wait()
+            await self._appliance.until_acknowledged()
 
     async def watch(self) -> None:
         """Keep the view's queue up to date."""
@@ -163,8 +161,6 @@ class _Show:
                 connected=uplink is not None and uplink.state.connected,
                 wire_whole=self._wire.whole,
             )
-            if not counts.waiting:
-                self._drained.set()
             await asyncio.sleep(0.2)
 
     async def _serve(self, arrival: Arrival) -> None:

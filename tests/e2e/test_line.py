@@ -1,0 +1,152 @@
+"""The whole line on real fingers and faces: emulated sensor, replay camera, decision, record, aggregator."""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from firmware.demo.scenario import Face, Finger
+from firmware.demo.server import Server
+from firmware.demo.wire import Wire
+from firmware.desk import NotRegistered
+from firmware.records import Outcome
+from firmware.session.registration import NoticeAnswer
+from inference.types import Modality
+from sensors.board.port import Button
+from sensors.board.signals import Signal
+from sensors.frames import RetryReason
+from tests.kit.line import line
+from tests.kit.real_people import RealPeople
+from trust.consent import Consent
+
+FINGER_ONLY = (Modality.FINGER,)
+FACE_ONLY = (Modality.FACE,)
+
+
+@pytest.fixture
+def actors(shared_data: Path) -> RealPeople:
+    return RealPeople(shared_data)
+
+
+async def test_real_people_are_told_apart_by_finger_and_by_face(tmp_path: Path, actors: RealPeople) -> None:
+    first, second, third, stranger = actors.people
+    async with line(tmp_path, actors) as desk:
+        for person in (first, second, third):
+            registered = await desk.register(person)
+            assert registered.record is not None
+            assert (registered.record.face_templates, registered.record.finger_templates) == (2, 4)
+            assert registered.possible_same == ()
+        assert (await desk.verify(first, order=FACE_ONLY)).record.outcome is Outcome.MATCH
+        assert (await desk.verify(second, order=FINGER_ONLY)).record.outcome is Outcome.MATCH
+        assert (await desk.identify(third)).subject == third.subject
+        assert (await desk.verify(stranger, claim=first)).record.outcome is Outcome.NO_MATCH
+        assert (await desk.identify(stranger)).subject is None
+        assert (await desk.verify(second, claim=third)).record.outcome is Outcome.NO_MATCH
+
+
+async def test_a_dry_finger_is_asked_again_and_then_served(tmp_path: Path, actors: RealPeople) -> None:
+    person = actors.people[0]
+    async with line(tmp_path, actors) as desk:
+        await desk.register(person)
+        desk.shown.clear()
+        result = await desk.verify(person, fingers=(Finger.DRY, Finger.GOOD), order=FINGER_ONLY)
+    again = [effect.reason for effect in desk.shown if effect.signal is Signal.TRY_AGAIN]
+    assert again[0] is RetryReason.TOO_DRY
+    assert result.record.outcome is Outcome.MATCH
+    assert desk.shown[-1].signal is Signal.DONE
+
+
+async def test_without_a_face_the_fingers_serve(tmp_path: Path, actors: RealPeople) -> None:
+    person = actors.people[0]
+    async with line(tmp_path, actors) as desk:
+        await desk.register(person)
+        result = await desk.verify(person, face=Face.NOBODY)
+    assert result.record.outcome is Outcome.MATCH
+    assert result.record.modalities == (Modality.FINGER,)
+
+
+async def test_two_fingers_never_enrol_as_one(tmp_path: Path, actors: RealPeople) -> None:
+    person = actors.people[0]
+    async with line(tmp_path, actors) as desk:
+        desk.stage.enter(person, Face.NOBODY, (Finger.GOOD, Finger.WRONG))
+        await desk.appliance.desk.register(person.subject, NoticeAnswer(Consent.ACCEPTED, "1", "en"))
+        desk.stage.leave()
+    assert RetryReason.SAME_FINGER in [effect.reason for effect in desk.shown]
+
+
+async def test_a_reader_unplugged_in_a_session_leaves_the_face_to_serve(
+    tmp_path: Path, actors: RealPeople
+) -> None:
+    person = actors.people[0]
+    async with line(tmp_path, actors) as desk:
+        await desk.register(person)
+        desk.appliance.presenter.add_listener(
+            lambda effect: desk.sensor.unplug() if effect.signal is Signal.PLACE_FINGER else None
+        )
+        result = await desk.verify(person, order=(Modality.FINGER, Modality.FACE))
+        assert result.record.outcome is Outcome.MATCH
+        assert result.record.modalities == (Modality.FACE,)
+        assert Signal.DEVICE_FAULT in [effect.signal for effect in desk.shown]
+
+
+async def test_help_leads_to_a_person_while_the_reader_waits(tmp_path: Path, actors: RealPeople) -> None:
+    person = actors.people[0]
+    async with line(tmp_path, actors) as desk:
+        await desk.register(person)
+        desk.appliance.presenter.add_listener(
+            lambda effect: (
+                desk.appliance.desk.press(Button.HELP) if effect.signal is Signal.PLACE_FINGER else None
+            )
+        )
+        result = await desk.verify(person, order=FINGER_ONLY)
+    assert result.record.outcome is Outcome.UNAVAILABLE
+    assert desk.shown[-1].signal is Signal.GO_TO_A_PERSON
+
+
+async def test_a_person_who_declines_is_registered_without_templates(
+    tmp_path: Path, actors: RealPeople
+) -> None:
+    person = actors.people[0]
+    async with line(tmp_path, actors) as desk:
+        result = await desk.register(person, NoticeAnswer(Consent.DECLINED, "1", "en"))
+        assert result.record is not None
+        assert (result.record.face_templates, result.record.finger_templates) == (0, 0)
+        assert [effect.signal for effect in desk.shown] == [Signal.DONE]
+        with pytest.raises(NotRegistered):
+            await desk.verify(person)
+
+
+async def test_an_erased_person_is_unknown_to_search_and_store(tmp_path: Path, actors: RealPeople) -> None:
+    person = actors.people[0]
+    async with line(tmp_path, actors) as desk:
+        await desk.register(person)
+        assert await desk.appliance.desk.erase(person.subject) == 1
+        assert (await desk.identify(person)).subject is None
+        with pytest.raises(NotRegistered):
+            await desk.verify(person)
+
+
+async def test_records_reach_the_aggregator_exactly_once_across_a_cut(
+    tmp_path: Path, actors: RealPeople
+) -> None:
+    person = actors.people[0]
+    server = await Server.start(tmp_path)
+    wire = Wire(server.listen)
+    await wire.mend()
+    try:
+        async with line(tmp_path, actors, uplink=wire.address) as desk:
+            await desk.register(person)
+            await desk.verify(person, order=FACE_ONLY)
+            await wire.cut()
+            await desk.verify(person, order=FACE_ONLY)
+            await wire.mend()
+            await desk.verify(person, order=FACE_ONLY)
+            async with asyncio.timeout(30):
+                await desk.appliance.until_acknowledged()
+        await wire.cut()
+        rows = await server.results()
+    finally:
+        await server.stop()
+    assert Counter(row["seq"] for row in rows) == Counter([1, 2, 3, 4])
+    assert sorted(row["kind"] for row in rows) == ["check_in"] * 3 + ["registration"]
