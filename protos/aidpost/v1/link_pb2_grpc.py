@@ -50,8 +50,10 @@ class DeviceLinkServiceServicer:
         """The appliance says hello and then sends batches; the aggregator acknowledges what it has committed.
 
         Errors: INVALID_ARGUMENT (the first message is no hello, a batch is malformed or its sequence numbers do
-        not rise), FAILED_PRECONDITION (an unknown protocol version), UNAVAILABLE and RESOURCE_EXHAUSTED (try
-        again after the delay that google.rpc.RetryInfo names, if it is there).
+        not rise), FAILED_PRECONDITION (an unknown protocol version, or the outbox contradicts what is held: a
+        copied or restored card), ABORTED (a newer connection of the same device took over), DEADLINE_EXCEEDED (no
+        hello came), UNAVAILABLE and RESOURCE_EXHAUSTED (nothing more was stored; try again after the delay that
+        google.rpc.RetryInfo names, if it is there).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,8 +37,10 @@ class DeviceLinkServiceStub:
     """The appliance says hello and then sends batches; the aggregator acknowledges what it has committed.
 
     Errors: INVALID_ARGUMENT (the first message is no hello, a batch is malformed or its sequence numbers do
-    not rise), FAILED_PRECONDITION (an unknown protocol version), UNAVAILABLE and RESOURCE_EXHAUSTED (try
-    again after the delay that google.rpc.RetryInfo names, if it is there).
+    not rise), FAILED_PRECONDITION (an unknown protocol version, or the outbox contradicts what is held: a
+    copied or restored card), ABORTED (a newer connection of the same device took over), DEADLINE_EXCEEDED (no
+    hello came), UNAVAILABLE and RESOURCE_EXHAUSTED (nothing more was stored; try again after the delay that
+    google.rpc.RetryInfo names, if it is there).
     """
 
 @_typing.type_check_only
@@ -50,8 +52,10 @@ class DeviceLinkServiceAsyncStub(DeviceLinkServiceStub):
     """The appliance says hello and then sends batches; the aggregator acknowledges what it has committed.
 
     Errors: INVALID_ARGUMENT (the first message is no hello, a batch is malformed or its sequence numbers do
-    not rise), FAILED_PRECONDITION (an unknown protocol version), UNAVAILABLE and RESOURCE_EXHAUSTED (try
-    again after the delay that google.rpc.RetryInfo names, if it is there).
+    not rise), FAILED_PRECONDITION (an unknown protocol version, or the outbox contradicts what is held: a
+    copied or restored card), ABORTED (a newer connection of the same device took over), DEADLINE_EXCEEDED (no
+    hello came), UNAVAILABLE and RESOURCE_EXHAUSTED (nothing more was stored; try again after the delay that
+    google.rpc.RetryInfo names, if it is there).
     """
 
 class DeviceLinkServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -66,8 +70,10 @@ class DeviceLinkServiceServicer(metaclass=_abc_1.ABCMeta):
         """The appliance says hello and then sends batches; the aggregator acknowledges what it has committed.
 
         Errors: INVALID_ARGUMENT (the first message is no hello, a batch is malformed or its sequence numbers do
-        not rise), FAILED_PRECONDITION (an unknown protocol version), UNAVAILABLE and RESOURCE_EXHAUSTED (try
-        again after the delay that google.rpc.RetryInfo names, if it is there).
+        not rise), FAILED_PRECONDITION (an unknown protocol version, or the outbox contradicts what is held: a
+        copied or restored card), ABORTED (a newer connection of the same device took over), DEADLINE_EXCEEDED (no
+        hello came), UNAVAILABLE and RESOURCE_EXHAUSTED (nothing more was stored; try again after the delay that
+        google.rpc.RetryInfo names, if it is there).
         """
 
 def add_DeviceLinkServiceServicer_to_server(servicer: DeviceLinkServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
