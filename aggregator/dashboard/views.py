@@ -142,7 +142,7 @@ def _result(event: StoredEvent, now: datetime) -> ResultRow:
         mode=_MODES.get(event.mode or "", ""),
         modalities=" + ".join(details.modalities or ()),
         tries=event.tries or 0,
-        score="" if event.score_llr is None else f"{event.score_llr:.1f}",
+        score="" if event.score_llr is None else _number(event.score_llr),
         threshold=_threshold(event.score_llr, event.threshold_llr),
         stages=tuple((stage.stage, _ms(stage.duration_ns)) for stage in details.stages),
         total_ms=_ms(total_ns) if details.stages else "",
@@ -153,8 +153,12 @@ def _threshold(score: float | None, threshold: float | None) -> str:
     if threshold is None:
         return ""
     if score is None:
-        return f"threshold {threshold:.1f}"
-    return f"{'above' if score >= threshold else 'below'} {threshold:.1f}"
+        return f"threshold {_number(threshold)}"
+    return f"{'above' if score >= threshold else 'below'} {_number(threshold)}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _ms(duration_ns: int) -> str:
