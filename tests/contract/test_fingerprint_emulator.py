@@ -10,6 +10,7 @@ from adafruit_fingerprint import Adafruit_Fingerprint
 from sensors.board.signals import RingColour, RingLight, RingMode
 from sensors.emulator.faults import Fault, FaultKind
 from sensors.emulator.virtual import VirtualSensor
+from sensors.fingerprint.library import SensorLibrary
 from sensors.fingerprint.uart import CheckedUart
 from tests.kit.fingers import ridges
 
@@ -77,6 +78,20 @@ def test_an_image_that_was_sent_down_comes_up_again(host: Adafruit_Fingerprint) 
     image = [(7 * at) & 0xFF for at in range(192 * 192 // 2)]
     assert host.send_fpdata(image, "image")
     assert host.get_fpdata("image") == image
+
+
+def test_an_image_in_small_packets_arrives_where_the_library_recurses_too_deep() -> None:
+    with (
+        VirtualSensor("R307", packet_bytes=32) as sensor,
+        serial.Serial(sensor.port, sensor.baud, timeout=2) as port,
+    ):
+        sensor.place(ridges(288, 256, seed=1))
+        uart = CheckedUart(port, sensor.port)
+        host = SensorLibrary(uart, password=0)
+        host.get_image()
+        assert len(host.upload_image()) == 256 * 288 // 2
+        with pytest.raises(RecursionError):
+            Adafruit_Fingerprint(uart).get_fpdata("image")
 
 
 def test_a_full_library_and_a_page_beyond_it_are_refused(

@@ -65,7 +65,8 @@ def finger_for(sensor: VirtualSensor, seed: int = 1) -> Pixels:
 
 
 def as_sent(pixels: Pixels) -> Pixels:
-    return np.multiply(pixels >> 4, 17, dtype=np.uint8)
+    sent: Pixels = np.multiply(pixels >> 4, 17, dtype=np.uint8)
+    return sent
 
 
 def captured(reader: ZhianTecReader) -> Pixels:
@@ -259,6 +260,27 @@ def test_the_baud_rate_is_found_and_raised_to_115200_and_small_packets_to_128(re
         finger = finger_for(sensor)
         sensor.place(finger)
         assert np.array_equal(captured(reader), as_sent(finger))
+
+
+@pytest.mark.parametrize(
+    ("fault", "baud_kept"),
+    [
+        # The sensor has changed, and its answer was lost: as from one that answers at the new rate already.
+        (FaultKind.CHECKSUM, 115_200),
+        # The sensor has not changed.
+        (FaultKind.SHORT, 57_600),
+    ],
+)
+def test_a_lost_answer_to_the_baud_change_leaves_both_ends_at_one_rate(
+    fault: FaultKind, baud_kept: int
+) -> None:
+    answers_before = 2  # to the password and to the reading of the parameters
+    with VirtualSensor("R503", baud=57_600) as sensor:
+        sensor.arm(Fault(fault, skip=answers_before))
+        reader = open_reader(ReaderSettings("R503", sensor.port, baud=57_600), timing=IMPATIENT)
+        assert reader.info.baud == sensor.baud == baud_kept
+        reader.self_test()
+        reader.close()
 
 
 def test_a_password_is_given_and_a_wrong_one_refused() -> None:

@@ -64,6 +64,11 @@ def test_an_image_of_the_models_size_is_only_cut_to_four_bits() -> None:
     assert np.array_equal(fit_to_model(finger, R503), finger & 0xF0)
 
 
+def test_the_left_of_two_pixels_is_in_the_high_half() -> None:
+    pixels = unpack_pixels(b"\x0f\x80" + bytes(R503.image_bytes - 2), R503)
+    assert pixels[0, :4].tolist() == [0, 255, 136, 0]
+
+
 def test_packing_is_undone_by_unpacking() -> None:
     levels = ridges(192, 192, seed=1) // 16 * 17
     assert np.array_equal(unpack_pixels(pack_pixels(levels), R503), levels)
