@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol, TypeVar
 
 from firmware.session.machine import Presentation
@@ -86,11 +87,9 @@ class Acquirer:
             if left_s <= 0:
                 return result
             with stages.timed("capture"):
-                frame = await camera.call(lambda device, wait_s=left_s: device.capture(wait_s))
+                frame = await camera.call(partial(_capture, timeout_s=left_s))
             try:
-                result = await self._in_inference(
-                    lambda frame=frame: self._face_template(face, frame, stages)
-                )
+                result = await self._in_inference(partial(self._face_template, face, frame, stages))
             finally:
                 frame.wipe()
             if not isinstance(result, Retry):
@@ -146,6 +145,10 @@ class Acquirer:
                 return finger.template(live, presentation.position)
         finally:
             assessed.sample.wipe()
+
+
+def _capture(camera: Camera, timeout_s: float) -> ColourFrame:
+    return camera.capture(timeout_s)
 
 
 def _wait_until_lifted(reader: FingerprintReader, monotonic_ns: Callable[[], int]) -> None:
