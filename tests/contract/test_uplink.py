@@ -15,14 +15,15 @@ from structlog.testing import capture_logs
 
 from aidpost.v1 import link_pb2
 from firmware.clock import Clock
+from firmware.records import Event
 from firmware.store.errors import StoreFull
 from firmware.store.store import Store
 from firmware.store.thread import StoreThread
 from firmware.uplink import codec
 from firmware.uplink.backoff import Backoff
-from firmware.uplink.channel import Target
+from firmware.uplink.channel import Target, open_channel
 from firmware.uplink.errors import BadAnswer, LinkLost, NoAnswer
-from firmware.uplink.link import Limits
+from firmware.uplink.link import Connection, Limits, Standing
 from firmware.uplink.uplink import Uplink, UplinkState
 from tests.kit.aggregator_stub import (
     AggregatorStub,
@@ -198,6 +199,7 @@ async def test_what_was_committed_before_a_cut_is_not_sent_again(rig: Rig) -> No
 BAD_ANSWERS: list[tuple[str, Play, str]] = [
     ("ack of an event never sent", answers(welcome(0), after_batch=(ack(10_000),)), "only 40 were sent"),
     ("ack backwards", answers(welcome(0), after_batch=(ack(30), ack(20))), "20 was acknowledged after 30"),
+    ("ack below the welcome", answers(welcome(20), after_batch=(ack(10),)), "10 was acknowledged after 20"),
     ("ack beyond all numbers", answers(welcome(0), after_batch=(ack(2**64 - 1),)), "only 40 were sent"),
     ("no known message", answers(welcome(0), after_batch=(link_pb2.ConnectResponse(),)), "neither a welcome"),
     ("bytes that are no message", answers(b"\xff\xff\xff"), "cannot be read"),
@@ -245,9 +247,9 @@ async def test_an_aggregator_that_never_reads_is_left_in_time(rig: Rig) -> None:
         await stream.say(welcome(await stream.hello()))
         await asyncio.Event().wait()
 
-    await rig.commit(40, reason="r" * 10_000)
+    await rig.commit(60, reason="r" * 100_000)
     rig.aggregator.script.append(stops_reading)
-    rig.connect(answer_timeout_s=0.2)
+    rig.connect(answer_timeout_s=0.2, batch_events=10)
     state = await rig.until(lambda state: state.last_error is not None)
     assert isinstance(state.last_error, NoAnswer)
 
@@ -267,6 +269,63 @@ async def test_a_stream_that_the_server_ends_by_its_age_is_resumed(rig: Rig) -> 
     state = await rig.until(lambda state: state.acked_seq == 3)
     assert isinstance(state.last_error, LinkLost)
     assert "closed the stream" in str(state.last_error)
+
+
+class WatchedChannel:
+    """A channel that shows the call that was made over it."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+        self.call: Any = None
+
+    def stream_stream(self, *arguments: Any) -> Callable[[], Any]:
+        connect: Callable[[], Any] = self._channel.stream_stream(*arguments)
+
+        def watched() -> Any:
+            self.call = connect()
+            return self.call
+
+        return watched
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+
+class SlowOutbox:
+    """An outbox whose first answer comes after the call has ended."""
+
+    def __init__(self, channel: WatchedChannel) -> None:
+        self._channel = channel
+
+    async def standing(self) -> Standing:
+        await self._channel.call.code()
+        return Standing(bytes(16), "site-1", last_seq=0, acked_seq=0)
+
+    async def pending(self, after_seq: int, limit: int) -> list[Event]:
+        raise AssertionError("never reached")
+
+    async def acknowledge(self, seq: int) -> None:
+        raise AssertionError("never reached")
+
+    async def rewind(self, acked_seq: int) -> None:
+        raise AssertionError("never reached")
+
+
+async def test_writing_to_a_stream_that_has_ended_is_a_lost_link(rig: Rig) -> None:
+    rig.aggregator.script.append(closes_at_once)
+    channel = WatchedChannel(open_channel(Target("127.0.0.1", rig.aggregator.port)))
+    connection = Connection(
+        channel,  # type: ignore[arg-type]
+        SlowOutbox(channel),
+        Limits(),
+        device_id=DEVICE,
+        software_version="0.1.0",
+        on_through=lambda: None,
+        on_ack=lambda _: None,
+    )
+    async with asyncio.timeout(DEADLINE_S):
+        with pytest.raises(LinkLost, match="closed the stream"):
+            await connection.run()
 
 
 async def test_the_delay_that_the_aggregator_names_wins(rig: Rig) -> None:

@@ -57,3 +57,10 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     path.write_bytes(GOOD.encode("utf-16"))
     with pytest.raises(ConfigError, match="not UTF-8"):
         load(path)
+
+
+def test_the_example_in_the_documentation_is_a_whole_configuration() -> None:
+    example = Path(__file__).parents[2] / "docs" / "aidpost.example.toml"
+    config = load(example)
+    assert None not in (config.fingerprint, config.camera, config.board, config.uplink)
+    assert config.session == type(config.session)()
