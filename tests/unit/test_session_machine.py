@@ -1,10 +1,13 @@
 """The capture session: what staff and people are promised, state by state."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.records import Outcome
+from firmware.session.diagram import page
 from firmware.session.machine import (
     Capture,
     Compared,
@@ -152,3 +155,8 @@ def test_no_match_is_said_only_after_a_comparison(events: list[Event]) -> None:
     if isinstance(state, Concluded) and state.outcome is Outcome.NO_MATCH:
         assert any(effect == Show(Signal.WORKING) for effect in effects)
     assert not isinstance(state, Comparing) or state.progress.samples > 0
+
+
+def test_the_diagram_in_the_documentation_is_that_of_the_machine() -> None:
+    committed = Path(__file__).parents[2] / "docs" / "session.md"
+    assert committed.read_text() == page(), "run: python -m firmware.session.diagram > docs/session.md"
