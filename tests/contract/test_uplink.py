@@ -252,6 +252,7 @@ async def test_an_aggregator_that_never_reads_is_left_in_time(rig: Rig) -> None:
     rig.connect(answer_timeout_s=0.2, batch_events=10)
     state = await rig.until(lambda state: state.last_error is not None)
     assert isinstance(state.last_error, NoAnswer)
+    assert "no data was taken" in str(state.last_error)
 
 
 async def test_a_stream_that_the_server_ends_by_its_age_is_resumed(rig: Rig) -> None:
