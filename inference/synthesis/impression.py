@@ -67,7 +67,7 @@ def _place(
     x = x + loose * (turned_x - x + push_x)
     y = y + loose * (turned_y - y + push_y)
     # Skin is never pressed flat twice in the same way: a pixel or two of slow drift everywhere.
-    drift = 1.2 + 1.6 * condition.distortion
+    drift = 1.1 + 0.5 * condition.distortion
     x = x + drift * smooth_noise(rng, width, height, 60)
     y = y + drift * smooth_noise(rng, width, height, 60)
     return (
@@ -111,11 +111,11 @@ def _ink(ridges: Field, rng: np.random.Generator, condition: Condition) -> Field
     # Thickness differs from place to place and along the edges of every ridge.
     uneven = (0.16 + 0.25 * wet) * smooth_noise(rng, width, height, 45)
     ragged = (0.18 + 0.22 * condition.noise) * smooth_noise(rng, width, height, 3.2)
-    level = ridges + 1.1 * (condition.pressure - 0.5) + 0.9 * wet - 0.6 * dry + uneven + ragged
+    level = ridges + 1.1 * (condition.pressure - 0.5) + 0.9 * wet - 0.55 * dry + uneven + ragged
     ink = 1 / (1 + np.exp(-5.5 * level))
     # Dry skin touches only with the tops of its ridges, in crumbs.
     crumbs = smooth_noise(rng, width, height, 2.4) + 0.7 * smooth_noise(rng, width, height, 7)
-    holes = 1 / (1 + np.exp(-5 * (crumbs - 1.9 + 2.3 * dry)))
+    holes = 1 / (1 + np.exp(-5 * (crumbs - 1.9 + 2.2 * dry)))
     ink *= 1 - (0.35 + 0.65 * dry) * holes
     if wet:
         # Water fills valleys in puddles; a trace of the ridges stays visible through it.
