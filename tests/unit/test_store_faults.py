@@ -1,0 +1,181 @@
+"""The store on a full disk, in a killed process, with another holder, and with a damaged file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from firmware.store.errors import (
+    StoreBusy,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreNewer,
+)
+from firmware.store.store import Store
+from tests.kit.store_values import check_in, moment, open_store, reference, registration
+from trust.consent import Purpose
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = open_store(tmp_path)
+    yield store
+    store.close()
+
+
+def _fill(store: Store) -> int:
+    """Register people until the disk is full; returns how many there were."""
+    for number in range(1, 1000):
+        entry = reference(number)
+        try:
+            store.commit_registration(moment(), registration(entry), entry)
+        except StoreFull:
+            return number - 1
+    pytest.fail("the disk never got full")
+
+
+def test_a_full_disk_loses_nothing_and_ends_when_there_is_space(tmp_path: Path) -> None:
+    store = open_store(tmp_path, max_pages=48)
+    written = _fill(store)
+    one_more = reference(written + 1)
+    with pytest.raises(StoreFull, match="free space"):
+        store.commit_registration(moment(), registration(one_more), one_more)
+    counts = store.counts()
+    assert (counts.written, counts.waiting, counts.references) == (written, written, written)
+    assert store.verify_audit() == written
+    store.close()
+    store = open_store(tmp_path, max_pages=96)
+    assert store.commit_check_in(moment(), check_in(1)) == written + 1
+    store.close()
+
+
+_COMMIT_FOR_EVER = """
+import sys, pathlib
+from tests.kit.store_values import check_in, moment, open_store, reference, registration
+store = open_store(pathlib.Path(sys.argv[1]))
+while True:
+    seq = store.last_seq() + 1
+    if seq % 3:
+        given = store.commit_check_in(moment(), check_in(seq))
+    else:
+        given = store.commit_registration(moment(), registration(reference(seq)), reference(seq))
+    print(given, flush=True)
+"""
+
+
+def test_a_killed_process_leaves_every_answered_commit_whole(tmp_path: Path) -> None:
+    answered = 0
+    for lines in (1, 17, 40):
+        with subprocess.Popen(
+            [sys.executable, "-c", _COMMIT_FOR_EVER, str(tmp_path)],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as child:
+            assert child.stdout is not None
+            for _ in range(lines):
+                seq = int(child.stdout.readline())
+                assert seq > answered
+                answered = seq
+            os.kill(child.pid, signal.SIGKILL)
+            answered = max([answered, *map(int, child.stdout.read().split())])
+        store = open_store(tmp_path)
+        kept = [event.seq for event in store.pending(0, 10_000)]
+        assert kept == list(range(1, len(kept) + 1))
+        # The last one may have been committed and killed before it was printed.
+        assert len(kept) - answered in (0, 1)
+        assert store.last_seq() == store.verify_audit() == len(kept)
+        assert store.counts().references == len(kept) // 3
+        answered = len(kept)
+        store.close()
+
+
+def test_two_processes_never_share_a_store(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    code = "import sys, pathlib, tests.kit.store_values as v; v.open_store(pathlib.Path(sys.argv[1]))"
+    other = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert other.returncode != 0
+    assert f"another aidpost process (pid {os.getpid()}) holds this appliance; stop it first" in other.stderr
+    with pytest.raises(StoreBusy):
+        open_store(tmp_path)
+    store.close()
+    open_store(tmp_path).close()
+
+
+def test_a_newer_store_is_refused_and_left_alone(tmp_path: Path) -> None:
+    open_store(tmp_path).close()
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name) VALUES ('aidpost-store', 'm999_x')"
+        )
+    connection.close()
+    before = hashlib.sha256((tmp_path / "store.db").read_bytes()).digest()
+    with pytest.raises(StoreNewer, match="m999_x"):
+        open_store(tmp_path)
+    assert hashlib.sha256((tmp_path / "store.db").read_bytes()).digest() == before
+
+
+def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    for number in range(1, 40):
+        store.add_reference(moment(), reference(number))
+    store.close()
+    path = tmp_path / "store.db"
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    for damaged in (
+        b"no database " * 1000,
+        whole[:middle],
+        whole[:middle] + b"\xff" * 8192 + whole[middle + 8192 :],
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(StoreDamaged, match="damaged"):
+            open_store(tmp_path)
+
+
+def test_a_damaged_template_is_reported_with_its_entry(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.add_reference(moment(), reference(7))
+    store.close()
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute("UPDATE templates SET template = x'01ff'")
+    connection.close()
+    store = open_store(tmp_path)
+    with pytest.raises(StoreDamaged, match=reference(7).entry_id.hex()):
+        store.references(Purpose.CLINIC_CHECK_IN)
+    store.close()
+
+
+def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute("CREATE TABLE theirs (a)")
+    connection.close()
+    with pytest.raises(StoreDamaged, match="another program"):
+        open_store(tmp_path)
+
+
+def test_a_missing_folder_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="does not exist"):
+        open_store(tmp_path / "absent")
+
+
+def test_the_file_is_private(tmp_path: Path, store: Store) -> None:
+    store.commit_check_in(moment(), check_in(1))
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
