@@ -59,7 +59,7 @@ def page() -> str:
     parts = [
         "# The capture session",
         "",
-        "Made from the state machine itself (`python -m firmware.session.diagram`). An arrow reads: event / what is",
+        "Made from the machine itself (`python -m firmware.session.diagram`). An arrow reads: event / what is",
         "done. HELP and a fault of the appliance's own lead to a person from every state.",
     ]
     for goal, title in TITLES.items():
