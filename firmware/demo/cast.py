@@ -71,7 +71,7 @@ class Cast:
             case Finger.DRY:
                 condition, moisture = Condition(moisture=-0.9, pressure=0.3), Moisture.DRY
             case Finger.WORN:
-                condition, moisture = Condition(wear=0.95, pressure=0.4, noise=0.6), Moisture.NORMAL
+                condition, moisture = Condition(wear=0.8, pressure=0.4, noise=0.4), Moisture.NORMAL
         return master.impression(take, condition, SENSOR_SIZE), moisture
 
     def face(self, person: Person, how: Face, take: int) -> Pixels:
