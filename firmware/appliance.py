@@ -27,6 +27,7 @@ from firmware.records import DeviceFault
 from firmware.session.acquire import Acquirer
 from firmware.session.machine import Show
 from firmware.session.matching import Matcher
+from firmware.store.errors import StoreError
 from firmware.store.store import Store
 from firmware.store.thread import StoreThread
 from firmware.uplink.backoff import Backoff
@@ -48,6 +49,8 @@ from sensors.worker import Closable, DeviceWorker
 T = TypeVar("T")
 DeviceT = TypeVar("DeviceT", bound=Closable)
 log = structlog.get_logger()
+
+HOUSEKEEPING_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,7 @@ class Appliance:
             clock=self._clock,
             committed=self._committed,
         )
+        await self._start_housekeeping()
         log.info("ready", references=len(references), uplink=self.uplink is not None)
 
     async def _start_worker(
@@ -199,6 +203,29 @@ class Appliance:
         self._stack.push_async_callback(asyncio.wait, {task})
         self._stack.push_async_callback(uplink.stop)
         return uplink
+
+    async def _start_housekeeping(self) -> None:
+        """Erase what was acknowledged a day ago, now and every hour."""
+
+        async def keep_house() -> None:
+            while True:
+                await asyncio.sleep(HOUSEKEEPING_S)
+                await self._purge()
+
+        await self._purge()
+        task = asyncio.create_task(keep_house(), name="housekeeping")
+        self._stack.push_async_callback(asyncio.wait, {task})
+        self._stack.callback(task.cancel)
+
+    async def _purge(self) -> None:
+        now = self._clock.now()
+        try:
+            purged = await self.store.run(lambda store: store.purge_acknowledged(now))
+        except StoreError as error:
+            log.warning("not purged", kind=type(error).__name__, reason=str(error))
+            return
+        if purged:
+            log.info("purged", records=purged)
 
     def _committed(self) -> None:
         if self.uplink is not None:

@@ -59,8 +59,8 @@ def page() -> str:
     parts = [
         "# The capture session",
         "",
-        "Made from the machine itself (`python -m firmware.session.diagram`). An arrow reads: event / what is",
-        "done. HELP and a fault of the appliance's own lead to a person from every state.",
+        "Made from the machine itself (`python -m firmware.session.diagram`). An arrow says: event / what",
+        "is done. HELP and a fault of the appliance's own lead to a person from every state.",
     ]
     for goal, title in TITLES.items():
         parts += ["", f"## {title}", "", "```mermaid", "stateDiagram-v2", "    [*] --> Ready"]
