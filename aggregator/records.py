@@ -57,8 +57,8 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
     quality: ClockQuality
 
 
-class StageTime(msgspec.Struct, frozen=True, gc=False):
-    """How long one stage took."""
+class StageTime(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """How long one stage took; array_like: names would be half of what the store keeps of it."""
 
     stage: str
     duration_ns: int

@@ -8,9 +8,23 @@ from pathlib import Path
 
 import pytest
 
+from aggregator.codec import parse_request
+from aggregator.records import Event, Hello
 from aggregator.store.database import open_reader, open_writer
-from aggregator.store.errors import StoreInUse, StoreMissing, StoreNotOurs, StoreTooNew, StoreUnavailable
+from aggregator.store.errors import (
+    StoreError,
+    StoreFull,
+    StoreInUse,
+    StoreMissing,
+    StoreNotOurs,
+    StoreTooNew,
+    StoreUnavailable,
+)
 from aggregator.store.migrations import migrations
+from aggregator.store.writer import StoreWriter
+from aidpost.v1 import link_pb2
+from tests.kit.aggregator_fixture import NOW_NS
+from tests.kit.link_device import EPOCH, check_in
 
 
 def make_store(path: Path) -> None:
@@ -98,3 +112,28 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
         open_writer(tmp_path / "no" / "s.db", None),
     ):
         pass
+
+
+async def test_a_batch_that_finds_no_room_does_not_fail_those_that_wait_beside_it(tmp_path: Path) -> None:
+    faults: list[StoreError | None] = []
+    writer = StoreWriter(
+        tmp_path / "store.db", wall_ns=lambda: NOW_NS, max_bytes=300_000, on_fault=faults.append
+    )
+    await writer.open()
+    for device_id in ("desk-1", "desk-2"):
+        await writer.admit(Hello(device_id, EPOCH, 0, "0.1.0", "gate"))
+    # Handed in without a pause: both are in the next commit.
+    large = writer.keep(1, events(2000))
+    small = writer.keep(2, events(1))
+    with pytest.raises(StoreFull, match="full"):
+        await large
+    assert (await small).acked_seq == 1
+    assert [type(fault) for fault in faults] == [StoreFull, type(None)]
+    await writer.close()
+
+
+def events(count: int) -> tuple[Event, ...]:
+    batch = link_pb2.EventBatch(events=[check_in(seq) for seq in range(1, count + 1)])
+    parsed = parse_request(link_pb2.ConnectRequest(batch=batch), max_events=count)
+    assert isinstance(parsed, tuple)
+    return parsed
