@@ -28,8 +28,8 @@ from aidpost.v1 import event_pb2, link_pb2
 from trust.consent import Consent
 
 MAX_INT64 = 2**63 - 1  # SQLite's integer; 2262-04-11 as nanoseconds since 1970
-MAX_STAGES = 64
-MAX_MODALITIES = 64
+MAX_STAGES = 32
+MAX_MODALITIES = 8
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _CLOCK_QUALITIES = {
