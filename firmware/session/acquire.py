@@ -75,6 +75,12 @@ class Acquirer:
             return await self._acquire_face(stages)
         return await self._acquire_finger(presentation, stages, lift_first=lift_first)
 
+    async def forget(self) -> None:
+        """Overwrite what the networks' working memory still holds of the last person (some 20 ms)."""
+        for recogniser in (self._face, self._finger):
+            if recogniser is not None:
+                await self._in_inference(recogniser.forget)
+
     async def _acquire_face(self, stages: Stages) -> FaceTemplate | Retry | Suspect:
         """Look at frames until one is good enough or the time is over; one blurred frame is not yet a try."""
         camera, face = self._camera, self._face

@@ -110,6 +110,7 @@ class SessionRunner:
                 self._task.cancel()
                 await asyncio.gather(self._task, return_exceptions=True)
             self._taken.wipe()
+            await self._acquirer.forget()
         if self._failure is not None:
             raise self._failure
         return state

@@ -138,6 +138,10 @@ class FingerRecogniser:
         ranked.sort(key=lambda candidate: -candidate.score.raw)
         return ranked[:limit]
 
+    def forget(self) -> None:
+        """Overwrite what the network's working memory holds of the last finger."""
+        self._extractor.engine.forget()
+
 
 def build_finger_recogniser(catalogue: Catalogue, runtime: RuntimeName, threads: int = 1) -> FingerRecogniser:
     """Load LEADER and build the pipeline around it."""
