@@ -12,8 +12,8 @@ from inference.build.onnx_graph import Graph, read_graph
 from inference.build.to_tensorflow import run_graph
 from inference.build.weight_quantisation import quantise_convolutions
 
-# All convolutions but the first, which sees the image itself, and the narrow heads of YuNet. The depthwise ones
-# are 0.5 % of SFace's weights, and int8 takes them out of XNNPACK (10.4 against 8.2 ms for one face).
+# All convolutions but the first, which sees the image itself, and the narrow heads of YuNet. The depthwise
+# ones are 0.5 % of SFace's weights, and int8 takes them out of XNNPACK (10.4 against 8.2 ms for one face).
 LEAST_DEPTH, LEAST_OUTPUTS = 32, 32
 
 

@@ -1,8 +1,8 @@
 """How useful a face image is, and what the person can change (components after ISO/IEC 29794-5).
 
-Each component runs linearly from 0 at its `worst` to 100 at its `best` value; the unified score is the weakest
-one, since light does not make up for blur. The ends were set on 3,811 press photographs (LFW): what falls below
-`LEAST` is hardly usable, 0.1 % of them, and what falls below `GOOD` (6 %) is usable but can be better.
+Each component runs linearly from 0 at its `worst` to 100 at its `best` value; the unified score is the
+weakest one, since light does not make up for blur. The ends were set on 3,811 press photographs (LFW): what
+falls below `LEAST` is hardly usable, 0.1 % of them; what falls below `GOOD` (6 %) is usable but can be better.
 """
 
 from __future__ import annotations
