@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.finger.alignment import Alignment, Pairs, align, sigmoid
 from inference.finger.cylinders import BITS, PreparedFinger, wrap
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -23,6 +24,7 @@ LEAST_MINUTIAE = 3
 LEAST_COMMON_SHARE = 0.3  # min_ME is 0.6, of cylinders that are mostly whole; partial prints share less
 MOST_TURN_RAD = 3 * np.pi / 4  # delta_theta is pi/2
 MOST_PAIRS = 120
+LEAST_CONFIDENCE_SUM = 1.5
 RELAXATIONS = 5  # n_rel
 RELAXATION_WEIGHT = 0.5  # w_R
 # mu and tau of the three compatibilities (rho): distance, relative direction, relative bearing. The distance
@@ -30,14 +32,6 @@ RELAXATION_WEIGHT = 0.5  # w_R
 DISTANCE_MU_PX, DISTANCE_TAU = 9.0, -0.5
 DIRECTION_MU_RAD, DIRECTION_TAU = np.pi / 8, -20.0
 BEARING_MU_RAD, BEARING_TAU = np.pi / 9, -20.0
-HYPOTHESES = 24
-COMPATIBLE = 0.3
-DIRECTION_LEVER_PX2 = 400.0
-"""A pair's own direction counts for the rotation like two points 20 px apart."""
-TOLERANCE_PX, TOLERANCE_RAD = 12.0, np.pi / 7
-PAIRED = 0.05
-OVERLAP_PX = 35.0
-"""A minutia lies in the overlap when the other print has one within this distance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +40,9 @@ class Agreement:
 
     matched: minutiae that pair up under the best alignment, each weighted 0 to 1 by how closely.
     matched_similarity: the same, each also weighted by its cylinder similarity.
+    confidence_share: how much of the extractor's confidence in the overlap is paired, 0 to about 1.
     probe_overlap, reference_overlap: minutiae of each print that lie where the other has some.
+    distance_px, turn_rad: how far the pairs are apart, on average.
     relaxed: mean relaxed similarity of the best pairs, 0 to 1.
     support: similarity of the pairs that agree with the best one.
     probe_count, reference_count: minutiae of each print.
@@ -54,8 +50,11 @@ class Agreement:
 
     matched: float
     matched_similarity: float
+    confidence_share: float
     probe_overlap: int
     reference_overlap: int
+    distance_px: float
+    turn_rad: float
     relaxed: float
     support: float
     probe_count: int
@@ -65,24 +64,52 @@ class Agreement:
 def compare(probe: PreparedFinger, reference: PreparedFinger) -> Agreement:
     """Find the alignment under which the two prints agree best."""
     counts = len(probe), len(reference)
-    nothing = Agreement(0.0, 0.0, 0, 0, 0.0, 0.0, *counts)
     if min(counts) < LEAST_MINUTIAE:
-        return nothing
+        return _nothing(counts)
     similarity = local_similarity(probe, reference)
     of_probe, of_reference, initial = _best_pairs(similarity)
     if len(initial) < 2:
-        return nothing
+        return _nothing(counts)
     compatibility = _compatibility(probe, reference, of_probe, of_reference)
     relaxed = initial
     for _ in range(RELAXATIONS):
         neighbours = compatibility @ relaxed / np.float32(len(initial) - 1)
         relaxed = RELAXATION_WEIGHT * relaxed + (1 - RELAXATION_WEIGHT) * neighbours
     support = compatibility @ initial
-    seeds = np.argsort(-support, kind="stable")[:HYPOTHESES]
-    turned = _align(probe, reference, of_probe, of_reference, compatibility, seeds)
-    best = _best_alignment(*turned, probe, reference, similarity)
     strongest = np.sort(relaxed)[::-1][: _pairs_to_average(min(counts))]
-    return Agreement(*best, float(strongest.mean()), float(support[seeds[0]]), *counts)
+    best = align(probe, reference, similarity, Pairs(of_probe, of_reference, compatibility, support))
+    return Agreement(
+        matched=float(best.paired.sum()),
+        matched_similarity=float((best.paired * similarity).sum()),
+        confidence_share=_confidence_share(best, probe, reference),
+        probe_overlap=int(best.probe_overlap.sum()),
+        reference_overlap=int(best.reference_overlap.sum()),
+        distance_px=_weighted_mean(best.distance, best.paired),
+        turn_rad=_weighted_mean(best.turn, best.paired),
+        relaxed=float(strongest.mean()),
+        support=float(support.max()),
+        probe_count=counts[0],
+        reference_count=counts[1],
+    )
+
+
+def _nothing(counts: tuple[int, int]) -> Agreement:
+    return Agreement(0.0, 0.0, 0.0, 0, 0, 0.0, 0.0, 0.0, 0.0, *counts)
+
+
+def _confidence_share(best: Alignment, probe: PreparedFinger, reference: PreparedFinger) -> float:
+    """Geometric mean over both prints: how much of the confidence in the overlap is paired."""
+    share = 1.0
+    for paired, overlap, confidence in (
+        (best.paired.sum(1), best.probe_overlap, probe.confidence),
+        (best.paired.sum(0), best.reference_overlap, reference.confidence),
+    ):
+        share *= float(paired @ confidence) / max(float(confidence[overlap].sum()), LEAST_CONFIDENCE_SUM)
+    return math.sqrt(share)
+
+
+def _weighted_mean(values: Floats, weights: Floats) -> float:
+    return float((values * weights).sum() / max(float(weights.sum()), 1e-3))
 
 
 def local_similarity(probe: PreparedFinger, reference: PreparedFinger) -> Floats:
@@ -112,12 +139,6 @@ def _best_pairs(similarity: Floats) -> tuple[Indices, Indices, Floats]:
     return of_probe, of_reference, flat[best]
 
 
-def _sigmoid(values: Floats, mu: float, tau: float) -> Floats:
-    # Beyond 60 the result is 0 to within float32, and the exponential would overflow.
-    steepness = np.minimum(np.float32(-tau) * (values - np.float32(mu)), np.float32(60))
-    return np.asarray(1 / (1 + np.exp(steepness)), np.float32)
-
-
 def _compatibility(
     probe: PreparedFinger, reference: PreparedFinger, of_probe: Indices, of_reference: Indices
 ) -> Floats:
@@ -127,72 +148,11 @@ def _compatibility(
     distance = np.abs(probe.distance[p] - reference.distance[r])
     direction = np.abs(wrap((a[:, None] - a) - (b[:, None] - b)))
     bearing = np.abs(wrap((a[:, None] - probe.bearing[p]) - (b[:, None] - reference.bearing[r])))
-    rho = _sigmoid(distance, DISTANCE_MU_PX, DISTANCE_TAU)
-    rho *= _sigmoid(direction, DIRECTION_MU_RAD, DIRECTION_TAU)
-    rho *= _sigmoid(bearing, BEARING_MU_RAD, BEARING_TAU)
+    rho = sigmoid(distance, DISTANCE_MU_PX, DISTANCE_TAU)
+    rho *= sigmoid(direction, DIRECTION_MU_RAD, DIRECTION_TAU)
+    rho *= sigmoid(bearing, BEARING_MU_RAD, BEARING_TAU)
     rho[(of_probe[:, None] == of_probe) | (of_reference[:, None] == of_reference)] = 0
     return rho
-
-
-def _align(
-    probe: PreparedFinger,
-    reference: PreparedFinger,
-    of_probe: Indices,
-    of_reference: Indices,
-    compatibility: Floats,
-    seeds: Indices,
-) -> tuple[Floats, Floats, Floats]:
-    """For each seed pair, move the probe onto the reference by least squares over the pairs that fit it.
-
-    Returns x, y and direction of the moved minutiae, each of shape (seeds, n).
-    """
-    weight = compatibility[seeds]
-    weight = np.where(weight > COMPATIBLE, weight, 0)
-    weight[np.arange(len(seeds)), seeds] = 1
-    ax, ay = probe.x[of_probe], probe.y[of_probe]
-    bx, by = reference.x[of_reference], reference.y[of_reference]
-    total = weight.sum(1)
-    centre_ax, centre_ay, centre_bx, centre_by = ((weight @ v / total)[:, None] for v in (ax, ay, bx, by))
-    from_x, from_y, to_x, to_y = ax - centre_ax, ay - centre_ay, bx - centre_bx, by - centre_by
-    turn = wrap(reference.direction[of_reference] - probe.direction[of_probe])
-    lever = np.float32(DIRECTION_LEVER_PX2)
-    sine = (weight * (from_x * to_y - from_y * to_x)).sum(1) + lever * (weight @ np.sin(turn))
-    cosine = (weight * (from_x * to_x + from_y * to_y)).sum(1) + lever * (weight @ np.cos(turn))
-    rotation = np.arctan2(sine, cosine)[:, None]
-    c, s = np.cos(rotation), np.sin(rotation)
-    x, y = probe.x - centre_ax, probe.y - centre_ay
-    return c * x - s * y + centre_bx, s * x + c * y + centre_by, probe.direction + rotation
-
-
-def _best_alignment(
-    x: Floats,
-    y: Floats,
-    direction: Floats,
-    probe: PreparedFinger,
-    reference: PreparedFinger,
-    similarity: Floats,
-) -> tuple[float, float, int, int]:
-    """Matched, matched similarity and both overlaps under the alignment that agrees best."""
-    distance = np.hypot(x[:, :, None] - reference.x, y[:, :, None] - reference.y)
-    turn = np.abs(wrap(direction[:, :, None] - reference.direction))
-    closeness = np.zeros_like(distance)
-    near = (distance < 1.6 * TOLERANCE_PX) & (turn < 1.3 * TOLERANCE_RAD)
-    closeness[near] = _sigmoid(distance[near], TOLERANCE_PX, -0.5) * _sigmoid(
-        turn[near], TOLERANCE_RAD, -15.0
-    )
-    mutual = (
-        (closeness == closeness.max(2, keepdims=True))
-        & (closeness == closeness.max(1, keepdims=True))
-        & (closeness > PAIRED)
-    )
-    paired = np.where(mutual, closeness, 0)
-    matched = paired.sum((1, 2))
-    alike = (paired * np.maximum(similarity, PAIRED)).sum((1, 2))
-    probe_overlap = (distance.min(2) < OVERLAP_PX).sum(1)
-    reference_overlap = (distance.min(1) < OVERLAP_PX).sum(1)
-    overlap = np.sqrt(np.maximum(probe_overlap, 6) * np.maximum(reference_overlap, 6))
-    best = int(np.argmax(0.5 * matched**1.5 / overlap + 0.5 * alike))
-    return float(matched[best]), float(alike[best]), int(probe_overlap[best]), int(reference_overlap[best])
 
 
 def _pairs_to_average(fewer: int) -> int:

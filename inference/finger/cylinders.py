@@ -38,9 +38,13 @@ def _cell_offsets() -> tuple[Floats, Floats, NDArray[np.intp]]:
     index = np.arange(CELLS_ACROSS)
     along, across = np.meshgrid(*[(index - (CELLS_ACROSS - 1) / 2) * step] * 2, indexing="ij")
     inside = along**2 + across**2 <= RADIUS_PX**2
-    # The coarse code pools 4x4 cells; its blocks are numbered row by row.
-    block = (index[:, None] // 4 * (CELLS_ACROSS // 4) + index[None, :] // 4)[inside]
-    return along[inside].astype(np.float32), across[inside].astype(np.float32), block
+    # The coarse code pools 2x2 cells: with 4x4, the first pass of a search lost 2 % more of its targets.
+    block = (index[:, None] // 2 * CELLS_ACROSS + index[None, :] // 2)[inside]
+    return (
+        along[inside].astype(np.float32),
+        across[inside].astype(np.float32),
+        np.unique(block, return_inverse=True)[1],
+    )
 
 
 _ALONG_PX, _ACROSS_PX, _BLOCK = _cell_offsets()
@@ -48,7 +52,7 @@ CELLS = len(_ALONG_PX)
 BITS = CELLS * SECTIONS
 WORDS = -(-BITS // 64)
 _SECTION_RAD = (-np.pi + (np.arange(SECTIONS) + 0.5) * 2 * np.pi / SECTIONS).astype(np.float32)
-_BLOCKS = (CELLS_ACROSS // 4) ** 2
+_BLOCKS = int(_BLOCK.max()) + 1
 COARSE_LENGTH = _BLOCKS * SECTIONS
 
 
@@ -60,7 +64,7 @@ class PreparedFinger:
     bits, masks: shape (n, WORDS), uint64; set bits, and bits whose cell lies in the print.
     usable: shape (n,), whether the cylinder has enough of the print around it.
     distance, bearing: shape (n, n), float32; from minutia to minutia.
-    coarse: shape (n, COARSE_LENGTH), float32, L2 norm 1 or 0; for the first pass of a search.
+    coarse: shape (n, COARSE_LENGTH), uint8, 0 to 4; the bits by 2x2 cells, for the first pass of a search.
     """
 
     x: Floats
@@ -72,7 +76,7 @@ class PreparedFinger:
     usable: Flags
     distance: Floats
     bearing: Floats
-    coarse: Floats
+    coarse: NDArray[np.uint8]
     sensor: str
     made_by: str
 
@@ -171,9 +175,8 @@ def _pack(flags: Flags) -> Words:
     return np.packbits(padded, axis=1).view(np.uint64)
 
 
-def _coarse(set_bits: Flags) -> Floats:
-    pooled = np.zeros((len(set_bits), _BLOCKS, SECTIONS), np.float32)
-    for block in range(_BLOCKS):
-        pooled[:, block] = set_bits[:, block == _BLOCK].sum(1)
-    flat = pooled.reshape(len(set_bits), COARSE_LENGTH)
-    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), np.float32)
+def _coarse(set_bits: Flags) -> NDArray[np.uint8]:
+    pooled = np.zeros((len(set_bits), _BLOCKS, SECTIONS), np.uint8)
+    for cell, block in enumerate(_BLOCK):
+        pooled[:, block] += set_bits[:, cell]
+    return pooled.reshape(len(set_bits), COARSE_LENGTH)

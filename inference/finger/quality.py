@@ -18,8 +18,8 @@ GOOD_CONTRAST = 20.0
 UNCLEAR_COHERENCE = 0.3
 GOOD_COHERENCE = 0.7
 # Share of dark pixels: ridges and valleys are about equally wide on normal skin. Medians of the four readers
-# are 0.32 to 0.55; prints below 0.24 are broken to dots, above 0.68 the valleys have run together.
-DRY_DARK, GOOD_DARK, WET_DARK = 0.24, (0.3, 0.6), 0.68
+# are 0.3 to 0.55; prints below 0.18 are broken to dots, above 0.72 the valleys have run together.
+DRY_DARK, GOOD_DARK, WET_DARK = 0.18, (0.28, 0.62), 0.72
 FAR_FROM_CENTRE = 0.3
 """Distance of the ridge area's centre from the image's centre, as a share of the image's side."""
 

