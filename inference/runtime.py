@@ -92,7 +92,8 @@ def load(model: bytes, runtime: RuntimeName, threads: int = 1) -> Engine:
     no model that it can run.
     """
     interpreter_class = _interpreter_class(runtime)
-    # The runtimes map a flatbuffer without verifying it: what is no TFLite file at all must be caught here.
+    # tflite-runtime does not verify the flatbuffer: it would crash on what is no TFLite file. (A damaged one is
+    # held back by the digest in the catalogue.)
     if model[4:8] != b"TFL3":
         raise ModelRefused("the file is no TFLite model; build the models anew with `make models`")
     try:
@@ -100,8 +101,9 @@ def load(model: bytes, runtime: RuntimeName, threads: int = 1) -> Engine:
         interpreter.allocate_tensors()
         return Engine(interpreter, runtime)
     except (ValueError, RuntimeError) as fault:
+        complaint = " ".join(str(fault).split())
         raise ModelRefused(
-            f"{runtime.value} cannot run the model ({fault}); build the models anew with `make models`"
+            f"{runtime.value} cannot run the model ({complaint}); build the models anew with `make models`"
         ) from fault
 
 

@@ -92,8 +92,8 @@ def build_sface(context: BuildContext) -> None:
 
 # Measured on the images of folds 1 to 5 of LFW (deep-funneled) with LiteRT 2.3 on one x86 core.
 YUNET_ACCURACY = (
-    "LFW, 3,811 images: a face found in each; landmarks on average 0.9 % of the eye distance from those of the "
-    "float network",
+    "LFW, 3,811 images: a face found in each; landmarks on average 0.9 % of the eye distance from those "
+    "of the float network",
     "training data: WIDER FACE (its authors)",
 )
 SFACE_ACCURACY = (
