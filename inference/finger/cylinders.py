@@ -6,7 +6,7 @@ Cappelli, Ferrara, Maltoni, "Minutia Cylinder-Code", IEEE TPAMI 32(12), 2010: se
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeAlias
 
 import numpy as np
@@ -65,6 +65,7 @@ class PreparedFinger:
     usable: shape (n,), whether the cylinder has enough of the print around it.
     distance, bearing: shape (n, n), float32; from minutia to minutia.
     coarse: shape (n, COARSE_LENGTH), uint8, 0 to 4; the bits by 2x2 cells, for the first pass of a search.
+    coarse_spread: shape (n, 1), float32; L2 norm of `coarse` about its mean, never 0.
     """
 
     x: Floats
@@ -77,6 +78,7 @@ class PreparedFinger:
     distance: Floats
     bearing: Floats
     coarse: NDArray[np.uint8]
+    coarse_spread: Floats
     sensor: str
     made_by: str
 
@@ -85,10 +87,10 @@ class PreparedFinger:
 
     def wipe(self) -> None:
         """Overwrite all that was made of the template with zeros."""
-        for array in (self.x, self.y, self.direction, self.confidence, self.bits, self.masks, self.usable):
-            array[...] = 0
-        for array in (self.distance, self.bearing, self.coarse):
-            array[...] = 0
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                value[...] = 0
 
 
 def prepare(template: FingerTemplate) -> PreparedFinger:
@@ -102,6 +104,8 @@ def prepare(template: FingerTemplate) -> PreparedFinger:
     in_print = _in_print(x, y, cell_x, cell_y)
     set_bits = _contributions(x, y, direction, cell_x, cell_y) > BIT_THRESHOLD
     set_bits &= in_print[:, :, None]
+    coarse = _coarse(set_bits)
+    spread = coarse.std(axis=1, keepdims=True) * np.sqrt(COARSE_LENGTH)
     neighbours = (distance <= RADIUS_PX + _CUT_OFF_PX).sum(1) - 1
     return PreparedFinger(
         x=x,
@@ -115,7 +119,8 @@ def prepare(template: FingerTemplate) -> PreparedFinger:
         else np.zeros(0, np.bool_),
         distance=distance,
         bearing=np.arctan2(across, along),
-        coarse=_coarse(set_bits),
+        coarse=coarse,
+        coarse_spread=np.asarray(np.maximum(spread, 1e-6), np.float32),
         sensor=template.sensor,
         made_by=template.made_by,
     )

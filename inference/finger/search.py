@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.finger.cylinders import COARSE_LENGTH, PreparedFinger
+from inference.finger.cylinders import PreparedFinger
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -47,8 +47,8 @@ def _likeness(probe: PreparedFinger, references: Sequence[PreparedFinger]) -> Fl
     for start in range(0, len(present), CHUNK):
         places = present[start : start + CHUNK]
         stacked = np.concatenate([references[place].coarse for place in places]).astype(np.float32)
-        deviation = np.maximum(stacked.std(axis=1, keepdims=True), np.float32(1e-6))
-        correlation = stacked @ wanted.T / (deviation * np.float32(np.sqrt(COARSE_LENGTH)))
+        correlation = stacked @ wanted.T
+        correlation /= np.concatenate([references[place].coarse_spread for place in places])
         starts = np.cumsum([0, *(len(references[place]) for place in places[:-1])])
         best = np.maximum.reduceat(correlation, starts, axis=0)
         likeness[places] = np.partition(best, -averaged, axis=1)[:, -averaged:].mean(axis=1)
