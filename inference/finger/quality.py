@@ -11,16 +11,17 @@ from sensors.frames import RetryReason
 LEAST_AREA_PX = 6_000
 """0.16 cm2: less shows five minutiae or fewer, which no threshold can decide on."""
 SMALL_AREA_PX = 20_000
-GOOD_AREA_PX = 36_000
-"""0.93 cm2, the whole field of a 192x192 reader."""
+GOOD_AREA_PX = 50_000
+"""1.3 cm2; or nearly the whole field, where a reader has less."""
+GOOD_FIELD_SHARE = 0.95
 FAINT_CONTRAST = 6.0
 GOOD_CONTRAST = 20.0
 UNCLEAR_COHERENCE = 0.3
 GOOD_COHERENCE = 0.7
 # Share of dark pixels: ridges and valleys are about equally wide on normal skin. Medians of the four readers
-# are 0.3 to 0.55; prints below 0.18 are broken to dots, above 0.72 the valleys have run together.
-DRY_DARK, GOOD_DARK, WET_DARK = 0.18, (0.28, 0.62), 0.72
-FAR_FROM_CENTRE = 0.3
+# are 0.3 to 0.55; prints below 0.18 are broken to dots, above 0.65 the valleys have run together.
+DRY_DARK, GOOD_DARK, WET_DARK = 0.18, (0.28, 0.58), 0.65
+FAR_FROM_CENTRE = 0.22
 """Distance of the ridge area's centre from the image's centre, as a share of the image's side."""
 
 _WEIGHTS = {"area": 0.35, "contrast": 0.15, "clarity": 0.3, "moisture": 0.1, "centring": 0.1}
@@ -39,7 +40,7 @@ def assess_quality(area: RidgeArea, width: int, height: int) -> Quality:
     x, y = area.centroid()
     off_centre = max(abs(x / width - 0.5), abs(y / height - 0.5))
     components = {
-        "area": _scale(area.pixels, 0, GOOD_AREA_PX),
+        "area": _scale(area.pixels, 0, min(GOOD_AREA_PX, GOOD_FIELD_SHARE * width * height)),
         "contrast": _scale(contrast, FAINT_CONTRAST, GOOD_CONTRAST),
         "clarity": _scale(coherence, UNCLEAR_COHERENCE, GOOD_COHERENCE),
         "moisture": min(
