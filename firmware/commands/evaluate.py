@@ -13,6 +13,7 @@ from typing import Any
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -47,6 +48,7 @@ def _shared_options(command: Callable[..., None]) -> Callable[..., None]:
             type=_FILE,
             help="Write calibration and thresholds to FILE; what it holds of other sources stays.",
         ),
+        click.option("--note", default="", help="What else a reader of the operating point must know."),
         click.option("--json", "json_file", type=_FILE, help="Write all figures to FILE."),
     ):
         command = option(command)
@@ -108,6 +110,7 @@ def _finish(
     json_file: Path | None,
     operating_point: Path | None,
     name: str | None,
+    note: str,
 ) -> None:
     figures = result.report
     Console().print(_table(figures))
@@ -115,7 +118,7 @@ def _finish(
         json_file.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
     if operating_point is not None:
         with _clear_errors():
-            point = source_point(figures.model_digests[0], figures.protocol, result.sets)
+            point = source_point(figures.model_digests[0], figures.protocol, result.sets, note)
             created = datetime.now(UTC).isoformat(timespec="seconds")
             add_source(operating_point, name or operating_point.stem, created, figures.source, point)
         for fmr in point.unsupported_fmr:
@@ -133,11 +136,15 @@ def _table(figures: Report) -> Table:
     rows = [*figures.data_sets, figures] if len(figures.data_sets) > 1 else [figures]
     for row in rows:
         table.add_row("all" if row is figures and len(rows) > 1 else row.name, *_cells(row))
-    facts = [f"extract {figures.extract_ms_p50:.1f} ms, compare {figures.compare_ms_p50:.3f} ms (median)"]
+    facts = []
+    if not all(at.supported for row in rows for at in row.fnmr_at_fmr.values()):
+        facts.append(escape("[...] has fewer than 3 / FMR impostor comparisons behind it"))
+    facts += [f"extract {figures.extract_ms_p50:.1f} ms, compare {figures.compare_ms_p50:.3f} ms (median)"]
     if isinstance(figures.accuracy, float):
         facts.append(
             f"accuracy {100 * figures.accuracy:.2f} % over {figures.accuracy_pairs} pairs, "
-            f"deviation of the folds {100 * float(figures.accuracy_fold_deviation or 0):.2f}"
+            f"deviation of the folds {100 * float(figures.accuracy_fold_deviation or 0):.2f}; "
+            f"{100 * float(figures.accuracy_of_compared or 0):.2f} % over those with both templates"
         )
     facts += [f"no template from {failure.image}: {failure.reason}" for failure in figures.failures[:10]]
     if len(figures.failures) > 10:
@@ -157,7 +164,7 @@ def _cells(row: SetReport) -> list[str]:
     for at in row.fnmr_at_fmr.values():
         low, high = at.interval_95
         interval = f"{100 * at.fnmr:.2f} ({100 * low:.2f} to {100 * high:.2f})"
-        cells.append(interval if at.supported else f"[{interval}]".replace("[", r"\["))
+        cells.append(interval if at.supported else escape(f"[{interval}]"))
     return cells
 
 

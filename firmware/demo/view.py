@@ -80,7 +80,7 @@ class View:
         """Add a finished arrival."""
         self.served.append(served)
         if self._live is None:
-            self.console.print(_line(served), highlight=False)
+            self.console.print(_line(served), highlight=False, markup=False)
 
     def on_queue(self, *, waiting: int, written: int, connected: bool, wire_whole: bool) -> None:
         """Show the outbox and the link."""

@@ -10,8 +10,9 @@ from firmware.clock import Clock, random_id
 from firmware.presenter import Presenter
 from firmware.records import CheckIn, Mode, Outcome, StageTime
 from firmware.session.acquire import InThread
-from firmware.session.machine import Concluded, Show
-from firmware.session.matching import Matcher, Verdict
+from firmware.session.comparison import Comparison, Verdict
+from firmware.session.machine import Concluded, Show, Weight
+from firmware.session.matching import Matcher
 from firmware.session.runner import Taken
 from firmware.store.reference import Reference
 from firmware.store.thread import RunInStore
@@ -67,7 +68,8 @@ class CheckInHost:
         committed: Callable[[], None],
     ) -> None:
         self._mode = mode
-        self._claimed = claimed
+        claimed_ids = [reference.entry_id for reference in claimed] if mode is Mode.VERIFY else None
+        self._comparison = Comparison(matcher, claimed_ids)
         self._purpose = purpose
         self._matcher = matcher
         self._in_inference = in_inference
@@ -89,17 +91,10 @@ class CheckInHost:
         """Take every template that was good enough to be made."""
         return None
 
-    async def compare(self, taken: Taken) -> bool:
+    async def compare(self, taken: Taken) -> Weight:
         """Compare all that was taken with the claim, or with the gallery."""
-        entry_ids = [reference.entry_id for reference in self._claimed]
-
-        def work() -> Verdict:
-            if self._mode is Mode.VERIFY:
-                return self._matcher.verify(taken.templates, entry_ids)
-            return self._matcher.identify(taken.templates)
-
-        self._verdict = await self._in_inference(work)
-        return self._verdict.sufficient
+        self._verdict = await self._in_inference(lambda: self._comparison.weigh(taken.templates))
+        return self._verdict.weight
 
     async def suggest(self, taken: Taken) -> bool:
         """Show the candidates to staff and wait for their answer."""

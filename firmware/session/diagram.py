@@ -32,6 +32,7 @@ from firmware.session.machine import (
     Started,
     State,
     Suggest,
+    Weight,
     step,
 )
 from inference.types import FingerPosition, Modality
@@ -43,8 +44,7 @@ EVENTS: Sequence[tuple[str, Event]] = (
     ("sample missed", SampleMissed(RetryReason.NO_FINGER)),
     ("no device", PartUnavailable(Modality.FACE)),
     ("no device", PartUnavailable(Modality.FINGER)),
-    ("sufficient", Compared(True)),
-    ("not sufficient", Compared(False)),
+    *((weight.value, Compared(weight)) for weight in Weight),
     ("confirmed", Confirmed()),
     ("not confirmed", NotConfirmed()),
     ("HELP", HelpPressed()),

@@ -132,11 +132,20 @@ class PartUnavailable:
     modality: Modality
 
 
+@unique
+class Weight(Enum):
+    """The policy's word on all evidence so far."""
+
+    SUFFICIENT = "sufficient"
+    SPEAKS_FOR = "speaks for it, not sufficient"
+    SPEAKS_AGAINST = "speaks against it"
+
+
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The comparison is done; `sufficient` is the policy's word on all evidence so far."""
+    """The comparison is done."""
 
-    sufficient: bool
+    weight: Weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +281,10 @@ def _on_sample(state: WaitingForSample, progress: Progress, event: Event) -> Ste
 def _on_compared(state: Comparing, progress: Progress, event: Event) -> Step:
     if not isinstance(event, Compared):
         return state, ()
-    if not event.sufficient:
+    if event.weight is Weight.SPEAKS_FOR:
+        # What was shown fits; only another instance can make it enough.
+        return _ask(_next(replace(progress, last_reason=NOT_SUFFICIENT)))
+    if event.weight is Weight.SPEAKS_AGAINST:
         return _try_once_more(progress)
     if progress.plan.goal is Goal.IDENTIFY:
         return WaitingForConfirmation(progress), (Suggest(),)
@@ -280,7 +292,7 @@ def _on_compared(state: Comparing, progress: Progress, event: Event) -> Step:
 
 
 def _try_once_more(progress: Progress) -> Step:
-    """After a comparison that was not sufficient: the same finger again, but for a face the next in the plan.
+    """After a comparison that spoke against it: the same finger again, but for a face the next in the plan.
 
     A second look at one face says little more than the first; a finger may have been another one, or half on
     the platen.

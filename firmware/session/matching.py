@@ -1,4 +1,4 @@
-"""The gallery in memory and the policy: from templates to candidates, and whether they are enough.
+"""The gallery in memory under one policy: who resembles a probe, and from which score on it counts.
 
 Everything here runs in the inference thread. The store is the record; this is its working copy.
 """
@@ -17,7 +17,6 @@ from inference.operating_point import GalleryTooLarge, OperatingPoint, Strength,
 from inference.search import FaceIndex
 from inference.types import FaceTemplate, FingerPosition, FingerTemplate, Template
 
-MAX_CANDIDATES = 3
 SHORTLIST = 20
 """How many entries of each modality's first pass are compared in full."""
 SAME_FINGER_FMR = 1e-2
@@ -30,38 +29,6 @@ class Policy:
 
     fmr: float
     fpir: float
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One entry that the probe resembles (ISO/IEC 2382-37: candidate)."""
-
-    entry_id: bytes
-    score: FusedScore
-    strength: Strength
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the policy makes of all evidence so far.
-
-    best: the highest fused score, None when nothing could be compared. threshold: what it was held against.
-    candidates: entries at or above the threshold, best first, at most three; empty when not sufficient.
-    """
-
-    best: FusedScore | None
-    threshold: Threshold | GalleryTooLarge | None
-    candidates: tuple[Candidate, ...]
-
-    @property
-    def sufficient(self) -> bool:
-        """Whether there is a candidate."""
-        return bool(self.candidates)
-
-    @property
-    def threshold_llr(self) -> float | None:
-        """The threshold as a number, None where there was none."""
-        return self.threshold.llr if isinstance(self.threshold, Threshold) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,28 +81,6 @@ class Matcher:
         if enrolled is not None and enrolled.face is not None:
             self._faces.remove(entry_id)
 
-    def verify(self, probes: Sequence[Template], entry_ids: Sequence[bytes]) -> Verdict:
-        """1:1 against the claimed entry, or the few entries of one claim.
-
-        With n entries behind the claim the false match rate is divided by n, so that the claim as a whole
-        keeps it (Bonferroni).
-        """
-        known = [entry_id for entry_id in entry_ids if entry_id in self._enrolled]
-        scored = self._score(probes, known)
-        if not scored:
-            return Verdict(None, None, ())
-        fmr = self._policy.fmr / len(known)
-        best = scored[0][1]
-        return self._verdict(scored, self._point.threshold(best.sources, fmr))
-
-    def identify(self, probes: Sequence[Template]) -> Verdict:
-        """1:few over the whole gallery; the threshold keeps the rate of wrong suggestions for its size."""
-        scored = self._score(probes, self._shortlist(probes))
-        if not scored:
-            return Verdict(None, None, ())
-        best = scored[0][1]
-        return self._verdict(scored, self._point.for_gallery(best.sources, self.size, self._policy.fpir))
-
     def same_finger(self, first: FingerTemplate, second: FingerTemplate) -> bool:
         """Tell whether two samples are of one finger, whatever positions they claim."""
         if self._finger is None:
@@ -144,66 +89,64 @@ class Matcher:
         fused = fuse([Evidence(score, first.position)], self._point)
         return fused.llr >= self._point.threshold(fused.sources, SAME_FINGER_FMR).llr
 
-    def _verdict(
-        self, scored: list[tuple[bytes, FusedScore]], threshold: Threshold | GalleryTooLarge
-    ) -> Verdict:
-        best = scored[0][1]
-        # An unsupported threshold rests on the calibration alone: no rate may be claimed from it, so it is
-        # no ground for a match. More evidence (another finger, the face) brings a supported one.
-        if isinstance(threshold, GalleryTooLarge) or not threshold.supported:
-            return Verdict(best, threshold, ())
-        above = tuple(
-            Candidate(entry_id, score, self._point.strength(score.llr, score.sources))
-            for entry_id, score in scored[:MAX_CANDIDATES]
-            if score.llr >= threshold.llr and score.sources == best.sources
-        )
-        return Verdict(best, threshold, above)
+    def threshold(self, sources: Sequence[str], claimed: int | None) -> Threshold | GalleryTooLarge:
+        """Return what a fused score is held against.
 
-    def _score(
-        self, probes: Sequence[Template], entry_ids: Iterable[bytes]
-    ) -> list[tuple[bytes, FusedScore]]:
-        """Fuse all comparisons with each entry, best first; an entry without any is left out."""
-        prepared = [
-            self._finger.prepare(probe) if isinstance(probe, FingerTemplate) and self._finger else None
-            for probe in probes
+        claimed: how many entries stand behind the claim, None for a search of the gallery. With n entries
+        behind a claim the false match rate is divided by n, so that the claim as a whole keeps it
+        (Bonferroni); in a search the threshold keeps the rate of wrong suggestions for the gallery's size.
+        """
+        if claimed is None:
+            return self._point.for_gallery(sources, self.size, self._policy.fpir)
+        return self._point.threshold(sources, self._policy.fmr / claimed)
+
+    def strength(self, score: FusedScore) -> Strength:
+        """Put a fused score into a word."""
+        return self._point.strength(score.llr, score.sources)
+
+    def fused(self, evidence: Sequence[Evidence]) -> FusedScore:
+        """Fuse the evidence on one entry."""
+        return fuse(evidence, self._point)
+
+    def has(self, entry_id: bytes) -> bool:
+        """Tell whether the entry is in the working copy."""
+        return entry_id in self._enrolled
+
+    def prepare(self, probe: FingerTemplate) -> PreparedFinger:
+        """Make a finger ready for many comparisons."""
+        if self._finger is None:
+            raise AssertionError("finger templates come from the finger recogniser")
+        return self._finger.prepare(probe)
+
+    def evidence(self, probe: Template, prepared: PreparedFinger | None, entry_id: bytes) -> list[Evidence]:
+        """Compare one probe with the references of the same instance in one entry; may be empty."""
+        enrolled = self._enrolled[entry_id]
+        if isinstance(probe, FaceTemplate):
+            if enrolled.face is None or self._face is None:
+                return []
+            return [Evidence(self._face.compare(probe, enrolled.face))]
+        if prepared is None or self._finger is None:
+            return []
+        return [
+            Evidence(self._finger.compare(prepared, reference), position)
+            for position, reference in enrolled.fingers
+            if position is probe.position
         ]
-        scored = []
-        for entry_id in entry_ids:
-            enrolled = self._enrolled[entry_id]
-            evidence = []
-            for probe, ready in zip(probes, prepared, strict=True):
-                if isinstance(probe, FaceTemplate):
-                    if enrolled.face is not None and self._face is not None:
-                        evidence.append(Evidence(self._face.compare(probe, enrolled.face)))
-                elif ready is not None and self._finger is not None:
-                    evidence += [
-                        Evidence(self._finger.compare(ready, reference), position)
-                        for position, reference in enrolled.fingers
-                        if position is probe.position
-                    ]
-            if evidence:
-                scored.append((entry_id, fuse(evidence, self._point)))
-        scored.sort(key=lambda pair: -pair[1].llr)
-        return scored
 
-    def _shortlist(self, probes: Sequence[Template]) -> list[bytes]:
-        """Return the entries that the first pass of any probe brings up."""
-        found: dict[bytes, None] = {}
-        for probe in probes:
-            if isinstance(probe, FaceTemplate):
-                found |= dict.fromkeys(hit.entry_id for hit in self._faces.search(probe.embedding, SHORTLIST))
-            elif self._finger is not None:
-                owned = [
-                    (entry_id, reference)
-                    for entry_id, enrolled in self._enrolled.items()
-                    for position, reference in enrolled.fingers
-                    if position is probe.position
-                ]
-                ranked = self._finger.search(
-                    self._finger.prepare(probe), [reference for _, reference in owned], SHORTLIST
-                )
-                found |= dict.fromkeys(owned[hit.index][0] for hit in ranked)
-        return list(found)
+    def shortlist(self, probe: Template, prepared: PreparedFinger | None) -> list[bytes]:
+        """Return the entries that a first pass over the gallery brings up for one probe."""
+        if isinstance(probe, FaceTemplate):
+            return [hit.entry_id for hit in self._faces.search(probe.embedding, SHORTLIST)]
+        if prepared is None or self._finger is None:
+            return []
+        owned = [
+            (entry_id, reference)
+            for entry_id, enrolled in self._enrolled.items()
+            for position, reference in enrolled.fingers
+            if position is probe.position
+        ]
+        ranked = self._finger.search(prepared, [reference for _, reference in owned], SHORTLIST)
+        return [owned[hit.index][0] for hit in ranked]
 
 
 def _split(templates: Iterable[Template]) -> tuple[list[FaceTemplate], list[FingerTemplate]]:

@@ -9,7 +9,8 @@ from firmware.clock import Clock, random_id
 from firmware.presenter import Presenter
 from firmware.records import Registration
 from firmware.session.acquire import InThread
-from firmware.session.machine import ASKED_FOR_HELP, Concluded, Presentation, Show
+from firmware.session.comparison import Comparison
+from firmware.session.machine import ASKED_FOR_HELP, Concluded, Presentation, Show, Weight
 from firmware.session.matching import Matcher
 from firmware.session.runner import Taken
 from firmware.store.reference import Reference
@@ -92,7 +93,7 @@ class RegistrationHost:
 
         return None if await self._in_inference(fits) else RetryReason.SAME_FINGER
 
-    async def compare(self, taken: Taken) -> bool:
+    async def compare(self, taken: Taken) -> Weight:
         """Registration compares once, at its end; the machine never asks for it before."""
         raise AssertionError("a registration session does not compare sample by sample")
 
@@ -142,6 +143,7 @@ class RegistrationHost:
     async def _resembling(self, templates: tuple[Template, ...]) -> tuple[str, ...]:
         if not templates or not self._matcher.size:
             return ()
-        verdict = await self._in_inference(lambda: self._matcher.identify(templates))
+        search = Comparison(self._matcher, None)
+        verdict = await self._in_inference(lambda: search.weigh(templates))
         found = [await self._stored(candidate.entry_id) for candidate in verdict.candidates]
         return tuple(reference.subject for reference in found if reference is not None)

@@ -31,6 +31,7 @@ from firmware.session.machine import (
     Started,
     State,
     Suggest,
+    Weight,
     step,
 )
 from firmware.session.stages import Stages
@@ -66,8 +67,8 @@ class SessionHost(Protocol):
     async def accept(self, template: Template, taken: Taken) -> RetryReason | None:
         """Look at a new template before it counts; return a reason to take it again."""
 
-    async def compare(self, taken: Taken) -> bool:
-        """Compare what was taken; True when it is sufficient."""
+    async def compare(self, taken: Taken) -> Weight:
+        """Compare what was taken and weigh it."""
 
     async def suggest(self, taken: Taken) -> bool:
         """Show the candidates to staff; True when a person confirmed one."""

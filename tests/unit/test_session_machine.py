@@ -32,6 +32,7 @@ from firmware.session.machine import (
     State,
     WaitingForConfirmation,
     WaitingForSample,
+    Weight,
     step,
 )
 from inference.types import FingerPosition, Modality
@@ -60,18 +61,24 @@ def captures(effects: list[Effect]) -> list[Presentation]:
 
 
 def test_a_sufficient_comparison_ends_a_verification_without_asking_for_more() -> None:
-    state, effects = play(Goal.VERIFY, SampleTaken(), Compared(True))
+    state, effects = play(Goal.VERIFY, SampleTaken(), Compared(Weight.SUFFICIENT))
     assert state == Concluded(Outcome.MATCH, "", 1, False)
     assert captures(effects) == [FACE]
 
 
-def test_an_insufficient_comparison_asks_for_the_next_presentation() -> None:
-    _, effects = play(Goal.VERIFY, SampleTaken(), Compared(False))
+@pytest.mark.parametrize("weight", [Weight.SPEAKS_FOR, Weight.SPEAKS_AGAINST])
+def test_a_face_that_is_not_sufficient_is_followed_by_the_next_presentation(weight: Weight) -> None:
+    _, effects = play(Goal.VERIFY, SampleTaken(), Compared(weight))
     assert captures(effects) == [FACE, RIGHT]
 
 
+def test_a_finger_that_fits_but_is_not_sufficient_is_not_asked_for_again() -> None:
+    _, effects = play(Goal.VERIFY, SampleTaken(), Compared(Weight.SPEAKS_FOR), asked=(RIGHT, LEFT))
+    assert captures(effects) == [RIGHT, LEFT]
+
+
 def test_a_finger_that_did_not_match_may_be_presented_again() -> None:
-    taken = (SampleTaken(), Compared(False))
+    taken = (SampleTaken(), Compared(Weight.SPEAKS_AGAINST))
     _, effects = play(Goal.VERIFY, *taken, *taken, *taken, asked=(RIGHT, LEFT))
     assert captures(effects) == [RIGHT, RIGHT, RIGHT, LEFT]
 
@@ -101,7 +108,7 @@ def test_without_any_device_the_person_is_led_to_a_person() -> None:
 
 
 def test_a_hit_among_few_waits_for_a_person_before_anything_is_done() -> None:
-    state, effects = play(Goal.IDENTIFY, SampleTaken(), Compared(True))
+    state, effects = play(Goal.IDENTIFY, SampleTaken(), Compared(Weight.SUFFICIENT))
     assert isinstance(state, WaitingForConfirmation)
     assert not any(isinstance(effect, Record) for effect in effects)
 
@@ -111,7 +118,7 @@ def test_a_hit_among_few_waits_for_a_person_before_anything_is_done() -> None:
     [(Confirmed(), True, Signal.DONE), (NotConfirmed(), False, Signal.GO_TO_A_PERSON)],
 )
 def test_only_a_confirmed_suggestion_is_done(answer: Event, confirmed: bool, signal: Signal) -> None:
-    state, effects = play(Goal.IDENTIFY, SampleTaken(), Compared(True), answer)
+    state, effects = play(Goal.IDENTIFY, SampleTaken(), Compared(Weight.SUFFICIENT), answer)
     assert isinstance(state, Concluded)
     assert (state.outcome, state.confirmed) == (Outcome.SUGGESTION, confirmed)
     assert effects[-1] == Show(signal)
@@ -125,7 +132,7 @@ def test_registration_takes_what_it_can_get_and_notes_the_rest_as_missing() -> N
 
 EVENTS = st.sampled_from(
     [Started(), SampleTaken(), DRY, PartUnavailable(Modality.FACE), PartUnavailable(Modality.FINGER),
-     Compared(True), Compared(False), Confirmed(), NotConfirmed()]
+     *map(Compared, Weight), Confirmed(), NotConfirmed()]
 )  # fmt: skip
 
 
