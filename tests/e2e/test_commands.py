@@ -1,0 +1,162 @@
+"""The commands as a person types them, on an emulated sensor and replayed pictures; nobody's data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import copy
+
+import pytest
+from click.testing import CliRunner, Result
+
+from firmware.cli import main
+from firmware.demo.cast import FACES, SENSOR_SIZE
+from firmware.store.store import Store
+from inference.synthesis import Condition, make_finger
+from sensors.emulator.virtual import VirtualSensor
+from trust.consent import Purpose
+
+KNOWN, STRANGER = make_finger(21), make_finger(22)
+
+
+class Desk:
+    """One appliance's folder, with a finger on the platen and a face before the camera."""
+
+    def __init__(self, folder: Path, sensor: VirtualSensor) -> None:
+        self.folder = folder
+        self.sensor = sensor
+        self.config = folder / "aidpost.toml"
+        self.faces = folder / "faces"
+        self.faces.mkdir()
+        self.config.write_text(
+            f"""
+[device]
+id = "desk"
+site = "test"
+purpose = "clinic check-in"
+data = "state"
+
+[fingerprint]
+model = "R503"
+port = "{sensor.port}"
+
+[camera]
+driver = "replay"
+device = "faces"
+
+[session]
+fingers = ["right index"]
+impressions = 1
+tries = 1
+face_timeout_s = 0.5
+finger_timeout_s = 1.0
+"""
+        )
+        self.known_person()
+
+    def known_person(self) -> None:
+        copy(FACES / "collins.jpg", self.faces / "face.jpg")
+        self.sensor.place(KNOWN.impression(1, Condition(), SENSOR_SIZE))
+
+    def stranger(self) -> None:
+        copy(FACES / "obama.jpg", self.faces / "face.jpg")
+        self.sensor.place(STRANGER.impression(1, Condition(), SENSOR_SIZE))
+
+    def run(self, *words: str, answer: str | None = None) -> Result:
+        return CliRunner().invoke(main, [*words, "--config", str(self.config)], input=answer)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with VirtualSensor("R503", baud=115_200) as sensor:
+        yield Desk(tmp_path, sensor)
+
+
+def test_a_registered_person_is_verified_and_a_stranger_is_led_to_a_person(desk: Desk) -> None:
+    registered = desk.run("register", "case-1", "--consent", "accepted")
+    assert registered.exit_code == 0, registered.output
+    assert "1 face and 1 finger samples" in registered.output
+    verified = desk.run("verify", "case-1")
+    assert verified.exit_code == 0, verified.output
+    assert "Done: case-1, strong" in verified.output
+    desk.stranger()
+    refused = desk.run("verify", "case-1")
+    assert refused.exit_code == 3
+    assert "A person takes over" in refused.output
+
+
+def test_a_suggestion_counts_only_when_staff_confirm_it(desk: Desk) -> None:
+    desk.run("register", "case-1", "--consent", "accepted")
+    confirmed = desk.run("identify", answer="1\n")
+    assert confirmed.exit_code == 0, confirmed.output
+    assert "Done: case-1" in confirmed.output
+    declined = desk.run("identify", answer="0\n")
+    assert declined.exit_code == 3
+    assert "not confirmed by staff" in declined.output
+
+
+def test_a_person_who_declines_is_registered_and_served_without(desk: Desk) -> None:
+    declined = desk.run("register", "case-2", "--consent", "declined")
+    assert declined.exit_code == 0
+    assert "Registered without biometrics" in declined.output
+    verified = desk.run("verify", "case-2")
+    assert verified.exit_code == 1
+    assert "serve the person without them" in verified.output
+
+
+def test_an_erased_person_is_no_longer_known(desk: Desk) -> None:
+    desk.run("register", "case-1", "--consent", "accepted")
+    assert "Erased 1 entry" in desk.run("erase", "case-1").output
+    assert desk.run("verify", "case-1").exit_code == 1
+
+
+def test_doctor_finds_every_part_well(desk: Desk) -> None:
+    checked = desk.run("doctor")
+    assert checked.exit_code == 0, checked.output
+    for part in ("store", "model leader", "model sface", "model yunet", "fingerprint", "camera"):
+        assert part in checked.output
+    assert "fault" not in checked.output
+
+
+def test_doctor_says_what_to_do_about_a_missing_reader_and_goes_on(desk: Desk) -> None:
+    desk.sensor.unplug()
+    checked = desk.run("doctor")
+    assert checked.exit_code == 1
+    assert "there is no port" in " ".join(checked.output.split())
+    assert "replay" in checked.output
+
+
+def test_a_second_process_is_told_who_holds_the_appliance(desk: Desk) -> None:
+    (desk.folder / "state").mkdir()
+    store = Store.open(desk.folder / "state" / "aidpost.db", purpose=Purpose.CLINIC_CHECK_IN, site="test")
+    try:
+        told = desk.run("verify", "case-1")
+    finally:
+        store.close()
+    assert told.exit_code == 1
+    assert "holds this appliance; stop it first" in told.output
+
+
+def test_without_a_reader_the_face_serves(desk: Desk) -> None:
+    desk.run("register", "case-1", "--consent", "accepted")
+    desk.sensor.unplug()
+    verified = desk.run("verify", "case-1")
+    assert verified.exit_code == 0, verified.output
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda desk: desk.config.write_text("[device"), "not valid TOML"),
+        (lambda desk: (desk.faces / "face.jpg").write_bytes(b"no picture"), "A person takes over"),
+        (lambda desk: (desk.folder / "state").write_text(""), "state"),
+    ],
+    ids=["configuration", "picture", "data folder"],
+)
+def test_bad_surroundings_give_a_sentence_and_no_trace_back(desk: Desk, damage, sentence: str) -> None:  # type: ignore[no-untyped-def]
+    damage(desk)
+    desk.sensor.lift()
+    result = desk.run("identify")
+    assert result.exit_code in (1, 3)
+    assert sentence in result.output
+    assert not result.exception or isinstance(result.exception, SystemExit)
