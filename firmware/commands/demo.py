@@ -24,7 +24,10 @@ from firmware.demo.show import Settings, perform
 @click.option("--seed", default=7, show_default=True, help="Another seed is another day.")
 @click.option("--paced", is_flag=True, help="The sensor sends no faster than a real one.")
 @click.option("--keep", is_flag=True, help="Leave the dashboard up at the end.")
-def demo(json_path: Path | None, seed: int, paced: bool, keep: bool) -> None:
+@click.option(
+    "--picture", type=click.Path(dir_okay=False, path_type=Path), help="Write an SVG of the screen here."
+)
+def demo(json_path: Path | None, seed: int, paced: bool, keep: bool, picture: Path | None) -> None:
     """Register people, serve arrivals, lose the uplink in the middle, and check that no record was lost.
 
     Exit status 1 when somebody was taken for somebody else, or a record is missing or double.
@@ -32,7 +35,7 @@ def demo(json_path: Path | None, seed: int, paced: bool, keep: bool) -> None:
     console = Console()
     try:
         with clear_errors():
-            report = asyncio.run(perform(Settings(seed, paced, keep), console))
+            report = asyncio.run(perform(Settings(seed, paced, keep, picture), console))
     except ServerFailed as error:
         raise click.ClickException(str(error)) from error
     for table in report.tables():

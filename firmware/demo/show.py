@@ -38,11 +38,15 @@ DRAIN_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """seed: of the scenario. paced: the sensor is as slow as a real one. keep: leave the dashboard up."""
+    """seed: of the scenario. paced: the sensor is as slow as a real one. keep: leave the dashboard up.
+
+    picture: where an SVG of the screen goes, as it is while the wire is cut.
+    """
 
     seed: int = 7
     paced: bool = False
     keep: bool = False
+    picture: Path | None = None
 
 
 async def perform(settings: Settings, console: Console) -> Report:
@@ -96,7 +100,7 @@ async def _play(
                 watcher = asyncio.create_task(show.watch())
                 try:
                     await show.register_all(registered)
-                    await show.serve_all(scene)
+                    await show.serve_all(scene, settings.picture)
                     await show.drain()
                 finally:
                     watcher.cancel()
@@ -131,7 +135,7 @@ class _Show:
             if result.record is not None and result.seq is not None:
                 self.records[result.seq] = result.record.record_id.hex()
 
-    async def serve_all(self, scene: Sequence[Arrival]) -> None:
+    async def serve_all(self, scene: Sequence[Arrival], picture: Path | None) -> None:
         """Serve the arrivals, and break the wire in the middle."""
         for arrival in scene:
             if arrival.number == CUT_AFTER + 1:
@@ -143,6 +147,8 @@ class _Show:
             elif arrival.number == 1:
                 self._view.say("serving arrivals")
             await self._serve(arrival)
+            if picture is not None and arrival.number == MEND_AFTER - 1:
+                await asyncio.to_thread(picture.write_text, self._view.as_svg())
 
     async def drain(self) -> None:
         """Wait until the aggregator has acknowledged everything."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -85,6 +86,12 @@ class View:
     def on_queue(self, *, waiting: int, written: int, connected: bool, wire_whole: bool) -> None:
         """Show the outbox and the link."""
         self.waiting, self.written, self.connected, self.wire_whole = waiting, written, connected, wire_whole
+
+    def as_svg(self) -> str:
+        """Return the screen as it is now."""
+        recorder = Console(record=True, width=128, file=io.StringIO(), force_terminal=True)
+        recorder.print(self)
+        return recorder.export_svg(title="aidpost demo")
 
     def __rich__(self) -> RenderableType:
         return Group(
