@@ -92,7 +92,7 @@ def load(model: bytes, runtime: RuntimeName, threads: int = 1) -> Engine:
     no model that it can run.
     """
     interpreter_class = _interpreter_class(runtime)
-    # tflite-runtime does not verify the flatbuffer: it would crash on what is no TFLite file. (A damaged one is
+    # tflite-runtime does not verify the flatbuffer and crashes on what is no TFLite file. (A damaged one is
     # held back by the digest in the catalogue.)
     if model[4:8] != b"TFL3":
         raise ModelRefused("the file is no TFLite model; build the models anew with `make models`")

@@ -43,8 +43,7 @@ class FaceRecogniser:
 
     def assess(self, frame: ColourFrame) -> Assessed[FaceSample] | Retry:
         """Find the face in a frame of any size, judge and cut it out; no embedding is made yet."""
-        height_px, width_px = frame.pixels.shape[:2]
-        face = choose_face(self._detector.detect(frame.pixels), height_px, width_px)
+        face = choose_face(self._detector.detect(frame.pixels), frame.pixels)
         if isinstance(face, Retry):
             return face
         sample = FaceSample(align(frame.pixels, face.landmarks))

@@ -2,7 +2,7 @@
 
 Each component runs linearly from 0 at its `worst` to 100 at its `best` value; the unified score is the
 weakest one, since light does not make up for blur. The ends were set on 3,811 press photographs (LFW): what
-falls below `LEAST` is hardly usable (0.1 % of them), what falls below `GOOD` can be better (6 %).
+falls below `LEAST` is hardly usable (0.1 % of them), what falls below `GOOD` can be better (4 %).
 """
 
 from __future__ import annotations

@@ -1,0 +1,150 @@
+"""From a frame to a score on openly licensed photographs, in good views and in bad ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from firmware.demo.build_assets import load_face
+from firmware.demo.views import ViewCondition, empty_room, face_view, too_dark
+from inference.attack import Unchecked
+from inference.errors import ComparisonRefused
+from inference.face.pipeline import FaceRecogniser, FaceSample, build_face_recogniser
+from inference.models.catalogue import Catalogue
+from inference.runtime import RuntimeName
+from inference.types import Assessed, FaceTemplate, Modality
+from sensors.frames import ColourFrame, DeviceIdentity, Pixels, Retry, RetryReason
+
+PEOPLE = ("collins", "hopper", "obama", "giunchedi", "photographer")
+CAMERA = DeviceIdentity("replay", "test")
+GOOD_VIEW = ViewCondition()
+
+
+@pytest.fixture(scope="module")
+def recogniser() -> FaceRecogniser:
+    return build_face_recogniser(Catalogue(), RuntimeName.LITERT)
+
+
+def view(person: str, condition: ViewCondition = GOOD_VIEW, seed: int = 1) -> Pixels:
+    return face_view(load_face(f"{person}.jpg"), seed, condition)
+
+
+def assess(recogniser: FaceRecogniser, pixels: Pixels) -> Assessed[FaceSample] | Retry:
+    return recogniser.assess(ColourFrame(pixels, CAMERA, taken_at_s=0.0))
+
+
+def sample(recogniser: FaceRecogniser, pixels: Pixels) -> Assessed[FaceSample]:
+    assessed = assess(recogniser, pixels)
+    assert isinstance(assessed, Assessed), assessed
+    return assessed
+
+
+def template(recogniser: FaceRecogniser, pixels: Pixels) -> FaceTemplate:
+    return recogniser.template(Unchecked().check(sample(recogniser, pixels)))
+
+
+def test_views_of_one_person_score_higher_than_any_of_two_people(recogniser: FaceRecogniser) -> None:
+    hurried = ViewCondition(size=0.8, shift_px=(40, 0), tilt_deg=8, brightness=0.7, side_light=0.4)
+    references = [template(recogniser, view(person)) for person in PEOPLE]
+    probes = [template(recogniser, view(person, hurried, seed=2)) for person in PEOPLE]
+    scores = np.array([[recogniser.compare(p, r).raw for r in references] for p in probes])
+    genuine, impostor = scores.diagonal(), scores[~np.eye(len(PEOPLE), dtype=bool)]
+    assert genuine.min() > 0.6
+    assert impostor.max() < 0.4
+
+
+def test_a_template_is_a_unit_vector_that_names_its_origin(recogniser: FaceRecogniser) -> None:
+    made = template(recogniser, view("hopper"))
+    assert made.embedding.shape == (128,)
+    assert made.embedding.dtype == np.float32
+    assert np.linalg.norm(made.embedding) == pytest.approx(1, abs=1e-5)
+    assert made.made_by == recogniser.made_by
+    assert made.made_by.startswith("sface-")
+    assert made.made_by.endswith("/litert")
+    score = recogniser.compare(made, made)
+    assert (score.modality, score.source) == (Modality.FACE, "face")
+    assert score.raw == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 240), (1296, 972), (1920, 1080), (480, 640)])
+def test_a_person_is_the_same_in_frames_of_any_size(
+    recogniser: FaceRecogniser, width: int, height: int
+) -> None:
+    reference = template(recogniser, view("obama"))
+    picture = view("obama")
+    scale = min(width / 640, height / 480)
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    frame = np.zeros((height, width, 3), np.uint8)
+    frame[: small.shape[0], : small.shape[1]] = small
+    assert recogniser.compare(template(recogniser, frame), reference).raw > 0.85
+
+
+def test_what_is_no_usable_face_says_what_to_change(recogniser: FaceRecogniser) -> None:
+    assert assess(recogniser, empty_room(1)) == Retry(RetryReason.NO_FACE)
+    blurred = cv2.GaussianBlur(view("collins"), (0, 0), 7)
+    assert assess(recogniser, np.asarray(blurred)) == Retry(RetryReason.HOLD_STILL)
+    for gain in (2, 4):
+        bright = np.clip(view("collins").astype(np.float32) * gain, 0, 255).astype(np.uint8)
+        assert assess(recogniser, bright) == Retry(RetryReason.LESS_LIGHT)
+    dim = (view("collins") * 0.2).astype(np.uint8)
+    assert assess(recogniser, dim) == Retry(RetryReason.MORE_LIGHT)
+    for person in PEOPLE:
+        assert assess(recogniser, too_dark(view(person))) == Retry(RetryReason.MORE_LIGHT)
+    far = np.full((480, 640, 3), 90, np.uint8)
+    far[200:296, 260:388] = cv2.resize(view("collins"), (128, 96), interpolation=cv2.INTER_AREA)
+    assert assess(recogniser, far) == Retry(RetryReason.COME_CLOSER)
+
+
+def test_two_people_before_the_camera_are_told_apart_from_one(recogniser: FaceRecogniser) -> None:
+    left, right = view("hopper")[:, 160:480], view("collins")[:, 160:480]
+    assert assess(recogniser, np.concatenate([left, right], axis=1)) == Retry(RetryReason.SEVERAL_FACES)
+
+
+def test_a_worse_view_has_a_lower_quality_and_names_what_to_change(recogniser: FaceRecogniser) -> None:
+    good = sample(recogniser, view("collins"))
+    dim = sample(recogniser, (view("collins") * 0.35).astype(np.uint8))
+    soft = sample(recogniser, view("collins", replace(GOOD_VIEW, blur_px=2.8)))
+    assert good.quality.reasons == ()
+    assert dim.quality.reasons[0] is RetryReason.MORE_LIGHT
+    assert soft.quality.reasons[0] is RetryReason.HOLD_STILL
+    assert max(dim.quality.score, soft.quality.score) < good.quality.score <= 100
+    made = [recogniser.template(Unchecked().check(assessed)).quality for assessed in (good, soft)]
+    assert made[0] > made[1]
+
+
+def test_templates_of_other_models_or_runtimes_are_not_compared(recogniser: FaceRecogniser) -> None:
+    made = template(recogniser, view("hopper"))
+    other = replace(made, made_by=made.made_by.replace("/litert", "/tflite-runtime"))
+    with pytest.raises(ComparisonRefused, match="enrol the person anew"):
+        recogniser.compare(made, other)
+    with pytest.raises(ComparisonRefused, match="tflite-runtime"):
+        recogniser.combine([made, other])
+
+
+def test_a_combined_template_leans_to_the_better_sample(recogniser: FaceRecogniser) -> None:
+    first, second = np.eye(128, dtype=np.float32)[:2]
+    strong, weak = FaceTemplate(first, 90, "one"), FaceTemplate(second, 30, "one")
+    both = recogniser.combine([strong, weak])
+    assert np.linalg.norm(both.embedding) == pytest.approx(1, abs=1e-6)
+    assert both.embedding[0] == pytest.approx(3 * both.embedding[1])
+    assert (both.quality, both.made_by) == (90, "one")
+    with pytest.raises(ValueError, match="no template"):
+        recogniser.combine([])
+
+
+def test_a_sample_outlives_its_frame_and_can_be_wiped(recogniser: FaceRecogniser) -> None:
+    frame = ColourFrame(view("hopper"), CAMERA, taken_at_s=0.0)
+    assessed = recogniser.assess(frame)
+    assert isinstance(assessed, Assessed)
+    frame.wipe()
+    assert assessed.sample.crop.any()
+    made = recogniser.template(Unchecked().check(assessed))
+    assessed.sample.wipe()
+    assert not assessed.sample.crop.any()
+    recogniser.forget()
+    assert made.embedding.any()
+    made.wipe()
+    assert not made.embedding.any()

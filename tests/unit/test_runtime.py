@@ -1,0 +1,94 @@
+"""The engine: real values in and out by name, whatever a model stores; and refusals that say what to do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inference.errors import ModelRefused, RuntimeUnavailable
+from inference.runtime import Engine, RuntimeName, load
+
+REPOSITORY = Path(__file__).parents[2]
+INT8_MODEL = REPOSITORY / "tests" / "data" / "int8_arithmetic.tflite"
+
+
+@pytest.fixture
+def arithmetic() -> Engine:
+    return load(INT8_MODEL.read_bytes(), RuntimeName.LITERT)
+
+
+def test_a_model_with_integer_inputs_takes_and_gives_real_values(arithmetic: Engine) -> None:
+    left = np.array([[1, 2.5, 5, 9]], np.float32)
+    right = np.array([[-1, 1.5, 0.5, 1]], np.float32)
+    assert {spec.dtype for spec in (*arithmetic.inputs.values(), *arithmetic.outputs.values())} == {"int8"}
+
+    results = arithmetic.run({"right": right, "left": left})
+
+    steps = {name: spec.scale for name, spec in (arithmetic.inputs | arithmetic.outputs).items()}
+    rounding = steps["left"] + steps["right"]
+    assert results["sum"].dtype == np.float32
+    np.testing.assert_allclose(results["sum"], left + right, atol=rounding + steps["sum"])
+    np.testing.assert_allclose(results["difference"], left - right, atol=rounding + steps["difference"])
+
+
+def test_values_beyond_the_range_of_a_model_are_held_at_its_ends(arithmetic: Engine) -> None:
+    far = np.full((1, 4), 1e6, np.float32)
+    results = arithmetic.run({"left": far, "right": np.zeros((1, 4), np.float32)})
+    np.testing.assert_allclose(results["sum"], 10, atol=0.2)
+
+
+def test_bytes_and_floats_of_one_value_are_the_same_input(arithmetic: Engine) -> None:
+    left, right = np.array([[0, 3, 7, 10]]), np.array([[0, 1, 2, 0]])
+    as_bytes = arithmetic.run({"left": left.astype(np.uint8), "right": right.astype(np.uint8)})
+    as_floats = arithmetic.run({"left": left.astype(np.float32), "right": right.astype(np.float32)})
+    np.testing.assert_array_equal(as_bytes["sum"], as_floats["sum"])
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"left": np.zeros((1, 4), np.float32)},
+        {"left": np.zeros((1, 4), np.float32), "up": np.zeros((1, 4), np.float32)},
+        {"left": np.zeros((1, 4), np.float32), "right": np.zeros((4,), np.float32)},
+        {"left": np.zeros((1, 4), np.float32), "right": np.zeros((1, 5), np.float32)},
+    ],
+)
+def test_inputs_of_another_name_or_shape_are_refused(
+    arithmetic: Engine, inputs: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]
+) -> None:
+    with pytest.raises(ValueError, match="input"):
+        arithmetic.run(inputs)
+
+
+def test_what_is_no_model_is_refused() -> None:
+    whole = INT8_MODEL.read_bytes()
+    for damaged in (b"", b"no model", whole[:8], whole[: len(whole) // 2], b"\0" * 8 + whole[8:]):
+        with pytest.raises(ModelRefused, match="make models"):
+            load(damaged, RuntimeName.LITERT)
+
+
+def test_a_runtime_that_is_not_installed_is_named_with_the_way_to_install_it() -> None:
+    # The environment of the tests holds LiteRT; tflite-runtime has one of its own.
+    with pytest.raises(RuntimeUnavailable, match="make tflite-runtime-env"):
+        load(INT8_MODEL.read_bytes(), RuntimeName.TFLITE_RUNTIME)
+
+
+def test_a_running_engine_needs_no_tensorflow() -> None:
+    program = (
+        "import sys; from pathlib import Path; from inference.runtime import RuntimeName, load; "
+        f"load(Path({str(INT8_MODEL)!r}).read_bytes(), RuntimeName.LITERT); "
+        "print(sorted({'tensorflow', 'jax', 'keras', 'torch'} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == "[]"
