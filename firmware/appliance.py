@@ -51,6 +51,7 @@ DeviceT = TypeVar("DeviceT", bound=Closable)
 log = structlog.get_logger()
 
 HOUSEKEEPING_S = 3600.0
+PAGE_BYTES = 4096  # SQLite's default
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,21 @@ class Hardware:
             else None,
             (lambda: open_board(BoardSettings(board.driver))) if board else None,
         )
+
+
+def open_store(config: Config) -> Store:
+    """Open the store that the configuration names, or make it. Raises StoreError."""
+    device = config.device
+    try:
+        device.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot use the folder {device.data}: {error.strerror}; change `device.data`"
+        ) from error
+    max_pages = None if device.max_store_mb is None else int(device.max_store_mb * 1e6) // PAGE_BYTES
+    return Store.open(
+        device.data / "aidpost.db", purpose=device.purpose, site=device.site, max_pages=max_pages
+    )
 
 
 class Appliance:
@@ -120,10 +136,7 @@ class Appliance:
 
     async def _start(self) -> None:
         config, device = self._config, self._config.device
-        device.data.mkdir(parents=True, exist_ok=True)
-        self.store = await StoreThread.open(
-            lambda: Store.open(device.data / "aidpost.db", purpose=device.purpose, site=device.site)
-        )
+        self.store = await StoreThread.open(lambda: open_store(config))
         self._stack.push_async_callback(self.store.close)
 
         engine = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
@@ -244,5 +257,9 @@ class Appliance:
 
     async def _record_fault(self, fault: DeviceFault) -> None:
         moment = self._clock.now()
-        await self.store.run(lambda store: store.commit_fault(moment, fault))
+        try:
+            await self.store.run(lambda store: store.commit_fault(moment, fault))
+        except StoreError as error:
+            log.warning("fault not recorded", kind=type(error).__name__, reason=str(error))
+            return
         self._committed()

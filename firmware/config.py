@@ -33,12 +33,16 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Device(_Table, frozen=True, kw_only=True):
-    """Who this appliance is, and the one site and purpose that its gallery serves."""
+    """Who this appliance is, and the one site and purpose that its gallery serves.
+
+    data: folder of the store. max_store_mb: the most that the store may take of the card, all by default.
+    """
 
     id: Identifier
     site: Identifier
     purpose: Purpose
     data: Path
+    max_store_mb: Positive | None = None
 
 
 class Fingerprint(_Table, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from firmware.session.machine import Goal, Plan, Presentation, Show
 from firmware.session.matching import Matcher
 from firmware.session.registration import NoticeAnswer, RegistrationHost, RegistrationResult
 from firmware.session.runner import SessionHost, SessionRunner
+from firmware.store.errors import StoreError
 from firmware.store.reference import Reference
 from firmware.store.thread import RunInStore
 from inference.types import Modality
@@ -136,7 +137,12 @@ class Desk:
     async def _run(self, host: SessionHost, plan: Plan) -> None:
         runner = SessionRunner(self._acquirer, host, self._clock.monotonic_ns)
         with self._session(runner):
-            await runner.run(plan)
+            try:
+                await runner.run(plan)
+            except StoreError:
+                # Nothing was recorded, so nothing may look done; the device is at fault, not the person.
+                self._presenter.show(Show(Signal.DEVICE_FAULT))
+                raise
 
     @contextmanager
     def _session(self, runner: SessionRunner) -> Iterator[None]:

@@ -15,13 +15,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from firmware.appliance import Hardware
+from firmware.appliance import Hardware, open_store
 from firmware.commands.common import config_option, read_config
 from firmware.config import Config
 from firmware.recognition import build_recognition
 from firmware.store.audit import AuditBroken
 from firmware.store.errors import StoreError
-from firmware.store.store import Store
 from inference.errors import InferenceError
 from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
@@ -98,7 +97,7 @@ def _store(config: Config) -> Finding:
     path = config.device.data / "aidpost.db"
     if not path.exists():
         return Finding("store", str(path), "", True, "will be made when the appliance first starts")
-    with closing(Store.open(path, purpose=config.device.purpose, site=config.device.site)) as store:
+    with closing(open_store(config)) as store:
         counts, audit = store.counts(), store.verify_audit()
     found = f"{counts.references} entries, {counts.waiting} of {counts.written} events waiting"
     if isinstance(audit, AuditBroken):

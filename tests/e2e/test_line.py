@@ -12,6 +12,7 @@ from firmware.demo.wire import Wire
 from firmware.desk import NotRegistered
 from firmware.records import Outcome
 from firmware.session.registration import NoticeAnswer
+from firmware.store.errors import StoreFull
 from inference.types import Modality
 from sensors.board.port import Button
 from sensors.board.signals import Signal
@@ -150,3 +151,25 @@ async def test_records_reach_the_aggregator_exactly_once_across_a_cut(
         await server.stop()
     assert Counter(row["seq"] for row in rows) == Counter([1, 2, 3, 4])
     assert sorted(row["kind"] for row in rows) == ["check_in"] * 3 + ["registration"]
+
+
+async def test_on_a_full_disk_nothing_is_shown_as_done_and_nothing_is_half_written(
+    tmp_path: Path, actors: RealPeople
+) -> None:
+    person = actors.people[0]
+    async with line(tmp_path, actors) as desk:
+        await desk.register(person)
+        written = await desk.appliance.store.run(lambda store: store.counts())
+    size_mb = (tmp_path / "state" / "aidpost.db").stat().st_size / 1e6
+    async with line(tmp_path, actors, max_store_mb=size_mb) as desk:
+
+        async def serve_until_full() -> None:
+            while True:  # the free room on the last pages takes a few records
+                await desk.verify(person, order=FACE_ONLY)
+
+        with pytest.raises(StoreFull):
+            await serve_until_full()
+        assert desk.shown[-1].signal is Signal.DEVICE_FAULT
+        assert isinstance(await desk.appliance.store.run(lambda store: store.verify_audit()), int)
+    async with line(tmp_path, actors) as desk:
+        assert (await desk.verify(person, order=FACE_ONLY)).seq > written.written

@@ -68,11 +68,19 @@ class Line:
 
 
 @asynccontextmanager
-async def line(folder: Path, actors: Actors, uplink: str | None = None) -> AsyncIterator[Line]:
+async def line(
+    folder: Path, actors: Actors, uplink: str | None = None, max_store_mb: float | None = None
+) -> AsyncIterator[Line]:
     camera = ReplayCamera()
     with VirtualSensor("R503") as sensor:
         config = Config(
-            device=Device(id="test-01", site="test", purpose=Purpose.CLINIC_CHECK_IN, data=folder / "state"),
+            device=Device(
+                id="test-01",
+                site="test",
+                purpose=Purpose.CLINIC_CHECK_IN,
+                data=folder / "state",
+                max_store_mb=max_store_mb,
+            ),
             fingerprint=Fingerprint(model="R503", port=sensor.port),
             camera=Camera(driver="replay"),
             session=Session(face_timeout_s=0.5, finger_timeout_s=1.0),
