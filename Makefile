@@ -49,13 +49,14 @@ protos: $(READY) ## Generate the code beside the .proto files anew
 
 EVALUATION_DATA ?= $(or $(AIDPOST_SHARED_DATA),../shared/data)
 POINT := out/default.json
+FINGER_NOTE := The weights of the comparison score (inference/finger/score.py) were fitted on the same data sets.
 operating-points: $(READY) ## Measure the models on EVALUATION_DATA and set the thresholds anew (JOBS=n processes)
 	@mkdir -p out && rm -f $(POINT)
 	@$(RUN) aidpost evaluate face $(if $(JOBS),--jobs $(JOBS)) --operating-point $(POINT) --json out/face.json \
 		--images $(EVALUATION_DATA)/faces/lfw --pairs $(EVALUATION_DATA)/faces/pairs.txt
 	@for sensor in R503 AS608 R307; do \
 		$(RUN) aidpost evaluate finger $(if $(JOBS),--jobs $(JOBS)) --operating-point $(POINT) --sensor $$sensor \
-			--json out/finger-$$sensor.json --images $(EVALUATION_DATA)/fingers/*; \
+			--json out/finger-$$sensor.json --note "$(FINGER_NOTE)" --images $(EVALUATION_DATA)/fingers/*; \
 	done
 	@mv $(POINT) inference/operating_points/default.json
 	@echo "Made inference/operating_points/default.json; commit it with the models."

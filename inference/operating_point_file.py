@@ -42,7 +42,11 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one threshold gave on the data; intervals are two-sided 95 %, the FMR bound is one-sided 95 %."""
+    """What one threshold gave on the data; intervals are two-sided 95 %, the FMR bound is one-sided 95 %.
+
+    fmr_held_out_worst: calibration and threshold made anew without one data set, FMR on that one; the worst
+    of all sets, None where there is only one. Far above `fmr`, it says that the threshold does not carry.
+    """
 
     fmr: float
     threshold_llr: float
@@ -50,6 +54,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fmr_upper_bound_95: float
     fnmr: float
     fnmr_interval_95: tuple[float, float]
+    fmr_held_out_worst: float | None
 
 
 class ImpostorTail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,13 +68,15 @@ class ImpostorTail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SourcePoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Calibration and thresholds of one source of scores, such as ``face`` or ``finger/R503``.
 
-    made_by: what made the templates (`FaceTemplate.made_by`). best_of_nats: what each natural logarithm of
-    the number of samples of one instance costs when the best of them counts (see `inference.fusion`).
+    made_by: what made the templates (`FaceTemplate.made_by`). note: what else a reader must know.
+    best_of_nats: what each natural logarithm of the number of samples of one instance costs when the best of
+    them counts (see `inference.fusion`).
     unsupported_fmr: asked for, but the impostor comparisons are fewer than 3 / FMR (rule of three).
     """
 
     made_by: str
     protocol: str
+    note: str
     data_sets: tuple[DataSet, ...]
     genuine: int
     impostor: int

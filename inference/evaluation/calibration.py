@@ -31,12 +31,51 @@ class MeasuredSet:
     impostor: Scores
 
 
-def source_point(made_by: str, protocol: str, measured: Sequence[MeasuredSet]) -> SourcePoint:
+def source_point(made_by: str, protocol: str, measured: Sequence[MeasuredSet], note: str = "") -> SourcePoint:
     """Calibrate one source on all its data sets and measure its thresholds.
 
     A threshold does not carry from one sensor to another, so each row takes the highest threshold that the
     pool or any one data set needs for its FMR.
     """
+    calibration = _calibrate(measured)
+    pool, sets = _calibrated(measured, calibration)
+    rows = []
+    unsupported = []
+    for fmr in REPORTED_FMR:
+        at = pool.at_threshold(_threshold(pool, sets, fmr), fmr)
+        if at.supported:
+            rows.append(
+                Row(
+                    fmr=fmr,
+                    threshold_llr=at.threshold,
+                    fmr_measured=at.fmr_measured,
+                    fmr_upper_bound_95=at.fmr_upper_bound_95,
+                    fnmr=at.fnmr,
+                    fnmr_interval_95=at.fnmr_interval_95,
+                    fmr_held_out_worst=_held_out_worst(measured, fmr),
+                )
+            )
+        else:
+            unsupported.append(fmr)
+    return SourcePoint(
+        made_by=made_by,
+        protocol=protocol,
+        note=note,
+        data_sets=tuple(
+            DataSet(one.name, one.identities, one.samples, one.genuine.size, one.impostor.size)
+            for one in measured
+        ),
+        genuine=pool.genuine.size,
+        impostor=pool.impostor.size,
+        calibration=calibration,
+        rows=tuple(rows),
+        unsupported_fmr=tuple(unsupported),
+        best_of_nats=_best_of_nats(pool),
+        impostor_tail=_impostor_tail(pool, sets, calibration),
+    )
+
+
+def _calibrate(measured: Sequence[MeasuredSet]) -> Calibration:
     genuine = np.concatenate([one.genuine for one in measured])
     impostor = np.concatenate([one.impostor for one in measured])
     if min(genuine.size, impostor.size) < _LEAST_DATA:
@@ -48,38 +87,38 @@ def source_point(made_by: str, protocol: str, measured: Sequence[MeasuredSet]) -
     # No more is claimed than the data support: LR N/3 at most, by the rule of three.
     lower, upper = -math.log(genuine.size / 3), math.log(impostor.size / 3)
     margin = _margin_nats([slope * one.impostor + intercept for one in measured], upper)
-    calibration = Calibration(slope, intercept - margin, margin, lower, upper)
+    return Calibration(slope, intercept - margin, margin, lower, upper)
+
+
+def _calibrated(measured: Sequence[MeasuredSet], calibration: Calibration) -> tuple[ScoreSet, list[ScoreSet]]:
+    """Return the LLRs of all sets together, and those of each set."""
 
     def llr(raw: Scores) -> Scores:
-        return np.clip(calibration.slope * raw + calibration.intercept, lower, upper)
+        unclipped = calibration.slope * raw + calibration.intercept
+        return np.clip(unclipped, calibration.lower_llr, calibration.upper_llr)
 
-    pool = ScoreSet(llr(genuine), llr(impostor))
     sets = [ScoreSet(llr(one.genuine), llr(one.impostor)) for one in measured]
-    rows = []
-    unsupported = []
-    for fmr in REPORTED_FMR:
-        at = pool.at_threshold(max(one.threshold_at(fmr) for one in (pool, *sets)), fmr)
-        if at.supported:
-            rows.append(
-                Row(fmr, at.threshold, at.fmr_measured, at.fmr_upper_bound_95, at.fnmr, at.fnmr_interval_95)
-            )
-        else:
-            unsupported.append(fmr)
-    return SourcePoint(
-        made_by=made_by,
-        protocol=protocol,
-        data_sets=tuple(
-            DataSet(one.name, one.identities, one.samples, one.genuine.size, one.impostor.size)
-            for one in measured
-        ),
-        genuine=genuine.size,
-        impostor=impostor.size,
-        calibration=calibration,
-        rows=tuple(rows),
-        unsupported_fmr=tuple(unsupported),
-        best_of_nats=_best_of_nats(pool),
-        impostor_tail=_impostor_tail(pool, sets, lower, upper),
+    pool = ScoreSet(
+        np.concatenate([one.genuine for one in sets]), np.concatenate([one.impostor for one in sets])
     )
+    return pool, sets
+
+
+def _threshold(pool: ScoreSet, sets: Sequence[ScoreSet], fmr: float) -> float:
+    return max(one.threshold_at(fmr) for one in (pool, *sets))
+
+
+def _held_out_worst(measured: Sequence[MeasuredSet], fmr: float) -> float | None:
+    if len(measured) < 2:
+        return None
+    worst = 0.0
+    for held_out in measured:
+        rest = [one for one in measured if one is not held_out]
+        calibration = _calibrate(rest)
+        threshold = _threshold(*_calibrated(rest, calibration), fmr)
+        unseen, _ = _calibrated([held_out], calibration)
+        worst = max(worst, unseen.false_matches(threshold) / unseen.impostor.size)
+    return worst
 
 
 def fit_affine(genuine: Scores, impostor: Scores) -> tuple[float, float]:
@@ -158,10 +197,10 @@ def _best_of_nats(pool: ScoreSet) -> float:
     return slowest
 
 
-def _impostor_tail(pool: ScoreSet, sets: Sequence[ScoreSet], lower: float, upper: float) -> ImpostorTail:
+def _impostor_tail(pool: ScoreSet, sets: Sequence[ScoreSet], calibration: Calibration) -> ImpostorTail:
     """Bound the impostor tail on a grid: the upper bound of the pool, or the rate of the worst data set."""
-    first = math.floor(lower / STEP_NATS) * STEP_NATS
-    steps = math.ceil((upper - first) / STEP_NATS) + 1
+    first = math.floor(calibration.lower_llr / STEP_NATS) * STEP_NATS
+    steps = math.ceil((calibration.upper_llr - first) / STEP_NATS) + 1
     bounds = []
     for threshold in (first + step * STEP_NATS for step in range(steps)):
         worst = max(one.false_matches(threshold) / one.impostor.size for one in sets)

@@ -80,7 +80,11 @@ class SetReport(msgspec.Struct, frozen=True):
 
 
 class Report(SetReport, frozen=True):
-    """The pooled figures and those of each data set. accuracy: LFW's protocol, faces alone."""
+    """The pooled figures and those of each data set.
+
+    accuracy: LFW's protocol, faces alone; a pair that lacks a template counts as "different".
+    accuracy_of_compared: the same without such pairs.
+    """
 
     source: str
     protocol: str
@@ -91,6 +95,7 @@ class Report(SetReport, frozen=True):
     accuracy: float | UnsetType = UNSET
     accuracy_fold_deviation: float | UnsetType = UNSET
     accuracy_pairs: int | UnsetType = UNSET
+    accuracy_of_compared: float | UnsetType = UNSET
 
 
 def compared(

@@ -8,7 +8,10 @@ import pytest
 
 from inference.errors import OperatingPointRefused
 from inference.evaluation.record import add_source, save, with_source
-from inference.operating_point import GalleryTooLarge, OperatingPoint, Strength, Threshold, load
+from inference.models.catalogue import Catalogue
+from inference.models.catalogue import made_by as made_by_model
+from inference.operating_point import DEFAULT, GalleryTooLarge, OperatingPoint, Strength, Threshold, load
+from inference.runtime import RuntimeName
 from inference.types import Modality
 from tests.kit.operating_points import (
     CREATED,
@@ -149,3 +152,17 @@ def test_words_claim_no_more_than_the_data_support() -> None:
     # FMR 1e-4 is beyond the finger data, so one finger is never called strong.
     highest = CONTENT.sources["finger/R503"].calibration.upper_llr
     assert POINT.strength(highest, {"finger/R503"}) is Strength.FAIR
+
+
+def test_the_operating_point_of_this_distribution_belongs_to_its_models() -> None:
+    catalogue = Catalogue()
+    made_by = {
+        Modality.FACE: made_by_model(catalogue.load("sface", RuntimeName.LITERT)),
+        Modality.FINGER: made_by_model(catalogue.load("leader", RuntimeName.LITERT)),
+    }
+    point = load(DEFAULT, made_by)
+    assert set(point.sources) == {"face", "finger/R503", "finger/AS608", "finger/R307"}
+    # What 1:1 asks for: FMR 1e-4 with face, or with two fingers, and FMR 1e-3 with one finger.
+    assert point.threshold(["face"], 1e-4).supported
+    assert point.threshold(["finger/R503", "finger/R503"], 1e-4).supported
+    assert point.threshold(["finger/R503"], 1e-3).supported

@@ -1,0 +1,173 @@
+"""Measures face recognition on LFW's layout: the pairs protocol, and all pairs of the same images."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.attack import Unchecked
+from inference.evaluation.calibration import MeasuredSet
+from inference.evaluation.datasets import DataSetRefused, Pair, read_colour, read_pairs
+from inference.evaluation.parallel import Progress, run_all
+from inference.evaluation.report import Extracted, Report, compared, report
+from inference.face.pipeline import FaceRecogniser, build_face_recogniser
+from inference.models.catalogue import Catalogue
+from inference.runtime import RuntimeName
+from inference.types import FaceTemplate
+from sensors.frames import ColourFrame, DeviceIdentity, Retry
+
+SOURCE = "face"
+_PROTOCOL = (
+    "genuine and impostors: all pairs of the images that the pairs file names, of one person and of "
+    "different people; accuracy: the pairs file, each threshold from the other folds, a pair that cannot "
+    "be compared counts as different"
+)
+_ROWS_PER_BLOCK = 512
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceEvaluation:
+    """A report, and the raw scores that an operating point is made from."""
+
+    report: Report
+    sets: tuple[MeasuredSet, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    folder: Path
+    name: str
+    runtime: RuntimeName
+
+
+def evaluate_faces(
+    images: Path, pairs_file: Path, runtime: RuntimeName, jobs: int, progress: Progress
+) -> FaceEvaluation:
+    """Make a template of each image that the pairs name, and compare all of them. Raises DataSetRefused."""
+    pairs = read_pairs(images, pairs_file)
+    names = sorted({name for pair in pairs for name in (pair.first, pair.second)})
+    tasks = [_Image(images, name, runtime) for name in names]
+    extracted = run_all(_extract, tasks, jobs, "faces: templates", progress)
+    templates = {one.name: one.template for one in extracted if one.template is not None}
+    if not templates:
+        raise DataSetRefused(f"no image in {images} gave a template; the first: {extracted[0].failure}")
+    pair_scores, compare_ms = _compare_pairs(pairs, templates, _recogniser(runtime))
+    embeddings = np.stack([template.embedding for template in templates.values()])
+    people = np.unique([name.rpartition("/")[0] for name in templates], return_inverse=True)[1]
+    genuine, impostor = _all_pairs(embeddings, people)
+    _check_shortcut(pairs, pair_scores, templates)
+    measured = compared(images.name, extracted, genuine, impostor, compare_ms)
+    figures = report(SOURCE, _PROTOCOL, [measured])
+    if len({pair.fold for pair in pairs}) > 1:
+        folds = fold_accuracies(pair_scores, pairs)
+        there = np.isfinite(pair_scores)
+        of_compared = fold_accuracies(
+            pair_scores[there], [pair for pair, is_there in zip(pairs, there, strict=True) if is_there]
+        )
+        figures = msgspec.structs.replace(
+            figures,
+            accuracy=float(np.mean(folds)),
+            accuracy_fold_deviation=float(np.std(folds, ddof=1)),
+            accuracy_pairs=len(pairs),
+            accuracy_of_compared=float(np.mean(of_compared)),
+        )
+    return FaceEvaluation(figures, (measured.scores,))
+
+
+def fold_accuracies(scores: NDArray[np.float64], pairs: Sequence[Pair]) -> list[float]:
+    """Return the accuracy of each fold at the threshold that is best on all other folds (LFW's protocol).
+
+    scores: shape (pairs,); -inf for a pair that could not be compared.
+    """
+    fold = np.array([pair.fold for pair in pairs])
+    genuine = np.array([pair.genuine for pair in pairs])
+    accuracies = []
+    for number in np.unique(fold):
+        rest, here = fold != number, fold == number
+        threshold = _best_threshold(scores[rest], genuine[rest])
+        accuracies.append(float(np.mean((scores[here] >= threshold) == genuine[here])))
+    return accuracies
+
+
+def _best_threshold(scores: NDArray[np.float64], genuine: NDArray[np.bool_]) -> float:
+    order = np.argsort(-scores, kind="stable")
+    ranked, hits = scores[order], genuine[order]
+    right = np.cumsum(np.where(hits, 1, -1))
+    # A threshold lies between two different scores only.
+    between = np.append(ranked[:-1] > ranked[1:], True)
+    best = int(np.argmax(np.where(between, right, right.min())))
+    if best + 1 == ranked.size or not np.isfinite(ranked[best + 1]):
+        return float(ranked[best])
+    return float(ranked[best] + ranked[best + 1]) / 2
+
+
+def _compare_pairs(
+    pairs: Sequence[Pair], templates: Mapping[str, FaceTemplate], recogniser: FaceRecogniser
+) -> tuple[NDArray[np.float64], list[float]]:
+    """Return the raw scores, -inf where a template is missing, and the milliseconds of each comparison."""
+    scores = np.full(len(pairs), -np.inf)
+    compare_ms = []
+    for index, pair in enumerate(pairs):
+        first, second = templates.get(pair.first), templates.get(pair.second)
+        if first is not None and second is not None:
+            began = time.perf_counter()
+            scores[index] = recogniser.compare(first, second).raw
+            compare_ms.append(1e3 * (time.perf_counter() - began))
+    return scores, compare_ms
+
+
+def _all_pairs(
+    embeddings: NDArray[np.float32], people: NDArray[np.intp]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the genuine and the impostor cosines over all pairs; embeddings has the shape (n, 128)."""
+    genuine, impostor = [], []
+    for start in range(0, len(embeddings), _ROWS_PER_BLOCK):
+        rows = np.arange(start, min(start + _ROWS_PER_BLOCK, len(embeddings)))
+        cosines = embeddings[rows] @ embeddings.T
+        after = np.arange(len(embeddings)) > rows[:, None]
+        same = people[rows][:, None] == people[None, :]
+        genuine.append(cosines[after & same])
+        impostor.append(cosines[after & ~same])
+    return np.concatenate(genuine), np.concatenate(impostor)
+
+
+def _check_shortcut(
+    pairs: Sequence[Pair], scores: NDArray[np.float64], templates: Mapping[str, FaceTemplate]
+) -> None:
+    """Make sure that the products of `_all_pairs` are what the comparator itself gives."""
+    for pair, score in zip(pairs, scores, strict=True):
+        if np.isfinite(score):
+            cosine = float(templates[pair.first].embedding @ templates[pair.second].embedding)
+            if abs(cosine - score) > 1e-4:
+                raise RuntimeError(
+                    f"the face comparator gives {score:.6f} where the cosine is {cosine:.6f}: bring "
+                    "inference.evaluation.face in line with FaceRecogniser.compare"
+                )
+
+
+@cache
+def _recogniser(runtime: RuntimeName) -> FaceRecogniser:
+    """One recogniser for each process."""
+    return build_face_recogniser(Catalogue(), runtime)
+
+
+def _extract(task: _Image) -> Extracted[FaceTemplate]:
+    recogniser = _recogniser(task.runtime)
+    person = task.name.rpartition("/")[0]
+    pixels = read_colour(task.folder / task.name)
+    if pixels is None:
+        return Extracted(task.name, person, None, "does not decode", 0.0)
+    frame = ColourFrame(pixels, DeviceIdentity("file", "evaluation"), taken_at_s=0.0)
+    began = time.perf_counter()
+    assessed = recogniser.assess(frame)
+    if isinstance(assessed, Retry):
+        return Extracted(task.name, person, None, assessed.reason.value, 0.0)
+    template = recogniser.template(Unchecked().check(assessed))
+    return Extracted(task.name, person, template, "", 1e3 * (time.perf_counter() - began))

@@ -1,0 +1,127 @@
+"""Measures finger recognition: all pairs within each data set."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from inference.attack import Unchecked
+from inference.evaluation.calibration import MeasuredSet
+from inference.evaluation.datasets import DataSetRefused, Impression, read_fingers, read_grey
+from inference.evaluation.parallel import Progress, run_all
+from inference.evaluation.report import Compared, Extracted, Report, compared, report
+from inference.evaluation.sensor_like import SENSOR_SIZE, sensor_like
+from inference.finger.pipeline import FingerRecogniser, build_finger_recogniser
+from inference.models.catalogue import Catalogue
+from inference.runtime import RuntimeName
+from inference.types import FingerPosition, FingerTemplate
+from sensors.frames import DeviceIdentity, FingerFrame, Retry
+
+NO_SENSOR = "none"
+SENSORS = (*SENSOR_SIZE, NO_SENSOR)
+_PAIRS_PER_TASK = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FingerEvaluation:
+    """A report, and the raw scores that an operating point is made from."""
+
+    report: Report
+    sets: tuple[MeasuredSet, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    impression: Impression
+    sensor: str
+    runtime: RuntimeName
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Block:
+    templates: Sequence[FingerTemplate]
+    pairs: Sequence[tuple[int, int]]
+    runtime: RuntimeName
+
+
+def evaluate_fingers(
+    folders: Sequence[Path], sensor: str, runtime: RuntimeName, jobs: int, progress: Progress
+) -> FingerEvaluation:
+    """Compare every pair of impressions within each folder. Raises DataSetRefused."""
+    if len({folder.name for folder in folders}) != len(folders):
+        raise DataSetRefused("two of the folders have the same name; each data set is given once")
+    listed = [(folder, read_fingers(folder)) for folder in folders]
+    sets = [_evaluate_set(folder.name, images, sensor, runtime, jobs, progress) for folder, images in listed]
+    size = "as they are" if sensor == NO_SENSOR else "cut to {}x{}, 4 bits".format(*SENSOR_SIZE[sensor])
+    protocol = (
+        f"images {size}; genuine: all pairs of impressions of a finger; impostors: all pairs of impressions "
+        "of different fingers of the same data set; one impression against one"
+    )
+    figures = report(f"finger/{sensor}", protocol, sets)
+    return FingerEvaluation(figures, tuple(one.scores for one in sets))
+
+
+def _evaluate_set(
+    name: str, images: Sequence[Impression], sensor: str, runtime: RuntimeName, jobs: int, progress: Progress
+) -> Compared:
+    tasks = [_Image(image, sensor, runtime) for image in images]
+    extracted = run_all(_extract, tasks, jobs, f"{name}: templates", progress)
+    made = [(one.identity, one.template) for one in extracted if one.template is not None]
+    templates = [template for _, template in made]
+    pairs = list(itertools.combinations(range(len(made)), 2))
+    blocks = [
+        _Block(templates, pairs[start : start + _PAIRS_PER_TASK], runtime)
+        for start in range(0, len(pairs), _PAIRS_PER_TASK)
+    ]
+    measured = [
+        pair for block in run_all(_compare, blocks, jobs, f"{name}: comparisons", progress) for pair in block
+    ]
+    same = [made[first][0] == made[second][0] for first, second in pairs]
+    return compared(
+        name,
+        extracted,
+        genuine=[raw for (raw, _), genuine in zip(measured, same, strict=True) if genuine],
+        impostor=[raw for (raw, _), genuine in zip(measured, same, strict=True) if not genuine],
+        compare_ms=[ms for _, ms in measured],
+    )
+
+
+@cache
+def _recogniser(runtime: RuntimeName) -> FingerRecogniser:
+    """One recogniser for each process."""
+    return build_finger_recogniser(Catalogue(), runtime)
+
+
+def _extract(task: _Image) -> Extracted[FingerTemplate]:
+    recogniser = _recogniser(task.runtime)
+    image = task.impression
+    pixels = read_grey(image.path)
+    if pixels is None:
+        return Extracted(str(image.path), image.finger, None, "does not decode", 0.0)
+    if task.sensor != NO_SENSOR:
+        pixels = sensor_like(pixels, *SENSOR_SIZE[task.sensor])
+    frame = FingerFrame(pixels, 500.0, DeviceIdentity(task.sensor, "evaluation"), taken_at_s=0.0)
+    began = time.perf_counter()
+    assessed = recogniser.assess(frame)
+    if isinstance(assessed, Retry):
+        return Extracted(str(image.path), image.finger, None, assessed.reason.value, 0.0)
+    template = recogniser.template(Unchecked().check(assessed), FingerPosition.UNKNOWN)
+    taken_ms = 1e3 * (time.perf_counter() - began)
+    return Extracted(str(image.path), image.finger, template, "", taken_ms)
+
+
+def _compare(block: _Block) -> list[tuple[float, float]]:
+    """Return the raw score and the milliseconds of each pair."""
+    recogniser = _recogniser(block.runtime)
+    needed = {index for pair in block.pairs for index in pair}
+    prepared = {index: recogniser.prepare(block.templates[index]) for index in needed}
+    measured = []
+    for first, second in block.pairs:
+        began = time.perf_counter()
+        score = recogniser.compare(prepared[first], prepared[second])
+        measured.append((score.raw, 1e3 * (time.perf_counter() - began)))
+    return measured

@@ -1,0 +1,47 @@
+"""`aidpost evaluate` on data that is not what it should be: one clear sentence, no traceback."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from firmware.commands.evaluate import evaluate
+
+
+def run(*arguments: str | Path) -> tuple[int, str]:
+    result = CliRunner().invoke(evaluate, [str(argument) for argument in arguments], terminal_width=200)
+    return result.exit_code, " ".join(result.output.split())
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    code, output = run("finger", "--images", tmp_path / "none", "--sensor", "R503")
+    assert code == 1
+    assert f"the folder {tmp_path / 'none'} does not exist" in output
+
+
+def test_a_folder_without_images_is_named(tmp_path: Path) -> None:
+    code, output = run("finger", "--images", tmp_path)
+    assert code == 1
+    assert "holds no image" in output
+
+
+def test_a_malformed_pairs_file_is_named_with_its_line(tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.txt"
+    pairs.write_text("1\t1\nAnn\t1\n")
+    code, output = run("face", "--images", tmp_path, "--pairs", pairs)
+    assert code == 1
+    assert "line 2" in output
+
+
+def test_an_operating_point_needs_a_sensor_model(tmp_path: Path) -> None:
+    code, output = run("finger", "--images", tmp_path, "--operating-point", tmp_path / "point.json")
+    assert code == 2
+    assert "name it with --sensor" in output
+
+
+@pytest.mark.parametrize("command", ["face", "finger"])
+def test_the_options_are_explained(command: str) -> None:
+    code, output = run(command, "--help")
+    assert code == 0
+    for option in ("--images", "--jobs", "--json", "--operating-point", "--runtime"):
+        assert option in output
