@@ -157,7 +157,7 @@ class LeaderGraph:
     def _norm(self, name: str) -> tuple[Array, Array]:
         """Gain and offset of a normalisation whose gain is folded away, so that none may be zero.
 
-        The weights hold gains down to 1e-5: those channels are constant, and with LEAST_GAIN they still are.
+        The weights hold gains down to 5e-5 (four channels below LEAST_GAIN): the maps stay the same to 1e-4.
         """
         gain, offset = self._weights[f"{name}_ln"]
         return np.where(gain < 0, -1, 1) * np.maximum(np.abs(gain), LEAST_GAIN), offset
