@@ -115,6 +115,27 @@ def test_a_worse_view_has_a_lower_quality_and_names_what_to_change(recogniser: F
     assert made[0] > made[1]
 
 
+def test_low_light_is_not_taken_for_blur(recogniser: FaceRecogniser) -> None:
+    soft = view("collins", replace(GOOD_VIEW, blur_px=2.2, noise=0))
+    bright, dim = sample(recogniser, soft), sample(recogniser, (soft * 0.4).astype(np.uint8))
+    assert dim.quality.components["sharpness"] == pytest.approx(
+        bright.quality.components["sharpness"], rel=0.2
+    )
+
+
+def test_the_network_sees_the_colours_that_it_was_trained_on(recogniser: FaceRecogniser) -> None:
+    qualities = []
+    for swapped in (False, True):
+        made = 0
+        for person in PEOPLE:
+            assessed = sample(recogniser, view(person))
+            if swapped:
+                assessed.sample.crop[...] = assessed.sample.crop[..., ::-1].copy()
+            made += recogniser.template(Unchecked().check(assessed)).quality
+        qualities.append(made)
+    assert qualities[0] > qualities[1]
+
+
 def test_templates_of_other_models_or_runtimes_are_not_compared(recogniser: FaceRecogniser) -> None:
     made = template(recogniser, view("hopper"))
     other = replace(made, made_by=made.made_by.replace("/litert", "/tflite-runtime"))
