@@ -83,8 +83,8 @@ def _card() -> Card:
 ACCURACY = (
     "the training data of LEADER is not stated by pyfing",
     "against the float network at minutiae of three prints: mean error of pos 0.003, of typ 0.002",
-    "all genuine and cross-finger pairs, cropped to 256x288 at 4 bits, score weights fitted without the reader "
-    "that is tested, EER %: FVC2002 DB1_B 0.00, DB3_B 0.00, UPEK 0.00, FVC2004 DB1_B 1.4",
+    "all genuine and cross-finger pairs, cropped to 256x288 at 4 bits, score weights fitted without the "
+    "reader that is tested, EER %: FVC2002 DB1_B 0.00, DB3_B 0.00, UPEK 0.00, FVC2004 DB1_B 1.4",
     "the same at 192x192: 6.1, 0.7, 0.01, 4.3",
     "each set has 10 or 16 fingers, so a zero bounds FNMR at about 1 % only; "
     "the form of the score and of the alignment was chosen on these four sets",
