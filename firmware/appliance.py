@@ -106,6 +106,7 @@ class Appliance:
         self._stack = AsyncExitStack()
         self._board: Board | None = None
         self._uplink_changed = asyncio.Event()
+        self.uplink = None
         self._faults: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -156,11 +157,14 @@ class Appliance:
         if self._hardware.board is not None:
             self._board = self._hardware.board()
             self._stack.callback(self._board.close)
-        reader, camera = await asyncio.gather(
-            self._start_worker("fingerprint", self._hardware.reader),
-            self._start_worker("camera", self._hardware.camera),
-        )
+        reader = self._worker("fingerprint", self._hardware.reader)
+        camera = self._worker("camera", self._hardware.camera)
+        # The presenter comes first: a part that is missing at the start is shown at once.
         self.presenter = Presenter(self._board, reader)
+        await asyncio.gather(*(worker.start() for worker in (reader, camera) if worker is not None))
+        for worker in (reader, camera):
+            if worker is not None:
+                self._stack.push_async_callback(worker.stop)
         self._stack.push_async_callback(self.presenter.settle)
 
         self.uplink = self._start_uplink()
@@ -188,17 +192,10 @@ class Appliance:
         await self._start_housekeeping()
         log.info("ready", references=len(references), uplink=self.uplink is not None)
 
-    async def _start_worker(
-        self, part: str, opener: Callable[[], DeviceT] | None
-    ) -> DeviceWorker[DeviceT] | None:
+    def _worker(self, part: str, opener: Callable[[], DeviceT] | None) -> DeviceWorker[DeviceT] | None:
         if opener is None:
             return None
-        worker = DeviceWorker(
-            part, opener, lambda available, error: self._part_changed(part, available, error)
-        )
-        await worker.start()
-        self._stack.push_async_callback(worker.stop)
-        return worker
+        return DeviceWorker(part, opener, lambda available, error: self._part_changed(part, available, error))
 
     def _start_uplink(self) -> Uplink | None:
         if self._config.uplink is None:

@@ -13,7 +13,7 @@ from typing import TypeVarTuple
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
 
 from firmware.appliance import Hardware, open_store
 from firmware.commands.common import config_option, read_config
@@ -32,7 +32,7 @@ from sensors.fingerprint.port import FingerprintReader
 ArgsT = TypeVarTuple("ArgsT")
 
 CONNECT_TIMEOUT_S = 3.0
-WORDS = {True: "[green]✓ well[/]", False: "[red]✗ fault[/]", None: "[dim]– not fitted[/]"}
+MARKS = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[dim]–[/]"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +51,14 @@ class Finding:
 def doctor(config_path: Path) -> None:
     """Check each part of the appliance and say what to do. Exit status 1 when something needs care."""
     config = read_config(config_path)
-    table = Table(
-        "part", "found", "version", "self-test", "what to do", title=f"Appliance {config.device.id}"
-    )
+    console = Console()
     ill = 0
-    with Console() as console, console.status("checking ...") as status:
-        for finding in examine(config):
-            status.update(f"checked {finding.part} ...")
-            word = {True: "[green]✓ well[/]", False: "[red]✗ fault[/]", None: "[dim]– not fitted[/]"}[
-                finding.well
-            ]
-            table.add_row(finding.part, finding.found, finding.version, word, finding.advice)
-            ill += finding.well is False
-        console.print(table)
+    for finding in examine(config):
+        console.print(f"{MARKS[finding.well]} {finding.part:<14} {finding.found} {finding.version}".rstrip())
+        if finding.advice:
+            console.print(Padding(f"→ {finding.advice}", (0, 0, 0, 4)), soft_wrap=True)
+        ill += finding.well is False
+    console.print("All parts are well." if not ill else f"Parts that need care: {ill}")
     if ill:
         raise SystemExit(1)
 
@@ -88,7 +83,7 @@ def _checked(
 ) -> Finding:
     """Run one check; it returns None for a part that is not fitted."""
     try:
-        return check(*args) or Finding(part, "", "", None)
+        return check(*args) or Finding(part, "not fitted", "", None)
     except fault as error:
         return Finding(part, "", "", False, str(error))
 

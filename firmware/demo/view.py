@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -22,6 +22,7 @@ from firmware.session.machine import Show
 from sensors.board.signals import PRESENTATIONS, LampColour, RingColour, RingMode, Signal
 
 ROWS = 12
+_FONT_FACE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 SHAPES = {
     "ready": "◌",
     "finger": "☝",
@@ -91,14 +92,22 @@ class View:
         """Return the screen as it is now."""
         recorder = Console(record=True, width=128, file=io.StringIO(), force_terminal=True)
         recorder.print(self)
-        return recorder.export_svg(title="aidpost demo")
+        # rich names a font on another host; a page of ours asks nothing of the internet
+        return _FONT_FACE.sub("", recorder.export_svg(title="aidpost demo"))
 
     def __rich__(self) -> RenderableType:
         return Group(
             Text(self.title, style="bold"),
-            Columns([self._signal_panel(), self._link_panel()], equal=True, expand=True),
+            self._panels(),
             self._table(),
         )
+
+    def _panels(self) -> Table:
+        side_by_side = Table.grid(expand=True)
+        side_by_side.add_column(ratio=1)
+        side_by_side.add_column(ratio=1)
+        side_by_side.add_row(self._signal_panel(), self._link_panel())
+        return side_by_side
 
     def _signal_panel(self) -> Panel:
         presentation = PRESENTATIONS[self.signal.signal]
@@ -113,7 +122,7 @@ class View:
         rows.add_row("sound", tones or "–")
         arrival = self.arrival
         who = f"arrival {arrival.number} of {self.total}: {arrival.kind.value}" if arrival else "appliance"
-        return Panel(rows, title=who, height=7)
+        return Panel(rows, title=who, height=6)
 
     def _link_panel(self) -> Panel:
         wire = Text("whole", "green") if self.wire_whole else Text("CUT", "yellow")
@@ -122,8 +131,10 @@ class View:
         rows.add_row("wire", wire)
         rows.add_row("uplink", uplink)
         rows.add_row("records", f"{self.written} written, {self.waiting} waiting")
-        rows.add_row("queue", ProgressBar(total=40, completed=min(self.waiting, 40), width=40))
-        return Panel(rows, title="uplink", height=7)
+        rows.add_row(
+            "queue", ProgressBar(total=40, completed=min(self.waiting, 40), width=40, complete_style="cyan")
+        )
+        return Panel(rows, title="uplink", height=6)
 
     def _table(self) -> Table:
         times = ("capture", "template", "compare", "commit")

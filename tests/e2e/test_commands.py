@@ -115,7 +115,7 @@ def test_doctor_finds_every_part_well(desk: Desk) -> None:
     assert checked.exit_code == 0, checked.output
     for part in ("store", "model leader", "model sface", "model yunet", "fingerprint", "camera"):
         assert part in checked.output
-    assert "fault" not in checked.output
+    assert "✗" not in checked.output
 
 
 def test_doctor_says_what_to_do_about_a_missing_reader_and_goes_on(desk: Desk) -> None:
