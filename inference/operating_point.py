@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from inference.errors import OperatingPointRefused
 from inference.operating_point_file import (
+    NO_EVIDENCE_LLR,
     ImpostorTail,
     OperatingPointFile,
     SourcePoint,
@@ -112,6 +113,9 @@ class OperatingPoint:
         measured upper bounds of each source, rounded up to the next step, are convolved, so the bound of the
         sum is conservative wherever the independence holds.
 
+        No threshold lies below 0, even where the rate would allow it: a match must be more likely from the
+        same person than from another.
+
         Where the data end (fewer than 3 / FMR impostor comparisons), the threshold is -ln(fmr), marked as not
         supported: for a likelihood ratio E[LR | impostor] = 1, thus P(LR >= k | impostor) <= 1/k by Markov's
         inequality (Royall, J. Am. Stat. Assoc. 95, 2000, p. 760), and a product of independent ratios is
@@ -129,7 +133,7 @@ class OperatingPoint:
         if within.size:
             found.append(first + float(within[0]) * points[0].impostor_tail.step_nats)
         if found:
-            return Threshold(min(found), fmr, supported=True)
+            return Threshold(max(min(found), NO_EVIDENCE_LLR), fmr, supported=True)
         paid = sum(math.log1p(math.exp(point.calibration.lower_llr)) for point in points)
         return Threshold(-math.log(fmr) + paid, fmr, supported=False)
 

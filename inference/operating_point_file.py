@@ -11,6 +11,8 @@ from inference.errors import OperatingPointRefused
 from inference.types import Modality
 
 VERSION = 1
+NO_EVIDENCE_LLR = 0.0
+"""Where the same person and another are equally likely; no threshold lies below it."""
 
 
 class DataSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

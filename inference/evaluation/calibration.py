@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from inference.evaluation.intervals import upper_bound
 from inference.evaluation.metrics import REPORTED_FMR, NotMeasurable, ScoreSet
-from inference.operating_point_file import Calibration, DataSet, ImpostorTail, Row, SourcePoint
+from inference.operating_point_file import (
+    NO_EVIDENCE_LLR,
+    Calibration,
+    DataSet,
+    ImpostorTail,
+    Row,
+    SourcePoint,
+)
 
 Scores = NDArray[np.float64]
 
@@ -35,7 +42,7 @@ def source_point(made_by: str, protocol: str, measured: Sequence[MeasuredSet], n
     """Calibrate one source on all its data sets and measure its thresholds.
 
     A threshold does not carry from one sensor to another, so each row takes the highest threshold that the
-    pool or any one data set needs for its FMR.
+    pool or any one data set needs for its FMR; and none below 0.
     """
     calibration = _calibrate(measured)
     pool, sets = _calibrated(measured, calibration)
@@ -105,7 +112,7 @@ def _calibrated(measured: Sequence[MeasuredSet], calibration: Calibration) -> tu
 
 
 def _threshold(pool: ScoreSet, sets: Sequence[ScoreSet], fmr: float) -> float:
-    return max(one.threshold_at(fmr) for one in (pool, *sets))
+    return max(NO_EVIDENCE_LLR, *(one.threshold_at(fmr) for one in (pool, *sets)))
 
 
 def _held_out_worst(measured: Sequence[MeasuredSet], fmr: float) -> float | None:

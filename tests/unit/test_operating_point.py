@@ -166,3 +166,9 @@ def test_the_operating_point_of_this_distribution_belongs_to_its_models() -> Non
     assert point.threshold(["face"], 1e-4).supported
     assert point.threshold(["finger/R503", "finger/R503"], 1e-4).supported
     assert point.threshold(["finger/R503"], 1e-3).supported
+
+
+def test_no_threshold_lies_where_the_evidence_speaks_against_a_match() -> None:
+    for sources in (["face"], ["face", "finger/R503"], ["face", "finger/R503", "finger/R503"]):
+        assert POINT.threshold(sources, 0.05).llr >= 0.0
+    assert CONTENT.sources["face"].rows[0].threshold_llr >= 0.0
