@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from firmware.config import Config
 from firmware.session.matching import Matcher, Policy
@@ -13,8 +12,6 @@ from inference.finger.pipeline import FingerRecogniser, build_finger_recogniser
 from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
 from inference.types import Modality
-
-DEFAULT_OPERATING_POINT = Path(operating_point.__file__).parent / "operating_points" / "default.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +34,7 @@ def build_recognition(config: Config, catalogue: Catalogue | None = None) -> Rec
         made_by[Modality.FACE] = face.made_by
     if finger is not None:
         made_by[Modality.FINGER] = finger.made_by
-    point = operating_point.load(config.inference.operating_point or DEFAULT_OPERATING_POINT, made_by)
+    point = operating_point.load(config.inference.operating_point or operating_point.DEFAULT, made_by)
     if config.fingerprint is not None:
         point.source(f"finger/{config.fingerprint.model}")  # refuse at the start, not at the first person
     policy = Policy(config.policy.fmr, config.policy.fpir)
