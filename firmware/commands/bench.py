@@ -14,6 +14,7 @@ from rich.table import Table
 
 from firmware.bench.measure import measure
 from firmware.bench.process import ProcessFailed
+from firmware.demo.server import ServerFailed
 
 
 @click.command()
@@ -29,7 +30,7 @@ def bench(json_path: Path | None) -> None:
     try:
         with Progress(console=console, transient=True) as progress:
             figures = asyncio.run(measure(progress))
-    except ProcessFailed as error:
+    except (ProcessFailed, ServerFailed) as error:
         raise click.ClickException(str(error)) from error
     table = Table(
         "figure", "median", "min", "max", "unit", "aim", "", title=f"{platform.machine()}, one thread"
