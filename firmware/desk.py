@@ -118,6 +118,7 @@ class Desk:
             clock=self._clock,
             committed=self._committed,
         )
+        await host.note_answer()
         await self._run(host, plan)
         return _finished(host.result)
 

@@ -73,7 +73,14 @@ class RegistrationHost:
         self._presenter = presenter
         self._clock = clock
         self._committed = committed
+        self._record_id = random_id()
         self.result: RegistrationResult | None = None
+
+    async def note_answer(self) -> None:
+        """Store the answer to the notice; called before the session, so that it comes before capture."""
+        answer, moment = self._answer, self._clock.now()
+        notice = f"{answer.version} {answer.language}"
+        await self._in_store(lambda store: store.note_answer(moment, self._record_id, answer.consent, notice))
 
     def show(self, effect: Show) -> None:
         """Show a signal."""
@@ -113,7 +120,7 @@ class RegistrationHost:
         )
         faces = sum(isinstance(template, FaceTemplate) for template in templates)
         record = Registration(
-            record_id=random_id(),
+            record_id=self._record_id,
             entry_id=reference.entry_id if reference is not None else None,
             consent=self._answer.consent,
             notice_version=self._answer.version,

@@ -95,6 +95,16 @@ class Store:
 
     # Events
 
+    def note_answer(self, moment: Moment, record_id: bytes, consent: Consent, notice: str) -> None:
+        """Write down a person's answer to the notice before anything is captured.
+
+        record_id: of the registration that follows, so that the two can be held together.
+        """
+        with self._transaction():
+            facts = {"consent": consent.value, "notice": notice}
+            about = hashlib.sha256(record_id).digest()
+            audit.append(self._db, self.epoch, AuditEntry("answer", moment, self.purpose, about, facts=facts))
+
     def commit_check_in(self, moment: Moment, check_in: CheckIn) -> int:
         """Write the record, its audit row and its place in the outbox; returns its sequence number."""
         with self._transaction():

@@ -11,7 +11,9 @@ from firmware.demo.server import Server
 from firmware.demo.wire import Wire
 from firmware.desk import NotRegistered
 from firmware.records import Outcome
+from firmware.session.machine import Show
 from firmware.session.registration import NoticeAnswer
+from firmware.store.audit import AuditBroken
 from firmware.store.errors import StoreFull
 from inference.types import Modality
 from sensors.board.port import Button
@@ -116,6 +118,22 @@ async def test_a_person_who_declines_is_registered_without_templates(
         assert [effect.signal for effect in desk.shown] == [Signal.DONE]
         with pytest.raises(NotRegistered):
             await desk.verify(person)
+
+
+async def test_the_answer_to_the_notice_is_stored_before_anything_is_captured(
+    tmp_path: Path, actors: RealPeople
+) -> None:
+    async with line(tmp_path, actors) as desk:
+        rows_at_capture: list[asyncio.Future[int | AuditBroken]] = []
+
+        def count_rows(effect: Show) -> None:
+            if effect.signal is Signal.LOOK_HERE and not rows_at_capture:
+                look = desk.appliance.store.run(lambda store: store.verify_audit())
+                rows_at_capture.append(asyncio.ensure_future(look))
+
+        desk.appliance.presenter.add_listener(count_rows)
+        await desk.register(actors.people[0])
+        assert await rows_at_capture[0] == 1
 
 
 async def test_an_erased_person_is_unknown_to_search_and_store(tmp_path: Path, actors: RealPeople) -> None:
