@@ -20,19 +20,10 @@ from firmware.demo.report import Served
 from firmware.demo.scenario import Answer, Arrival
 from firmware.session.machine import Show
 from sensors.board.signals import PRESENTATIONS, LampColour, RingColour, RingMode, Signal
+from sensors.board.table import SYMBOLS
 
 ROWS = 12
 _FONT_FACE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
-SHAPES = {
-    "ready": "◌",
-    "finger": "☝",
-    "face": "☺",
-    "hourglass": "⧗",
-    "tick": "✔",
-    "retry": "↻",
-    "helper": "✋",
-    "wrench": "✖",
-}
 _RING_STYLE = {RingColour.RED: "red", RingColour.BLUE: "blue", RingColour.PURPLE: "magenta"}
 _LAMP_STYLE = {
     LampColour.OFF: "dim", LampColour.GREEN: "green", LampColour.AMBER: "yellow", LampColour.RED: "red",
@@ -116,7 +107,7 @@ class View:
         ring_word = f"{ring.colour.name.lower()}, {ring.mode.name.lower()}" if lit else "off"
         tones = " ".join(f"{tone.frequency_hz} Hz" for tone in presentation.tones)
         rows = Table.grid(padding=(0, 2))
-        rows.add_row("sign", Text(f"{SHAPES[presentation.pictogram]} {signal_line(self.signal)}", "bold"))
+        rows.add_row("sign", Text(f"{SYMBOLS[presentation.pictogram]} {signal_line(self.signal)}", "bold"))
         rows.add_row("ring", Text(f"◉ {ring_word}", _RING_STYLE[ring.colour] if lit else "dim"))
         rows.add_row("lamp", Text(f"● {lamp.name.lower()}", _LAMP_STYLE[lamp]))
         rows.add_row("sound", tones or "–")
