@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypeVarTuple
 
@@ -88,6 +88,14 @@ def _checked(
         return Finding(part, "", "", False, str(error))
 
 
+def _library(name: str) -> str:
+    """Return a library's name and version; Debian's packages may carry no metadata."""
+    try:
+        return f"({name} {version(name)})"
+    except PackageNotFoundError:
+        return f"({name})"
+
+
 def _store(config: Config) -> Finding:
     path = config.device.data / "aidpost.db"
     if not path.exists():
@@ -103,7 +111,7 @@ def _store(config: Config) -> Finding:
             False,
             f"the audit log does not hold ({audit}): tell the data-protection officer",
         )
-    return Finding("store", f"{found}, {audit} audit rows", "", True)
+    return Finding("store", f"{found}, {audit} audit rows", _library("sqlite-utils"), True)
 
 
 def _model(catalogue: Catalogue, name: str, config: Config) -> Finding:
@@ -124,7 +132,8 @@ def _reader(opener: Callable[[], FingerprintReader] | None) -> Finding | None:
         info = reader.info
     found = f"{info.identity.model} on {info.identity.unit}, {info.width}×{info.height}, {info.baud} baud"
     foreign = f"its own library holds {info.stored} templates that are not Aidpost's: empty it"
-    return Finding("fingerprint", found, "", not info.stored, foreign if info.stored else "")
+    driver = _library("adafruit-circuitpython-fingerprint")
+    return Finding("fingerprint", found, driver, not info.stored, foreign if info.stored else "")
 
 
 def _camera(opener: Callable[[], Camera] | None) -> Finding | None:
@@ -134,14 +143,15 @@ def _camera(opener: Callable[[], Camera] | None) -> Finding | None:
         camera.self_test()
         info = camera.info
     found = f"{info.identity.model} through {info.driver}, {info.width}×{info.height}"
-    return Finding("camera", found, "", True)
+    library = "picamera2" if info.driver == "picamera2" else "opencv-python-headless"
+    return Finding("camera", found, _library(library), True)
 
 
 def _board(config: Config, opener: Callable[[], Board] | None) -> Finding | None:
     if opener is None or config.board is None:
         return None
     with closing(opener()):
-        return Finding("board", config.board.driver, "", True)
+        return Finding("board", config.board.driver, _library("gpiozero"), True)
 
 
 def _uplink(config: Config) -> Finding | None:
@@ -154,4 +164,4 @@ def _uplink(config: Config) -> Finding | None:
     except OSError as error:
         wait = f"no connection ({error.strerror or error}): results wait in the outbox and are sent later"
         return Finding("uplink", target, "", False, wait)
-    return Finding("uplink", target, "", True)
+    return Finding("uplink", target, _library("grpcio"), True)
