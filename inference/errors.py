@@ -16,7 +16,7 @@ class RuntimeUnavailable(InferenceError, ImportError):
 
 
 class OperatingPointRefused(InferenceError, ValueError):
-    """An operating-point file is damaged or belongs to other models."""
+    """An operating-point file is damaged or belongs to other models or comparators."""
 
 
 class TemplateDamaged(InferenceError, ValueError):

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.comparators import COMPARATORS
 from inference.errors import OperatingPointRefused
 from inference.operating_point_file import (
     NO_EVIDENCE_LLR,
@@ -72,7 +73,7 @@ STRENGTH_MEANING: Mapping[Strength, str] = {
 
 
 class OperatingPoint:
-    """An operating point that was checked against the models in use."""
+    """An operating point that was checked against the models and comparators in use."""
 
     def __init__(self, content: OperatingPointFile) -> None:
         self._content = content
@@ -179,7 +180,7 @@ class OperatingPoint:
 def load(path: Path, made_by: Mapping[Modality, str]) -> OperatingPoint:
     """Read a file and check that it is whole and belongs to the models that make the templates.
 
-    Raises OperatingPointRefused.
+    The comparators must be those of this release. Raises OperatingPointRefused.
     """
     content = read(path)
     for modality, maker in made_by.items():
@@ -193,6 +194,11 @@ def load(path: Path, made_by: Mapping[Modality, str]) -> OperatingPoint:
                 raise OperatingPointRefused(
                     f"{path} was measured for {name} with other models ({point.made_by}) than those in use "
                     f"({maker}); {remedy(modality.value, path)}"
+                )
+            if point.comparator != COMPARATORS[modality]:
+                raise OperatingPointRefused(
+                    f"{path} was measured for {name} with another comparator ({point.comparator}) than the "
+                    f"one in use ({COMPARATORS[modality]}); {remedy(modality.value, path)}"
                 )
     return OperatingPoint(content)
 

@@ -70,13 +70,15 @@ class ImpostorTail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SourcePoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Calibration and thresholds of one source of scores, such as ``face`` or ``finger/R503``.
 
-    made_by: what made the templates (`FaceTemplate.made_by`). note: what else a reader must know.
+    made_by: what made the templates (`FaceTemplate.made_by`). comparator: what compared them
+    (`inference.comparators`). note: what else a reader must know.
     best_of_nats: what each natural logarithm of the number of samples of one instance costs when the best of
     them counts (see `inference.fusion`).
     unsupported_fmr: asked for, but the impostor comparisons are fewer than 3 / FMR (rule of three).
     """
 
     made_by: str
+    comparator: str
     protocol: str
     note: str
     data_sets: tuple[DataSet, ...]

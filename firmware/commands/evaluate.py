@@ -19,10 +19,10 @@ from rich.table import Table
 
 from inference.errors import InferenceError
 from inference.evaluation.calibration import source_point
-from inference.evaluation.face import FaceEvaluation, evaluate_faces
-from inference.evaluation.finger import NO_SENSOR, SENSORS, FingerEvaluation, evaluate_fingers
+from inference.evaluation.face import evaluate_faces
+from inference.evaluation.finger import NO_SENSOR, SENSORS, evaluate_fingers
 from inference.evaluation.record import add_source
-from inference.evaluation.report import Report, SetReport
+from inference.evaluation.report import Evaluation, Report, SetReport
 from inference.runtime import RuntimeName
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -106,7 +106,7 @@ def _cores() -> int:
 
 
 def _finish(
-    result: FaceEvaluation | FingerEvaluation,
+    result: Evaluation,
     json_file: Path | None,
     operating_point: Path | None,
     name: str | None,
@@ -118,7 +118,8 @@ def _finish(
         json_file.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
     if operating_point is not None:
         with _clear_errors():
-            point = source_point(figures.model_digests[0], figures.protocol, result.sets, note)
+            made_by = figures.model_digests[0]
+            point = source_point(made_by, result.comparator, figures.protocol, result.sets, note)
             created = datetime.now(UTC).isoformat(timespec="seconds")
             add_source(operating_point, name or operating_point.stem, created, figures.source, point)
         for fmr in point.unsupported_fmr:

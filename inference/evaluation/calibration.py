@@ -38,7 +38,9 @@ class MeasuredSet:
     impostor: Scores
 
 
-def source_point(made_by: str, protocol: str, measured: Sequence[MeasuredSet], note: str = "") -> SourcePoint:
+def source_point(
+    made_by: str, comparator: str, protocol: str, measured: Sequence[MeasuredSet], note: str = ""
+) -> SourcePoint:
     """Calibrate one source on all its data sets and measure its thresholds.
 
     A threshold does not carry from one sensor to another, so each row takes the highest threshold that the
@@ -66,6 +68,7 @@ def source_point(made_by: str, protocol: str, measured: Sequence[MeasuredSet], n
             unsupported.append(fmr)
     return SourcePoint(
         made_by=made_by,
+        comparator=comparator,
         protocol=protocol,
         note=note,
         data_sets=tuple(

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.attack import Unchecked
-from inference.evaluation.calibration import MeasuredSet
+from inference.comparators import COMPARATORS
 from inference.evaluation.datasets import DataSetRefused, Pair, read_colour, read_pairs
 from inference.evaluation.parallel import Progress, run_all
-from inference.evaluation.report import Extracted, Report, compared, report
+from inference.evaluation.report import Evaluation, Extracted, compared, report
 from inference.face.pipeline import FaceRecogniser, build_face_recogniser
 from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
-from inference.types import FaceTemplate
+from inference.types import FaceTemplate, Modality
 from sensors.frames import ColourFrame, DeviceIdentity, Retry
 
 SOURCE = "face"
@@ -32,14 +32,6 @@ _PROTOCOL = (
 _ROWS_PER_BLOCK = 512
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FaceEvaluation:
-    """A report, and the raw scores that an operating point is made from."""
-
-    report: Report
-    sets: tuple[MeasuredSet, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class _Image:
     folder: Path
@@ -49,7 +41,7 @@ class _Image:
 
 def evaluate_faces(
     images: Path, pairs_file: Path, runtime: RuntimeName, jobs: int, progress: Progress
-) -> FaceEvaluation:
+) -> Evaluation:
     """Make a template of each image that the pairs name, and compare all of them. Raises DataSetRefused."""
     pairs = read_pairs(images, pairs_file)
     names = sorted({name for pair in pairs for name in (pair.first, pair.second)})
@@ -78,7 +70,7 @@ def evaluate_faces(
             accuracy_pairs=len(pairs),
             accuracy_of_compared=float(np.mean(of_compared)),
         )
-    return FaceEvaluation(figures, (measured.scores,))
+    return Evaluation(figures, COMPARATORS[Modality.FACE], (measured.scores,))
 
 
 def fold_accuracies(scores: NDArray[np.float64], pairs: Sequence[Pair]) -> list[float]:

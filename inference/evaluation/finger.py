@@ -10,28 +10,20 @@ from functools import cache
 from pathlib import Path
 
 from inference.attack import Unchecked
-from inference.evaluation.calibration import MeasuredSet
+from inference.comparators import COMPARATORS
 from inference.evaluation.datasets import DataSetRefused, Impression, read_fingers, read_grey
 from inference.evaluation.parallel import Progress, run_all
-from inference.evaluation.report import Compared, Extracted, Report, compared, report
+from inference.evaluation.report import Compared, Evaluation, Extracted, compared, report
 from inference.evaluation.sensor_like import SENSOR_SIZE, sensor_like
 from inference.finger.pipeline import FingerRecogniser, build_finger_recogniser
 from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
-from inference.types import FingerPosition, FingerTemplate
+from inference.types import FingerPosition, FingerTemplate, Modality
 from sensors.frames import DeviceIdentity, FingerFrame, Retry
 
 NO_SENSOR = "none"
 SENSORS = (*SENSOR_SIZE, NO_SENSOR)
 _PAIRS_PER_TASK = 1000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FingerEvaluation:
-    """A report, and the raw scores that an operating point is made from."""
-
-    report: Report
-    sets: tuple[MeasuredSet, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +42,7 @@ class _Block:
 
 def evaluate_fingers(
     folders: Sequence[Path], sensor: str, runtime: RuntimeName, jobs: int, progress: Progress
-) -> FingerEvaluation:
+) -> Evaluation:
     """Compare every pair of impressions within each folder. Raises DataSetRefused."""
     if len({folder.name for folder in folders}) != len(folders):
         raise DataSetRefused("two of the folders have the same name; each data set is given once")
@@ -62,7 +54,7 @@ def evaluate_fingers(
         "of different fingers of the same data set; one impression against one"
     )
     figures = report(f"finger/{sensor}", protocol, sets)
-    return FingerEvaluation(figures, tuple(one.scores for one in sets))
+    return Evaluation(figures, COMPARATORS[Modality.FINGER], tuple(one.scores for one in sets))
 
 
 def _evaluate_set(

@@ -15,13 +15,15 @@ def with_source(
 ) -> OperatingPointFile:
     """Return the content with one source added or replaced.
 
-    Sources of the same modality that other models made are dropped: one file belongs to one set of models.
+    Sources of the same modality that other models or another comparator made are dropped: one file belongs to
+    one set of both.
     """
     kept = {} if present is None else present.sources
     sources = {
         other: kept[other]
         for other in kept
-        if modality_of(other) is not modality_of(source) or kept[other].made_by == point.made_by
+        if modality_of(other) is not modality_of(source)
+        or (kept[other].made_by, kept[other].comparator) == (point.made_by, point.comparator)
     }
     sources[source] = point
     unsigned = OperatingPointFile(VERSION, name, created, dict(sorted(sources.items())), digest="")

@@ -98,6 +98,15 @@ class Report(SetReport, frozen=True):
     accuracy_of_compared: float | UnsetType = UNSET
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """A report, and what an operating point is made from: the comparator's name and its raw scores."""
+
+    report: Report
+    comparator: str
+    sets: tuple[MeasuredSet, ...]
+
+
 def compared(
     name: str,
     extracted: Sequence[Extracted[TemplateT]],

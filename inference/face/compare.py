@@ -10,6 +10,8 @@ from inference.errors import ComparisonRefused
 from inference.types import ComparisonScore, FaceTemplate, Modality
 
 SOURCE = "face"
+COMPARATOR = "cosine-1"
+"""Changes with every change of the scores; operating points measured before it are then refused."""
 
 
 def compare(probe: FaceTemplate, reference: FaceTemplate) -> ComparisonScore:

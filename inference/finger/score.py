@@ -11,6 +11,10 @@ import math
 
 from inference.finger.compare import Agreement
 
+COMPARATOR = "cylinders-1"
+"""Of this score and all that leads to it: `prepare`, `compare`, `align`. It changes with every change of the
+scores; operating points measured before it are then refused."""
+
 LEAST_OVERLAP = 6
 """Below six minutiae, a share says nothing."""
 

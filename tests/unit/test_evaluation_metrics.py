@@ -84,7 +84,7 @@ def test_calibration_never_claims_more_than_impostors_allow() -> None:
     random = np.random.default_rng(3)
     heavy_tailed = random.standard_t(6, 20_000) - 4
     measured = MeasuredSet("drawn", 10, 100, random.normal(4, 1, 2_000), heavy_tailed)
-    calibration = source_point("model", "drawn", [measured]).calibration
+    calibration = source_point("model", "comparator", "drawn", [measured]).calibration
     ratios = np.exp([calibration.llr(raw) for raw in heavy_tailed])
     assert calibration.margin_nats > 0
     assert np.mean(ratios) <= 1.01
@@ -96,7 +96,10 @@ def test_impostors_that_score_like_genuine_ones_are_suspected() -> None:
     mislabelled = np.append(random.normal(-4, 1, 20_000), [50.0] * 5)
     with pytest.raises(NotMeasurable, match="wrong labels"):
         source_point(
-            "model", "drawn", [MeasuredSet("drawn", 10, 100, random.normal(4, 1, 2_000), mislabelled)]
+            "model",
+            "comparator",
+            "drawn",
+            [MeasuredSet("drawn", 10, 100, random.normal(4, 1, 2_000), mislabelled)],
         )
 
 
@@ -104,7 +107,7 @@ def test_the_data_set_that_needs_it_most_sets_the_threshold() -> None:
     random = np.random.default_rng(4)
     easy = MeasuredSet("easy", 10, 80, random.normal(3, 1, 500), random.normal(-4, 1, 9_000))
     hard = MeasuredSet("hard", 10, 80, random.normal(3, 1, 500), random.normal(-2, 1, 3_000))
-    point = source_point("model", "drawn", [easy, hard])
+    point = source_point("model", "comparator", "drawn", [easy, hard])
     row = next(row for row in point.rows if row.fmr == 1e-2)
     llrs = [point.calibration.llr(raw) for raw in hard.impostor]
     assert np.mean(np.array(llrs) >= row.threshold_llr) <= 1e-2
@@ -116,7 +119,7 @@ def test_the_data_set_that_needs_it_most_sets_the_threshold() -> None:
 
 def test_too_few_comparisons_make_no_operating_point() -> None:
     with pytest.raises(NotMeasurable, match="at least 30"):
-        source_point("model", "drawn", [MeasuredSet("few", 2, 4, np.ones(2), np.zeros(4))])
+        source_point("model", "comparator", "drawn", [MeasuredSet("few", 2, 4, np.ones(2), np.zeros(4))])
 
 
 def test_scores_the_wrong_way_round_make_no_operating_point() -> None:

@@ -12,6 +12,7 @@ from firmware.demo.build_assets import load_face
 from firmware.demo.views import ViewCondition, empty_room, face_view, too_dark
 from inference.attack import Unchecked
 from inference.errors import ComparisonRefused
+from inference.face.compare import COMPARATOR, compare
 from inference.face.pipeline import FaceRecogniser, FaceSample, build_face_recogniser
 from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
@@ -67,6 +68,15 @@ def test_a_template_is_a_unit_vector_that_names_its_origin(recogniser: FaceRecog
     score = recogniser.compare(made, made)
     assert (score.modality, score.source) == (Modality.FACE, "face")
     assert score.raw == pytest.approx(1, abs=1e-5)
+
+
+def test_face_scores_are_those_that_the_operating_points_were_measured_with() -> None:
+    """Where they have changed on purpose: give `COMPARATOR` a new name, then `make operating-points`."""
+    probe, reference = np.zeros((2, 128), np.float32)
+    probe[[3, 90]], reference[[3, 7]] = (0.6, 0.8), (-0.28, 0.96)
+    score = compare(FaceTemplate(probe, 90, "sface-test"), FaceTemplate(reference, 10, "sface-test"))
+    assert COMPARATOR == "cosine-1"
+    assert score.raw == pytest.approx(-0.168, abs=1e-6)
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 240), (1296, 972), (1920, 1080), (480, 640)])

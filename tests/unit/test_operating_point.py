@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ from inference.evaluation.record import add_source, save, with_source
 from inference.models.catalogue import Catalogue
 from inference.models.catalogue import made_by as made_by_model
 from inference.operating_point import DEFAULT, GalleryTooLarge, OperatingPoint, Strength, Threshold, load
+from inference.operating_point_file import modality_of
 from inference.runtime import RuntimeName
 from inference.types import Modality
 from tests.kit.operating_points import (
@@ -42,6 +44,18 @@ def test_a_saved_file_loads_with_the_models_that_made_it(file: Path) -> None:
 def test_a_file_of_other_models_is_refused(file: Path) -> None:
     with pytest.raises(OperatingPointRefused, match=r"other models .* aidpost evaluate finger"):
         load(file, MADE_BY | {Modality.FINGER: "finger-model@another-runtime"})
+
+
+@pytest.mark.parametrize("modality", list(Modality))
+def test_a_file_of_another_comparator_is_refused(modality: Modality, tmp_path: Path) -> None:
+    name = next(name for name in CONTENT.sources if modality_of(name) is modality)
+    older = msgspec.structs.replace(CONTENT.sources[name], comparator="an older one")
+    path = tmp_path / "older.json"
+    save(with_source(CONTENT, "drawn", CREATED, name, older), path)
+    with pytest.raises(
+        OperatingPointRefused, match=rf"another comparator .* aidpost evaluate {modality.value}"
+    ):
+        load(path, MADE_BY)
 
 
 def test_a_file_without_a_needed_modality_is_refused(tmp_path: Path) -> None:
@@ -78,7 +92,15 @@ def test_a_source_that_was_not_measured_is_refused() -> None:
 
 
 def test_new_models_replace_the_sources_of_their_modality_alone() -> None:
-    newer = measured_source("finger-model@2", distance=5, genuine=500, impostor=5_000, seed=3)
+    newer = measured_source(
+        "finger-model@2", Modality.FINGER, distance=5, genuine=500, impostor=5_000, seed=3
+    )
+    content = with_source(CONTENT, "drawn", CREATED, "finger/AS608", newer)
+    assert set(content.sources) == {"face", "finger/AS608"}
+
+
+def test_a_new_comparator_replaces_the_sources_of_its_modality_alone() -> None:
+    newer = msgspec.structs.replace(CONTENT.sources["finger/R503"], comparator="a newer one")
     content = with_source(CONTENT, "drawn", CREATED, "finger/AS608", newer)
     assert set(content.sources) == {"face", "finger/AS608"}
 
