@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from enum import Enum, unique
 from queue import SimpleQueue
 from threading import Thread
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from sensors.errors import SensorError, SensorUnavailable
+from sensors.frames import ColourFrame, FingerFrame
 
 
 class Closable(Protocol):
@@ -109,6 +110,7 @@ class DeviceWorker(Generic[D]):
 
         A cancelled call still runs to its end before the next begins. Raises `SensorUnavailable` at once
         while the device is away; a `SensorError` raised by `action` closes the device and has it opened anew.
+        A frame that nobody waits for any more is wiped.
         """
         self._raise_bug()
         if self._state is not DeviceState.AVAILABLE or self._thread is None:
@@ -125,10 +127,14 @@ class DeviceWorker(Generic[D]):
                 loop.call_soon_threadsafe(self._note_loss, error)
                 raise
 
+        result = self._thread.submit(run)
         try:
-            return await asyncio.wrap_future(self._thread.submit(run))
+            return await asyncio.wrap_future(result)
         except _LostMeanwhileError:
             raise self._unavailable() from None
+        except asyncio.CancelledError:
+            result.add_done_callback(_wipe_frame)
+            raise
 
     async def stop(self, timeout_s: float = 5.0) -> bool:
         """Close the device and end the thread; tell whether that was done within `timeout_s`.
@@ -195,6 +201,13 @@ class DeviceWorker(Generic[D]):
         # The supervisor ends by itself only through an error that no driver should raise.
         if self._supervisor is not None and self._supervisor.done() and not self._supervisor.cancelled():
             self._supervisor.result()
+
+
+def _wipe_frame(result: Future[Any]) -> None:
+    if result.cancelled() or result.exception() is not None:
+        return
+    if isinstance(frame := result.result(), FingerFrame | ColourFrame):
+        frame.wipe()
 
 
 class _LostMeanwhileError(Exception):

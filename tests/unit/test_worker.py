@@ -3,9 +3,11 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 
 from sensors.errors import SensorError, SensorTimeout, SensorUnavailable
+from sensors.frames import DeviceIdentity, FingerFrame
 from sensors.worker import DeviceState, DeviceWorker
 
 PATIENCE_S = 5.0
@@ -160,6 +162,26 @@ async def test_a_cancelled_call_still_ends_before_the_next_begins(bench: Bench) 
     release.set()
     await second
     assert order == ["slow", "next"]
+
+
+async def test_a_frame_that_nobody_waits_for_any_more_is_wiped(bench: Bench) -> None:
+    await bench.worker.start()
+    frame = FingerFrame(np.full((2, 2), 99, np.uint8), 500.0, DeviceIdentity("R503", "test"), taken_at_s=0.0)
+    begun, release = threading.Event(), threading.Event()
+
+    def capture(_: Device) -> FingerFrame:
+        begun.set()
+        assert release.wait(PATIENCE_S)
+        return frame
+
+    call = asyncio.create_task(bench.worker.call(capture))
+    await asyncio.to_thread(begun.wait, PATIENCE_S)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    release.set()
+    await bench.worker.call(Device.touch)
+    assert not frame.pixels.any()
 
 
 async def test_a_fault_in_a_cancelled_call_still_has_the_device_opened_anew(bench: Bench) -> None:
