@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-SETTLE_S = (
-    0.05  # tactile switches chatter for up to 10 ms, worn ones for more; nobody presses 20 times a second
-)
+SETTLE_S = 0.05  # tactile switches chatter for up to 10 ms, worn ones for more; nobody presses this often
 
 
 class Debouncer:

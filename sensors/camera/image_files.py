@@ -31,7 +31,10 @@ def read_image(path: Path) -> Pixels:
         raise _bad(path, f"cannot be read ({error.strerror})", "check its name and rights") from error
     if not _is_complete(path, content):
         raise _bad(path, "is truncated", "copy it again")
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # a header that names more pixels than OpenCV takes
+        pixels = None
     if pixels is None:
         raise _bad(path, "is damaged", "copy it again")
     return as_picture(np.asarray(pixels), str(path))

@@ -14,7 +14,7 @@ import numpy as np
 from sensors.camera import wire
 from sensors.camera.port import CameraInfo
 from sensors.camera.settings import CameraSettings
-from sensors.errors import SensorProtocolError, SensorTimeout, SensorUnavailable
+from sensors.errors import SensorError, SensorProtocolError, SensorTimeout, SensorUnavailable
 from sensors.frames import ColourFrame
 
 _CHILD = "sensors.camera.child"
@@ -40,16 +40,21 @@ class CameraProcess:
         self.started_at_s = monotonic_s()
         self._request = 0
         self._info: CameraInfo | None = None
-        self._child = subprocess.Popen(
-            # -P: a file in the current folder must not shadow a module of the driver.
-            [sys.executable, "-P", "-m", _CHILD, "--source", source, "--settings", settings.to_json()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            env={**_QUIET, **os.environ, **environment},
-            # Ctrl-C is for the appliance alone; it closes the child in its own order.
-            start_new_session=True,
-        )
+        try:
+            self._child = subprocess.Popen(
+                # -P: a file in the current folder must not shadow a module of the driver.
+                [sys.executable, "-P", "-m", _CHILD, "--source", source, "--settings", settings.to_json()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                env={**_QUIET, **os.environ, **environment},
+                # Ctrl-C is for the appliance alone; it closes the child in its own order.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise SensorUnavailable(
+                f"the camera's process cannot be started ({error.strerror}): end other programs"
+            ) from error
         assert self._child.stdin is not None  # noqa: S101 - Popen gives both pipes, as asked
         assert self._child.stdout is not None  # noqa: S101
         self._input, self._output = self._child.stdin, self._child.stdout
@@ -91,9 +96,15 @@ class CameraProcess:
             raise SensorProtocolError(
                 "the camera gave an old frame or one of another size; it is started anew"
             )
-        pixels = np.empty((header.height, header.width, 3), np.uint8)
-        self._receive_into(pixels.data.cast("B"), deadline_s)
-        return ColourFrame(pixels, info.identity, header.time_ns / 1e9)
+        frame = ColourFrame(
+            np.empty((header.height, header.width, 3), np.uint8), info.identity, header.time_ns / 1e9
+        )
+        try:
+            self._receive_into(frame.pixels.data.cast("B"), deadline_s)
+        except SensorError:
+            frame.wipe()
+            raise
+        return frame
 
     def kill(self) -> None:
         """End the child at once; used when it hangs."""

@@ -11,13 +11,12 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from sensors.camera.checks import check_picture
+from sensors.camera.checks import check_camera
 from sensors.camera.image_files import IMAGE_SUFFIXES, as_picture, empty_room, fit, read_image
 from sensors.camera.port import Camera, CameraInfo
 from sensors.errors import SensorMisconfigured, SensorUnavailable
 from sensors.frames import ColourFrame, DeviceIdentity, Pixels
 
-_SELF_TEST_TIMEOUT_S = 5.0
 # Some containers (WebM, MKV) only estimate their number of frames from the duration.
 _SHORTEST_SHARE = 0.9
 
@@ -82,11 +81,7 @@ class ReplayCamera(Camera):
 
     def self_test(self) -> None:
         """Take a frame and look whether it shows anything at all."""
-        frame = self.capture(_SELF_TEST_TIMEOUT_S)
-        try:
-            check_picture(frame)
-        finally:
-            frame.wipe()
+        check_camera(self)
 
     def close(self) -> None:
         """Free the video. May be called twice, and never raises."""
@@ -124,7 +119,12 @@ def _open_reel(path: Path) -> _Reel:
 class _Folder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        try:
+            self._files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        except OSError as error:
+            raise SensorUnavailable(
+                f"the folder {folder} cannot be read ({error.strerror}): check its rights"
+            ) from error
         self._next = 0
         if not self._files:
             raise SensorMisconfigured(

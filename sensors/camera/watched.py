@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from sensors.camera.checks import check_picture
+from sensors.camera.checks import check_camera
 from sensors.camera.port import Camera, CameraInfo
 from sensors.camera.process import CameraProcess
 from sensors.camera.settings import CameraSettings
@@ -15,7 +15,6 @@ from sensors.frames import ColourFrame
 # Longer than any camera that works: the prototype imported picamera2 and took frames within 1 s on a PC, a Pi
 # with a cold card needs several times that.
 START_TIMEOUT_S = 20.0
-_SELF_TEST_TIMEOUT_S = 5.0
 
 
 class WatchedCamera(Camera):
@@ -73,11 +72,8 @@ class WatchedCamera(Camera):
         try:
             return process.capture(deadline_s)
         except SensorTimeout:
-            if process.is_ready:
-                # It hangs. The new child opens the camera while the caller deals with this fault.
-                self._end(process)
-                self._running()
-            elif self._monotonic_s() - process.started_at_s > self._start_timeout_s:
+            starting_s = self._monotonic_s() - process.started_at_s
+            if process.is_ready or starting_s > self._start_timeout_s:
                 self._end(process)
             raise
         except SensorError:
@@ -86,11 +82,7 @@ class WatchedCamera(Camera):
 
     def self_test(self) -> None:
         """Take a frame and look whether it shows anything at all."""
-        frame = self.capture(_SELF_TEST_TIMEOUT_S)
-        try:
-            check_picture(frame)
-        finally:
-            frame.wipe()
+        check_camera(self)
 
     def close(self) -> None:
         """Close the camera and end the child. May be called twice, and never raises."""

@@ -118,8 +118,10 @@ def load_image(path: Path) -> Pixels:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise ConsoleError(f"{path.name} cannot be read: {error.strerror}") from error
-    # imdecode fails on empty input with an error of its own, and gives None for what is no image.
-    image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    except cv2.error:  # an empty file, or a header that names more pixels than OpenCV takes
+        image = None
     if image is None:
         raise ConsoleError(f"{path.name} is not an image that can be read; show another")
     return image.astype(np.uint8)

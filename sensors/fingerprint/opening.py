@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import termios
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -86,8 +87,10 @@ def _claim_port(settings: ReaderSettings, timing: Timing) -> serial.Serial:
         )
     except ValueError as error:
         raise SensorMisconfigured(f"{settings.baud} baud is not possible on {port}: set 57600") from error
-    except OSError as error:
-        raise SensorUnavailable(_why_not_opened(port, error.errno)) from error
+    except (OSError, termios.error) as error:
+        # pyserial lets termios.error through where an adapter goes away while it is opened.
+        code = error.errno if isinstance(error, OSError) else errno.ENODEV
+        raise SensorUnavailable(_why_not_opened(port, code)) from error
 
 
 def _why_not_opened(port: str, code: int | None) -> str:

@@ -1,5 +1,7 @@
 """The replay camera: order, choice, and files that are no good."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -106,6 +108,15 @@ def jpeg_with_preview() -> bytes:
     return whole[:2] + exif + whole[2:]
 
 
+def png_that_names_a_hundred_gigapixels() -> bytes:
+    parts = ((b"IHDR", struct.pack(">IIBBBBB", 10**5 * 3, 10**5 * 3, 8, 2, 0, 0, 0)), (b"IEND", b""))
+    chunks = [
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
 BAD_FILES = {
     "text.png": (b"This is no picture.", "neither JPEG nor PNG"),
     "empty.jpg": (b"", "neither JPEG nor PNG"),
@@ -114,6 +125,7 @@ BAD_FILES = {
     "preview.jpg": (jpeg_with_preview()[:-400], "truncated"),
     "tiny.png": (cv2.imencode(".png", grey(5, 8, 8))[1].tobytes(), "8x8"),
     "damaged.png": (b"\x89PNG\r\n\x1a\n" + bytes(40) + b"IEND\xaeB`\x82", "damaged"),
+    "huge.png": (png_that_names_a_hundred_gigapixels(), "damaged"),
 }
 
 

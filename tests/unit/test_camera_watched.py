@@ -60,6 +60,14 @@ def test_a_source_that_crashes_is_unavailable(capfd: pytest.CaptureFixture[str])
     assert "a fault that nobody foresaw" in capfd.readouterr().err
 
 
+def test_a_process_that_cannot_be_started_is_unavailable() -> None:
+    too_much = {"AIDPOST_TEST": "x" * 4_000_000}  # Linux takes 128 KiB in one variable
+    with pytest.raises(SensorUnavailable, match="cannot be started"):
+        WatchedCamera(
+            CameraSettings("v4l2", "0", 64, 64), "tests.kit.odd_sources:Plain", environment=too_much
+        )
+
+
 def test_an_appliance_that_dies_takes_a_hanging_child_with_it(tmp_path: Path) -> None:
     rig = V4l2Rig(tmp_path)
     rig.open().close()
