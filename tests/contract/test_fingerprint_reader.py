@@ -1,7 +1,6 @@
 """The contract of a fingerprint reader: the driver with the real library against the emulator, on a pty."""
 
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 import serial
 
 from sensors.board.signals import RingColour, RingLight, RingMode
-from sensors.emulator.console import load_image
 from sensors.emulator.faults import Fault, FaultKind
 from sensors.emulator.images import Moisture
 from sensors.emulator.virtual import VirtualSensor
@@ -22,10 +20,10 @@ from sensors.errors import (
     SensorUnavailable,
 )
 from sensors.fingerprint.models import MODELS
-from sensors.fingerprint.opening import DEFAULT_TIMING, FAST_BAUD, ReaderSettings, Timing, open_reader
+from sensors.fingerprint.opening import FAST_BAUD, ReaderSettings, Timing, open_reader
 from sensors.fingerprint.zhiantec import ZhianTecReader
 from sensors.frames import FingerFrame, Pixels, Retry, RetryReason
-from tests.kit.fingers import ManualClock, ridges
+from tests.kit.fingers import ManualClock, Opener, finger_for
 
 IMPATIENT = Timing(reply_s=0.2)
 FIRST_DATA_PACKET = 2  # frames of a capture: the answer to GET_IMAGE, to UPLOAD_IMAGE, then the data
@@ -35,33 +33,6 @@ FIRST_DATA_PACKET = 2  # frames of a capture: the answer to GET_IMAGE, to UPLOAD
 def sensor(request: pytest.FixtureRequest) -> Iterator[VirtualSensor]:
     with VirtualSensor(request.param, baud=FAST_BAUD) as sensor:
         yield sensor
-
-
-@pytest.fixture
-def r503() -> Iterator[VirtualSensor]:
-    with VirtualSensor("R503", baud=FAST_BAUD) as sensor:
-        yield sensor
-
-
-Opener = Callable[..., ZhianTecReader]
-
-
-@pytest.fixture
-def reader_of() -> Iterator[Opener]:
-    opened = []
-
-    def open_one(sensor: VirtualSensor, timing: Timing = DEFAULT_TIMING) -> ZhianTecReader:
-        settings = ReaderSettings(sensor.model.name, sensor.port, baud=FAST_BAUD)
-        opened.append(open_reader(settings, timing=timing))
-        return opened[-1]
-
-    yield open_one
-    for reader in opened:
-        reader.close()
-
-
-def finger_for(sensor: VirtualSensor, seed: int = 1) -> Pixels:
-    return ridges(sensor.model.height, sensor.model.width, seed)
 
 
 def as_sent(pixels: Pixels) -> Pixels:
@@ -341,58 +312,6 @@ def test_the_self_test_passes_on_a_well_reader_and_fails_on_a_deaf_one(
     r503.arm(Fault(FaultKind.SHORT))
     with pytest.raises(SensorTimeout):
         reader.self_test()
-
-
-@pytest.mark.parametrize(("model", "template_bytes"), [("R503", 768), ("R503", 1536), ("AS608", 512)])
-def test_the_same_finger_matches_on_the_sensor_and_another_does_not(
-    reader_of: Opener, model: str, template_bytes: int
-) -> None:
-    with VirtualSensor(model, baud=FAST_BAUD, template_bytes=template_bytes) as sensor:
-        reader = reader_of(sensor)
-        sensor.place(finger_for(sensor, seed=1))
-        reference = reader.extract_characteristics(0.0)
-        assert isinstance(reference, bytes)
-        assert len(reference) == template_bytes
-        assert reader.compare_on_sensor(reference) > 0
-        sensor.place(finger_for(sensor, seed=2))
-        assert isinstance(reader.extract_characteristics(0.0), bytes)
-        assert reader.compare_on_sensor(reference) == 0
-
-
-def test_real_fingers_match_on_the_sensor(shared_data: Path, reader_of: Opener) -> None:
-    prints = sorted((shared_data / "fingers" / "upek").glob("*_1.png"))
-    with VirtualSensor("R503", baud=FAST_BAUD) as sensor:
-        reader = reader_of(sensor)
-        matched = {}
-        for path in islice(prints, 4):
-            sensor.place(load_image(path))
-            reference = reader.extract_characteristics(0.0)
-            assert isinstance(reference, bytes)
-            for probe in islice(prints, 4):
-                second = probe.with_name(probe.name.replace("_1.png", "_2.png"))
-                sensor.place(load_image(second))
-                assert isinstance(reader.extract_characteristics(0.0), bytes)
-                matched[path.stem, second.stem] = reader.compare_on_sensor(reference) > 0
-    genuine = [hit for (a, b), hit in matched.items() if a.split("_")[0] == b.split("_")[0]]
-    impostor = [hit for (a, b), hit in matched.items() if a.split("_")[0] != b.split("_")[0]]
-    assert sum(genuine) >= 3
-    assert sum(impostor) == 0
-
-
-def test_a_reference_of_another_model_is_refused_with_advice(r503: VirtualSensor, reader_of: Opener) -> None:
-    reader = reader_of(r503)
-    r503.place(finger_for(r503))
-    assert isinstance(reader.extract_characteristics(0.0), bytes)
-    with pytest.raises(SensorMisconfigured, match=r"500 bytes.*768"):
-        reader.compare_on_sensor(bytes(500))
-
-
-def test_a_refused_upload_of_characteristics_is_a_refusal(r503: VirtualSensor, reader_of: Opener) -> None:
-    reader = reader_of(r503)
-    r503.place(finger_for(r503))
-    r503.arm(Fault(FaultKind.NAK_UPLOAD))
-    with pytest.raises(SensorRefused, match="0x0D"):
-        reader.extract_characteristics(0.0)
 
 
 def test_closing_twice_is_harmless_and_frees_the_port(r503: VirtualSensor, reader_of: Opener) -> None:

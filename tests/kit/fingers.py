@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sensors.emulator.virtual import VirtualSensor
+from sensors.fingerprint.zhiantec import ZhianTecReader
 from sensors.frames import Pixels
+
+Opener = Callable[..., ZhianTecReader]
 
 
 def ridges(height: int, width: int, seed: int) -> Pixels:
@@ -22,6 +26,11 @@ def ridges(height: int, width: int, seed: int) -> Pixels:
         phase += sign * np.arctan2(y - row, x - column)
     pixels: Pixels = np.rint(127.5 + 127.5 * np.sin(phase)).astype(np.uint8)
     return pixels
+
+
+def finger_for(sensor: VirtualSensor, seed: int = 1) -> Pixels:
+    """Made-up ridges of the sensor's own size."""
+    return ridges(sensor.model.height, sensor.model.width, seed)
 
 
 @dataclass
