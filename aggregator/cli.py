@@ -16,6 +16,7 @@ import click
 import uvloop
 
 from aggregator.address import Address, AddressInUse, AddressRefused
+from aggregator.codec import MAX_INT64
 from aggregator.export import (
     DEVICE_TABLE,
     FORMATS,
@@ -59,15 +60,17 @@ class _SinceType(click.ParamType[int]):
     def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        if (age := _AGE.fullmatch(value)) is not None:
-            since = datetime.now(UTC) - timedelta(**{_AGE_UNITS[age[2]]: int(age[1])})
-        else:
-            try:
+        try:
+            if (age := _AGE.fullmatch(value)) is not None:
+                since = datetime.now(UTC) - timedelta(**{_AGE_UNITS[age[2]]: int(age[1])})
+            else:
                 since = datetime.fromisoformat(value)
-            except ValueError:
-                self.fail(f"{value!r} is neither a time as 2026-01-31T08:00 nor an age as 2h", param, ctx)
-        aware = since if since.tzinfo else since.replace(tzinfo=UTC)
-        return int(aware.timestamp() * 1_000_000_000)
+            aware = since if since.tzinfo else since.replace(tzinfo=UTC)
+            since_ns = int(aware.timestamp() * 1_000_000_000)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is neither a time as 2026-01-31T08:00 nor an age as 2h", param, ctx)
+        # Nothing is held from beyond what the store's integers can tell, 1677 to 2262.
+        return min(max(since_ns, -MAX_INT64), MAX_INT64)
 
 
 _store = click.option(
@@ -127,8 +130,13 @@ def _announce(bound: Bound, ready_file: Path | None) -> None:
     line = json.dumps(ready)
     if ready_file is not None:
         partial = ready_file.with_name(ready_file.name + ".partial")
-        partial.write_text(line + "\n")
-        partial.replace(ready_file)  # whoever waits for the file finds it whole
+        try:
+            partial.write_text(line + "\n")
+            partial.replace(ready_file)  # whoever waits for the file finds it whole
+        except OSError as error:
+            raise click.ClickException(
+                f"cannot write {ready_file} ({error.strerror}): name a file in a folder that is yours"
+            ) from error
     click.echo(line)
 
 
@@ -142,7 +150,7 @@ def _announce(bound: Bound, ready_file: Path | None) -> None:
 @click.option(
     "--since", "since_ns", type=_SinceType(), help="Received since 2026-01-31T08:00 (UTC), 30min, 2h, 7d."
 )
-@click.option("--limit", type=click.IntRange(min=1), help="The latest so many.")
+@click.option("--limit", type=click.IntRange(1, MAX_INT64), help="The latest so many.")
 def results(
     store: Path,
     form: Format,

@@ -30,6 +30,7 @@ from trust.consent import Consent
 MAX_INT64 = 2**63 - 1  # SQLite's integer; 2262-04-11 as nanoseconds since 1970
 MAX_STAGES = 32
 MAX_MODALITIES = 8
+MAX_LANGUAGE_TAG = 35  # RFC 5646, 4.4.1: a buffer of 35 characters holds every registered tag
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _CLOCK_QUALITIES = {
@@ -177,9 +178,7 @@ def _registration(body: event_pb2.Registration) -> Registration:
         entry_id=_id(body.entry_id, "entry_id") if body.entry_id else None,
         consent=_known(_CONSENTS, body.consent, "consent"),
         notice_version=_text(body.notice_version, "notice_version", 64),
-        notice_language=_text(
-            body.notice_language, "notice_language", 35
-        ),  # RFC 5646, 4.4.1: 35 characters do
+        notice_language=_text(body.notice_language, "notice_language", MAX_LANGUAGE_TAG),
         face_templates=body.face_templates,
         finger_templates=body.finger_templates,
     )

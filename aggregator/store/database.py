@@ -112,6 +112,8 @@ def _locked(path: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StoreInUse(f"another server is using {path}: stop it, or name another file") from error
+        except OSError as error:
+            raise StoreUnavailable(f"{lock} cannot be locked ({error.strerror}): use a local disk") from error
         yield
     finally:
         os.close(descriptor)

@@ -11,9 +11,7 @@ from sqlite_utils import Database
 
 from aggregator.holdings import Details, Device, OpenFault, Outbox, Overview, StoredEvent, Tallies
 
-MAX_RANGES = (
-    20  # of missing numbers, for one outbox; a device with more than these needs a person, not a list
-)
+MAX_RANGES = 20  # of missing numbers, for one outbox; a device with more needs a person, not a list
 
 _COLUMNS = StoredEvent.__struct_fields__
 _EVENTS = f"SELECT {', '.join(_COLUMNS)} FROM events JOIN outboxes USING (outbox)"  # noqa: S608
@@ -45,7 +43,26 @@ def read_events(
 
 
 def read_devices(db: Database) -> tuple[Device, ...]:
-    """Return all devices, by identifier."""
+    """Return all devices, by identifier, as of one commit."""
+    with db.atomic():
+        return _devices(db)
+
+
+def read_tallies(db: Database, day: str) -> Tallies:
+    """Return check-ins counted by outcome; day: a UTC date as 2026-01-31."""
+    on_day = db.execute("SELECT outcome, count FROM tallies WHERE day = ?", (day,))
+    total = db.execute("SELECT outcome, sum(count) FROM tallies GROUP BY outcome")
+    return Tallies(day, dict(on_day.fetchall()), dict(total.fetchall()))
+
+
+def read_overview(db: Database, day: str, check_ins: int) -> Overview:
+    """Return what the dashboard shows, as of one commit; check_ins: how many of the latest, newest first."""
+    with db.atomic():
+        latest = tuple(read_events(db, kind="check_in", limit=check_ins))
+        return Overview(read_devices(db), latest[::-1], read_tallies(db, day))
+
+
+def _devices(db: Database) -> tuple[Device, ...]:
     outboxes: dict[str, list[Outbox]] = {}
     for device_id, *row in db.execute("""
         SELECT device_id, outbox, epoch, acked_seq, top_seq, held, disputed_ns,
@@ -77,20 +94,6 @@ def read_devices(db: Database) -> tuple[Device, ...]:
         )
         for device_id, site, software_version, first_seen_ns, last_seen_ns in devices
     )
-
-
-def read_tallies(db: Database, day: str) -> Tallies:
-    """Return check-ins counted by outcome; day: a UTC date as 2026-01-31."""
-    on_day = db.execute("SELECT outcome, count FROM tallies WHERE day = ?", (day,))
-    total = db.execute("SELECT outcome, sum(count) FROM tallies GROUP BY outcome")
-    return Tallies(day, dict(on_day.fetchall()), dict(total.fetchall()))
-
-
-def read_overview(db: Database, day: str, check_ins: int) -> Overview:
-    """Return what the dashboard shows, as of one commit; check_ins: how many of the latest, newest first."""
-    with db.atomic():
-        latest = tuple(read_events(db, kind="check_in", limit=check_ins))
-        return Overview(read_devices(db), latest[::-1], read_tallies(db, day))
 
 
 def _event(row: tuple[Any, ...]) -> StoredEvent:

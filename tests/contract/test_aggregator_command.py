@@ -62,6 +62,12 @@ async def test_the_server_says_where_it_listens_and_ends_well_on_sigterm(tmp_pat
     assert [entry["event"] for entry in entries] == ["server.ready", "server.stopping", "server.stopped"]
 
 
+async def test_a_ready_file_that_cannot_be_written_is_said_clearly(tmp_path: Path) -> None:
+    server = AggregatorProcess(tmp_path / "store.db", f"--ready-file={tmp_path / 'none' / 'ready.json'}")
+    with pytest.raises(RuntimeError, match=r"Error: cannot write .*ready\.json"):
+        await server.start()
+
+
 @pytest.mark.parametrize("option", ["--listen", "--dashboard"])
 @pytest.mark.parametrize(
     "address", ["0.0.0.0:50051", "[::]:50051", "192.0.2.7:50051", ":50051", "example.org:1"]

@@ -137,6 +137,7 @@ def test_results_can_be_narrowed(command: Command) -> None:
     assert seqs("--kind=check_in", "--device=desk-1", "--limit=2") == [2, 6]
     assert seqs("--since=2026-01-01T09:00:00") == [1, 2, 3, 4, 6, 1]
     assert seqs("--since=2026-01-01T09:00:01") == []
+    assert seqs("--since=9999-12-31") == []
     assert seqs("--device=nobody") == []
 
 
@@ -158,6 +159,7 @@ def test_a_missing_store_and_a_wrong_time_are_said_clearly(tmp_path: Path) -> No
     answer = CliRunner().invoke(main, ["results", f"--store={tmp_path / 'none.db'}"])
     assert answer.exit_code == 1
     assert "there is no store" in answer.stderr
-    answer = CliRunner().invoke(main, ["results", f"--store={tmp_path / 'none.db'}", "--since=yesterday"])
-    assert answer.exit_code == 2
-    assert "neither a time" in answer.stderr
+    for wrong in ("yesterday", "2026-13-01", f"{10**12}d"):
+        answer = CliRunner().invoke(main, ["results", f"--store={tmp_path / 'none.db'}", f"--since={wrong}"])
+        assert answer.exit_code == 2
+        assert "neither a time" in answer.stderr

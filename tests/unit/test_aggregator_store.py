@@ -10,6 +10,7 @@ import pytest
 
 from aggregator.codec import parse_request
 from aggregator.records import Event, Hello
+from aggregator.store import ingest
 from aggregator.store.database import open_reader, open_writer
 from aggregator.store.errors import (
     StoreError,
@@ -21,6 +22,7 @@ from aggregator.store.errors import (
     StoreUnavailable,
 )
 from aggregator.store.migrations import migrations
+from aggregator.store.reader import read_devices
 from aggregator.store.writer import StoreWriter
 from aidpost.v1 import link_pb2
 from tests.kit.aggregator_fixture import NOW_NS
@@ -104,6 +106,23 @@ def test_a_reader_neither_writes_nor_makes_a_file(tmp_path: Path) -> None:
     make_store(path)
     with pytest.raises(StoreUnavailable, match="readonly"), open_reader(path) as db:
         db.execute("DELETE FROM devices")
+
+
+def test_devices_are_read_as_of_one_commit(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+
+    def newcomer_between_two_queries(statement: str) -> None:
+        if "FROM devices" in statement:
+            with writer.atomic():
+                ingest.admit(writer, Hello("desk-2", EPOCH, 0, "1", ""), NOW_NS)
+
+    with open_writer(path, None) as writer, open_reader(path) as reader:
+        with writer.atomic():
+            ingest.admit(writer, Hello("desk-1", EPOCH, 0, "1", ""), NOW_NS)
+        reader.conn.set_trace_callback(newcomer_between_two_queries)
+        assert [device.device_id for device in read_devices(reader)] == ["desk-1"]
+        reader.conn.set_trace_callback(None)
+        assert [device.device_id for device in read_devices(reader)] == ["desk-1", "desk-2"]
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
