@@ -1,18 +1,28 @@
 #!/usr/bin/env bash
-# Makes sure that the host's python3 can create virtual environments and is new enough.
+# Makes sure that the host's Python is new enough and can create virtual environments.
 # As root on Debian it installs what is missing; otherwise it says what to install.
 set -euo pipefail
 python=${1:-python3}
-if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-    echo "Aidpost needs Python 3.11 or newer; $python is $("$python" --version). Set PYTHON=/path/to/python3.11" >&2
+
+if ! command -v "$python" >/dev/null; then
+    echo "Aidpost needs Python 3.11 to 3.13, and there is no $python. Install python3, or set PYTHON=/path/to/python3.11" >&2
     exit 1
 fi
-if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        echo "Installing python3-venv ..."
-        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
-    else
-        echo "Python's venv module is missing. Install it first: sudo apt-get install python3-venv" >&2
-        exit 1
-    fi
+if ! "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'; then
+    echo "Aidpost needs Python 3.11 to 3.13; $python is $("$python" --version 2>&1). Set PYTHON=/path/to/python3.11" >&2
+    exit 1
 fi
+
+can_make_environments() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
+can_make_environments && exit 0
+
+# Debian has a package for each version; python3-venv serves its default Python alone.
+package=$("$python" -c 'import sys; print("python{}.{}-venv".format(*sys.version_info[:2]))')
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing $package ..."
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$package" >/dev/null && can_make_environments && exit 0
+    echo "$package did not give $python its venv module. Install that for $python, or set PYTHON to another one." >&2
+else
+    echo "The venv module of $python is missing. Install it first: sudo apt-get install $package" >&2
+fi
+exit 1
