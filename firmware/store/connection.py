@@ -69,14 +69,18 @@ def translated(path: Path) -> Iterator[None]:
         raise _typed(error, path) from error
 
 
-def empty_wal(database: Database) -> None:
+def empty_wal(database: Database) -> bool:
     """Move the write-ahead log into the file and cut it to nothing, so that deleted content is in neither.
 
-    Flash may still hold old blocks; only encryption helps there.
+    Returns whether that was done; another program that reads the file prevents it. Flash may still hold old
+    blocks; only encryption helps there.
     """
-    busy = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    if busy:
-        raise sqlite3.OperationalError("the write-ahead log is in use")
+    database.execute("PRAGMA busy_timeout = 0")  # it can be done later, and a person may be waiting
+    try:
+        busy = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    finally:
+        database.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000):d}")
+    return not busy
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
@@ -113,4 +117,7 @@ def _typed(error: sqlite3.Error, path: Path) -> StoreError:
 
 def _no_space(path: Path) -> bool:
     # A full disk shows as an I/O error where SQLite extends the WAL index (SQLITE_IOERR_SHMSIZE).
-    return shutil.disk_usage(path.parent).free < FREE_NEEDED_BYTES
+    try:
+        return shutil.disk_usage(path.parent).free < FREE_NEEDED_BYTES
+    except OSError:  # the disk itself has gone
+        return False

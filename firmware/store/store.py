@@ -46,6 +46,7 @@ class Store:
         self._path = path
         self._lock = lock
         self._db = database
+        self._wal_holds_erased = True  # as far as is known: the power may have failed after an erasure
         row = database.execute("SELECT epoch, site, purpose FROM appliance").fetchone()
         self.epoch: bytes = row[0]
         self.site: str = row[1]
@@ -169,9 +170,7 @@ class Store:
         """Erase the records that were acknowledged `keep_ns` ago or at an unknown time; returns how many."""
         with self._transaction():
             purged = outbox.purge(self._db, now, keep_ns)
-        if purged:
-            with translated(self._path):
-                empty_wal(self._db)
+        self._erase_from_wal(erased=purged > 0)
         return purged
 
     # Gallery
@@ -189,9 +188,7 @@ class Store:
             removed = gallery.delete(self._db, entry_id)
             if removed:
                 self._audit_reference("reference removed", moment, entry_id)
-        if removed:
-            with translated(self._path):
-                empty_wal(self._db)
+        self._erase_from_wal(erased=removed)
         return removed
 
     def references(self, purpose: Purpose) -> list[Reference]:
@@ -227,6 +224,13 @@ class Store:
         """Check the audit log against itself and the kept records; returns how many rows hold."""
         with translated(self._path):
             return audit.verify(self._db, self.epoch, self._last_seq())
+
+    def _erase_from_wal(self, *, erased: bool) -> None:
+        # What is erased is gone from the tables whether or not this succeeds, so it is no fault; it is tried
+        # again with each erasure and purge.
+        if erased or self._wal_holds_erased:
+            with translated(self._path):
+                self._wal_holds_erased = not empty_wal(self._db)
 
     def _commit(self, moment: Moment, body: EventBody) -> int:
         seq, data = outbox.put(self._db, moment, body)

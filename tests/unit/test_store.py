@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from firmware.store.errors import (
     PurposeRefused,
     StoreError,
 )
+from firmware.store.reference import Reference
 from firmware.store.store import Store
 from firmware.store.thread import StoreThread
 from inference import template_codec
@@ -169,17 +171,37 @@ def test_no_template_is_stored_without_consent(store: Store) -> None:
     assert store.commit_registration(moment(), registration(None, Consent.DECLINED), None) == 1
 
 
-def test_an_erased_template_is_in_no_file(tmp_path: Path, store: Store) -> None:
-    def holds(needle: bytes) -> bool:
-        return any(needle in path.read_bytes() for path in tmp_path.iterdir())
+def part_of_template(entry: Reference) -> bytes:
+    return np.asarray(entry.templates[0].embedding, "<f4").tobytes()[100:164]  # type: ignore[union-attr]
 
+
+def is_in_a_file(folder: Path, needle: bytes) -> bool:
+    return any(needle in path.read_bytes() for path in folder.iterdir())
+
+
+def test_an_erased_template_is_in_no_file(tmp_path: Path, store: Store) -> None:
     entry = reference(1)
-    needle = np.asarray(entry.templates[0].embedding, "<f4").tobytes()[100:164]  # type: ignore[union-attr]
     store.commit_registration(moment(), registration(entry), entry)
-    assert holds(needle)
+    assert is_in_a_file(tmp_path, part_of_template(entry))
     store.remove_reference(moment(), entry.entry_id)
-    assert not holds(needle)
-    assert not holds(b"card-1")
+    assert not is_in_a_file(tmp_path, part_of_template(entry))
+    assert not is_in_a_file(tmp_path, b"card-1")
+
+
+def test_what_was_erased_while_another_program_read_is_in_no_file_after_the_next_purge(
+    tmp_path: Path, store: Store
+) -> None:
+    entry = reference(1)
+    store.commit_registration(moment(), registration(entry), entry)
+    store.purge_acknowledged(moment())
+    with closing(sqlite3.connect(next(tmp_path.glob("*.db")))) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM gallery").fetchone()
+        assert store.remove_reference(moment(), entry.entry_id)
+        assert store.references(Purpose.CLINIC_CHECK_IN) == []
+        assert is_in_a_file(tmp_path, part_of_template(entry))
+    store.purge_acknowledged(moment())
+    assert not is_in_a_file(tmp_path, part_of_template(entry))
 
 
 def test_the_audit_log_counts_every_act_and_survives_the_purge(store: Store) -> None:
