@@ -1,9 +1,9 @@
-"""Records to protobuf and back: the only module of the appliance that sees both."""
+"""Records to protobuf, and the answers back: the only module of the appliance that sees both."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TypeAlias, TypeVar, assert_never
+from collections.abc import Sequence
+from typing import TypeAlias, assert_never
 
 import msgspec
 from google.protobuf.duration_pb2 import Duration
@@ -16,12 +16,10 @@ from firmware.records import (
     ClockQuality,
     DeviceFault,
     Event,
-    EventBody,
     Mode,
     Moment,
     Outcome,
     Registration,
-    StageTime,
 )
 from inference.types import Modality
 from trust.consent import Consent
@@ -120,39 +118,12 @@ def to_message(event: Event) -> event_pb2.Event:
     return message
 
 
-def from_message(message: event_pb2.Event) -> Event:
-    """Return the event in protobuf. Raises Malformed."""
-    return Event(message.seq, _moment_from(message.moment), _body_from(message))
-
-
-def _body_from(message: event_pb2.Event) -> EventBody:
-    match message.WhichOneof("body"):
-        case "check_in":
-            return _check_in_from(message.check_in)
-        case "registration":
-            return _registration_from(message.registration)
-        case "device_fault":
-            fault = message.device_fault
-            return DeviceFault(fault.part, fault.recovered, fault.kind)
-        case _:
-            raise Malformed("an event without a body of a known kind")
-
-
 def _moment_to(moment: Moment) -> event_pb2.Moment:
     return event_pb2.Moment(
         boot_id=moment.boot_id,
         monotonic=_duration(moment.monotonic_ns),
         wall=Timestamp(seconds=moment.wall_ns // SECOND_NS, nanos=moment.wall_ns % SECOND_NS),
         clock_quality=_CLOCK_QUALITIES[moment.quality],
-    )
-
-
-def _moment_from(message: event_pb2.Moment) -> Moment:
-    return Moment(
-        _id_from(message.boot_id),
-        _nanoseconds(message.monotonic),
-        _nanoseconds(message.wall),
-        _known(_CLOCK_QUALITIES, message.clock_quality),
     )
 
 
@@ -177,24 +148,6 @@ def _check_in_to(body: CheckIn) -> event_pb2.CheckIn:
     )
 
 
-def _check_in_from(message: event_pb2.CheckIn) -> CheckIn:
-    return CheckIn(
-        record_id=_id_from(message.record_id),
-        mode=_known(_MODES, message.mode),
-        outcome=_known(_OUTCOMES, message.outcome),
-        entry_id=_id_from(message.entry_id) if message.entry_id else None,
-        reason=message.reason,
-        modalities=tuple(_known(_MODALITIES, modality) for modality in message.modalities),
-        tries=message.tries,
-        score_llr=message.score_llr if message.HasField("score_llr") else None,
-        threshold_llr=message.threshold_llr if message.HasField("threshold_llr") else None,
-        operating_point=message.operating_point,
-        gallery_size=message.gallery_size,
-        stages=tuple(StageTime(time.stage, _nanoseconds(time.duration)) for time in message.stages),
-        confirmed=message.confirmed,
-    )
-
-
 def _registration_to(body: Registration) -> event_pb2.Registration:
     return event_pb2.Registration(
         record_id=body.record_id,
@@ -207,38 +160,5 @@ def _registration_to(body: Registration) -> event_pb2.Registration:
     )
 
 
-def _registration_from(message: event_pb2.Registration) -> Registration:
-    return Registration(
-        record_id=_id_from(message.record_id),
-        entry_id=_id_from(message.entry_id) if message.entry_id else None,
-        consent=_known(_CONSENTS, message.consent),
-        notice_version=message.notice_version,
-        notice_language=message.notice_language,
-        face_templates=message.face_templates,
-        finger_templates=message.finger_templates,
-    )
-
-
 def _duration(nanoseconds: int) -> Duration:
     return Duration(seconds=nanoseconds // SECOND_NS, nanos=nanoseconds % SECOND_NS)
-
-
-def _nanoseconds(message: Duration | Timestamp) -> int:
-    return message.seconds * SECOND_NS + message.nanos
-
-
-def _id_from(data: bytes) -> bytes:
-    if len(data) != 16:
-        raise Malformed(f"an identifier has 16 bytes, not {len(data)}")
-    return data
-
-
-ValueT = TypeVar("ValueT")
-NumberT = TypeVar("NumberT", bound=int)
-
-
-def _known(table: Mapping[ValueT, NumberT], number: NumberT) -> ValueT:
-    for value, known in table.items():
-        if known == number:
-            return value
-    raise Malformed(f"the number {number} names no value that this version knows")

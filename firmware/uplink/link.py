@@ -231,9 +231,11 @@ class Connection:
 @asynccontextmanager
 async def _in_time(silence: str, timeout_s: float) -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(timeout_s) as limit:
             yield
     except TimeoutError:
+        if not limit.expired():
+            raise  # a NoAnswer from within, which says more exactly what was not answered
         raise NoAnswer(_silence(silence, timeout_s)) from None
 
 
