@@ -56,5 +56,6 @@ def align(pixels: Pixels, landmarks: Floats) -> Pixels:
     matrix[:, 2] += (finer - 1) / 2
     crop = cv2.warpAffine(pixels, matrix, (CROP_PX * finer, CROP_PX * finer), flags=cv2.INTER_LINEAR)
     if finer > 1:
-        crop = cv2.resize(crop, (CROP_PX, CROP_PX), interpolation=cv2.INTER_AREA)
+        large, crop = crop, cv2.resize(crop, (CROP_PX, CROP_PX), interpolation=cv2.INTER_AREA)
+        large[...] = 0
     return np.asarray(crop, np.uint8)

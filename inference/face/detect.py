@@ -69,6 +69,7 @@ class FaceDetector:
         """Return the faces in `pixels`, shape (height, width, 3) BGR uint8, the surest first."""
         canvas, scale = letterbox(pixels, self._side_px)
         heads = self._engine.run({"image": canvas[np.newaxis]})
+        canvas[...] = 0
         candidates = decode(heads, self._side_px, self._min_score)
         kept = candidates[suppress_overlaps(candidates, MAX_OVERLAP)]
         kept[:, :14] /= scale
