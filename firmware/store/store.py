@@ -156,11 +156,6 @@ class Store:
         with self._transaction():
             return outbox.requeue(self._db, after_seq)
 
-    def outbox_depth(self) -> int:
-        """Return how many events wait."""
-        with translated(self._path):
-            return outbox.depth(self._db)
-
     def last_seq(self) -> int:
         """Return the highest sequence number given, 0 before the first."""
         with translated(self._path):

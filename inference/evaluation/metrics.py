@@ -80,12 +80,6 @@ class ScoreSet:
         nearest = int(np.argmin(np.abs(fmr - fnmr)))
         return float(fmr[nearest] + fnmr[nearest]) / 2
 
-    def det(self, points: int = 200) -> NDArray[np.float64]:
-        """Return the detection error trade-off, shape (n, 3): threshold, FMR, FNMR, threshold rising."""
-        both = np.concatenate([self.genuine, self.impostor[-self.genuine.size :]])
-        thresholds = np.unique(np.quantile(both, np.linspace(0.0, 1.0, points)))
-        return np.stack([thresholds, *self._rates(thresholds)], axis=1)
-
     def _rates(self, thresholds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         fmr = 1.0 - np.searchsorted(self.impostor, thresholds, side="left") / self.impostor.size
         fnmr = np.searchsorted(self.genuine, thresholds, side="left") / self.genuine.size

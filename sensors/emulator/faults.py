@@ -64,10 +64,6 @@ class FaultSchedule:
         """Add one fault to those already armed."""
         self._armed.append((fault, fault.skip))
 
-    def clear(self) -> None:
-        """Disarm all."""
-        self._armed.clear()
-
     def strike(self, *kinds: FaultKind) -> Fault | None:
         """Count one occasion for faults of `kinds` and return the first that strikes now."""
         struck: Fault | None = None

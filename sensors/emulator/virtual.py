@@ -120,11 +120,6 @@ class VirtualSensor:
         with self._lock:
             self._faults.arm(fault)
 
-    def disarm(self) -> None:
-        """Forget all armed faults."""
-        with self._lock:
-            self._faults.clear()
-
     def fill_library(self) -> None:
         """Store a template on every page, as a sensor that another system has used."""
         with self._lock:

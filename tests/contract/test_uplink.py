@@ -46,7 +46,7 @@ async def test_a_thousand_waiting_events_arrive_once_and_in_order(rig: Rig) -> N
         map(codec.to_message, events)
     )
     assert rig.aggregator.batch_sizes == [100] * 10
-    assert await rig.store.run(Store.outbox_depth) == 0
+    assert (await rig.store.run(Store.counts)).waiting == 0
     hello = rig.aggregator.hellos[0]
     assert (hello.device_id, hello.last_seq, hello.site) == (DEVICE, 1000, "site-1")
 
@@ -82,7 +82,7 @@ async def test_every_event_is_held_once_after_cuts_at_every_point(rig: Rig) -> N
     assert rig.held() == list(range(1, 96))
     assert len(rig.aggregator.hellos) >= len(CUTS)
     assert len(rig.delays) == len(CUTS)
-    assert await rig.store.run(Store.outbox_depth) == 0
+    assert (await rig.store.run(Store.counts)).waiting == 0
 
 
 async def test_what_was_committed_before_a_cut_is_not_sent_again(rig: Rig) -> None:

@@ -189,4 +189,4 @@ async def test_a_full_disk_at_the_acknowledgement_only_delays_it(tmp_path: Path)
         state = await rig.until(lambda state: state.acked_seq == 10)
         assert state.last_error is rig.store_faults[0]
         assert rig.held() == list(range(1, 11))
-        assert await rig.store.run(Store.outbox_depth) == 0
+        assert (await rig.store.run(Store.counts)).waiting == 0
