@@ -17,13 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import ModelRefused, RuntimeUnavailable
+from inference.standard_error import without_line
 
 Floats: TypeAlias = NDArray[np.float32]
 
 OPEN = -1
 """A side of a tensor that the model leaves to the caller."""
-SMALLEST_OPEN_SIDE = 32
-"""LEADER halves its input five times."""
+
+GREETING = b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
+"""Both runtimes write it to the standard error once a process, and offer no setting for it."""
 
 
 @unique
@@ -101,24 +103,14 @@ def load(model: bytes, runtime: RuntimeName, threads: int = 1) -> Engine:
         raise ModelRefused("the file is no TFLite model; build the models anew with `make models`")
     try:
         interpreter = interpreter_class(model_content=model, num_threads=threads)
-        _begin_small(interpreter)
-        interpreter.allocate_tensors()
+        with without_line(GREETING):
+            interpreter.allocate_tensors()
         return Engine(interpreter, runtime)
     except (ValueError, RuntimeError) as fault:
         complaint = " ".join(str(fault).split())
         raise ModelRefused(
             f"{runtime.value} cannot run the model ({complaint}); build the models anew with `make models`"
         ) from fault
-
-
-def _begin_small(interpreter: Any) -> None:
-    # Working memory grows with the size of the input: LEADER takes 105 MB at 288x256, 70 MB at 192x192, the
-    # size of an R503. It is sized by the first sample, not by the size that the file happens to name.
-    for detail in interpreter.get_input_details():
-        declared = [int(side) for side in detail.get("shape_signature", detail["shape"])]
-        if OPEN in declared:
-            smallest = [SMALLEST_OPEN_SIDE if side == OPEN else side for side in declared]
-            interpreter.resize_tensor_input(detail["index"], smallest)
 
 
 def _interpreter_class(runtime: RuntimeName) -> Any:

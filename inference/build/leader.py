@@ -15,7 +15,8 @@ from inference.models.card import Card, CardSource, CardTensor
 PACKAGE, VERSION = "pyfing", "0.7.3"
 WEIGHTS_FILE = "pyfing/models/LEADER.weights.h5"
 WEIGHTS_SHA256 = "0cbf12af936482d10ba54b23f40a9b192ab767df2f81bc96c5954585735fefe6"
-HEIGHT_PX, WIDTH_PX = 288, 256
+# The runtime makes working memory for this size before it hears of another, and never gives it back.
+HEIGHT_PX, WIDTH_PX = 64, 64
 
 # Chosen by error against the float network at minutiae: with these two limits the mean error of `pos` is
 # 0.003; with the narrow layers quantised too (heads of 4 channels) it is 0.06 to 0.08.

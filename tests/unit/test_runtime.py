@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from inference.errors import ModelRefused, RuntimeUnavailable
+from inference.models.catalogue import FOLDER
 from inference.runtime import Engine, RuntimeName, load
 
 REPOSITORY = Path(__file__).parents[2]
@@ -77,13 +78,8 @@ def test_a_runtime_that_is_not_installed_is_named_with_the_way_to_install_it() -
         load(INT8_MODEL.read_bytes(), RuntimeName.TFLITE_RUNTIME)
 
 
-def test_a_running_engine_needs_no_tensorflow() -> None:
-    program = (
-        "import sys; from pathlib import Path; from inference.runtime import RuntimeName, load; "
-        f"load(Path({str(INT8_MODEL)!r}).read_bytes(), RuntimeName.LITERT); "
-        "print(sorted({'tensorflow', 'jax', 'keras', 'torch'} & sys.modules.keys()))"
-    )
-    done = subprocess.run(
+def run_program(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-c", program],
         cwd=REPOSITORY,
         capture_output=True,
@@ -91,4 +87,59 @@ def test_a_running_engine_needs_no_tensorflow() -> None:
         check=True,
         timeout=60,
     )
-    assert done.stdout.strip() == "[]"
+
+
+def load_program(model: Path) -> str:
+    return (
+        "from pathlib import Path; from inference.runtime import RuntimeName, load; "
+        f"engine = load(Path({str(model)!r}).read_bytes(), RuntimeName.LITERT); "
+    )
+
+
+def test_a_running_engine_needs_no_tensorflow() -> None:
+    heavy = "import sys; print(sorted({'tensorflow', 'jax', 'keras', 'torch'} & sys.modules.keys()))"
+    assert run_program(load_program(INT8_MODEL) + heavy).stdout.strip() == "[]"
+
+
+def test_loading_a_model_leaves_the_standard_error_to_the_log() -> None:
+    # The minutiae network is one that XNNPACK runs, which is what the runtime announces.
+    done = run_program(load_program(FOLDER / "leader.tflite") + "import os; os.write(2, b'still there')")
+    assert done.stderr == "still there"
+
+
+def test_only_the_line_that_is_named_is_kept_off_the_standard_error_even_when_the_body_fails() -> None:
+    done = run_program(
+        "import os, contextlib\n"
+        "from inference.standard_error import without_line\n"
+        "with contextlib.suppress(ValueError), without_line(b'INFO: hello'):\n"
+        "    os.write(2, b'ERROR: a\\nINFO: hello\\nINFO: hello you\\nno end')\n"
+        "    raise ValueError\n"
+        "os.write(2, b'; after')\n"
+    )
+    assert done.stderr == "ERROR: a\nINFO: hello you\nno end; after"
+
+
+def test_a_closed_standard_error_stays_closed() -> None:
+    done = run_program(
+        "import os\n"
+        "from inference.standard_error import without_line\n"
+        "os.close(2)\n"
+        "with without_line(b'INFO: hello'):\n"
+        "    print('ran')\n"
+        "try: os.fstat(2)\n"
+        "except OSError: print('closed')\n"
+    )
+    assert done.stdout.split() == ["ran", "closed"]
+
+
+def test_the_minutiae_network_takes_less_than_80_mb_for_the_largest_image() -> None:
+    # 112 MB when its first convolutions ran on single pixels and the file named the largest size.
+    done = run_program(
+        "import re; import numpy as np; import ai_edge_litert.interpreter\n"
+        "def peak_mb():\n"
+        "    return int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) * 1024 / 1e6\n"
+        "before = peak_mb()\n"
+        + load_program(FOLDER / "leader.tflite")
+        + "\nengine.run({'image': np.zeros((1, 288, 256, 1), np.float32)})\nprint(peak_mb() - before)\n"
+    )
+    assert 40 < float(done.stdout) < 80
