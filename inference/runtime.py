@@ -60,7 +60,7 @@ class Engine:
         self.runtime = runtime
         self.inputs = _specs(self._run_signature.get_input_details())
         self.outputs = _specs(self._run_signature.get_output_details())
-        self._last_shapes: dict[str, tuple[int, ...]] = {}
+        self._largest_shapes: dict[str, tuple[int, ...]] = {}
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, Floats]:
         """Run the model once: real values in, real values out, whatever the file stores them as.
@@ -73,14 +73,22 @@ class Engine:
         stored = {name: self._store(array, self.inputs[name]) for name, array in inputs.items()}
         # A runner with open sides resizes its tensors to what it is given.
         results = self._run_signature(**stored)
-        self._last_shapes = {name: array.shape for name, array in stored.items()}
+        for name, array in stored.items():
+            earlier = self._largest_shapes.get(name, array.shape)
+            self._largest_shapes[name] = tuple(max(sides) for sides in zip(earlier, array.shape, strict=True))
+            if not np.may_share_memory(array, inputs[name]):
+                array[...] = 0
         return {name: _restore(results[name], spec) for name, spec in self.outputs.items()}
 
     def forget(self) -> None:
-        """Run once on zeros, so that the working memory holds nothing of the last sample."""
-        if not self._last_shapes:
+        """Run once on zeros, so that the working memory holds nothing of the samples since the last time.
+
+        It never shrinks, so a small last sample would leave the rest of a larger one before it.
+        """
+        if not self._largest_shapes:
             return
-        self.run({name: np.zeros(shape, np.float32) for name, shape in self._last_shapes.items()})
+        self.run({name: np.zeros(shape, np.float32) for name, shape in self._largest_shapes.items()})
+        self._largest_shapes.clear()
 
     def _store(self, array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
         if not _fits(array.shape, spec.shape):

@@ -49,6 +49,51 @@ def test_bytes_and_floats_of_one_value_are_the_same_input(arithmetic: Engine) ->
     np.testing.assert_array_equal(as_bytes["sum"], as_floats["sum"])
 
 
+class RecordingInterpreter:
+    """An interpreter of one open side; it keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.given: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = []
+        tensor = {"quantization": (0.0, 0), "shape_signature": np.array([1, -1, -1]), "dtype": np.float32}
+        self._details = {"image": tensor}
+
+    def get_signature_runner(self) -> RecordingInterpreter:
+        return self
+
+    def get_input_details(self) -> dict[str, dict[str, object]]:
+        return self._details
+
+    def get_output_details(self) -> dict[str, dict[str, object]]:
+        return self._details
+
+    def __call__(self, image: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> dict[str, object]:
+        self.given.append(image)
+        return {"image": image.copy()}
+
+
+def test_forgetting_reaches_as_far_as_the_largest_samples_since_the_last_time() -> None:
+    interpreter = RecordingInterpreter()
+    engine = Engine(interpreter, RuntimeName.LITERT)
+    for shape in ((1, 64, 32), (1, 32, 96), (1, 32, 32)):
+        engine.run({"image": np.ones(shape, np.float32)})
+    engine.forget()
+    assert interpreter.given[-1].shape == (1, 64, 96)
+    assert not interpreter.given[-1].any()
+    engine.forget()
+    assert len(interpreter.given) == 4
+
+
+def test_the_sample_stays_whole_and_its_converted_copy_is_wiped() -> None:
+    interpreter = RecordingInterpreter()
+    engine = Engine(interpreter, RuntimeName.LITERT)
+    for sample in (np.ones((1, 2, 2), np.float32), np.ones((1, 2, 2), np.uint8)):
+        assert engine.run({"image": sample})["image"].all()
+        assert sample.all()
+    as_float, as_bytes = interpreter.given
+    assert as_float.all()
+    assert not as_bytes.any()
+
+
 @pytest.mark.parametrize(
     "inputs",
     [
