@@ -36,13 +36,11 @@ from firmware.uplink.uplink import Uplink
 from inference.attack import Unchecked
 from sensors.board.opening import open_board
 from sensors.board.port import Board, BoardEvent
-from sensors.board.settings import BoardSettings
 from sensors.board.signals import Signal
 from sensors.camera.opening import open_camera
 from sensors.camera.port import Camera
-from sensors.camera.settings import CameraSettings
 from sensors.errors import SensorError
-from sensors.fingerprint.opening import ReaderSettings, open_reader
+from sensors.fingerprint.opening import open_reader
 from sensors.fingerprint.port import FingerprintReader
 from sensors.worker import Closable, DeviceWorker
 
@@ -51,6 +49,7 @@ DeviceT = TypeVar("DeviceT", bound=Closable)
 log = structlog.get_logger()
 
 HOUSEKEEPING_S = 3600.0
+STOP_TIMEOUT_S = 5.0  # one network takes 0.1 s; more means that it hangs, and the process ends without it
 PAGE_BYTES = 4096  # SQLite's default
 
 
@@ -67,11 +66,9 @@ class Hardware:
         """The hardware that the configuration names."""
         reader, camera, board = config.fingerprint, config.camera, config.board
         return cls(
-            (lambda: open_reader(ReaderSettings(reader.model, reader.port, reader.baud))) if reader else None,
-            (lambda: open_camera(CameraSettings(camera.driver, camera.device, camera.width, camera.height)))
-            if camera
-            else None,
-            (lambda: open_board(BoardSettings(board.driver))) if board else None,
+            (lambda: open_reader(reader.settings())) if reader else None,
+            (lambda: open_camera(camera.settings())) if camera else None,
+            (lambda: open_board(board.settings())) if board else None,
         )
 
 
@@ -141,8 +138,10 @@ class Appliance:
         self._stack.push_async_callback(self.store.close)
 
         engine = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
-        self._stack.callback(engine.shutdown, wait=True)
         loop = asyncio.get_running_loop()
+        self._stack.push_async_callback(
+            lambda: asyncio.wait({loop.run_in_executor(None, engine.shutdown)}, timeout=STOP_TIMEOUT_S)
+        )
 
         async def in_inference(work: Callable[[], T], /) -> T:
             return await loop.run_in_executor(engine, work)
@@ -152,7 +151,7 @@ class Appliance:
 
         references = await self.store.run(lambda store: store.references(device.purpose))
         for reference in references:
-            await in_inference(partial(self.matcher.add, reference.entry_id, reference.templates))
+            await in_inference(partial(self.matcher.take_up, reference))
 
         if self._hardware.board is not None:
             self._board = self._hardware.board()
@@ -161,10 +160,10 @@ class Appliance:
         camera = self._worker("camera", self._hardware.camera)
         # The presenter comes first: a part that is missing at the start is shown at once.
         self.presenter = Presenter(self._board, reader)
-        await asyncio.gather(*(worker.start() for worker in (reader, camera) if worker is not None))
-        for worker in (reader, camera):
-            if worker is not None:
-                self._stack.push_async_callback(worker.stop)
+        workers = [worker for worker in (reader, camera) if worker is not None]
+        for worker in workers:
+            self._stack.push_async_callback(worker.stop)
+        await asyncio.gather(*(worker.start() for worker in workers))
         self._stack.push_async_callback(self.presenter.settle)
 
         self.uplink = self._start_uplink()
@@ -190,7 +189,12 @@ class Appliance:
             committed=self._committed,
         )
         await self._start_housekeeping()
-        log.info("ready", references=len(references), uplink=self.uplink is not None)
+        log.info(
+            "ready",
+            references=len(references),
+            expected_wrong_suggestions=self.matcher.expected_wrong_suggestions(),
+            uplink=self.uplink is not None,
+        )
 
     def _worker(self, part: str, opener: Callable[[], DeviceT] | None) -> DeviceWorker[DeviceT] | None:
         if opener is None:
@@ -210,6 +214,7 @@ class Appliance:
             on_change=lambda _: self._uplink_changed.set(),
         )
         task = asyncio.create_task(uplink.run(), name="uplink")
+        task.add_done_callback(_report_bug)
         self._stack.push_async_callback(asyncio.wait, {task})
         self._stack.push_async_callback(uplink.stop)
         return uplink
@@ -224,6 +229,7 @@ class Appliance:
 
         await self._purge()
         task = asyncio.create_task(keep_house(), name="housekeeping")
+        task.add_done_callback(_report_bug)
         self._stack.push_async_callback(asyncio.wait, {task})
         self._stack.callback(task.cancel)
 
@@ -260,3 +266,8 @@ class Appliance:
             log.warning("fault not recorded", kind=type(error).__name__, reason=str(error))
             return
         self._committed()
+
+
+def _report_bug(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("task died", task=task.get_name(), exc_info=error)

@@ -14,6 +14,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from inference.types import FingerPosition
+from sensors.board.settings import BoardDriver, BoardPins, BoardSettings, PinFactoryName
+from sensors.camera.settings import CameraDriver, CameraSettings, PixelFormat
+from sensors.fingerprint.opening import ReaderSettings
 from trust.consent import Purpose
 
 Identifier = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
@@ -46,26 +49,60 @@ class Device(_Table, frozen=True, kw_only=True):
 
 
 class Fingerprint(_Table, frozen=True, kw_only=True):
-    """The fingerprint reader on a UART; baud is where the search for it begins."""
+    """The fingerprint reader on a UART; baud is where the search for it begins, password usually 0."""
 
     model: Literal["R503", "AS608", "R307"]
     port: str
     baud: Annotated[int, msgspec.Meta(ge=9600, le=115200, multiple_of=9600)] = 57600
+    password: Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)] = 0
+
+    def settings(self) -> ReaderSettings:
+        """Return what opens the reader."""
+        return ReaderSettings(self.model, self.port, self.baud, self.password)
 
 
 class Camera(_Table, frozen=True, kw_only=True):
-    """The camera; device is a V4L2 path, a folder or video to replay, or the number of a Pi camera."""
+    """The camera; device is a V4L2 path, a folder or video to replay, or the number of a Pi camera.
 
-    driver: Literal["picamera2", "v4l2", "replay"]
+    pixel_format: what picamera2 is asked for; the others ignore it.
+    """
+
+    driver: CameraDriver
     device: str = "0"
     width: Annotated[int, msgspec.Meta(ge=160, le=4096)] = 640
     height: Annotated[int, msgspec.Meta(ge=120, le=4096)] = 480
+    pixel_format: PixelFormat = "RGB888"
+
+    def settings(self) -> CameraSettings:
+        """Return what opens the camera. Raises SensorMisconfigured."""
+        return CameraSettings(self.driver, self.device, self.width, self.height, self.pixel_format)
+
+
+class Pins(_Table, frozen=True, kw_only=True):
+    """BCM numbers of the board's pins; those that are left out have their usual place."""
+
+    lamp_red: int | None = None
+    lamp_green: int | None = None
+    lamp_blue: int | None = None
+    buzzer: int | None = None
+    ok: int | None = None
+    again: int | None = None
+    help: int | None = None
+    language: int | None = None
+    tamper: int | None = None
 
 
 class Board(_Table, frozen=True, kw_only=True):
     """Lamp, buzzer and buttons: on GPIO pins, or lines on the console for development."""
 
-    driver: Literal["gpio", "console"]
+    driver: BoardDriver
+    pin_factory: PinFactoryName = "lgpio"
+    pins: Pins = Pins()
+
+    def settings(self) -> BoardSettings:
+        """Return what opens the board. Raises SensorMisconfigured."""
+        given = {name: pin for name, pin in msgspec.structs.asdict(self.pins).items() if pin is not None}
+        return BoardSettings(self.driver, self.pin_factory, BoardPins(**given))
 
 
 class Inference(_Table, frozen=True, kw_only=True):
@@ -182,6 +219,6 @@ def _explain(message: str) -> str:
 def _keys_of(table: str) -> list[str]:
     kinds: dict[str, type[_Table]] = {
         "": Config, "device": Device, "fingerprint": Fingerprint, "camera": Camera, "board": Board,
-        "inference": Inference, "session": Session, "policy": Policy, "uplink": Uplink,
+        "board.pins": Pins, "inference": Inference, "session": Session, "policy": Policy, "uplink": Uplink,
     }  # fmt: skip
     return [field.encode_name for field in msgspec.structs.fields(kinds[table])]

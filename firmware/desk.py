@@ -123,12 +123,15 @@ class Desk:
         return _finished(host.result)
 
     async def erase(self, subject: str) -> int:
-        """Erase every entry of `subject`; returns how many there were. Raises StoreError."""
+        """Erase every entry of `subject`; returns how many there were. Raises DeskBusy and StoreError."""
+        if self.busy:
+            raise DeskBusy("a person is being served here: erase when that session has ended")
         purpose, moment = self._config.device.purpose, self._clock.now()
         entries = await self._in_store(lambda store: store.find_subject(purpose, subject))
         for reference in entries:
-            await self._in_store(methodcaller("remove_reference", moment, reference.entry_id))
+            # First from memory: whatever happens to the store, nobody is matched with this entry any more.
             await self._in_inference(partial(self._matcher.remove, reference.entry_id))
+            await self._in_store(methodcaller("remove_reference", moment, reference.entry_id))
         return len(entries)
 
     def idle(self) -> None:

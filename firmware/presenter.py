@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import structlog
+
 from firmware.session.machine import Show
 from sensors.board.port import Board
 from sensors.board.signals import PRESENTATIONS, RingLight, Signal
 from sensors.errors import SensorError
 from sensors.fingerprint.port import FingerprintReader
 from sensors.worker import DeviceWorker
+
+log = structlog.get_logger()
 
 
 class Presenter:
@@ -30,8 +34,7 @@ class Presenter:
 
     def show(self, effect: Show) -> None:
         """Show a signal; returns at once."""
-        if self._board is not None:
-            self._board.show(effect.signal)
+        self._show_on_board(effect.signal)
         light = PRESENTATIONS[effect.signal].ring
         if self._reader is not None and light != self._ring:
             self._ring = light
@@ -40,6 +43,16 @@ class Presenter:
             task.add_done_callback(self._pending.discard)
         for listener in tuple(self._listeners):
             listener(effect)
+
+    def _show_on_board(self, signal: Signal) -> None:
+        if self._board is None:
+            return
+        try:
+            self._board.show(signal)
+        except SensorError as error:
+            # Without lamp and buzzer the ring and the screen still guide people.
+            log.warning("part lost", part="board", kind=type(error).__name__)
+            self._board = None
 
     async def settle(self) -> None:
         """Wait until the ring shows the last signal."""

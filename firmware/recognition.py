@@ -35,7 +35,10 @@ def build_recognition(config: Config, catalogue: Catalogue | None = None) -> Rec
     if finger is not None:
         made_by[Modality.FINGER] = finger.made_by
     point = operating_point.load(config.inference.operating_point or operating_point.DEFAULT, made_by)
+    sources = ["face"] if config.camera is not None else []
     if config.fingerprint is not None:
-        point.source(f"finger/{config.fingerprint.model}")  # refuse at the start, not at the first person
+        sources.append(f"finger/{config.fingerprint.model}")
+    for source in sources:
+        point.source(source)  # refuse at the start, not at the first person
     policy = Policy(config.policy.fmr, config.policy.fpir)
-    return Recognition(face, finger, Matcher(face, finger, point, policy))
+    return Recognition(face, finger, Matcher(face, finger, point, policy, sources))

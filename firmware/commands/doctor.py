@@ -102,7 +102,10 @@ def _store(config: Config) -> Finding:
         return Finding("store", str(path), "", True, "will be made when the appliance first starts")
     with closing(open_store(config)) as store:
         counts, audit = store.counts(), store.verify_audit()
-    found = f"{counts.references} entries, {counts.waiting} of {counts.written} events waiting"
+    found = (
+        f"{counts.references} {'entry' if counts.references == 1 else 'entries'}, "
+        f"{counts.waiting} of {counts.written} events waiting"
+    )
     if isinstance(audit, AuditBroken):
         return Finding(
             "store",

@@ -75,6 +75,7 @@ class Kiosk:
             self._appliance.desk.press(event)
         elif event is Button.OK:
             self._session = asyncio.ensure_future(self._serve_one())
+            self._session.add_done_callback(_report_bug)
 
     async def finish(self) -> None:
         """Lead the person who is being served to staff, and end."""
@@ -100,6 +101,11 @@ class Kiosk:
             return await self._answer
         finally:
             self._answer = None
+
+
+def _report_bug(session: asyncio.Task[None]) -> None:
+    if not session.cancelled() and (error := session.exception()) is not None:
+        logger.error("session failed", exc_info=error)
 
 
 def _log(result: CheckInResult) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol, TypeVar
@@ -95,11 +96,25 @@ class Acquirer:
             with stages.timed("capture"):
                 frame = await camera.call(partial(_capture, timeout_s=left_s))
             try:
-                result = await self._in_inference(partial(self._face_template, face, frame, stages))
+                result = await self._to_the_end(partial(self._face_template, face, frame, stages))
             finally:
                 frame.wipe()
             if not isinstance(result, Retry):
                 return result
+
+    async def _to_the_end(self, work: Callable[[], T]) -> T:
+        """Run `work` in the inference thread; a cancelled call waits for its end and wipes what it made.
+
+        Otherwise HELP would wipe the frame while the thread still reads it, and forget the template.
+        """
+        task = asyncio.ensure_future(self._in_inference(work))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            made = await task
+            if isinstance(made, FaceTemplate | FingerTemplate):
+                made.wipe()
+            raise
 
     def _face_template(
         self, face: FaceRecogniser, frame: ColourFrame, stages: Stages

@@ -111,6 +111,7 @@ class CheckInHost:
 
     async def record(self, concluded: Concluded, taken: Taken) -> None:
         """Commit record, audit row and outbox row in one transaction."""
+        self._comparison.wipe()
         record = self._record(concluded, taken)
         moment = self._clock.now()
         with taken.stages.timed("commit"):

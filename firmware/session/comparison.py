@@ -77,6 +77,12 @@ class Comparison:
     def _all_of(self, probes: Sequence[Template], entry_id: bytes) -> list[Evidence]:
         return [each for number, probe in enumerate(probes) for each in self._of(number, probe, entry_id)]
 
+    def wipe(self) -> None:
+        """Overwrite what was made of the probes."""
+        for prepared in self._prepared:
+            if prepared is not None:
+                prepared.wipe()
+
     def _of(self, number: int, probe: Template, entry_id: bytes) -> list[Evidence]:
         key = (number, entry_id)
         if key not in self._evidence:

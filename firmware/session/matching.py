@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
+from firmware.store.reference import Reference
 from inference.face.pipeline import FaceRecogniser
 from inference.finger.cylinders import PreparedFinger
 from inference.finger.pipeline import FingerRecogniser
@@ -38,7 +39,10 @@ class _Enrolled:
 
 
 class Matcher:
-    """Compares probes with the references of one gallery under one policy."""
+    """Compares probes with the references of one gallery under one policy.
+
+    sources: what the fitted sensors give, such as ``face`` and ``finger/R503``.
+    """
 
     def __init__(
         self,
@@ -46,11 +50,13 @@ class Matcher:
         finger: FingerRecogniser | None,
         point: OperatingPoint,
         policy: Policy,
+        sources: Sequence[str],
     ) -> None:
         self._face = face
         self._finger = finger
         self._point = point
         self._policy = policy
+        self._sources = sources
         self._enrolled: dict[bytes, _Enrolled] = {}
         self._faces = FaceIndex()
 
@@ -65,7 +71,7 @@ class Matcher:
         return f"{self._point.name} {self._point.digest}"
 
     def add(self, entry_id: bytes, templates: Iterable[Template]) -> None:
-        """Take an entry into the working copy. Raises TemplateMismatch for templates of other models."""
+        """Take an entry into the working copy. Raises ComparisonRefused for templates of other models."""
         faces, fingers = _split(templates)
         face = self._face.combine(faces) if self._face is not None and faces else None
         prepared = (
@@ -75,17 +81,33 @@ class Matcher:
         if face is not None:
             self._faces.add(entry_id, face.embedding)
 
+    def take_up(self, reference: Reference) -> None:
+        """Take a stored entry into the working copy and wipe what was read from the store."""
+        try:
+            self.add(reference.entry_id, reference.templates)
+        finally:
+            for template in reference.templates:
+                template.wipe()
+
     def remove(self, entry_id: bytes) -> None:
-        """Forget an entry; nothing happens when it is not here."""
+        """Forget an entry and overwrite what was made of it; nothing happens when it is not here."""
         enrolled = self._enrolled.pop(entry_id, None)
-        if enrolled is not None and enrolled.face is not None:
+        if enrolled is None:
+            return
+        if enrolled.face is not None:
             self._faces.remove(entry_id)
+            enrolled.face.wipe()
+        for _, finger in enrolled.fingers:
+            finger.wipe()
 
     def same_finger(self, first: FingerTemplate, second: FingerTemplate) -> bool:
         """Tell whether two samples are of one finger, whatever positions they claim."""
         if self._finger is None:
             raise AssertionError("finger templates come from the finger recogniser")
-        score = self._finger.compare(self._finger.prepare(first), self._finger.prepare(second))
+        prepared = [self._finger.prepare(first), self._finger.prepare(second)]
+        score = self._finger.compare(*prepared)
+        for each in prepared:
+            each.wipe()
         fused = fuse([Evidence(score, first.position)], self._point)
         return fused.llr >= self._point.threshold(fused.sources, SAME_FINGER_FMR).llr
 
@@ -99,6 +121,23 @@ class Matcher:
         if claimed is None:
             return self._point.for_gallery(sources, self.size, self._policy.fpir)
         return self._point.threshold(sources, self._policy.fmr / claimed)
+
+    def expected_wrong_suggestions(self) -> dict[str, float | None]:
+        """Return for each source alone how many of 100 strangers are expected to get a suggestion.
+
+        None where the data do not support a threshold for a gallery of this size: more evidence is then
+        asked for before anybody is suggested.
+        """
+        if not self.size:
+            return {}
+        return {name: self._expected_of_100(name) for name in self._sources}
+
+    def _expected_of_100(self, source: str) -> float | None:
+        threshold = self._point.for_gallery((source,), self.size, self._policy.fpir)
+        if isinstance(threshold, GalleryTooLarge):
+            return None
+        rate = self._point.false_positive_identification_rate(self.size, threshold.fmr)
+        return round(100 * rate, 2)
 
     def strength(self, score: FusedScore) -> Strength:
         """Put a fused score into a word."""
@@ -119,7 +158,11 @@ class Matcher:
         return self._finger.prepare(probe)
 
     def evidence(self, probe: Template, prepared: PreparedFinger | None, entry_id: bytes) -> list[Evidence]:
-        """Compare one probe with the references of the same instance in one entry; may be empty."""
+        """Compare one probe with the references of the same instance in one entry; may be empty.
+
+        A finger that was registered on another model of reader gives no evidence: no calibration was ever
+        measured across readers.
+        """
         enrolled = self._enrolled[entry_id]
         if isinstance(probe, FaceTemplate):
             if enrolled.face is None or self._face is None:
@@ -130,7 +173,7 @@ class Matcher:
         return [
             Evidence(self._finger.compare(prepared, reference), position)
             for position, reference in enrolled.fingers
-            if position is probe.position
+            if position is probe.position and reference.sensor == prepared.sensor
         ]
 
     def shortlist(self, probe: Template, prepared: PreparedFinger | None) -> list[bytes]:
@@ -143,7 +186,7 @@ class Matcher:
             (entry_id, reference)
             for entry_id, enrolled in self._enrolled.items()
             for position, reference in enrolled.fingers
-            if position is probe.position
+            if position is probe.position and reference.sensor == prepared.sensor
         ]
         ranked = self._finger.search(prepared, [reference for _, reference in owned], SHORTLIST)
         return [owned[hit.index][0] for hit in ranked]

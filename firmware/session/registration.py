@@ -142,7 +142,7 @@ class RegistrationHost:
         # Read back what was stored: the session wipes its own templates when it ends.
         stored = await self._stored(entry_id)
         if stored is not None:
-            await self._in_inference(lambda: self._matcher.add(entry_id, stored.templates))
+            await self._in_inference(lambda: self._matcher.take_up(stored))
 
     async def _stored(self, entry_id: bytes) -> Reference | None:
         return await self._in_store(lambda store: store.reference(self._purpose, entry_id))
@@ -151,6 +151,9 @@ class RegistrationHost:
         if not templates or not self._matcher.size:
             return ()
         search = Comparison(self._matcher, None)
-        verdict = await self._in_inference(lambda: search.weigh(templates))
+        try:
+            verdict = await self._in_inference(lambda: search.weigh(templates))
+        finally:
+            search.wipe()
         found = [await self._stored(candidate.entry_id) for candidate in verdict.candidates]
         return tuple(reference.subject for reference in found if reference is not None)
