@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
@@ -80,7 +82,8 @@ def m0001_devices_and_events(db: Database) -> None:
 def check_not_newer(db: Database) -> None:
     """Raise StoreTooNew when the store has had a migration that this version does not know."""
     # Against an empty database every known migration is pending.
-    known = {migration.name for migration in migrations.pending(Database(memory=True, execute_plugins=False))}
+    with closing(Database(memory=True, execute_plugins=False)) as empty:
+        known = {migration.name for migration in migrations.pending(empty)}
     unknown = [migration.name for migration in migrations.applied(db) if migration.name not in known]
     if unknown:
         raise StoreTooNew(
