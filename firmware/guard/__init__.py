@@ -1,0 +1,1 @@
+"""The key guards: file, PIN, the Pi's one-time-programmable key, and TPM, behind `trust.keys.guard`."""
