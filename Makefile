@@ -24,7 +24,7 @@ $(UV):
 
 $(READY): $(UV) pyproject.toml uv.lock
 	@echo "Installing from uv.lock ..."
-	@$(UV) sync --frozen --quiet --inexact
+	@$(UV) sync --frozen --quiet --inexact --extra evaluation
 	@touch $@
 
 demo: $(READY) ## Run the main job: register people, serve arrivals, lose the uplink, check the records

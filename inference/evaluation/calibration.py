@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inference.evaluation.intervals import upper_bound
+from inference.evaluation.measured import MeasuredSet, Scores
 from inference.evaluation.metrics import REPORTED_FMR, NotMeasurable, ScoreSet
 from inference.operating_point_file import (
     NO_EVIDENCE_LLR,
@@ -20,22 +19,9 @@ from inference.operating_point_file import (
     SourcePoint,
 )
 
-Scores = NDArray[np.float64]
-
 STEP_NATS = 0.5
 _SLOPE_DEVIATION = 30.0  # of the prior, for scores of standard deviation 1: about 4 times what was measured
 _LEAST_DATA = 30  # fewer comparisons of a kind cannot even support LR = 10 (rule of three)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MeasuredSet:
-    """The raw scores of one data set, shapes (genuine,) and (impostor,)."""
-
-    name: str
-    identities: int
-    samples: int
-    genuine: Scores
-    impostor: Scores
 
 
 def source_point(
@@ -46,8 +32,8 @@ def source_point(
     A threshold does not carry from one sensor to another, so each row takes the highest threshold that the
     pool or any one data set needs for its FMR; and none below 0.
     """
-    calibration = _calibrate(measured)
-    pool, sets = _calibrated(measured, calibration)
+    calibration = calibrate(measured)
+    pool, sets = calibrated(measured, calibration)
     rows = []
     unsupported = []
     for fmr in REPORTED_FMR:
@@ -85,7 +71,8 @@ def source_point(
     )
 
 
-def _calibrate(measured: Sequence[MeasuredSet]) -> Calibration:
+def calibrate(measured: Sequence[MeasuredSet]) -> Calibration:
+    """Fit the calibration of one source on all its data sets. Raises NotMeasurable."""
     genuine = np.concatenate([one.genuine for one in measured])
     impostor = np.concatenate([one.impostor for one in measured])
     if min(genuine.size, impostor.size) < _LEAST_DATA:
@@ -100,7 +87,7 @@ def _calibrate(measured: Sequence[MeasuredSet]) -> Calibration:
     return Calibration(slope, intercept - margin, margin, lower, upper)
 
 
-def _calibrated(measured: Sequence[MeasuredSet], calibration: Calibration) -> tuple[ScoreSet, list[ScoreSet]]:
+def calibrated(measured: Sequence[MeasuredSet], calibration: Calibration) -> tuple[ScoreSet, list[ScoreSet]]:
     """Return the LLRs of all sets together, and those of each set."""
 
     def llr(raw: Scores) -> Scores:
@@ -124,9 +111,9 @@ def _held_out_worst(measured: Sequence[MeasuredSet], fmr: float) -> float | None
     worst = 0.0
     for held_out in measured:
         rest = [one for one in measured if one is not held_out]
-        calibration = _calibrate(rest)
-        threshold = _threshold(*_calibrated(rest, calibration), fmr)
-        unseen, _ = _calibrated([held_out], calibration)
+        calibration = calibrate(rest)
+        threshold = _threshold(*calibrated(rest, calibration), fmr)
+        unseen, _ = calibrated([held_out], calibration)
         worst = max(worst, unseen.false_matches(threshold) / unseen.impostor.size)
     return worst
 

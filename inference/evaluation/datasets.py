@@ -12,6 +12,8 @@ from inference.errors import InferenceError
 from sensors.frames import Pixels
 
 FINGER_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
+FACE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+_FOLDS = 10
 
 
 class DataSetRefused(InferenceError, ValueError):
@@ -45,24 +47,27 @@ def read_fingers(folder: Path) -> list[Impression]:
         raise DataSetRefused(
             f"{folder} holds no image; it needs files named FINGER_IMPRESSION.png, .tif or .bmp"
         )
-    impressions = []
+    impressions: dict[tuple[str, int], Impression] = {}
     for path in images:
         finger, separator, number = path.stem.rpartition("_")
         if not separator or not finger or not number.isdecimal():
             raise DataSetRefused(
                 f"{path} is not named FINGER_IMPRESSION{path.suffix}, as in 101_1{path.suffix}"
             )
-        impressions.append(Impression(finger, int(number), path))
-    if len({impression.finger for impression in impressions}) < 2:
+        twin = impressions.setdefault((finger, int(number)), Impression(finger, int(number), path))
+        if twin.path != path:
+            raise DataSetRefused(f"{path} and {twin.path.name} are the same impression of the same finger")
+    if len({finger for finger, _ in impressions}) < 2:
         raise DataSetRefused(f"{folder} shows a single finger; impostor comparisons need at least two")
-    return sorted(impressions)
+    return sorted(impressions.values())
 
 
 def read_pairs(images: Path, pairs_file: Path) -> list[Pair]:
     """Read a pairs file in LFW's form and check that every image is there. Raises DataSetRefused.
 
     The first line is ``folds<TAB>pairs`` (or ``pairs`` alone, one fold); each fold has that many genuine
-    lines ``name<TAB>n<TAB>m``, then as many impostor lines ``name<TAB>n<TAB>name<TAB>m``.
+    lines ``name<TAB>n<TAB>m``, then as many impostor lines ``name<TAB>n<TAB>name<TAB>m``. A single fold is
+    dealt out to ten, pair by pair, since accuracy takes its threshold from the other folds.
     """
     _check_folder(images)
     try:
@@ -81,7 +86,8 @@ def read_pairs(images: Path, pairs_file: Path) -> list[Pair]:
     pairs = []
     for index, (number, line) in enumerate(body):
         genuine = index % (2 * size) < size
-        pair = _parse_pair(line, genuine, fold=index // (2 * size))
+        fold = index // (2 * size) if folds > 1 else index % size % _FOLDS
+        pair = _parse_pair(images, line, genuine, fold)
         if pair is None:
             form = "name, number, number" if genuine else "name, number, name, number"
             raise DataSetRefused(f"{pairs_file}, line {number}: expected {form}, separated by tabs: {line!r}")
@@ -89,6 +95,8 @@ def read_pairs(images: Path, pairs_file: Path) -> list[Pair]:
             if not (images / image).is_file():
                 raise DataSetRefused(f"{pairs_file}, line {number}: {images / image} does not exist")
         pairs.append(pair)
+    if folds * size < 2:
+        raise DataSetRefused(f"{pairs_file}, line 1: accuracy takes at least two pairs of each kind")
     return pairs
 
 
@@ -112,7 +120,7 @@ def _decode(path: Path, mode: int) -> Pixels | None:
     return None if decoded is None else np.asarray(decoded, np.uint8)
 
 
-def _parse_pair(line: str, genuine: bool, fold: int) -> Pair | None:
+def _parse_pair(images: Path, line: str, genuine: bool, fold: int) -> Pair | None:
     fields = line.split("\t") if "\t" in line else line.split()
     numbers = fields[1:3] if genuine else fields[1::2]
     if len(fields) != (3 if genuine else 4) or not all(number.strip().isdecimal() for number in numbers):
@@ -120,11 +128,14 @@ def _parse_pair(line: str, genuine: bool, fold: int) -> Pair | None:
     first, second = (fields[0], fields[0]) if genuine else (fields[0], fields[2])
     if not genuine and first == second:
         return None
-    return Pair(_lfw_image(first, numbers[0]), _lfw_image(second, numbers[1]), genuine, fold)
+    return Pair(_lfw_image(images, first, numbers[0]), _lfw_image(images, second, numbers[1]), genuine, fold)
 
 
-def _lfw_image(name: str, number: str) -> str:
-    return f"{name}/{name}_{int(number):04d}.jpg"
+def _lfw_image(images: Path, name: str, number: str) -> str:
+    """Return NAME/NAME_0001.jpg, or the form of it that is there; LFW's own where none is."""
+    stem = f"{name}/{name}_{int(number):04d}"
+    there = (suffix for suffix in FACE_SUFFIXES if (images / f"{stem}{suffix}").is_file())
+    return f"{stem}{next(there, FACE_SUFFIXES[0])}"
 
 
 def _check_folder(folder: Path) -> None:

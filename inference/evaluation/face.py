@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from inference.attack import Unchecked
 from inference.comparators import COMPARATORS
 from inference.evaluation.datasets import DataSetRefused, Pair, read_colour, read_pairs
 from inference.evaluation.parallel import Progress, run_all
-from inference.evaluation.report import Evaluation, Extracted, compared, report
+from inference.evaluation.report import Evaluation, Extracted, Scored, compared, report
 from inference.face.pipeline import FaceRecogniser, build_face_recogniser
 from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
@@ -57,20 +58,17 @@ def evaluate_faces(
     _check_shortcut(pairs, pair_scores, templates)
     measured = compared(images.name, extracted, genuine, impostor, compare_ms)
     figures = report(SOURCE, _PROTOCOL, [measured])
-    if len({pair.fold for pair in pairs}) > 1:
-        folds = fold_accuracies(pair_scores, pairs)
-        there = np.isfinite(pair_scores)
-        of_compared = fold_accuracies(
-            pair_scores[there], [pair for pair, is_there in zip(pairs, there, strict=True) if is_there]
-        )
-        figures = msgspec.structs.replace(
-            figures,
-            accuracy=float(np.mean(folds)),
-            accuracy_fold_deviation=float(np.std(folds, ddof=1)),
-            accuracy_pairs=len(pairs),
-            accuracy_of_compared=float(np.mean(of_compared)),
-        )
-    return Evaluation(figures, COMPARATORS[Modality.FACE], (measured.scores,))
+    folds = fold_accuracies(pair_scores, pairs)
+    there = np.isfinite(pair_scores)
+    of_compared = fold_accuracies(pair_scores[there], list(itertools.compress(pairs, there)))
+    figures = msgspec.structs.replace(
+        figures,
+        accuracy=float(np.mean(folds)),
+        accuracy_fold_deviation=float(np.std(folds, ddof=1)),
+        accuracy_pairs=len(pairs),
+        accuracy_of_compared=float(np.mean(of_compared)),
+    )
+    return Evaluation(figures, COMPARATORS[Modality.FACE], (measured,))
 
 
 def fold_accuracies(scores: NDArray[np.float64], pairs: Sequence[Pair]) -> list[float]:
@@ -115,19 +113,22 @@ def _compare_pairs(
     return scores, compare_ms
 
 
-def _all_pairs(
-    embeddings: NDArray[np.float32], people: NDArray[np.intp]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _all_pairs(embeddings: NDArray[np.float32], people: NDArray[np.intp]) -> tuple[Scored, Scored]:
     """Return the genuine and the impostor cosines over all pairs; embeddings has the shape (n, 128)."""
-    genuine, impostor = [], []
+    number = np.min_scalar_type(len(embeddings))
+    raw: tuple[list[NDArray[np.float32]], ...] = ([], [])
+    pairs: tuple[list[NDArray[np.integer]], ...] = ([], [])
     for start in range(0, len(embeddings), _ROWS_PER_BLOCK):
         rows = np.arange(start, min(start + _ROWS_PER_BLOCK, len(embeddings)))
         cosines = embeddings[rows] @ embeddings.T
         after = np.arange(len(embeddings)) > rows[:, None]
         same = people[rows][:, None] == people[None, :]
-        genuine.append(cosines[after & same])
-        impostor.append(cosines[after & ~same])
-    return np.concatenate(genuine), np.concatenate(impostor)
+        for kind, chosen in enumerate((after & same, after & ~same)):
+            first, second = np.nonzero(chosen)
+            raw[kind].append(cosines[chosen])
+            pairs[kind].append(np.stack([rows[first], second], axis=1).astype(number))
+    genuine, impostor = (Scored(np.concatenate(raw[kind]), np.concatenate(pairs[kind])) for kind in (0, 1))
+    return genuine, impostor
 
 
 def _check_shortcut(

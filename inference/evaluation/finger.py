@@ -9,27 +9,27 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from inference.attack import Unchecked
 from inference.comparators import COMPARATORS
 from inference.evaluation.datasets import DataSetRefused, Impression, read_fingers, read_grey
 from inference.evaluation.parallel import Progress, run_all
-from inference.evaluation.report import Compared, Evaluation, Extracted, compared, report
-from inference.evaluation.sensor_like import SENSOR_SIZE, sensor_like
+from inference.evaluation.report import Compared, Evaluation, Extracted, Scored, compared, report
+from inference.evaluation.sensor_like import SensorLike
 from inference.finger.pipeline import FingerRecogniser, build_finger_recogniser
 from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
 from inference.types import FingerPosition, FingerTemplate, Modality
 from sensors.frames import DeviceIdentity, FingerFrame, Retry
 
-NO_SENSOR = "none"
-SENSORS = (*SENSOR_SIZE, NO_SENSOR)
 _PAIRS_PER_TASK = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class _Image:
     impression: Impression
-    sensor: str
+    sensor: SensorLike
     runtime: RuntimeName
 
 
@@ -41,24 +41,28 @@ class _Block:
 
 
 def evaluate_fingers(
-    folders: Sequence[Path], sensor: str, runtime: RuntimeName, jobs: int, progress: Progress
+    folders: Sequence[Path], sensor: SensorLike, runtime: RuntimeName, jobs: int, progress: Progress
 ) -> Evaluation:
     """Compare every pair of impressions within each folder. Raises DataSetRefused."""
     if len({folder.name for folder in folders}) != len(folders):
         raise DataSetRefused("two of the folders have the same name; each data set is given once")
     listed = [(folder, read_fingers(folder)) for folder in folders]
     sets = [_evaluate_set(folder.name, images, sensor, runtime, jobs, progress) for folder, images in listed]
-    size = "as they are" if sensor == NO_SENSOR else "cut to {}x{}, 4 bits".format(*SENSOR_SIZE[sensor])
     protocol = (
-        f"images {size}; genuine: all pairs of impressions of a finger; impostors: all pairs of impressions "
-        "of different fingers of the same data set; one impression against one"
+        f"images {sensor.described}; genuine: all pairs of impressions of a finger; impostors: all pairs of "
+        "impressions of different fingers of the same data set; one impression against one"
     )
-    figures = report(f"finger/{sensor}", protocol, sets)
-    return Evaluation(figures, COMPARATORS[Modality.FINGER], tuple(one.scores for one in sets))
+    figures = report(f"finger/{sensor.name}", protocol, sets)
+    return Evaluation(figures, COMPARATORS[Modality.FINGER], tuple(sets))
 
 
 def _evaluate_set(
-    name: str, images: Sequence[Impression], sensor: str, runtime: RuntimeName, jobs: int, progress: Progress
+    name: str,
+    images: Sequence[Impression],
+    sensor: SensorLike,
+    runtime: RuntimeName,
+    jobs: int,
+    progress: Progress,
 ) -> Compared:
     tasks = [_Image(image, sensor, runtime) for image in images]
     extracted = run_all(_extract, tasks, jobs, f"{name}: templates", progress)
@@ -72,12 +76,15 @@ def _evaluate_set(
     measured = [
         pair for block in run_all(_compare, blocks, jobs, f"{name}: comparisons", progress) for pair in block
     ]
-    same = [made[first][0] == made[second][0] for first, second in pairs]
+    raw = np.array([score for score, _ in measured])
+    numbers = np.array(pairs, np.intp).reshape(-1, 2)
+    finger = np.array([identity for identity, _ in made])
+    same = finger[numbers[:, 0]] == finger[numbers[:, 1]]
     return compared(
         name,
         extracted,
-        genuine=[raw for (raw, _), genuine in zip(measured, same, strict=True) if genuine],
-        impostor=[raw for (raw, _), genuine in zip(measured, same, strict=True) if not genuine],
+        genuine=Scored(raw[same], numbers[same]),
+        impostor=Scored(raw[~same], numbers[~same]),
         compare_ms=[ms for _, ms in measured],
     )
 
@@ -94,9 +101,8 @@ def _extract(task: _Image) -> Extracted[FingerTemplate]:
     pixels = read_grey(image.path)
     if pixels is None:
         return Extracted(str(image.path), image.finger, None, "does not decode", 0.0)
-    if task.sensor != NO_SENSOR:
-        pixels = sensor_like(pixels, *SENSOR_SIZE[task.sensor])
-    frame = FingerFrame(pixels, 500.0, DeviceIdentity(task.sensor, "evaluation"), taken_at_s=0.0)
+    pixels, ppi = task.sensor.apply(pixels)
+    frame = FingerFrame(pixels, ppi, DeviceIdentity(task.sensor.name, "evaluation"), taken_at_s=0.0)
     began = time.perf_counter()
     assessed = recogniser.assess(frame)
     if isinstance(assessed, Retry):

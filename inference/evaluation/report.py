@@ -12,12 +12,23 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
-from inference.evaluation.calibration import MeasuredSet
+from inference.evaluation.calibration_quality import cllr, held_out, min_cllr
+from inference.evaluation.discard import DiscardCurve, discard_curve
 from inference.evaluation.intervals import wilson
-from inference.evaluation.metrics import REPORTED_FMR, ScoreSet
+from inference.evaluation.measured import MeasuredSet, Trials, pool_sets
+from inference.evaluation.metrics import REPORTED_FMR, NotMeasurable, ScoreSet
+from inference.evaluation.resample import Resampled, resample
 from inference.types import FaceTemplate, FingerTemplate
 
 TemplateT = TypeVar("TemplateT", FaceTemplate, FingerTemplate)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """Raw scores, and the two templates of each comparison as their numbers, shapes (n,) and (n, 2)."""
+
+    raw: Sequence[float] | NDArray[np.floating]
+    pairs: NDArray[np.integer]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,16 +44,35 @@ class Extracted(Generic[TemplateT]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compared:
-    """One data set after all its comparisons."""
+    """One data set after all its comparisons.
+
+    images: every image that was tried; `MeasuredSet.trials` counts them in this order.
+    """
 
     scores: MeasuredSet
-    failures: tuple[Failure, ...]
-    images: int
-    identities: int
-    identities_without_template: int
+    images: tuple[Image, ...]
     made_by: tuple[str, ...]
     extract_ms: tuple[float, ...]
     compare_ms: tuple[float, ...]
+
+    @property
+    def identities(self) -> frozenset[tuple[str, str]]:
+        """Everybody, or every finger, that was tried to enrol."""
+        return frozenset((image.data_set, image.identity) for image in self.images)
+
+    @property
+    def enrolled(self) -> frozenset[tuple[str, str]]:
+        """Those with at least one template."""
+        return frozenset((image.data_set, image.identity) for image in self.images if not image.failure)
+
+
+class Image(msgspec.Struct, frozen=True):
+    """One image that was tried. failure: why there is no template, empty when there is one."""
+
+    data_set: str
+    name: str
+    identity: str
+    failure: str
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -53,23 +83,36 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class FnmrAtFmr(msgspec.Struct, frozen=True):
-    """FNMR at the lowest raw threshold that keeps the FMR; supported by 3 / FMR comparisons or not."""
+    """FNMR at the lowest raw threshold that keeps the FMR.
+
+    interval_95: takes comparisons as independent (Wilson). interval_95_by_identity: identities drawn anew
+    (`resample`), None where that cannot be done. fmr_upper_bound_95: 3 / N where no false match was seen at
+    the threshold, else after Clopper and Pearson. supported: there are at least 3 / FMR impostor comparisons.
+    """
 
     fnmr: float
     interval_95: tuple[float, float]
+    interval_95_by_identity: tuple[float, float] | None
     threshold: float
     fmr_measured: float
+    fmr_upper_bound_95: float
     supported: bool
 
 
 class SetReport(msgspec.Struct, frozen=True):
-    """The figures of one data set; all rates are fractions."""
+    """The figures of one data set; all rates are fractions, all intervals two-sided 95 %.
+
+    fmr_bound: one-sided 95 % upper bound of the FMR at the strictest threshold of fnmr_at_fmr, by the rule of
+    three where no false match was seen.
+    """
 
     name: str
     eer: float
+    eer_interval_95_by_identity: tuple[float, float] | None
     fnmr_at_fmr: dict[str, FnmrAtFmr]
-    fmr_bound: dict[str, float]
+    fmr_bound: float
     fte: float
+    fte_interval_95: tuple[float, float]
     fta: float
     fta_interval_95: tuple[float, float]
     images: int
@@ -79,9 +122,18 @@ class SetReport(msgspec.Struct, frozen=True):
     failures: tuple[Failure, ...]
 
 
+class CalibrationQuality(msgspec.Struct, frozen=True):
+    """What calibrated scores are worth on held-out data, in bits (`calibration_quality`)."""
+
+    cllr: float
+    min_cllr: float
+    held_out: str
+
+
 class Report(SetReport, frozen=True):
     """The pooled figures and those of each data set.
 
+    calibration: None where the data are too few to hold any out. discard: None where quality does not differ.
     accuracy: LFW's protocol, faces alone; a pair that lacks a template counts as "different".
     accuracy_of_compared: the same without such pairs.
     """
@@ -92,6 +144,8 @@ class Report(SetReport, frozen=True):
     compare_ms_p50: float
     model_digests: tuple[str, ...]
     data_sets: tuple[SetReport, ...]
+    calibration: CalibrationQuality | None
+    discard: DiscardCurve | None
     accuracy: float | UnsetType = UNSET
     accuracy_fold_deviation: float | UnsetType = UNSET
     accuracy_pairs: int | UnsetType = UNSET
@@ -100,80 +154,94 @@ class Report(SetReport, frozen=True):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """A report, and what an operating point is made from: the comparator's name and its raw scores."""
+    """A report, and what operating points, plots and cohorts are made from."""
 
     report: Report
     comparator: str
-    sets: tuple[MeasuredSet, ...]
+    sets: tuple[Compared, ...]
+
+    @property
+    def scores(self) -> tuple[MeasuredSet, ...]:
+        """The raw scores of each data set."""
+        return tuple(one.scores for one in self.sets)
 
 
 def compared(
     name: str,
     extracted: Sequence[Extracted[TemplateT]],
-    genuine: Sequence[float] | NDArray[np.floating],
-    impostor: Sequence[float] | NDArray[np.floating],
+    genuine: Scored,
+    impostor: Scored,
     compare_ms: Sequence[float],
 ) -> Compared:
-    """Put together what happened to one data set."""
-    made = [one for one in extracted if one.template is not None]
-    identities = {one.identity for one in extracted}
-    with_template = {one.identity for one in made}
+    """Put together what happened to one data set; scores are of pairs of templates, counted in order."""
+    made = [(index, one.template) for index, one in enumerate(extracted) if one.template is not None]
+    image = np.array([index for index, _ in made], np.min_scalar_type(len(extracted)))
+    quality = np.full(len(extracted), np.nan)
+    quality[image] = [template.quality for _, template in made]
+    identity = np.unique([one.identity for one in extracted], return_inverse=True)[1]
     return Compared(
         scores=MeasuredSet(
             name=name,
-            identities=len(with_template),
+            identities=np.unique(identity[image]).size,
             samples=len(made),
-            genuine=np.asarray(genuine, np.float64),
-            impostor=np.asarray(impostor, np.float64),
+            genuine=np.asarray(genuine.raw, np.float64),
+            impostor=np.asarray(impostor.raw, np.float64),
+            trials=Trials(identity, quality, image[genuine.pairs], image[impostor.pairs]),
         ),
-        failures=tuple(Failure(one.name, one.failure) for one in extracted if one.template is None),
-        images=len(extracted),
-        identities=len(identities),
-        identities_without_template=len(identities - with_template),
-        made_by=tuple(sorted({one.template.made_by for one in extracted if one.template is not None})),
-        extract_ms=tuple(one.extract_ms for one in made),
+        images=tuple(Image(name, one.name, one.identity, one.failure) for one in extracted),
+        made_by=tuple(sorted({template.made_by for _, template in made})),
+        extract_ms=tuple(one.extract_ms for one in extracted if one.template is not None),
         compare_ms=tuple(compare_ms),
     )
 
 
 def set_report(compared: Compared) -> SetReport:
-    """Work out the figures of one data set."""
-    scores = ScoreSet(compared.scores.genuine, compared.scores.impostor)
-    rows = {_key(fmr): scores.at_fmr(fmr) for fmr in REPORTED_FMR}
-    failed = len(compared.failures)
+    """Work out the figures of one data set. Raises NotMeasurable."""
+    try:
+        scores = ScoreSet(compared.scores.genuine, compared.scores.impostor)
+    except NotMeasurable as fault:
+        raise NotMeasurable(f"{compared.scores.name}: {fault}") from fault
+    rows = {fmr_key(fmr): scores.at_fmr(fmr) for fmr in REPORTED_FMR}
+    eer = scores.equal_error_rate()
+    drawn = resample(compared.scores, eer, REPORTED_FMR)
+    failures = tuple(Failure(image.name, image.failure) for image in compared.images if image.failure)
+    identities, enrolled = len(compared.identities), len(compared.enrolled)
     return SetReport(
         name=compared.scores.name,
-        eer=scores.equal_error_rate(),
+        eer=eer,
+        eer_interval_95_by_identity=None if drawn is None else Resampled.interval_95(drawn.eer),
         fnmr_at_fmr={
-            key: FnmrAtFmr(row.fnmr, row.fnmr_interval_95, row.threshold, row.fmr_measured, row.supported)
-            for key, row in rows.items()
+            key: FnmrAtFmr(
+                fnmr=row.fnmr,
+                interval_95=row.fnmr_interval_95,
+                interval_95_by_identity=(
+                    None if drawn is None else Resampled.interval_95(drawn.fnmr[:, column])
+                ),
+                threshold=row.threshold,
+                fmr_measured=row.fmr_measured,
+                fmr_upper_bound_95=row.fmr_upper_bound_95,
+                supported=row.supported,
+            )
+            for column, (key, row) in enumerate(rows.items())
         },
-        fmr_bound={key: row.fmr_upper_bound_95 for key, row in rows.items()},
-        fte=compared.identities_without_template / compared.identities,
-        fta=failed / compared.images,
-        fta_interval_95=wilson(failed, compared.images),
-        images=compared.images,
-        identities=compared.identities,
+        fmr_bound=rows[fmr_key(min(REPORTED_FMR))].fmr_upper_bound_95,
+        fte=(identities - enrolled) / identities,
+        fte_interval_95=wilson(identities - enrolled, identities),
+        fta=len(failures) / len(compared.images),
+        fta_interval_95=wilson(len(failures), len(compared.images)),
+        images=len(compared.images),
+        identities=identities,
         genuine=int(scores.genuine.size),
         impostor=int(scores.impostor.size),
-        failures=compared.failures,
+        failures=failures,
     )
 
 
 def pooled(sets: Sequence[Compared]) -> Compared:
     """Put data sets together; impostors are those within each set."""
     return Compared(
-        scores=MeasuredSet(
-            name=" + ".join(one.scores.name for one in sets),
-            identities=sum(one.scores.identities for one in sets),
-            samples=sum(one.scores.samples for one in sets),
-            genuine=np.concatenate([one.scores.genuine for one in sets]),
-            impostor=np.concatenate([one.scores.impostor for one in sets]),
-        ),
-        failures=tuple(failure for one in sets for failure in one.failures),
-        images=sum(one.images for one in sets),
-        identities=sum(one.identities for one in sets),
-        identities_without_template=sum(one.identities_without_template for one in sets),
+        scores=pool_sets([one.scores for one in sets]),
+        images=tuple(image for one in sets for image in one.images),
         made_by=tuple(sorted({maker for one in sets for maker in one.made_by})),
         extract_ms=tuple(ms for one in sets for ms in one.extract_ms),
         compare_ms=tuple(ms for one in sets for ms in one.compare_ms),
@@ -181,9 +249,11 @@ def pooled(sets: Sequence[Compared]) -> Compared:
 
 
 def report(source: str, protocol: str, sets: Sequence[Compared]) -> Report:
-    """Work out the figures of a run."""
+    """Work out the figures of a run. Raises NotMeasurable."""
+    data_sets = tuple(set_report(one) for one in sets)
     together = pooled(sets)
-    total = set_report(together)
+    total = data_sets[0] if len(sets) == 1 else set_report(together)
+    key = strictest_supported(total)
     return Report(
         **{name: getattr(total, name) for name in SetReport.__struct_fields__},
         source=source,
@@ -191,11 +261,31 @@ def report(source: str, protocol: str, sets: Sequence[Compared]) -> Report:
         extract_ms_p50=median(together.extract_ms),
         compare_ms_p50=median(together.compare_ms),
         model_digests=together.made_by,
-        data_sets=tuple(set_report(one) for one in sets),
+        data_sets=data_sets,
+        calibration=_calibration_quality([one.scores for one in sets]),
+        discard=discard_curve(together.scores, key, total.fnmr_at_fmr[key].threshold),
     )
 
 
-def _key(fmr: float) -> str:
+def strictest_supported(figures: SetReport) -> str:
+    """Return the key of the smallest FMR that the data support, or of the largest where they support none."""
+    supported = [key for key, row in figures.fnmr_at_fmr.items() if row.supported]
+    return supported[-1] if supported else next(iter(figures.fnmr_at_fmr))
+
+
+def fmr_key(fmr: float) -> str:
     """Write 0.001 as 1e-3."""
     mantissa, exponent = f"{fmr:.0e}".split("e")
     return f"{mantissa}e{int(exponent)}"
+
+
+def _calibration_quality(sets: Sequence[MeasuredSet]) -> CalibrationQuality | None:
+    try:
+        unseen = held_out(sets)
+    except NotMeasurable:
+        return None
+    return CalibrationQuality(
+        cllr=cllr(unseen.genuine, unseen.impostor),
+        min_cllr=min_cllr(unseen.genuine, unseen.impostor),
+        held_out=unseen.how,
+    )

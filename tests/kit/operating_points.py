@@ -3,7 +3,8 @@
 import numpy as np
 
 from inference.comparators import COMPARATORS
-from inference.evaluation.calibration import MeasuredSet, source_point
+from inference.evaluation.calibration import source_point
+from inference.evaluation.measured import MeasuredSet
 from inference.evaluation.record import with_source
 from inference.operating_point_file import OperatingPointFile, SourcePoint
 from inference.types import Modality

@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.evaluation.calibration import MeasuredSet, fit_affine, source_point
+from inference.evaluation.calibration import fit_affine, source_point
 from inference.evaluation.datasets import DataSetRefused, read_colour, read_fingers, read_grey, read_pairs
 from inference.evaluation.intervals import supports, upper_bound, wilson
+from inference.evaluation.measured import MeasuredSet
 from inference.evaluation.metrics import NotMeasurable, ScoreSet
 from inference.evaluation.parallel import run_all
 from inference.evaluation.sensor_like import sensor_like
@@ -145,6 +146,17 @@ def test_pairs_are_read_by_fold(faces: Path) -> None:
     assert pairs[1].second == "Bo/Bo_0002.jpg"
 
 
+def test_a_single_fold_is_dealt_out_since_accuracy_takes_its_threshold_elsewhere(faces: Path) -> None:
+    file = faces / "pairs.txt"
+    file.write_text("2\nAnn\t1\t2\nAnn\t1\t3\nAnn\t1\tBo\t2\nAnn\t3\tBo\t1\n")
+    assert [(pair.genuine, pair.fold) for pair in read_pairs(faces, file)] == [
+        (True, 0),
+        (True, 1),
+        (False, 0),
+        (False, 1),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -154,6 +166,7 @@ def test_pairs_are_read_by_fold(faces: Path) -> None:
         ("1\t1\nAnn\t1\tx\nAnn\t1\tBo\t2\n", "line 2: expected name, number, number"),
         ("1\t1\nAnn\t1\t2\nAnn\t1\tBo\n", "line 3: expected name, number, name, number"),
         ("1\t1\nAnn\t1\t9\nAnn\t1\tBo\t2\n", r"line 2: .*Ann_0009.jpg does not exist"),
+        ("1\nAnn\t1\t2\nAnn\t1\tBo\t2\n", "line 1: accuracy takes at least two pairs"),
     ],
 )
 def test_a_malformed_pairs_file_is_named_with_its_line(faces: Path, text: str, sentence: str) -> None:

@@ -1,0 +1,99 @@
+"""Intervals that know that comparisons of one person depend on each other: identities are drawn anew.
+
+Binomial intervals (`intervals`) take each comparison as independent. Here whole people or fingers are drawn
+with replacement, and a comparison counts as often as its identities were drawn (subsets bootstrap: R. M.
+Bolle, N. K. Ratha, S. Pankanti, Computer Vision and Image Understanding 93, 2004). Thresholds are set anew in
+each draw. Where no error was seen, no draw has one: the binomial interval is then the one that holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.evaluation.measured import MeasuredSet
+
+DRAWS = 400
+_SEED = 19_795
+_LEAST_TAIL = 200_000  # impostor scores; more are cut to the share below, where all thresholds lie
+_TAIL_SHARE = 0.1
+_MOST_IDENTITIES = 8_000  # the table of comparisons by identity takes 8 bytes for each pair of them
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resampled:
+    """What the draws gave. eer: shape (draws,). fnmr: at each FMR, shape (draws, rates)."""
+
+    eer: NDArray[np.float64]
+    fnmr: NDArray[np.float64]
+
+    @staticmethod
+    def interval_95(values: NDArray[np.float64]) -> tuple[float, float]:
+        """Return the range that holds the middle 95 % of the draws."""
+        low, high = np.percentile(values, (2.5, 97.5))
+        return float(low), float(high)
+
+
+def resample(measured: MeasuredSet, eer: float, fmrs: Sequence[float]) -> Resampled | None:
+    """Draw identities `DRAWS` times. eer: of all comparisons; fmrs: at most 5 %.
+
+    None where nothing is known of the identities, or they are too few (2) or too many to do it.
+    """
+    trials = measured.trials
+    identities = 0 if trials is None else int(trials.identity.max()) + 1
+    if trials is None or not 3 <= identities <= _MOST_IDENTITIES:
+        return None
+    of_genuine = trials.identity[trials.genuine[:, 0]]
+    order = np.argsort(measured.genuine, kind="stable")
+    genuine, of_genuine = measured.genuine[order], of_genuine[order]
+
+    first, second = (trials.identity[trials.impostor[:, side]] for side in (0, 1))
+    between = np.bincount(first * identities + second, minlength=identities**2).reshape(identities, -1)
+    tail = _tail(measured.impostor, eer)
+    impostor, first, second = measured.impostor[tail], first[tail], second[tail]
+    # Below each of these lie the genuine comparisons that fail at a threshold just above it.
+    failing = np.searchsorted(genuine, impostor, side="right")
+
+    random = np.random.default_rng(_SEED)
+    drawn = random.multinomial(identities, np.full(identities, 1 / identities), size=DRAWS).astype(np.float64)
+    totals = np.einsum("di,di->d", drawn @ between, drawn)
+    eers, fnmrs = [], []
+    for weight, total in zip(drawn, totals, strict=True):
+        missed = np.concatenate([[0.0], np.cumsum(weight[of_genuine])])
+        if total == 0 or missed[-1] == 0:
+            continue
+        false_matches = np.cumsum(weight[first] * weight[second])
+        allowed = np.searchsorted(false_matches, np.asarray(fmrs) * total * (1 + 1e-12), side="right")
+        fnmrs.append(missed[failing[np.minimum(allowed, failing.size - 1)]] / missed[-1])
+        eers.append(_crossing(false_matches / total, failing, missed / missed[-1]))
+    return Resampled(np.array(eers), np.array(fnmrs))
+
+
+def _tail(impostor: NDArray[np.float64], eer: float) -> NDArray[np.intp]:
+    """Return the places of the highest impostor scores, highest first: as many as any threshold may need."""
+    size = max(_LEAST_TAIL, int(max(_TAIL_SHARE, 4 * eer) * impostor.size))
+    if size >= impostor.size:
+        return np.argsort(-impostor, kind="stable")
+    highest = np.argpartition(-impostor, size)[:size]
+    return highest[np.argsort(-impostor[highest], kind="stable")]
+
+
+def _crossing(fmr: NDArray[np.float64], failing: NDArray[np.intp], missed: NDArray[np.float64]) -> float:
+    """Return the mean of FMR and FNMR where they are closest, just above one of the impostor scores.
+
+    fmr: false match rate with this impostor and all higher ones, rising.
+    """
+    before = np.concatenate([[0.0], fmr[:-1]])  # just above a score, that impostor itself does not match
+    low, high = 0, fmr.size - 1
+    while low < high:
+        middle = (low + high) // 2
+        if before[middle] < missed[failing[middle]]:
+            low = middle + 1
+        else:
+            high = middle
+    near = [at for at in (low - 1, low) if at >= 0]
+    best = min(near, key=lambda at: abs(float(before[at] - missed[failing[at]])))
+    return float(before[best] + missed[failing[best]]) / 2
