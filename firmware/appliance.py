@@ -1,7 +1,7 @@
 """The composition root: every part is built and wired here, started in order, stopped in reverse.
 
-Order: store, inference, sensors, uplink. A missing sensor does not stop the start: its worker keeps trying,
-and people are served with what is left.
+Order: keys, store, inference, sensors, uplink. A missing sensor does not stop the start: its worker keeps
+trying, and people are served with what is left.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Self, TypeVar
 
 import structlog
@@ -21,6 +22,7 @@ import structlog
 from firmware.clock import Clock
 from firmware.config import Config
 from firmware.desk import Desk
+from firmware.guard.opening import open_guard
 from firmware.presenter import Presenter
 from firmware.recognition import build_recognition
 from firmware.records import DeviceFault
@@ -43,6 +45,7 @@ from sensors.errors import SensorError
 from sensors.fingerprint.opening import open_reader
 from sensors.fingerprint.port import FingerprintReader
 from sensors.worker import Closable, DeviceWorker
+from trust.keys.guard import KeyGuard
 
 T = TypeVar("T")
 DeviceT = TypeVar("DeviceT", bound=Closable)
@@ -72,24 +75,33 @@ class Hardware:
         )
 
 
-def open_store(config: Config) -> Store:
+def store_path(config: Config) -> Path:
+    """Return where the store lies."""
+    return config.device.data / "aidpost.db"
+
+
+def open_keys(config: Config) -> KeyGuard:
+    """Open the key guard that the configuration names; the first start makes the keys. Raises GuardError."""
+    return open_guard(config.keys.guard, config.device.data, store_exists=store_path(config).exists())
+
+
+def open_store(config: Config, guard: KeyGuard) -> Store:
     """Open the store that the configuration names, or make it. Raises StoreError."""
     device = config.device
-    try:
-        device.data.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"cannot use the folder {device.data}: {error.strerror}; change `device.data`"
-        ) from error
     max_pages = None if device.max_store_mb is None else int(device.max_store_mb * 1e6) // PAGE_BYTES
-    return Store.open(
-        device.data / "aidpost.db", purpose=device.purpose, site=device.site, max_pages=max_pages
-    )
+    with guard.store_key() as key:
+        return Store.open(
+            store_path(config), key, purpose=device.purpose, site=device.site, max_pages=max_pages
+        )
 
 
 class Appliance:
-    """One appliance; use it as an async context manager. Raises StoreError, InferenceError, SensorError."""
+    """One appliance; use it as an async context manager.
 
+    Raises GuardError, StoreError, InferenceError, SensorError.
+    """
+
+    guard: KeyGuard
     desk: Desk
     store: StoreThread
     matcher: Matcher
@@ -134,7 +146,9 @@ class Appliance:
 
     async def _start(self) -> None:
         config, device = self._config, self._config.device
-        self.store = await StoreThread.open(lambda: open_store(config))
+        self.guard = await asyncio.to_thread(open_keys, config)
+        self._stack.callback(self.guard.close)
+        self.store = await StoreThread.open(lambda: open_store(config, self.guard))
         self._stack.push_async_callback(self.store.close)
 
         engine = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")

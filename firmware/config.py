@@ -18,6 +18,7 @@ from sensors.board.settings import BoardDriver, BoardPins, BoardSettings, PinFac
 from sensors.camera.settings import CameraDriver, CameraSettings, PixelFormat
 from sensors.fingerprint.opening import ReaderSettings
 from trust.consent import Purpose
+from trust.keys.guard import GuardKind
 
 Identifier = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -46,6 +47,12 @@ class Device(_Table, frozen=True, kw_only=True):
     purpose: Purpose
     data: Path
     max_store_mb: Positive | None = None
+
+
+class Keys(_Table, frozen=True, kw_only=True):
+    """What guards the keys of the store and of the device; each guard's promise is in `docs/keys.md`."""
+
+    guard: GuardKind
 
 
 class Fingerprint(_Table, frozen=True, kw_only=True):
@@ -150,6 +157,7 @@ class Config(_Table, frozen=True, kw_only=True):
     """The whole file."""
 
     device: Device
+    keys: Keys
     fingerprint: Fingerprint | None = None
     camera: Camera | None = None
     board: Board | None = None
@@ -218,7 +226,8 @@ def _explain(message: str) -> str:
 
 def _keys_of(table: str) -> list[str]:
     kinds: dict[str, type[_Table]] = {
-        "": Config, "device": Device, "fingerprint": Fingerprint, "camera": Camera, "board": Board,
-        "board.pins": Pins, "inference": Inference, "session": Session, "policy": Policy, "uplink": Uplink,
+        "": Config, "device": Device, "keys": Keys, "fingerprint": Fingerprint, "camera": Camera,
+        "board": Board, "board.pins": Pins, "inference": Inference, "session": Session,
+        "policy": Policy, "uplink": Uplink,
     }  # fmt: skip
     return [field.encode_name for field in msgspec.structs.fields(kinds[table])]

@@ -177,6 +177,9 @@ site = "bench"
 purpose = "clinic check-in"
 data = "state"
 
+[keys]
+guard = "file"
+
 [fingerprint]
 model = "{model}"
 port = "{port}"

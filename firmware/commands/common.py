@@ -21,6 +21,7 @@ from inference.errors import InferenceError
 from inference.types import FingerPosition
 from sensors.board.signals import PRESENTATIONS, Signal
 from sensors.errors import SensorError
+from trust.keys.errors import GuardError
 
 T = TypeVar("T")
 
@@ -41,7 +42,15 @@ def clear_errors() -> Iterator[None]:
     """Turn the typed faults of all parts into one sentence and exit status 1."""
     try:
         yield
-    except (ConfigError, StoreError, SensorError, InferenceError, UplinkError, DeskError) as error:
+    except (
+        ConfigError,
+        GuardError,
+        StoreError,
+        SensorError,
+        InferenceError,
+        UplinkError,
+        DeskError,
+    ) as error:
         raise click.ClickException(str(error)) from error
 
 

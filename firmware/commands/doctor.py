@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 from rich.padding import Padding
 
-from firmware.appliance import Hardware, open_store
+from firmware.appliance import Hardware, open_keys, open_store, store_path
 from firmware.commands.common import config_option, read_config
 from firmware.config import Config
 from firmware.recognition import build_recognition
@@ -28,6 +28,7 @@ from sensors.board.port import Board
 from sensors.camera.port import Camera
 from sensors.errors import SensorError
 from sensors.fingerprint.port import FingerprintReader
+from trust.keys.errors import GuardError
 
 ArgsT = TypeVarTuple("ArgsT")
 
@@ -67,7 +68,7 @@ def examine(config: Config) -> Iterator[Finding]:
     """Check one part after the other; a fault is a finding and never stops the rest."""
     hardware = Hardware.of(config)
     yield Finding("software", "aidpost", f"{version('aidpost')}, Python {platform.python_version()}", True)
-    yield _checked("store", StoreError, _store, config)
+    yield _checked("store", (GuardError, StoreError), _store, config)
     catalogue = Catalogue()
     for name in catalogue.names():
         yield _checked(f"model {name}", InferenceError, _model, catalogue, name, config)
@@ -79,7 +80,10 @@ def examine(config: Config) -> Iterator[Finding]:
 
 
 def _checked(
-    part: str, fault: type[Exception], check: Callable[[*ArgsT], Finding | None], *args: *ArgsT
+    part: str,
+    fault: type[Exception] | tuple[type[Exception], ...],
+    check: Callable[[*ArgsT], Finding | None],
+    *args: *ArgsT,
 ) -> Finding:
     """Run one check; it returns None for a part that is not fitted."""
     try:
@@ -97,10 +101,10 @@ def _library(name: str) -> str:
 
 
 def _store(config: Config) -> Finding:
-    path = config.device.data / "aidpost.db"
+    path = store_path(config)
     if not path.exists():
         return Finding("store", str(path), "", True, "will be made when the appliance first starts")
-    with closing(open_store(config)) as store:
+    with open_keys(config) as guard, closing(open_store(config, guard)) as store:
         counts, audit = store.counts(), store.verify_audit()
     found = (
         f"{counts.references} {'entry' if counts.references == 1 else 'entries'}, "

@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from firmware import log
 from firmware.appliance import Appliance, Hardware
-from firmware.config import Camera, Config, Device, Fingerprint, Session, Uplink
+from firmware.config import Camera, Config, Device, Fingerprint, Keys, Session, Uplink
 from firmware.demo.cast import Cast, people
 from firmware.demo.report import Report, Served, compare_records, is_suggestion_of_other
 from firmware.demo.scenario import Arrival, Face, Finger, Person, arrivals
@@ -30,6 +30,7 @@ from sensors.camera.replay import ReplayCamera
 from sensors.emulator.virtual import VirtualSensor
 from sensors.fingerprint.opening import ReaderSettings, open_reader
 from trust.consent import Consent, Purpose
+from trust.keys.guard import GuardKind
 
 CUT_AFTER, MEND_AFTER = 14, 28
 """The wire is cut and mended after so many arrivals."""
@@ -196,6 +197,7 @@ class _Show:
 def _config(folder: Path, port: str, target: str) -> Config:
     return Config(
         device=Device(id="demo-01", site="demo", purpose=Purpose.CLINIC_CHECK_IN, data=folder / "appliance"),
+        keys=Keys(guard=GuardKind.FILE),
         fingerprint=Fingerprint(model="R503", port=port),
         camera=Camera(driver="replay"),
         session=Session(face_timeout_s=1.0, finger_timeout_s=3.0),

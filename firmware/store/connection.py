@@ -1,25 +1,39 @@
-"""The only module that opens SQLite and knows its error classes.
-
-A later release opens SQLCipher here; nothing else changes with it.
-"""
+"""The only module that opens SQLCipher and knows its error classes."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from sqlcipher3 import dbapi2 as sqlcipher
 from sqlite_utils import Database
 
-from firmware.store.errors import StoreBusy, StoreDamaged, StoreError, StoreFull
+from firmware.store.errors import (
+    StoreBusy,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreKeyWrong,
+    StoreNotEncrypted,
+)
+from firmware.store.pragma_key import lent_text
+from trust.keys.secret import SecretKey
 
-BUSY_TIMEOUT_S = 5.0  # somebody may look into the file with the sqlite3 tool; nobody may stay
-APPLICATION_ID = 0x41445354  # "ADST" in the file's header, so that `file` and we can tell it from others
+BUSY_TIMEOUT_S = 5.0  # somebody may look into the file with the sqlcipher tool; nobody may stay
+APPLICATION_ID = 0x41445354  # "ADST" in the decrypted header, so that we can tell our file from others
 FREE_NEEDED_BYTES = 1 << 20  # the WAL index grows in steps of 32 KiB, the WAL up to 4 MiB before a checkpoint
+PAGE_BYTES = 4096  # SQLCipher's default; 80 of them are initialisation vector and HMAC-SHA-512
+_PLAIN_HEADER = b"SQLite format 3\0"
 
+_BEFORE_KEY = (
+    "PRAGMA cipher_log_level = NONE",  # its lines would go to stderr, past our log; errors come as exceptions
+    # What SQLite frees is overwritten, so that rows and statements do not stay in memory.
+    "PRAGMA cipher_memory_security = ON",
+)
 _SETTINGS = (
     "PRAGMA synchronous = FULL",  # a commit that was answered survives a power cut
     "PRAGMA foreign_keys = ON",
@@ -30,10 +44,10 @@ _SETTINGS = (
 )
 
 
-def open_database(path: Path, *, max_pages: int | None = None) -> Database:
+def open_database(path: Path, key: SecretKey, *, max_pages: int | None = None) -> Database:
     """Open or create the file for the calling thread; max_pages (4 KiB each) caps its size.
 
-    Raises StoreError and its kinds.
+    key: 32 bytes, used as they are, without a derivation. Raises StoreError and its kinds.
     """
     with translated(path):
         try:
@@ -43,9 +57,10 @@ def open_database(path: Path, *, max_pages: int | None = None) -> Database:
             raise StoreError(
                 f"cannot open the store {path}: {error.strerror}; check its owner and mode"
             ) from error
-        # isolation_level None: transactions begin where the code says so, and nowhere else.
-        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        _refuse_plain(path)
+        connection = connect(path, key)
         try:
+            _check_key(connection, path)
             (journal,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
             if journal != "wal":
                 raise StoreError(f"the file system of {path} has no shared memory; use a local disk")
@@ -60,20 +75,46 @@ def open_database(path: Path, *, max_pages: int | None = None) -> Database:
         return Database(connection, recursive_triggers=False, execute_plugins=False)
 
 
+def connect(path: Path, key: SecretKey, *, read_only: bool = False) -> Any:
+    """Return a connection with the key set, and nothing read yet; errors are SQLCipher's own."""
+    # isolation_level None: transactions begin where the code says so, and nowhere else.
+    connection = sqlcipher.connect(
+        f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}",
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        uri=True,
+    )
+    try:
+        for setting in _BEFORE_KEY:
+            connection.execute(setting)
+        with lent_text(key, 'PRAGMA key = "', '"') as statement:
+            # As a script: `execute` would keep the statement, and the key in it, in its cache.
+            connection.executescript(statement)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into StoreError and its kinds."""
+    """Turn SQLCipher's errors into StoreError and its kinds."""
     try:
         yield
-    except sqlite3.Error as error:
+    except sqlcipher.Error as error:
         raise _typed(error, path) from error
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an error of SQLCipher means that a page cannot be read."""
+    return isinstance(error, sqlcipher.Error) and _code(error) in _KINDS_OF_DAMAGE
 
 
 def empty_wal(database: Database) -> bool:
     """Move the write-ahead log into the file and cut it to nothing, so that deleted content is in neither.
 
     Returns whether that was done; another program that reads the file prevents it. Flash may still hold old
-    blocks; only encryption helps there.
+    blocks, which are ciphertext.
     """
     database.execute("PRAGMA busy_timeout = 0")  # it can be done later, and a person may be waiting
     try:
@@ -83,30 +124,57 @@ def empty_wal(database: Database) -> bool:
     return not busy
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
+def _refuse_plain(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(len(_PLAIN_HEADER)) == _PLAIN_HEADER:
+            raise StoreNotEncrypted(
+                f"{path} is not encrypted: it is of a release before encryption, or of another program; move "
+                "it away (a new store is made at the next start), and erase it if it held people's data"
+            )
+
+
+def _check_key(connection: Any, path: Path) -> None:
+    """Read the first page; where it does not open, tell a foreign key from a damaged page."""
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlcipher.DatabaseError as error:
+        if _code(error) != sqlcipher.SQLITE_NOTADB:
+            raise
+        failed = connection.execute("PRAGMA cipher_integrity_check").fetchall()
+        pages = path.stat().st_size // PAGE_BYTES
+        if 0 < len(failed) < pages:
+            raise StoreDamaged(_DAMAGED.format(path=path)) from error
+        raise StoreKeyWrong(
+            f"nothing in {path} opens with the key of this appliance: put back the keys or the store that "
+            "belong together, or move the folder away and restore a backup with `aidpost restore`"
+        ) from error
+
+
+def _check(connection: Any, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if application != APPLICATION_ID and tables:
-        raise StoreDamaged(f"{path} is a database of another program; change `device.data` or move it away")
+        raise StoreError(f"{path} is a database of another program; change `device.data` or move it away")
     if application != APPLICATION_ID:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
-    # Finds torn and swapped pages; 33 ms for 10,000 entries (18 MB).
+    # Finds torn, swapped and forged pages, since each page's HMAC is checked as it is read.
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise StoreDamaged(_DAMAGED.format(path=path))
 
 
-_DAMAGED = (
-    "the store {path} is damaged; keep the file, stop using this card, and restore a copy or start with an "
-    "empty `device.data` (what was sent is safe at the aggregator)"
-)
-_KINDS_OF_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_KINDS_OF_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_DAMAGED = "the store {path} is damaged"
+_KINDS_OF_DAMAGE = {sqlcipher.SQLITE_CORRUPT, sqlcipher.SQLITE_NOTADB}
+_KINDS_OF_BUSY = {sqlcipher.SQLITE_BUSY, sqlcipher.SQLITE_LOCKED}
 
 
-def _typed(error: sqlite3.Error, path: Path) -> StoreError:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _no_space(path)):
+def _code(error: Exception) -> int:
+    return int(getattr(error, "sqlite_errorcode", sqlcipher.SQLITE_ERROR)) & 0xFF
+
+
+def _typed(error: Exception, path: Path) -> StoreError:
+    code = _code(error)
+    if code == sqlcipher.SQLITE_FULL or (code == sqlcipher.SQLITE_IOERR and _no_space(path)):
         return StoreFull(f"no space left for the store {path}; nothing was lost: free space on this disk")
     if code in _KINDS_OF_DAMAGE:
         return StoreDamaged(_DAMAGED.format(path=path))

@@ -12,7 +12,15 @@ class StoreFull(StoreError, OSError):
 
 
 class StoreDamaged(StoreError, ValueError):
-    """The file is no store of Aidpost, or its contents are not what was written."""
+    """Some of the contents are not what was written."""
+
+
+class StoreKeyWrong(StoreError, ValueError):
+    """Keys and store do not belong together, or nothing of the file is left."""
+
+
+class StoreNotEncrypted(StoreError, ValueError):
+    """The file is a plain SQLite database."""
 
 
 class StoreNewer(StoreError, RuntimeError):

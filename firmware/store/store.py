@@ -25,6 +25,7 @@ from firmware.store.lock import ProcessLock
 from firmware.store.migrations import migrate
 from firmware.store.reference import Reference
 from trust.consent import Consent, Purpose
+from trust.keys.secret import SecretKey
 
 KEEP_ACKNOWLEDGED_NS = 24 * 3600 * 1_000_000_000  # sent records leave the device within a day
 
@@ -40,7 +41,7 @@ class Counts:
 
 
 class Store:
-    """Records, audit log, outbox and gallery in one SQLite file; all methods raise StoreError kinds."""
+    """Records, audit log, outbox and gallery in one encrypted file; all methods raise StoreError kinds."""
 
     def __init__(self, path: Path, lock: ProcessLock, database: Database) -> None:
         self._path = path
@@ -56,6 +57,7 @@ class Store:
     def open(
         cls,
         path: Path,
+        key: SecretKey,
         *,
         purpose: Purpose,
         site: str,
@@ -64,13 +66,14 @@ class Store:
     ) -> Self:
         """Open the store, or make it; its gallery serves this purpose and this site for ever.
 
-        max_pages: the most pages of 4 KiB that the file may have, None for as much as the disk has.
+        key: 32 bytes; the caller closes it. max_pages: the most pages of 4 KiB that the file may have, None
+        for as much as the disk has.
         """
         if not path.parent.is_dir():
             raise StoreError(f"the folder {path.parent} does not exist; create it or change `device.data`")
         lock = ProcessLock(path.with_name(path.name + ".lock"))
         try:
-            database = open_database(path, max_pages=max_pages)
+            database = open_database(path, key, max_pages=max_pages)
         except BaseException:
             lock.release()
             raise

@@ -9,12 +9,12 @@ from shutil import copy
 import pytest
 from click.testing import CliRunner, Result
 
+from firmware.appliance import open_keys, open_store
 from firmware.cli import main
+from firmware.config import load
 from firmware.demo.cast import FACES, SENSOR_SIZE
-from firmware.store.store import Store
 from inference.synthesis import Condition, make_finger
 from sensors.emulator.virtual import VirtualSensor
-from trust.consent import Purpose
 
 KNOWN, STRANGER = make_finger(21), make_finger(22)
 
@@ -35,6 +35,9 @@ id = "desk"
 site = "test"
 purpose = "clinic check-in"
 data = "state"
+
+[keys]
+guard = "file"
 
 [fingerprint]
 model = "R503"
@@ -127,8 +130,9 @@ def test_doctor_says_what_to_do_about_a_missing_reader_and_goes_on(desk: Desk) -
 
 
 def test_a_second_process_is_told_who_holds_the_appliance(desk: Desk) -> None:
-    (desk.folder / "state").mkdir()
-    store = Store.open(desk.folder / "state" / "aidpost.db", purpose=Purpose.CLINIC_CHECK_IN, site="test")
+    config = load(desk.config)
+    with open_keys(config) as guard:
+        store = open_store(config, guard)
     try:
         told = desk.run("verify", "case-1")
     finally:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firmware.appliance import Appliance, Hardware
-from firmware.config import Camera, Config, Device, Fingerprint, Session, Uplink
+from firmware.config import Camera, Config, Device, Fingerprint, Keys, Session, Uplink
 from firmware.demo.scenario import Face, Finger, Person
 from firmware.demo.stage import Actors, Stage
 from firmware.session.check_in import CheckInResult, Suggestion
@@ -19,6 +19,7 @@ from sensors.camera.replay import ReplayCamera
 from sensors.emulator.virtual import VirtualSensor
 from sensors.fingerprint.opening import ReaderSettings, open_reader
 from trust.consent import Consent, Purpose
+from trust.keys.guard import GuardKind
 
 ACCEPTED = NoticeAnswer(Consent.ACCEPTED, "1", "en")
 
@@ -81,6 +82,7 @@ async def line(
                 data=folder / "state",
                 max_store_mb=max_store_mb,
             ),
+            keys=Keys(guard=GuardKind.FILE),
             fingerprint=Fingerprint(model="R503", port=sensor.port),
             camera=Camera(driver="replay"),
             session=Session(face_timeout_s=0.5, finger_timeout_s=1.0),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,19 +19,34 @@ from firmware.records import (
     Registration,
     StageTime,
 )
+from firmware.store.connection import connect
 from firmware.store.reference import Reference
 from firmware.store.store import Store
 from inference.types import FaceTemplate, FingerPosition, FingerTemplate, Modality
 from trust.consent import Consent, Purpose
+from trust.keys.secret import SecretKey
 
 PURPOSE = Purpose.CLINIC_CHECK_IN
 SITE = "site-1"
 SECOND_NS = 1_000_000_000
 HOUR_NS = 3600 * SECOND_NS
+KEY = b"the key of the stores of tests.."
 
 
 def open_store(folder: Path, *, purpose: Purpose = PURPOSE, max_pages: int | None = None) -> Store:
-    return Store.open(folder / "store.db", purpose=purpose, site=SITE, max_pages=max_pages)
+    with store_key() as key:
+        return Store.open(folder / "store.db", key, purpose=purpose, site=SITE, max_pages=max_pages)
+
+
+def store_key() -> SecretKey:
+    return SecretKey.taken_from(bytearray(KEY))
+
+
+@contextmanager
+def opened_behind_its_back(folder: Path) -> Iterator[Any]:
+    """The store's file as somebody with the key and the sqlcipher tool has it; each statement commits."""
+    with store_key() as key, closing(connect(folder / "store.db", key)) as connection:
+        yield connection
 
 
 def moment(

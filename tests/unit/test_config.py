@@ -11,6 +11,9 @@ site = "harbour"
 purpose = "clinic check-in"
 data = "state"
 
+[keys]
+guard = "file"
+
 [fingerprint]
 model = "R503"
 port = "/dev/ttyS0"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from firmware.config import Config, Device, Fingerprint
+from firmware.config import Config, Device, Fingerprint, Keys
 from firmware.recognition import Recognition, build_recognition
 from firmware.session.comparison import Comparison
 from firmware.session.machine import Weight
@@ -15,6 +15,7 @@ from inference.synthesis import Condition, make_finger
 from inference.types import Assessed, FingerPosition, FingerTemplate
 from sensors.frames import DeviceIdentity, FingerFrame
 from trust.consent import Purpose
+from trust.keys.guard import GuardKind
 
 RIGHT, LEFT = FingerPosition.RIGHT_INDEX, FingerPosition.LEFT_INDEX
 ENTRY, OTHER = b"entry-1".ljust(16), b"entry-2".ljust(16)
@@ -23,7 +24,8 @@ ENTRY, OTHER = b"entry-1".ljust(16), b"entry-2".ljust(16)
 @pytest.fixture(scope="module")
 def recognition(tmp_path_factory: pytest.TempPathFactory) -> Recognition:
     device = Device(id="x", site="x", purpose=Purpose.DISTRIBUTION, data=tmp_path_factory.getbasetemp())
-    return build_recognition(Config(device=device, fingerprint=Fingerprint(model="R503", port="none")))
+    fingerprint, keys = Fingerprint(model="R503", port="none"), Keys(guard=GuardKind.FILE)
+    return build_recognition(Config(device=device, keys=keys, fingerprint=fingerprint))
 
 
 @pytest.fixture

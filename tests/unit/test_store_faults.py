@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,19 @@ from firmware.store.errors import (
     StoreDamaged,
     StoreError,
     StoreFull,
+    StoreKeyWrong,
     StoreNewer,
+    StoreNotEncrypted,
 )
 from firmware.store.store import Store
-from tests.kit.store_values import check_in, moment, open_store, reference, registration
+from tests.kit.store_values import (
+    check_in,
+    moment,
+    open_store,
+    opened_behind_its_back,
+    reference,
+    registration,
+)
 from trust.consent import Purpose
 
 REPOSITORY = Path(__file__).parents[2]
@@ -121,11 +131,10 @@ def test_two_processes_never_share_a_store(tmp_path: Path) -> None:
 
 def test_a_newer_store_is_refused_and_left_alone(tmp_path: Path) -> None:
     open_store(tmp_path).close()
-    with sqlite3.connect(tmp_path / "store.db") as connection:
+    with opened_behind_its_back(tmp_path) as connection:
         connection.execute(
             "INSERT INTO _sqlite_migrations (migration_set, name) VALUES ('aidpost-store', 'm999_x')"
         )
-    connection.close()
     before = hashlib.sha256((tmp_path / "store.db").read_bytes()).digest()
     with pytest.raises(StoreNewer, match="m999_x"):
         open_store(tmp_path)
@@ -140,35 +149,39 @@ def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     whole = path.read_bytes()
     middle = len(whole) // 2
-    for damaged in (
-        b"no database " * 1000,
-        whole[:middle],
-        whole[:middle] + b"\xff" * 8192 + whole[middle + 8192 :],
-    ):
+    for damaged in (whole[:middle], whole[:middle] + b"\xff" * 8192 + whole[middle + 8192 :]):
         path.write_bytes(damaged)
         with pytest.raises(StoreDamaged, match="damaged"):
             open_store(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"no database " * 1000, os.urandom(4 * 4096)], ids=["text", "other key"])
+def test_a_file_that_does_not_open_with_the_key_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "store.db").write_bytes(content)
+    with pytest.raises(StoreKeyWrong, match="put back the keys or the store"):
+        open_store(tmp_path)
+    assert (tmp_path / "store.db").read_bytes() == content
 
 
 def test_a_damaged_template_is_reported_with_its_entry(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     store.add_reference(moment(), reference(7))
     store.close()
-    with sqlite3.connect(tmp_path / "store.db") as connection:
+    with opened_behind_its_back(tmp_path) as connection:
         connection.execute("UPDATE templates SET template = x'01ff'")
-    connection.close()
     store = open_store(tmp_path)
     with pytest.raises(StoreDamaged, match=reference(7).entry_id.hex()):
         store.references(Purpose.CLINIC_CHECK_IN)
     store.close()
 
 
-def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "store.db") as connection:
+def test_a_plain_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
         connection.execute("CREATE TABLE theirs (a)")
-    connection.close()
-    with pytest.raises(StoreDamaged, match="another program"):
+    before = (tmp_path / "store.db").read_bytes()
+    with pytest.raises(StoreNotEncrypted, match=r"is not encrypted.*move it away"):
         open_store(tmp_path)
+    assert (tmp_path / "store.db").read_bytes() == before
 
 
 def test_a_missing_folder_is_a_clear_error(tmp_path: Path) -> None:
