@@ -6,6 +6,8 @@ import hashlib
 from pathlib import Path
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from inference.errors import OperatingPointRefused
 from inference.types import Modality
@@ -41,6 +43,10 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def llr(self, raw: float) -> float:
         """Return the LLR of a raw comparison score."""
         return min(max(self.slope * raw + self.intercept, self.lower_llr), self.upper_llr)
+
+    def llrs(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the LLRs of many raw comparison scores."""
+        return np.clip(self.slope * raw + self.intercept, self.lower_llr, self.upper_llr)
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,8 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from firmware.commands.evaluation_output import Outputs, clear_refusals
+from inference.evaluation.cohort_file import CohortFile, read_cohorts
 from inference.evaluation.face import evaluate_faces
 from inference.evaluation.finger import evaluate_fingers
+from inference.evaluation.fuse import PAIRINGS, SEED, fuse_evaluations
 from inference.evaluation.sensor_like import NOMINAL_PPI, SENSOR_SIZE, SIZES, SensorLike, choose
 from inference.runtime import RuntimeName
 
@@ -33,6 +35,11 @@ def _options(*options: Callable[..., Any]) -> Callable[[Callable[..., None]], Ca
     return add
 
 
+def _read_cohorts(context: click.Context, option: click.Parameter, path: Path | None) -> CohortFile | None:
+    with clear_refusals():
+        return None if path is None else read_cohorts(path)
+
+
 _run_options = _options(
     click.option("--json", "json_file", type=_FILE, help="Write all figures to FILE."),
     click.option("--plots", type=_OUTPUT_FOLDER, help="Draw the figures into DIR, as SVG and PNG."),
@@ -45,6 +52,12 @@ _run_options = _options(
     ),
 )
 _point_options = _options(
+    click.option(
+        "--cohorts",
+        type=_FILE,
+        callback=_read_cohorts,
+        help="Rates by cohort: CSV of image or identity, and a column for each attribute.",
+    ),
     click.option(
         "--operating-point",
         type=_FILE,
@@ -121,6 +134,50 @@ def finger(
         folders = [*images, *more_images]
         result = evaluate_fingers(folders, looks, RuntimeName(runtime), jobs or _cores(), progress)
     out.write(result)
+
+
+@evaluate.command()
+@click.option("--faces", type=_FOLDER, required=True, help="Folder in LFW's layout: NAME/NAME_0001.jpg.")
+@click.option("--pairs", type=_FILE, required=True, help="Pairs in LFW's form.")
+@click.option(
+    "--fingers", type=_FOLDER, required=True, multiple=True, help="Folder of FINGER_IMPRESSION.png|tif|bmp."
+)
+@click.argument("more_fingers", type=_FOLDER, nargs=-1, metavar="[DIR]...")
+@_sensor_options
+@click.option(
+    "--pairings",
+    type=click.IntRange(1),
+    default=PAIRINGS,
+    show_default=True,
+    help="How often faces and fingers are put together anew.",
+)
+@click.option("--seed", type=click.IntRange(0), default=SEED, show_default=True, help="Of all that is drawn.")
+@_run_options
+def fuse(
+    faces: Path,
+    pairs: Path,
+    fingers: tuple[Path, ...],
+    more_fingers: tuple[Path, ...],
+    sensor_like: str | None,
+    sensor: str | None,
+    ppi: float,
+    pairings: int,
+    seed: int,
+    jobs: int | None,
+    runtime: str,
+    json_file: Path | None,
+    plots: Path | None,
+) -> None:
+    """Measure face and fingers together, on virtual subjects: one person's face, another's fingers."""
+    looks = _sensor(sensor_like, sensor, ppi)
+    out = Outputs(json_file, plots)
+    out.prepare()
+    processes, name = jobs or _cores(), RuntimeName(runtime)
+    with _progress() as progress:
+        of_fingers = evaluate_fingers([*fingers, *more_fingers], looks, name, processes, progress)
+        of_faces = evaluate_faces(faces, pairs, name, processes, progress)
+        fused = fuse_evaluations(of_faces, of_fingers, pairings, seed)
+    out.write_fusion(fused)
 
 
 def _sensor(size: str | None, model: str | None, ppi: float) -> SensorLike:

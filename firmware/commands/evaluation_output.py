@@ -16,7 +16,11 @@ from rich.table import Table
 
 from inference.errors import InferenceError
 from inference.evaluation.calibration import source_point
-from inference.evaluation.plots import draw, require_library
+from inference.evaluation.cohort_figures import CohortRate, CohortReport
+from inference.evaluation.cohort_file import CohortFile
+from inference.evaluation.cohorts import cohort_report, worse_cohorts
+from inference.evaluation.fuse import Fusion, FusionReport
+from inference.evaluation.plots import draw, draw_fusion, require_library
 from inference.evaluation.record import add_source
 from inference.evaluation.report import Evaluation, Report, SetReport
 
@@ -38,9 +42,10 @@ class Outputs:
 
     json_file: Path | None
     plots: Path | None
-    operating_point: Path | None
-    name: str | None
-    note: str
+    cohorts: CohortFile | None = None
+    operating_point: Path | None = None
+    name: str | None = None
+    note: str = ""
 
     def prepare(self) -> None:
         """Make sure before a long run that all can be written after it."""
@@ -61,14 +66,28 @@ class Outputs:
         """Print the figures and write what was asked for."""
         figures = result.report
         Console().print(figures_table(figures))
+        cohorts = None
+        if self.cohorts is not None:
+            with clear_refusals():
+                cohorts = cohort_report(figures, result.sets, self.cohorts)
+            figures = msgspec.structs.replace(figures, cohorts=cohorts)
+            Console().print(cohorts_table(cohorts))
         if self.json_file is not None:
             write_json(figures, self.json_file)
         if self.plots is not None:
-            for path in draw(result, self.plots):
+            for path in draw(result, self.plots, cohorts):
                 click.echo(f"wrote {path}")
         if self.operating_point is not None:
             with clear_refusals():
                 self._add_to(self.operating_point, result)
+
+    def write_fusion(self, result: Fusion) -> None:
+        """Print the figures of fusion and write what was asked for."""
+        Console().print(fusion_table(result.report))
+        if self.json_file is not None:
+            write_json(result.report, self.json_file)
+        if self.plots is not None:
+            click.echo(f"wrote {draw_fusion(result, self.plots)}")
 
     def _add_to(self, file: Path, result: Evaluation) -> None:
         figures = result.report
@@ -103,6 +122,31 @@ def figures_table(figures: Report) -> Table:
     return table
 
 
+def fusion_table(figures: FusionReport) -> Table:
+    """Return the figures of each part and of all together for the terminal."""
+    table = Table(title=f"face and fingers, made by {', '.join(figures.model_digests)}", box=None)
+    columns = ("part", "genuine", "impostor", "FTA %", "FTE %", "EER %", *_fmr_columns(figures))
+    for column in columns:
+        table.add_column(column, justify="left" if column == "part" else "right", overflow="fold")
+    for name, part in figures.parts.items():
+        table.add_row(name, *_cells(part))
+    facts = [
+        f"{name} at the threshold of the other half for FMR {fmr}: "
+        f"FMR {at.fmr_measured:.2g}, FNMR {100 * at.fnmr:.2f} %"
+        for name, part in figures.parts.items()
+        for fmr, at in part.at_held_out_threshold.items()
+        if at.supported
+    ]
+    facts.append(
+        f"virtual subjects, put together {figures.pairings} times (seed {figures.seed}): face and "
+        "fingers of a person are taken as independent"
+    )
+    facts.append("[...] has fewer than 3 / FMR impostor comparisons behind it, all pairings counted as one")
+    table.caption = "\n".join(escape(fact) for fact in facts)
+    table.caption_justify = "left"
+    return table
+
+
 def _facts(figures: Report, rows: Sequence[SetReport]) -> Iterator[str]:
     if not all(at.supported for row in rows for at in row.fnmr_at_fmr.values()):
         yield "[...] has fewer than 3 / FMR impostor comparisons behind it"
@@ -126,6 +170,40 @@ def _facts(figures: Report, rows: Sequence[SetReport]) -> Iterator[str]:
     yield from (f"no template from {failure.image}: {failure.reason}" for failure in figures.failures[:10])
     if len(figures.failures) > 10:
         yield f"... and from {len(figures.failures) - 10} more (--json names all)"
+
+
+def cohorts_table(cohorts: CohortReport) -> Table:
+    """Return the rates by cohort for the terminal."""
+    table = Table(title=f"cohorts at the common threshold, FMR {cohorts.fmr}", box=None)
+    for column in ("cohort", "images", "identities", "FTA %", "FTE %", "FNMR %", "FMR %"):
+        table.add_column(column, justify="left" if column == "cohort" else "right", overflow="fold")
+    for attribute, values in cohorts.attributes.items():
+        for name, row in values.items():
+            rates = (row.fta, row.fte, row.fnmr, row.fmr)
+            table.add_row(
+                f"{attribute}: {name}", f"{row.images:,}", f"{row.identities:,}", *map(_rate_cell, rates)
+            )
+    facts = [
+        f"! is more than {100 * (cohorts.bar - 1):.0f} % worse than all; !? is so far, but too few to say"
+    ]
+    facts += [
+        f"{attribute} {cohort}: {rate} {100 * at.rate:.3g} % against {100 * at.overall:.3g} % of all"
+        for attribute, cohort, rate, at in worse_cohorts(cohorts)
+        if at.settled and at.rate is not None
+    ]
+    if cohorts.rows_unused:
+        facts.append(f"{cohorts.rows_unused} rows of {cohorts.file} name nothing in the data")
+    table.caption = "\n".join(escape(fact) for fact in facts)
+    table.caption_justify = "left"
+    return table
+
+
+def _rate_cell(rate: CohortRate) -> str:
+    if rate.rate is None:
+        return "–"
+    low, high = rate.interval_95
+    mark = ("! " if rate.settled else "!? ") if rate.worse else ""
+    return f"{mark}{100 * rate.rate:.3g} ({100 * low:.2g} to {100 * high:.2g})"
 
 
 def _fmr_columns(figures: Report) -> list[str]:

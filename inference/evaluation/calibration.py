@@ -89,12 +89,7 @@ def calibrate(measured: Sequence[MeasuredSet]) -> Calibration:
 
 def calibrated(measured: Sequence[MeasuredSet], calibration: Calibration) -> tuple[ScoreSet, list[ScoreSet]]:
     """Return the LLRs of all sets together, and those of each set."""
-
-    def llr(raw: Scores) -> Scores:
-        unclipped = calibration.slope * raw + calibration.intercept
-        return np.clip(unclipped, calibration.lower_llr, calibration.upper_llr)
-
-    sets = [ScoreSet(llr(one.genuine), llr(one.impostor)) for one in measured]
+    sets = [ScoreSet(calibration.llrs(one.genuine), calibration.llrs(one.impostor)) for one in measured]
     pool = ScoreSet(
         np.concatenate([one.genuine for one in sets]), np.concatenate([one.impostor for one in sets])
     )

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.evaluation.calibration import calibrate, calibrated
-from inference.evaluation.measured import MeasuredSet, Scores, Trials
+from inference.evaluation.measured import MeasuredSet, Scores, halve
 from inference.evaluation.metrics import ScoreSet
 
 _SEED = 2006
@@ -39,7 +39,7 @@ def held_out(sets: Sequence[MeasuredSet]) -> HeldOut:
         parts = [([one for one in sets if one is not tested], [tested]) for tested in sets]
         how = "each data set by a calibration on the others"
     else:
-        halves = _halves(sets[0])
+        halves = halve(sets[0], np.random.default_rng(_SEED))
         parts = [([halves[0]], [halves[1]]), ([halves[1]], [halves[0]])]
         how = "each half of the identities by a calibration on the other half"
     tested = [calibrated(test, calibrate(rest))[0] for rest, test in parts]
@@ -84,25 +84,3 @@ def _upper_hull(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.fl
 
 def _turns_left(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) >= 0
-
-
-def _halves(measured: MeasuredSet) -> tuple[MeasuredSet, MeasuredSet]:
-    """Split a data set by identities, seeded; comparisons across the halves are left out."""
-    trials = measured.trials
-    if trials is None:
-        raise ValueError("a data set without its trials cannot be halved")
-    identities = int(trials.identity.max()) + 1
-    in_first = np.zeros(identities, np.bool_)
-    in_first[np.random.default_rng(_SEED).permutation(identities)[: identities // 2]] = True
-    return _of(measured, trials, in_first), _of(measured, trials, ~in_first)
-
-
-def _of(measured: MeasuredSet, trials: Trials, chosen: NDArray[np.bool_]) -> MeasuredSet:
-    image = chosen[trials.identity]
-    return MeasuredSet(
-        name=measured.name,
-        identities=int(np.count_nonzero(chosen)),
-        samples=int(np.count_nonzero(image & np.isfinite(trials.quality))),
-        genuine=measured.genuine[image[trials.genuine].all(axis=1)],
-        impostor=measured.impostor[image[trials.impostor].all(axis=1)],
-    )

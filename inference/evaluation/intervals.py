@@ -1,6 +1,7 @@
 """Confidence intervals of error rates.
 
-They take trials as independent; docs/operating-points.md says how far that holds.
+They take trials as independent; docs/evaluation.md says how far that holds. Counts need not be whole: trials
+that repeat each other are counted in part.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ CONFIDENCE = 0.95
 _Z_TWO_SIDED_95 = 1.959963984540054
 
 
-def supports(fmr: float, impostor: int) -> bool:
+def supports(fmr: float, impostor: float) -> bool:
     """Say whether this many impostor comparisons can support a rate: no false match in 3 / FMR trials."""
     # A hair of tolerance: 3 / 1e-3 is 3000.0000000000005 in binary arithmetic.
     return impostor * fmr >= 3.0 * (1.0 - 1e-9)
 
 
-def upper_bound(count: int, trials: int) -> float:
+def upper_bound(count: float, trials: float) -> float:
     """Return the one-sided 95 % upper bound of a rate: rule of three at 0, else Clopper-Pearson (1934)."""
     if count == 0:
         return min(3.0 / trials, 1.0)
@@ -34,7 +35,7 @@ def upper_bound(count: int, trials: int) -> float:
     return high
 
 
-def wilson(count: int, trials: int) -> tuple[float, float]:
+def wilson(count: float, trials: float) -> tuple[float, float]:
     """Return the two-sided 95 % interval of a rate (Wilson, J. Am. Stat. Assoc. 22, 1927)."""
     if trials == 0:
         return 0.0, 1.0

@@ -37,7 +37,8 @@ class MeasuredSet:
     """The raw scores of one data set, shapes (genuine,) and (impostor,), higher is more alike.
 
     identities: people (face) or fingers with a template. samples: images that gave one.
-    trials: None where the scores alone are known.
+    trials: None where the scores alone are known. repeats: each image takes part in so many comparisons of
+    one kind where it could in one (virtual subjects that are made anew): bounds count them as one.
     """
 
     name: str
@@ -46,6 +47,7 @@ class MeasuredSet:
     genuine: Scores
     impostor: Scores
     trials: Trials | None = None
+    repeats: int = 1
 
 
 def pool_sets(sets: Sequence[MeasuredSet]) -> MeasuredSet:
@@ -59,6 +61,31 @@ def pool_sets(sets: Sequence[MeasuredSet]) -> MeasuredSet:
         genuine=np.concatenate([one.genuine for one in sets]),
         impostor=np.concatenate([one.impostor for one in sets]),
         trials=_pool_trials([one.trials for one in sets if one.trials is not None], len(sets)),
+    )
+
+
+def halve(measured: MeasuredSet, random: np.random.Generator) -> tuple[MeasuredSet, MeasuredSet]:
+    """Split a data set by identities; comparisons across the halves are left out."""
+    trials = measured.trials
+    if trials is None:
+        raise ValueError("a data set without its trials cannot be halved")
+    identities = int(trials.identity.max()) + 1
+    in_first = np.zeros(identities, np.bool_)
+    in_first[random.permutation(identities)[: identities // 2]] = True
+    return _within(measured, trials, in_first), _within(measured, trials, ~in_first)
+
+
+def _within(measured: MeasuredSet, trials: Trials, chosen: NDArray[np.bool_]) -> MeasuredSet:
+    image = chosen[trials.identity]
+    genuine, impostor = (image[pairs].all(axis=1) for pairs in (trials.genuine, trials.impostor))
+    sampled = image & np.isfinite(trials.quality)
+    return MeasuredSet(
+        name=measured.name,
+        identities=np.unique(trials.identity[sampled]).size,
+        samples=int(np.count_nonzero(sampled)),
+        genuine=measured.genuine[genuine],
+        impostor=measured.impostor[impostor],
+        trials=Trials(trials.identity, trials.quality, trials.genuine[genuine], trials.impostor[impostor]),
     )
 
 

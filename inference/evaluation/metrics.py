@@ -32,9 +32,13 @@ class AtFmr:
 
 
 class ScoreSet:
-    """Genuine and impostor comparison scores of one population, higher is more alike."""
+    """Genuine and impostor comparison scores of one population, higher is more alike.
 
-    def __init__(self, genuine: ArrayLike, impostor: ArrayLike) -> None:
+    repeats: the same images were compared about this often; bounds and intervals count it as once.
+    """
+
+    def __init__(self, genuine: ArrayLike, impostor: ArrayLike, repeats: int = 1) -> None:
+        self._repeats = repeats
         self.genuine = _sorted_scores(genuine, "genuine")
         self.impostor = _sorted_scores(impostor, "impostor")
 
@@ -56,14 +60,15 @@ class ScoreSet:
     def at_threshold(self, threshold: float, fmr: float) -> AtFmr:
         """Return the rates at a threshold that was chosen for `fmr`."""
         false_matches, false_non_matches = self.false_matches(threshold), self.false_non_matches(threshold)
+        genuine, impostor = self.genuine.size / self._repeats, self.impostor.size / self._repeats
         return AtFmr(
             fmr=fmr,
             threshold=threshold,
             fmr_measured=false_matches / self.impostor.size,
-            fmr_upper_bound_95=upper_bound(false_matches, self.impostor.size),
+            fmr_upper_bound_95=upper_bound(false_matches / self._repeats, impostor),
             fnmr=false_non_matches / self.genuine.size,
-            fnmr_interval_95=wilson(false_non_matches, self.genuine.size),
-            supported=supports(fmr, self.impostor.size),
+            fnmr_interval_95=wilson(false_non_matches / self._repeats, genuine),
+            supported=supports(fmr, impostor),
         )
 
     def at_fmr(self, fmr: float) -> AtFmr:

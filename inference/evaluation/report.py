@@ -12,7 +12,8 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
-from inference.evaluation.calibration_quality import cllr, held_out, min_cllr
+from inference.evaluation.calibration_quality import HeldOut, cllr, held_out, min_cllr
+from inference.evaluation.cohort_figures import CohortReport
 from inference.evaluation.discard import DiscardCurve, discard_curve
 from inference.evaluation.intervals import wilson
 from inference.evaluation.measured import MeasuredSet, Trials, pool_sets
@@ -150,6 +151,7 @@ class Report(SetReport, frozen=True):
     accuracy_fold_deviation: float | UnsetType = UNSET
     accuracy_pairs: int | UnsetType = UNSET
     accuracy_of_compared: float | UnsetType = UNSET
+    cohorts: CohortReport | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,7 +200,7 @@ def compared(
 def set_report(compared: Compared) -> SetReport:
     """Work out the figures of one data set. Raises NotMeasurable."""
     try:
-        scores = ScoreSet(compared.scores.genuine, compared.scores.impostor)
+        scores = ScoreSet(compared.scores.genuine, compared.scores.impostor, compared.scores.repeats)
     except NotMeasurable as fault:
         raise NotMeasurable(f"{compared.scores.name}: {fault}") from fault
     rows = {fmr_key(fmr): scores.at_fmr(fmr) for fmr in REPORTED_FMR}
@@ -248,8 +250,11 @@ def pooled(sets: Sequence[Compared]) -> Compared:
     )
 
 
-def report(source: str, protocol: str, sets: Sequence[Compared]) -> Report:
-    """Work out the figures of a run. Raises NotMeasurable."""
+def report(source: str, protocol: str, sets: Sequence[Compared], unseen: HeldOut | None = None) -> Report:
+    """Work out the figures of a run. Raises NotMeasurable.
+
+    unseen: the LLRs of all comparisons, where they were calibrated on other data already.
+    """
     data_sets = tuple(set_report(one) for one in sets)
     together = pooled(sets)
     total = data_sets[0] if len(sets) == 1 else set_report(together)
@@ -262,7 +267,7 @@ def report(source: str, protocol: str, sets: Sequence[Compared]) -> Report:
         compare_ms_p50=median(together.compare_ms),
         model_digests=together.made_by,
         data_sets=data_sets,
-        calibration=_calibration_quality([one.scores for one in sets]),
+        calibration=_calibration_quality(unseen or _held_out([one.scores for one in sets])),
         discard=discard_curve(together.scores, key, total.fnmr_at_fmr[key].threshold),
     )
 
@@ -279,10 +284,15 @@ def fmr_key(fmr: float) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
-def _calibration_quality(sets: Sequence[MeasuredSet]) -> CalibrationQuality | None:
+def _held_out(sets: Sequence[MeasuredSet]) -> HeldOut | None:
     try:
-        unseen = held_out(sets)
+        return held_out(sets)
     except NotMeasurable:
+        return None
+
+
+def _calibration_quality(unseen: HeldOut | None) -> CalibrationQuality | None:
+    if unseen is None:
         return None
     return CalibrationQuality(
         cllr=cllr(unseen.genuine, unseen.impostor),

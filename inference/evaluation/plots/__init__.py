@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from inference.errors import InferenceError
+from inference.evaluation.cohort_figures import CohortReport
+from inference.evaluation.fuse import FUSED, Fusion
 from inference.evaluation.report import Evaluation
 
 
@@ -23,9 +25,10 @@ def require_library() -> None:
         )
 
 
-def draw(result: Evaluation, folder: Path) -> Sequence[Path]:
+def draw(result: Evaluation, folder: Path, cohorts: CohortReport | None = None) -> Sequence[Path]:
     """Draw what there is to draw into an existing folder; return the SVG files."""
     # Importing matplotlib takes 0.5 s and 30 MB, which a run without plots need not pay.
+    from inference.evaluation.plots.cohorts import draw_cohorts
     from inference.evaluation.plots.det import draw_det, lines_of
     from inference.evaluation.plots.discard import draw_discard
     from inference.evaluation.plots.reliability import draw_reliability
@@ -42,4 +45,17 @@ def draw(result: Evaluation, folder: Path) -> Sequence[Path]:
         written.append(
             draw_reliability(figures.source, figures.calibration, result.scores, folder / "calibration")
         )
+    if cohorts is not None:
+        written.append(draw_cohorts(figures.source, cohorts, folder / "cohorts"))
     return written
+
+
+def draw_fusion(result: Fusion, folder: Path) -> Path:
+    """Draw all parts in one figure, into an existing folder; return the SVG file."""
+    from inference.evaluation.plots.det import Line, draw_det
+
+    lines = [
+        Line(name, result.scores[name], part.eer, main=name == FUSED)
+        for name, part in result.report.parts.items()
+    ]
+    return draw_det("virtual subjects", lines, folder / "det")

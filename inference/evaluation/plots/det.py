@@ -94,7 +94,7 @@ def draw_det(title: str, lines: Sequence[Line], path: Path) -> Path:
             limits(*_deviate(end))
         axes.set_xlabel("false match rate, %")
         axes.set_ylabel("false non-match rate, %")
-        axes.legend(loc="upper right", fontsize=8)
+        axes.legend(loc="upper right", fontsize=8).set_zorder(5)
     return path.with_suffix(".svg")
 
 

@@ -28,11 +28,11 @@ def draw_discard(title: str, curve: DiscardCurve, path: Path) -> Path:
             marker="o",
             markersize=3,
             linewidth=1.4,
-            label=f"FNMR at the threshold that all samples have at FMR {curve.fmr}",
+            label=f"at the threshold of all samples for FMR {curve.fmr}",
         )
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
         axes.set_xlabel("samples dropped, worst quality first, %")
         axes.set_ylabel("false non-match rate, %")
-        axes.legend(loc="upper right", fontsize=8)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=8)
     return path.with_suffix(".svg")

@@ -38,7 +38,8 @@ def draw_scores(result: Evaluation, path: Path) -> Path:
                 label=f"{kind} ({values.size:,} comparisons)",
             )
         axes.set_yscale("log")
-        axes.set_ylim(bottom=100 * 0.5 / scores.impostor.size, top=300)
+        axes.yaxis.set_major_formatter(lambda share, _: f"{share:g}")
+        axes.set_ylim(bottom=100 * 0.5 / scores.impostor.size, top=100)
         for key, row in figures.fnmr_at_fmr.items():
             if row.supported:
                 axes.axvline(row.threshold, color=BLACK, linewidth=0.9, linestyle="--", zorder=4)
@@ -54,5 +55,5 @@ def draw_scores(result: Evaluation, path: Path) -> Path:
                 )
         axes.set_xlabel("comparison score, as the comparator gives it (no unit)")
         axes.set_ylabel(f"comparisons in each of {_BINS} bins, %")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=8)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, fontsize=8)
     return path.with_suffix(".svg")

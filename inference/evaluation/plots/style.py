@@ -42,7 +42,8 @@ _SETTINGS: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "legend.frameon": False,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.9,
     "svg.hashsalt": "aidpost",  # the same figure gives the same file
     "svg.fonttype": "path",  # looks the same without the font
 }
@@ -51,12 +52,18 @@ _SETTINGS: dict[Any, Any] = {
 @contextmanager
 def figure(path: Path, height_in: float, title: str) -> Iterator[Axes]:
     """Give axes to draw on, then write PATH.svg and PATH.png."""
+    with panels(path, height_in, title, 1) as (_, (axes,)):
+        yield axes
+
+
+@contextmanager
+def panels(path: Path, height_in: float, title: str, columns: int) -> Iterator[tuple[Figure, list[Axes]]]:
+    """Give the whole figure and several axes side by side, with one vertical scale."""
     with mpl.rc_context(_SETTINGS):
         canvas = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
         FigureCanvasAgg(canvas)
-        axes = canvas.subplots()
-        axes.set_title(title, loc="left", fontsize=9, fontweight="bold")
-        yield axes
+        canvas.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+        yield canvas, list(canvas.subplots(1, columns, squeeze=False, sharey=True)[0])
         canvas.savefig(path.with_suffix(".svg"), metadata={"Date": None})
         canvas.savefig(path.with_suffix(".png"), dpi=_PNG_DPI)
 
