@@ -65,13 +65,13 @@ class Hardware:
     board: Callable[[], Board] | None
 
     @classmethod
-    def of(cls, config: Config) -> Self:
-        """The hardware that the configuration names."""
+    def of(cls, config: Config, *, console_keys: bool = True) -> Self:
+        """The hardware that the configuration names; console_keys: see `open_board`."""
         reader, camera, board = config.fingerprint, config.camera, config.board
         return cls(
             (lambda: open_reader(reader.settings())) if reader else None,
             (lambda: open_camera(camera.settings())) if camera else None,
-            (lambda: open_board(board.settings())) if board else None,
+            (lambda: open_board(board.settings(), with_keys=console_keys)) if board else None,
         )
 
 
@@ -206,7 +206,7 @@ class Appliance:
         log.info(
             "ready",
             references=len(references),
-            expected_wrong_suggestions=self.matcher.expected_wrong_suggestions(),
+            wrong_suggestions_expected_of_100=self.matcher.expected_wrong_suggestions(),
             uplink=self.uplink is not None,
         )
 
@@ -266,7 +266,7 @@ class Appliance:
         if available:
             log.info("part is back", part=part)
         else:
-            log.warning("part lost", part=part, kind=kind)
+            log.warning("part lost", part=part, kind=kind, reason=str(error))
             self.presenter.show(Show(Signal.DEVICE_FAULT))
         task = asyncio.ensure_future(self._record_fault(DeviceFault(part, available, kind)))
         self._faults.add(task)

@@ -9,7 +9,7 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -208,6 +208,11 @@ def _rooted(config: Config, folder: Path) -> Config:
     return config
 
 
+_IDENTIFIER_IN_WORDS = (
+    "Expected `str` matching regex '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$'",
+    "Expected letters, digits and . _ - (63 at most, a letter or digit first)",
+)
+_WRONG_CHOICE = re.compile(r"Invalid enum value .* - at `\$\.(?P<key>[a-z_.]+)(?:\[[.\d]+\])?`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`(?: - at `\$\.?(?P<table>[^`]*)`)?")
 
 
@@ -215,7 +220,8 @@ def _explain(message: str) -> str:
     """Turn msgspec's sentence into one that says what to do; an unknown key gets the nearest known one."""
     unknown = _UNKNOWN.search(message)
     if unknown is None:
-        return message.replace("`$.", "`").replace("Object", "Table")
+        plain = message.replace("`$.", "`").replace("Object", "Table")
+        return f"{plain}{_choices(message)}".replace(*_IDENTIFIER_IN_WORDS)
     key, table = unknown["key"], unknown["table"] or ""
     where = f"[{table}]" if table else "the top level"
     known = _keys_of(table)
@@ -224,10 +230,28 @@ def _explain(message: str) -> str:
     return f"unknown key `{key}` in {where}: {hint}"
 
 
+def _choices(message: str) -> str:
+    """Return what a key may say, when the message is about a key that has only so many values."""
+    wrong = _WRONG_CHOICE.search(message)
+    if wrong is None:
+        return ""
+    table, _, key = wrong["key"].rpartition(".")
+    kinds = {field.encode_name: field.type for field in msgspec.structs.fields(_table_at(table))}
+    schema = msgspec.json.schema(kinds[key])
+    schema = schema.get("items", next(iter(schema.get("$defs", {}).values()), schema))
+    return ": one of " + ", ".join(f'"{choice}"' for choice in schema["enum"])
+
+
+def _table_at(path: str) -> type[_Table]:
+    """Return the type of a table from its dotted name; the whole file has the empty one."""
+    table: type[_Table] = Config
+    for key in path.split(".") if path else ():
+        kind = next(field.type for field in msgspec.structs.fields(table) if field.encode_name == key)
+        table = next(
+            one for one in (kind, *get_args(kind)) if isinstance(one, type) and issubclass(one, _Table)
+        )
+    return table
+
+
 def _keys_of(table: str) -> list[str]:
-    kinds: dict[str, type[_Table]] = {
-        "": Config, "device": Device, "keys": Keys, "fingerprint": Fingerprint, "camera": Camera,
-        "board": Board, "board.pins": Pins, "inference": Inference, "session": Session,
-        "policy": Policy, "uplink": Uplink,
-    }  # fmt: skip
-    return [field.encode_name for field in msgspec.structs.fields(kinds[table])]
+    return [field.encode_name for field in msgspec.structs.fields(_table_at(table))]

@@ -41,6 +41,10 @@ class NotRegistered(DeskError, LookupError):
     """Nobody is registered under this subject, or only without biometrics."""
 
 
+class AlreadyRegistered(DeskError, ValueError):
+    """Somebody is registered under this subject."""
+
+
 class Desk:
     """Runs sessions on the parts of one appliance."""
 
@@ -100,8 +104,14 @@ class Desk:
     async def register(self, subject: str, answer: NoticeAnswer) -> RegistrationResult:
         """Register a person; one who declined is registered without templates and served the same.
 
-        Raises DeskBusy and StoreError.
+        Raises AlreadyRegistered, DeskBusy and StoreError.
         """
+        purpose = self._config.device.purpose
+        if await self._in_store(lambda store: store.find_subject(purpose, subject)):
+            raise AlreadyRegistered(
+                "somebody is registered under this subject: check the number; to register the same person "
+                "anew, erase the old entry first"
+            )
         plan = self._plan(Goal.REGISTER, None, impressions=self._config.session.impressions)
         if answer.consent is Consent.DECLINED:
             plan = Plan(Goal.REGISTER, ())
@@ -109,7 +119,7 @@ class Desk:
             subject=subject,
             asked=plan.presentations,
             site=self._config.device.site,
-            purpose=self._config.device.purpose,
+            purpose=purpose,
             answer=answer,
             matcher=self._matcher,
             in_inference=self._in_inference,

@@ -51,7 +51,7 @@ class Presenter:
             self._board.show(signal)
         except SensorError as error:
             # Without lamp and buzzer the ring and the screen still guide people.
-            log.warning("part lost", part="board", kind=type(error).__name__)
+            log.warning("part lost", part="board", kind=type(error).__name__, reason=str(error))
             self._board = None
 
     async def settle(self) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -37,6 +38,23 @@ config_option = click.option(
 )
 
 
+class OutputFile(click.Path):
+    """A file to write at the end of long work: a folder that is missing or closed is refused at the start."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, or fail with what to do."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        folder = path.absolute().parent
+        if not folder.is_dir():
+            self.fail(f"there is no folder {folder}: make it first", param, ctx)
+        if not os.access(folder, os.W_OK):
+            self.fail(f"no permission to write into {folder}", param, ctx)
+        return path
+
+
 @contextmanager
 def clear_errors() -> Iterator[None]:
     """Turn the typed faults of all parts into one sentence and exit status 1."""
@@ -64,7 +82,7 @@ def with_appliance(config: Config, work: Callable[[Appliance], Awaitable[T]]) ->
     """Start the appliance, wait for its parts, do `work`, stop it."""
 
     async def main() -> T:
-        async with Appliance(config, Hardware.of(config)) as appliance:
+        async with Appliance(config, Hardware.of(config, console_keys=False)) as appliance:
             return await work(appliance)
 
     log.configure("warning")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from firmware.commands.common import clear_errors
+from firmware.commands.common import OutputFile, clear_errors
 from firmware.demo.server import ServerFailed
 from firmware.demo.show import Settings, perform
 
@@ -18,15 +18,13 @@ from firmware.demo.show import Settings, perform
 @click.option(
     "--json",
     "json_path",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    type=OutputFile(),
     help="Write the figures here.",
 )
 @click.option("--seed", default=7, show_default=True, help="Another seed is another day.")
 @click.option("--paced", is_flag=True, help="The sensor sends no faster than a real one.")
 @click.option("--keep", is_flag=True, help="Leave the dashboard up at the end.")
-@click.option(
-    "--picture", type=click.Path(dir_okay=False, path_type=Path), help="Write an SVG of the screen here."
-)
+@click.option("--picture", type=OutputFile(), help="Write an SVG of the screen here.")
 def demo(json_path: Path | None, seed: int, paced: bool, keep: bool, picture: Path | None) -> None:
     """Register people, serve arrivals, lose the uplink in the middle, and check that no record was lost.
 

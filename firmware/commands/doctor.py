@@ -14,6 +14,7 @@ from typing import TypeVarTuple
 import click
 from rich.console import Console
 from rich.padding import Padding
+from rich.text import Text
 
 from firmware.appliance import Hardware, open_keys, open_store, store_path
 from firmware.commands.common import config_option, read_config
@@ -21,6 +22,8 @@ from firmware.config import Config
 from firmware.recognition import build_recognition
 from firmware.store.audit import AuditBroken
 from firmware.store.errors import StoreError
+from firmware.uplink.channel import Target
+from firmware.uplink.errors import UplinkError
 from inference.errors import InferenceError
 from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
@@ -33,7 +36,7 @@ from trust.keys.errors import GuardError
 ArgsT = TypeVarTuple("ArgsT")
 
 CONNECT_TIMEOUT_S = 3.0
-MARKS = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[dim]–[/]"}
+MARKS = {True: Text("✓", "green"), False: Text("✗", "red"), None: Text("–", "dim")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,10 @@ def doctor(config_path: Path) -> None:
     console = Console()
     ill = 0
     for finding in examine(config):
-        console.print(f"{MARKS[finding.well]} {finding.part:<14} {finding.found} {finding.version}".rstrip())
+        mark, found = MARKS[finding.well], f"{finding.part:<14} {finding.found} {finding.version}".rstrip()
+        console.print(mark, Text(found), soft_wrap=True)
         if finding.advice:
-            console.print(Padding(f"→ {finding.advice}", (0, 0, 0, 4)), soft_wrap=True)
+            console.print(Padding(Text(f"→ {finding.advice}"), (0, 0, 0, 4)))
         ill += finding.well is False
     console.print("All parts are well." if not ill else f"Parts that need care: {ill}")
     if ill:
@@ -76,7 +80,7 @@ def examine(config: Config) -> Iterator[Finding]:
     yield _checked("fingerprint", SensorError, _reader, hardware.reader)
     yield _checked("camera", SensorError, _camera, hardware.camera)
     yield _checked("board", SensorError, _board, config, hardware.board)
-    yield _checked("uplink", OSError, _uplink, config)
+    yield _checked("uplink", UplinkError, _uplink, config)
 
 
 def _checked(
@@ -164,11 +168,10 @@ def _board(config: Config, opener: Callable[[], Board] | None) -> Finding | None
 def _uplink(config: Config) -> Finding | None:
     if config.uplink is None:
         return None
-    target = config.uplink.target
-    host, _, port = target.rpartition(":")
+    target = Target.parse(config.uplink.target)
     try:
-        socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S).close()
+        socket.create_connection((target.host, target.port), CONNECT_TIMEOUT_S).close()
     except OSError as error:
         wait = f"no connection ({error.strerror or error}): results wait in the outbox and are sent later"
-        return Finding("uplink", target, "", False, wait)
-    return Finding("uplink", target, _library("grpcio"), True)
+        return Finding("uplink", str(target), "", False, wait)
+    return Finding("uplink", str(target), _library("grpcio"), True)

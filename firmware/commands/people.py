@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +23,25 @@ from firmware.session.registration import NoticeAnswer, RegistrationResult
 from inference.operating_point import STRENGTH_MEANING
 from trust.consent import Consent
 
-subject_argument = click.argument("subject")
+
+class SubjectType(click.ParamType[str]):
+    """A card or case number: letters, digits and . _ - / without spaces, so that a name is noticed."""
+
+    name = "subject"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the number as it was typed, or fail with what it may hold."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}", value):
+            self.fail(
+                f"{value!r} is no card or case number: it may hold letters, digits and . _ - / "
+                "(63 at most, no spaces, never a name)",
+                param,
+                ctx,
+            )
+        return value
+
+
+subject_argument = click.argument("subject", type=SubjectType())
 
 
 @click.command()
@@ -115,12 +134,16 @@ async def ask_staff(suggestions: Sequence[Suggestion]) -> int | None:
     for number, suggestion in enumerate(suggestions, 1):
         meaning = STRENGTH_MEANING[suggestion.strength]
         click.echo(f"  {number}. {suggestion.subject} ({suggestion.strength.value}: {meaning})")
-    choice = await asyncio.to_thread(
-        click.prompt,
-        "Look at the person. Which one is it? (0: none)",
-        type=click.IntRange(0, len(suggestions)),
-        default=0,
-    )
+    try:
+        choice = await asyncio.to_thread(
+            click.prompt,
+            "Look at the person. Which one is it? (0: none)",
+            type=click.IntRange(0, len(suggestions)),
+            default=0,
+        )
+    except click.Abort:  # the end of the input, or Ctrl-C: nobody confirmed
+        click.echo()
+        return None
     return int(choice) - 1 if choice else None
 
 

@@ -262,7 +262,7 @@ def _on_sample(state: WaitingForSample, progress: Progress, event: Event) -> Ste
             )
             left = missed.plan.tries - missed.tries_here
             if left <= 0:
-                return _ask(_next(missed))
+                return _ask(_next_instance(missed))
             again = WaitingForSample(missed)
             return again, (
                 Show(Signal.TRY_AGAIN, again.presentation, reason, left),
@@ -345,6 +345,15 @@ def _conclude(
 
 def _next(progress: Progress) -> Progress:
     return replace(progress, index=progress.index + 1, tries_here=0)
+
+
+def _next_instance(progress: Progress) -> Progress:
+    """Go to the next finger, or from face to finger: what could not be taken is not asked for once more."""
+    given_up = progress.plan.presentations[progress.index]
+    following = _next(progress)
+    while _has_more(following) and following.plan.presentations[following.index] == given_up:
+        following = _next(following)
+    return following
 
 
 def _has_more(progress: Progress) -> bool:

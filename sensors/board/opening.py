@@ -16,13 +16,16 @@ from sensors.board.settings import BoardSettings, PinFactoryName
 from sensors.errors import SensorMisconfigured, SensorUnavailable
 
 
-def open_board(settings: BoardSettings) -> Board:
-    """Open the board, or raise a `SensorError` that says what to do."""
+def open_board(settings: BoardSettings, *, with_keys: bool = True) -> Board:
+    """Open the board, or raise a `SensorError` that says what to do.
+
+    with_keys: whether a board on the console may read its keys; False where a command asks there itself.
+    """
     match settings.driver:
         case "gpio":
             return GpioBoard(settings.pins, _pin_factory(settings.pin_factory))
         case "console":
-            return ConsoleBoard(sys.stdout, sys.stdin)
+            return ConsoleBoard(sys.stdout, sys.stdin if with_keys else None)
         case _:
             assert_never(settings.driver)
 

@@ -24,8 +24,9 @@ _SHORTEST_SHARE = 0.9
 class ReplayCamera(Camera):
     """Plays `path` (a folder of JPEG and PNG files, or a video) in a loop; pictures are fitted to the frame.
 
-    Without a path it shows an empty room until `show` is called. A bad file raises when its turn comes, and
-    the next capture plays the next one. `show`, `show_nothing` and `play` may be called from any thread.
+    Without a path it shows an empty room until `show` is called. A folder with a file that is no whole
+    picture is refused at once; one that turns bad later raises when its turn comes. `show`, `show_nothing`
+    and `play` may be called from any thread.
     """
 
     def __init__(
@@ -130,6 +131,8 @@ class _Folder:
             raise SensorMisconfigured(
                 f"no JPEG or PNG file in {folder}: put some there, or set another device"
             )
+        for path in self._files:
+            read_image(path)
 
     def next_picture(self) -> Pixels:
         if not self._folder.is_dir():

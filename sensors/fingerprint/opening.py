@@ -68,7 +68,7 @@ def open_reader(
     """
     model = find_model(settings.model)
     with ExitStack() as undo:
-        uart = CheckedUart(_claim_port(settings, timing), settings.port)
+        uart = CheckedUart(_claim_port(settings, timing), settings.port, clock=clock)
         undo.callback(uart.close)
         library, found_baud = _find(uart, settings)
         uart.set_timeout(timing.reply_s)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import termios
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol, assert_never
 
@@ -28,6 +29,7 @@ from sensors.fingerprint.protocol import (
 
 QUIET_S: Final = 0.05  # at 9,600 baud a byte takes 1 ms, and a sensor leaves far less than this between two
 MAX_STALE_BYTES: Final = 64 * 1024  # more than the largest image with its framing
+DRAIN_TIMEOUT_S: Final = 8.0  # the rest of the largest image takes 7 s at 57,600 baud
 _KIND_AT, _PAYLOAD_AT = 6, 9
 _SUCCESSES = (Confirmation.OK, Confirmation.ECHO)
 
@@ -57,10 +59,18 @@ class CheckedUart:
     Every command first throws away stale input, since one stale byte puts the library out of step for good.
     """
 
-    def __init__(self, port: SerialPort, name: str, address: int = DEFAULT_ADDRESS) -> None:
+    def __init__(
+        self,
+        port: SerialPort,
+        name: str,
+        address: int = DEFAULT_ADDRESS,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._port = port
         self._name = name
         self._address = address
+        self._clock = clock
         self._decoder = PacketDecoder()
         self._arrived: deque[Packet | DecodeFault] = deque()
         self._frame = b""
@@ -100,18 +110,23 @@ class CheckedUart:
     def receive(self) -> Packet:
         """Return the next packet once its frame is verified.
 
-        Stray bytes before an answer are skipped, since what follows is verified; raises `SensorTimeout`,
-        `SensorProtocolError` or `SensorUnavailable`.
+        Stray bytes before an answer are skipped, since what follows is verified, for as long as one answer
+        may take; raises `SensorTimeout`, `SensorProtocolError` or `SensorUnavailable`.
         """
         skipped = 0
+        until_s = self._clock() + (self._port.timeout or 0.0)
         while True:
             match self._next():
                 case Packet() as packet:
                     return self._verified(packet)
                 case SkippedBytes(count):
                     skipped += count
-                    if skipped > MAX_FRAME_BYTES:
-                        raise SensorProtocolError(self._text(f"sent {skipped} bytes that are no frame"))
+                    if skipped > MAX_FRAME_BYTES or self._clock() > until_s:
+                        raise SensorProtocolError(
+                            self._text(
+                                f"sent {skipped} bytes that are no frame; check its power and its port"
+                            )
+                        )
                 case (ChecksumMismatch() | UnknownKind() | ImpossibleLength()) as fault:
                     raise SensorProtocolError(self._text(f"sent a damaged frame ({fault})"))
                 case never:
@@ -135,14 +150,25 @@ class CheckedUart:
                     raise SensorProtocolError(self._text(f"damaged a transfer ({fault})"))
 
     def drain(self) -> None:
-        """Read and drop what still arrives, such as the rest of an image for an earlier program."""
+        """Read and drop what still arrives, such as the rest of an image for an earlier program.
+
+        Raises `SensorProtocolError` when it does not end: a fingerprint reader speaks only when it is asked.
+        """
         self._forget_stale_input()
+        until_s = self._clock() + DRAIN_TIMEOUT_S
+        dropped = 0
         with self._port_faults():
             usual, self._port.timeout = self._port.timeout, QUIET_S
-            dropped = 0
-            while dropped < MAX_STALE_BYTES and (chunk := self._port.read(4096)):
+            while chunk := self._port.read(4096):
                 dropped += len(chunk)
+                if dropped > MAX_STALE_BYTES or self._clock() > until_s:
+                    break
             self._port.timeout = usual
+        if chunk:
+            raise SensorProtocolError(
+                f"what is on {self._name} never stops sending, so it is no fingerprint reader: "
+                "set the port of the fingerprint reader"
+            )
 
     def set_baud(self, baud: int) -> None:
         """Change the rate of this end."""

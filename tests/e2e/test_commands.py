@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copy
@@ -98,6 +100,37 @@ def test_a_suggestion_counts_only_when_staff_confirm_it(desk: Desk) -> None:
     assert "not confirmed by staff" in declined.output
 
 
+def test_the_end_of_the_input_confirms_nobody_and_is_no_fault(desk: Desk) -> None:
+    desk.run("register", "case-1", "--consent", "accepted")
+    unanswered = desk.run("identify", answer="")
+    assert unanswered.exit_code == 3
+    assert "not confirmed by staff" in unanswered.output
+
+
+def test_a_console_board_leaves_the_answer_to_the_command(desk: Desk) -> None:
+    desk.run("register", "case-1", "--consent", "accepted")
+    with desk.config.open("a") as config:
+        config.write('[board]\ndriver = "console"\n')
+    words = (sys.executable, "-m", "firmware", "identify", "--config", str(desk.config))
+    answered = subprocess.run(words, input="1\n", capture_output=True, text=True, timeout=60, check=False)
+    assert answered.returncode == 0, answered.stdout
+    assert "Done: case-1" in answered.stdout
+
+
+@pytest.mark.parametrize("subject", ["", "John Smith", "case 1", "../1"])
+def test_a_subject_that_is_no_number_is_refused(desk: Desk, subject: str) -> None:
+    refused = desk.run("register", subject, "--consent", "accepted")
+    assert refused.exit_code == 2
+    assert "never a name" in refused.output
+
+
+def test_a_subject_is_registered_once(desk: Desk) -> None:
+    desk.run("register", "case-1", "--consent", "accepted")
+    again = desk.run("register", "case-1", "--consent", "accepted")
+    assert again.exit_code == 1
+    assert "erase the old entry first" in again.output
+
+
 def test_a_person_who_declines_is_registered_and_served_without(desk: Desk) -> None:
     declined = desk.run("register", "case-2", "--consent", "declined")
     assert declined.exit_code == 0
@@ -125,8 +158,16 @@ def test_doctor_says_what_to_do_about_a_missing_reader_and_goes_on(desk: Desk) -
     desk.sensor.unplug()
     checked = desk.run("doctor")
     assert checked.exit_code == 1
-    assert "there is no port" in " ".join(checked.output.split())
+    assert "plug the fingerprint reader in, or set the port it has" in " ".join(checked.output.split())
     assert "replay" in checked.output
+
+
+def test_doctor_names_an_address_that_is_none(desk: Desk) -> None:
+    with desk.config.open("a") as config:
+        config.write('[uplink]\ntarget = "localhost"\n')
+    checked = desk.run("doctor")
+    assert checked.exit_code == 1
+    assert "write it as host:port" in " ".join(checked.output.split())
 
 
 def test_a_second_process_is_told_who_holds_the_appliance(desk: Desk) -> None:

@@ -130,14 +130,22 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("name", BAD_FILES)
-def test_a_bad_file_is_named_and_the_others_still_play(tmp_path: Path, name: str) -> None:
+def test_a_folder_with_a_bad_file_is_refused_and_the_file_named(tmp_path: Path, name: str) -> None:
     content, reason = BAD_FILES[name]
-    camera = replay(folder_of(tmp_path, 10, 20))
+    folder_of(tmp_path, 10, 20)
     (tmp_path / name).write_bytes(content)
-    camera = replay(tmp_path)
-    assert [level_of(camera), level_of(camera)] == [10, 20]
 
     with pytest.raises(SensorMisconfigured, match=f"{name}.*{reason}"):
+        replay(tmp_path)
+
+
+def test_a_file_that_turns_bad_is_named_in_its_turn_and_the_others_still_play(tmp_path: Path) -> None:
+    camera = replay(folder_of(tmp_path, 10, 20))
+    turned = sorted(tmp_path.iterdir())[1]
+    turned.write_bytes(b"This is no picture.")
+    assert level_of(camera) == 10
+
+    with pytest.raises(SensorMisconfigured, match=f"{turned.name}.*neither JPEG nor PNG"):
         camera.capture(1.0)
     assert level_of(camera) == 10
 

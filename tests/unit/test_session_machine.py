@@ -130,6 +130,12 @@ def test_registration_takes_what_it_can_get_and_notes_the_rest_as_missing() -> N
     assert captures(effects) == [FACE, RIGHT, RIGHT, RIGHT, LEFT]
 
 
+def test_registration_asks_for_an_absent_finger_in_three_tries_whatever_the_number_of_impressions() -> None:
+    twice = (RIGHT, RIGHT, LEFT, LEFT)
+    _, effects = play(Goal.REGISTER, DRY, DRY, DRY, SampleTaken(), SampleTaken(), asked=twice)
+    assert captures(effects) == [RIGHT, RIGHT, RIGHT, LEFT, LEFT]
+
+
 EVENTS = st.sampled_from(
     [Started(), SampleTaken(), DRY, PartUnavailable(Modality.FACE), PartUnavailable(Modality.FINGER),
      *map(Compared, Weight), Confirmed(), NotConfirmed()]

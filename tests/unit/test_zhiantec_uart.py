@@ -33,6 +33,19 @@ class ScriptedPort:
         self.closed = True
 
 
+class ChatteringPort(ScriptedPort):
+    """A port on which something else speaks without end, a sentence each tenth of a second."""
+
+    now_s = 0.0
+
+    def read(self, size: int = 1, /) -> bytes:
+        self.now_s += 0.1
+        return b"$GPGGA"[:size]
+
+    def clock(self) -> float:
+        return self.now_s
+
+
 class BrokenPort(ScriptedPort):
     """A port whose every use fails with one error."""
 
@@ -147,3 +160,16 @@ def test_a_port_that_takes_no_bytes_is_a_timeout() -> None:
     uart = CheckedUart(BrokenPort(serial.SerialTimeoutException("full")), "ttyS9")
     with pytest.raises(SensorTimeout):
         uart.write(GET_IMAGE)
+
+
+def test_a_port_on_which_something_else_speaks_is_given_up_in_seconds() -> None:
+    port = ChatteringPort()
+    uart = CheckedUart(port, "ttyS9", clock=port.clock)
+    with pytest.raises(SensorProtocolError, match=r"never stops sending.*set the port"):
+        uart.drain()
+    assert port.now_s < 10
+
+    begun_s = port.now_s
+    with pytest.raises(SensorProtocolError, match="bytes that are no frame"):
+        uart.receive()
+    assert port.now_s - begun_s < 2
