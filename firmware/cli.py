@@ -22,6 +22,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "erase": ("firmware.commands.people", "Erase a person from the gallery."),
         "evaluate": ("firmware.commands.evaluate", "Measure error rates; make operating points."),
         "identify": ("firmware.commands.people", "Find a person among the few registered here (1:few)."),
+        "keys": ("firmware.commands.keys", "Change the PIN; program the board's secret."),
+        "lock": ("firmware.commands.keys", "Destroy the keys: nothing opens any more."),
         "register": ("firmware.commands.people", "Register a person, with or without biometrics."),
         "run": ("firmware.commands.run", "Serve people until stopped."),
         "verify": ("firmware.commands.people", "Check that a person is who was claimed (1:1)."),

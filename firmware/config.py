@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
+from firmware.guard.settings import GuardSettings
 from inference.types import FingerPosition
 from sensors.board.settings import BoardDriver, BoardPins, BoardSettings, PinFactoryName
 from sensors.camera.settings import CameraDriver, CameraSettings, PixelFormat
@@ -50,9 +51,21 @@ class Device(_Table, frozen=True, kw_only=True):
 
 
 class Keys(_Table, frozen=True, kw_only=True):
-    """What guards the keys of the store and of the device; each guard's promise is in `docs/keys.md`."""
+    """What guards the keys of the store and of the device; each guard's promise is in `docs/keys.md`.
+
+    tpm: where the TPM is, as tpm2-tss writes it. pcrs: what the `tpm` guard is bound to. burn: destroying
+    spends the board of the `otp` guard. on_tamper: what opening the enclosure does to the keys.
+    """
 
     guard: GuardKind
+    tpm: str = "device:/dev/tpmrm0"
+    pcrs: tuple[Annotated[int, msgspec.Meta(ge=0, le=23)], ...] = ()
+    burn: bool = False
+    on_tamper: Literal["destroy", "report"] = "destroy"
+
+    def settings(self) -> GuardSettings:
+        """Return what opens the guard."""
+        return GuardSettings(self.guard, self.tpm, self.pcrs, self.burn)
 
 
 class Fingerprint(_Table, frozen=True, kw_only=True):

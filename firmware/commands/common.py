@@ -22,7 +22,7 @@ from inference.errors import InferenceError
 from inference.types import FingerPosition
 from sensors.board.signals import PRESENTATIONS, Signal
 from sensors.errors import SensorError
-from trust.keys.errors import GuardError
+from trust.keys.errors import GuardError, PinRefused
 
 T = TypeVar("T")
 
@@ -82,12 +82,22 @@ def with_appliance(config: Config, work: Callable[[Appliance], Awaitable[T]]) ->
     """Start the appliance, wait for its parts, do `work`, stop it."""
 
     async def main() -> T:
-        async with Appliance(config, Hardware.of(config, console_keys=False)) as appliance:
+        hardware = Hardware.of(config, console_keys=False)
+        async with Appliance(config, hardware, ask_pin=ask_pin) as appliance:
             return await work(appliance)
 
     log.configure("warning")
     with clear_errors():
         return asyncio.run(main())
+
+
+def ask_pin(prompt: str) -> bytearray:
+    """Ask on the console, without showing what is typed. Raises PinRefused when nobody answers."""
+    try:
+        answer: str = click.prompt(prompt, hide_input=True, err=True)
+    except click.Abort as error:
+        raise PinRefused("no PIN was entered: start from a console") from error
+    return bytearray(answer, "utf-8")
 
 
 def signal_line(effect: Show) -> str:

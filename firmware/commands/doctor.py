@@ -17,7 +17,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from firmware.appliance import Hardware, open_keys, open_store, store_path
-from firmware.commands.common import config_option, read_config
+from firmware.commands.common import ask_pin, config_option, read_config
 from firmware.config import Config
 from firmware.recognition import build_recognition
 from firmware.store.audit import AuditBroken
@@ -108,7 +108,7 @@ def _store(config: Config) -> Finding:
     path = store_path(config)
     if not path.exists():
         return Finding("store", str(path), "", True, "will be made when the appliance first starts")
-    with open_keys(config) as guard, closing(open_store(config, guard)) as store:
+    with open_keys(config, ask_pin) as guard, closing(open_store(config, guard)) as store:
         counts, audit = store.counts(), store.verify_audit()
     found = (
         f"{counts.references} {'entry' if counts.references == 1 else 'entries'}, "

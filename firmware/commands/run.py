@@ -12,7 +12,7 @@ import structlog
 
 from firmware import log
 from firmware.appliance import Appliance, Hardware
-from firmware.commands.common import clear_errors, config_option, read_config, signal_line
+from firmware.commands.common import ask_pin, clear_errors, config_option, read_config, signal_line
 from firmware.config import Config
 from firmware.session.check_in import CheckInResult, Suggestion
 from firmware.store.errors import StoreError
@@ -42,7 +42,7 @@ async def _serve(config: Config) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with Appliance(config, Hardware.of(config)) as appliance:
+    async with Appliance(config, Hardware.of(config), ask_pin=ask_pin) as appliance:
         kiosk = Kiosk(appliance)
         appliance.presenter.add_listener(lambda effect: click.echo(signal_line(effect)))
 

@@ -21,13 +21,17 @@ FileT = TypeVar("FileT", bound=msgspec.Struct)
 
 
 class PinState(msgspec.Struct, frozen=True):
-    """How the PIN becomes a key, and what was tried. Memory in KiB; times in `firmware.guard.pin`."""
+    """What Argon2id costs, and how many wrong tries there were in a row, the last one when.
+
+    failed_boot, failed_ns: boot and monotonic time of the last failure; empty and 0 without one.
+    """
 
     memory_kib: int
     passes: int
     lanes: int
     failures: int = 0
-    wait_s: float = 0.0
+    failed_boot: bytes = b""
+    failed_ns: int = 0
 
 
 class TpmState(msgspec.Struct, frozen=True):

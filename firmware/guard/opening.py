@@ -4,21 +4,42 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import assert_never
+from typing import Never, assert_never
 
+from firmware.clock import Clock
 from firmware.guard import key_file
-from firmware.guard.file import open_file_guard
-from trust.keys.errors import GuardMisconfigured, GuardUnavailable, KeysMissing
+from firmware.guard.file import SECRET, open_file_guard
+from firmware.guard.key_file import KeyFile, TpmState
+from firmware.guard.mailbox import Mailbox, VcioMailbox
+from firmware.guard.otp import burn_rows, open_otp_guard
+from firmware.guard.pin import AskPin, change_pin, open_pin_guard
+from firmware.guard.settings import GuardSettings
+from firmware.records import Moment
+from trust.keys.errors import GuardMisconfigured, GuardUnavailable, KeysMissing, PinRefused
 from trust.keys.guard import GuardKind, KeyGuard
 
 
-def open_guard(kind: GuardKind, folder: Path, *, store_exists: bool) -> KeyGuard:
+def no_console(prompt: str) -> Never:
+    """Stand for an operator who is not there."""
+    raise PinRefused(f"nobody can be asked for the {prompt} here: start from a console")
+
+
+def open_guard(
+    settings: GuardSettings,
+    folder: Path,
+    *,
+    store_exists: bool,
+    ask_pin: AskPin = no_console,
+    now: Callable[[], Moment] | None = None,
+    mailbox: Mailbox | None = None,
+) -> KeyGuard:
     """Open the guard whose files lie in `folder`; the keys are made at the first start.
 
     store_exists: there is a store already, so that missing keys are a loss and no beginning.
+    now, mailbox: the kernel's and the board's own, unless a test hands in others.
     Raises GuardError and its kinds.
     """
     try:
@@ -28,10 +49,47 @@ def open_guard(kind: GuardKind, folder: Path, *, store_exists: bool) -> KeyGuard
             f"cannot use the folder {folder}: {error.strerror}; change `device.data`"
         ) from error
     with _alone(folder):
-        return _open(kind, folder, store_exists)
+        keys = _read(settings.kind, folder, store_exists=store_exists)
+        match settings.kind:
+            case GuardKind.FILE:
+                return open_file_guard(folder, keys)
+            case GuardKind.PIN:
+                return open_pin_guard(folder, keys, ask_pin, now or Clock().now)
+            case GuardKind.OTP:
+                return open_otp_guard(folder, keys, mailbox or VcioMailbox(), burn=settings.burn)
+            case GuardKind.TPM:
+                return _open_tpm(settings, folder, keys)
+            case _:
+                assert_never(settings.kind)
 
 
-def _open(kind: GuardKind, folder: Path, store_exists: bool) -> KeyGuard:
+def destroy_keys(settings: GuardSettings, folder: Path, reason: str, mailbox: Mailbox | None = None) -> None:
+    """Destroy keys without opening them: no PIN is asked for. Raises GuardError where a part was not reached.
+
+    What is on the card is destroyed first, whatever the TPM or the board then answers.
+    """
+    with _alone(folder):
+        keys = key_file.read(folder)
+        if keys is None:
+            raise KeysMissing(f"there are no keys in {folder} yet: nothing to destroy")
+        if keys.tpm is not None:
+            _destroy_in_tpm(settings, folder, keys.tpm, reason)
+            return
+        key_file.destroy(folder, reason, SECRET)
+        if keys.guard is GuardKind.OTP and settings.burn:
+            burn_rows(mailbox or VcioMailbox())
+
+
+def change_pin_in(folder: Path, ask_pin: AskPin, now: Callable[[], Moment] | None = None) -> None:
+    """Ask for the PIN and a new one, and wrap the keys anew. Raises GuardError."""
+    with _alone(folder):
+        keys = _read(GuardKind.PIN, folder, store_exists=True)
+        if keys is None:
+            raise AssertionError("keys that are missing beside a store were refused")
+        change_pin(folder, keys, ask_pin, now or Clock().now)
+
+
+def _read(kind: GuardKind, folder: Path, *, store_exists: bool) -> KeyFile | None:
     keys = key_file.read(folder)
     if keys is None and store_exists:
         raise KeysMissing(
@@ -43,13 +101,31 @@ def _open(kind: GuardKind, folder: Path, store_exists: bool) -> KeyGuard:
             f"the keys in {folder} are guarded by {keys.guard.value!r}, and the configuration says "
             f"{kind.value!r}: set `keys.guard` to {keys.guard.value!r}"
         )
-    match kind:
-        case GuardKind.FILE:
-            return open_file_guard(folder, keys)
-        case GuardKind.PIN | GuardKind.OTP | GuardKind.TPM:
-            raise GuardUnavailable(f"the {kind.value} guard is not built yet")
-        case _:
-            assert_never(kind)
+    return keys
+
+
+def _open_tpm(settings: GuardSettings, folder: Path, keys: KeyFile | None) -> KeyGuard:
+    with _tpm_library():
+        from firmware.guard.tpm import TpmSettings, open_tpm_guard
+    return open_tpm_guard(folder, keys, TpmSettings(settings.tpm, settings.pcrs))
+
+
+def _destroy_in_tpm(settings: GuardSettings, folder: Path, state: TpmState, reason: str) -> None:
+    with _tpm_library():
+        from firmware.guard.tpm import TpmSettings, destroy_in_tpm
+    destroy_in_tpm(folder, state, TpmSettings(settings.tpm, settings.pcrs), reason)
+
+
+@contextmanager
+def _tpm_library() -> Iterator[None]:
+    os.environ.setdefault("TSS2_LOG", "all+none")  # it would write to stderr; errors come as exceptions
+    try:
+        yield
+    except ImportError as error:
+        raise GuardUnavailable(
+            f"the `tpm` guard needs tpm2-pytss ({error}): install Debian's libtss2-dev and the extra, "
+            "`pip install aidpost[tpm]`"
+        ) from error
 
 
 @contextmanager

@@ -9,6 +9,19 @@ from pathlib import Path
 from firmware.store.errors import StoreBusy, StoreError
 
 
+def holder(path: Path) -> int | None:
+    """Return the process id of who holds the lock at `path`, None when nobody does."""
+    try:
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read(20) or 0) or None
+    except FileNotFoundError:
+        pass
+    return None
+
+
 class ProcessLock:
     """Holds the lock from construction to `release`; the kernel releases it if the process dies.
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from firmware.guard.opening import open_guard
+from firmware.guard.settings import GuardSettings
 from trust.keys.errors import GuardMisconfigured, KeysDamaged, KeysDestroyed, KeysMissing
 from trust.keys.guard import GuardKind, KeyGuard
 from trust.keys.secret import SecretKey
@@ -67,7 +68,7 @@ def test_a_forked_child_finds_zeros() -> None:
 
 
 def file_guard(folder: Path, *, store_exists: bool = False) -> KeyGuard:
-    return open_guard(GuardKind.FILE, folder, store_exists=store_exists)
+    return open_guard(GuardSettings(GuardKind.FILE), folder, store_exists=store_exists)
 
 
 def test_a_guard_gives_the_same_keys_at_each_start(tmp_path: Path) -> None:
@@ -85,7 +86,7 @@ def test_no_guard_stands_in_for_another_and_none_makes_keys_for_an_old_store(tmp
         file_guard(tmp_path, store_exists=True)
     file_guard(tmp_path).close()
     with pytest.raises(GuardMisconfigured, match=r"set `keys\.guard` to 'file'"):
-        open_guard(GuardKind.PIN, tmp_path, store_exists=True)
+        open_guard(GuardSettings(GuardKind.PIN), tmp_path, store_exists=True)
 
 
 def test_changed_keys_do_not_open(tmp_path: Path) -> None:

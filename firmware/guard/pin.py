@@ -1,0 +1,142 @@
+"""The `pin` guard: the operator's PIN opens the keys, through Argon2id.
+
+Wrong tries are counted in `keys.json` before each try, so that pulling the plug does not take one back, and
+the wait grows. That slows down who stands at the appliance. Who has copied the card can try at home: there
+only the length of the PIN and the cost of Argon2id count.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from firmware.guard import key_file
+from firmware.guard.key_file import KeyFile, PinState
+from firmware.guard.wrapped import WrappedGuard, new_keys
+from firmware.guard.wrapping import KEK_BYTES, SALT_BYTES, unwrap, wrap
+from firmware.records import Moment
+from trust.keys.errors import KeysDamaged, PinRefused
+from trust.keys.guard import GuardKind
+from trust.keys.secret import SecretKey
+
+AskPin = Callable[[str], bytearray]
+"""Asks the operator, with this prompt; returns UTF-8 bytes, which the guard overwrites."""
+
+MIN_LENGTH = 8  # SP 800-63B-4 §3.1.1.2: at least 8 characters where the PIN is not the only factor in hand
+FREE_TRIES = 5  # then each failure doubles the wait
+FIRST_WAIT_S, LONGEST_WAIT_S = 30.0, 3600.0  # SP 800-63B §5.2.2: delays that grow, up to an hour
+# RFC 9106 §4, the second recommended setting, for memory-constrained devices: 64 MiB, 3 passes, 4 lanes.
+_COST = PinState(memory_kib=64 * 1024, passes=3, lanes=4)
+
+
+def open_pin_guard(
+    folder: Path, keys: KeyFile | None, ask: AskPin, now: Callable[[], Moment], cost: PinState = _COST
+) -> WrappedGuard:
+    """Ask for the PIN and open the guard; keys: None asks for a new PIN twice and makes them.
+
+    cost: of Argon2id, for new keys. Raises PinRefused, which says how long to wait, and GuardError.
+    """
+    if keys is None:
+        salt = os.urandom(SALT_BYTES)
+        with _new_pin_key(ask, salt, cost) as kek:
+            keys = new_keys(GuardKind.PIN, salt, kek, cost)
+            key_file.create(folder, keys)
+            return WrappedGuard(folder, keys, kek)
+    with _checked(folder, keys, ask, now) as kek:
+        return WrappedGuard(folder, keys, kek)
+
+
+def change_pin(folder: Path, keys: KeyFile, ask: AskPin, now: Callable[[], Moment]) -> None:
+    """Wrap the same keys under a new PIN; the store is not touched. Raises PinRefused, GuardError."""
+    kind, salt = GuardKind.PIN, os.urandom(SALT_BYTES)
+    with (
+        _checked(folder, keys, ask, now) as former,
+        _new_pin_key(ask, salt, _COST) as kek,
+        unwrap(former, keys.store_key, kind, "store") as store_key,
+        unwrap(former, keys.device_key or b"", kind, "device") as device_key,
+        store_key.view() as store,
+        device_key.view() as device,
+    ):
+        wrapped = (wrap(kek, store, kind, "store"), wrap(kek, device, kind, "device"))
+        key_file.replace(
+            folder,
+            msgspec.structs.replace(keys, salt=salt, store_key=wrapped[0], device_key=wrapped[1], pin=_COST),
+        )
+
+
+def wait_s(state: PinState, now: Moment) -> float:
+    """Return how long the next try must wait, in seconds.
+
+    Counted in the uptime of this boot: a restart, or a clock that was set, shortens nothing.
+    """
+    if state.failures < FREE_TRIES:
+        return 0.0
+    # Capped before it is raised: the count has no limit.
+    doublings = min(state.failures - FREE_TRIES, 12)
+    wait = min(FIRST_WAIT_S * (1 << doublings), LONGEST_WAIT_S)
+    since_ns = state.failed_ns if state.failed_boot == now.boot_id else 0
+    return max(0.0, wait - (now.monotonic_ns - since_ns) / 1e9)
+
+
+def _checked(folder: Path, keys: KeyFile, ask: AskPin, now: Callable[[], Moment]) -> SecretKey:
+    """Ask for the PIN and return its key once it opens the store's key."""
+    state = keys.pin
+    if state is None:
+        raise KeysDamaged(
+            f"{folder / key_file.KEYS} says nothing of its PIN; put back the file of this store"
+        )
+    moment = now()
+    if wait := wait_s(state, moment):
+        raise PinRefused(f"{state.failures} wrong PINs in a row: wait {wait:.0f} s and try again")
+    pin = ask("PIN of this appliance")
+    failed = msgspec.structs.replace(
+        state, failures=state.failures + 1, failed_boot=moment.boot_id, failed_ns=moment.monotonic_ns
+    )
+    key_file.replace(folder, msgspec.structs.replace(keys, pin=failed))
+    kek = _stretched(pin, keys.salt, state)
+    try:
+        unwrap(kek, keys.store_key, GuardKind.PIN, "store").close()
+    except KeysDamaged:
+        kek.close()
+        left = FREE_TRIES - failed.failures
+        after = f"{left} more without a wait" if left > 0 else f"wait {wait_s(failed, now()):.0f} s"
+        raise PinRefused(f"wrong PIN: {after}") from None
+    succeeded = msgspec.structs.replace(state, failures=0, failed_boot=b"", failed_ns=0)
+    key_file.replace(folder, msgspec.structs.replace(keys, pin=succeeded))
+    return kek
+
+
+def _new_pin_key(ask: AskPin, salt: bytes, cost: PinState) -> SecretKey:
+    pin, again = ask(f"New PIN, at least {MIN_LENGTH} characters"), bytearray()
+    try:
+        if len(pin.decode("utf-8", "replace")) < MIN_LENGTH:
+            raise PinRefused(
+                f"a PIN has at least {MIN_LENGTH} characters, and a sentence is better: try again"
+            )
+        again = ask("The same again")
+        if pin != again:
+            raise PinRefused("the two PINs differ: try again")
+        return _stretched(pin, salt, cost)
+    finally:
+        for text in (pin, again):
+            text[:] = bytes(len(text))
+
+
+def _stretched(pin: bytearray, salt: bytes, cost: PinState) -> SecretKey:
+    key = SecretKey(KEK_BYTES)
+    try:
+        with key.view() as out:
+            Argon2id(
+                salt=salt,
+                length=KEK_BYTES,
+                iterations=cost.passes,
+                lanes=cost.lanes,
+                memory_cost=cost.memory_kib,
+            ).derive_into(pin, out)  # type: ignore[arg-type]  # any buffer, says its documentation
+    finally:
+        pin[:] = bytes(len(pin))
+    return key
