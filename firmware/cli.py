@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "identify": ("firmware.commands.people", "Find a person among the few registered here (1:few)."),
         "keys": ("firmware.commands.keys", "Change the PIN; program the board's secret."),
         "lock": ("firmware.commands.keys", "Destroy the keys: nothing opens any more."),
+        "operating-point": ("firmware.commands.operating_point", "Show what the thresholds rest on."),
         "register": ("firmware.commands.people", "Register a person, with or without biometrics."),
         "run": ("firmware.commands.run", "Serve people until stopped."),
         "verify": ("firmware.commands.people", "Check that a person is who was claimed (1:1)."),
@@ -43,7 +44,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), cmd_name)
+        command: click.Command = getattr(importlib.import_module(module), cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -163,8 +163,11 @@ class OperatingPoint:
         threshold = self.threshold(sources, fmr)
         if threshold.supported:
             return threshold
-        largest = math.floor(math.log1p(-fpir) / math.log1p(-self.supported_fmr(sources)))
-        return GalleryTooLarge(gallery_size, largest)
+        return GalleryTooLarge(gallery_size, self.largest_gallery(sources, fpir))
+
+    def largest_gallery(self, sources: Collection[str], fpir: float = 0.01) -> int:
+        """Return the most entries for which a supported threshold keeps the rate of wrong suggestions."""
+        return math.floor(math.log1p(-fpir) / math.log1p(-self.supported_fmr(sources)))
 
     @staticmethod
     def false_positive_identification_rate(gallery_size: int, fmr: float) -> float:

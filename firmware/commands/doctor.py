@@ -131,8 +131,11 @@ def _model(catalogue: Catalogue, name: str, config: Config) -> Finding:
 
 
 def _recognition(config: Config) -> Finding:
-    name, _, digest = build_recognition(config).matcher.operating_point.partition(" ")
-    return Finding("recognition", f"operating point {name}", digest.removeprefix("sha256:")[:12], True)
+    matcher = build_recognition(config).matcher
+    name, _, digest = matcher.operating_point.partition(" ")
+    reach = "".join(f", {source} alone {size:,}" for source, size in matcher.largest_galleries().items())
+    found = f"operating point {name}; 1:few in at most so many entries{reach}" if reach else name
+    return Finding("recognition", found, digest.removeprefix("sha256:")[:12], True)
 
 
 def _reader(opener: Callable[[], FingerprintReader] | None) -> Finding | None:

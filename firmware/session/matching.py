@@ -122,6 +122,10 @@ class Matcher:
             return self._point.for_gallery(sources, self.size, self._policy.fpir)
         return self._point.threshold(sources, self._policy.fmr / claimed)
 
+    def largest_galleries(self) -> dict[str, int]:
+        """Return how many entries a search may have for which each source alone is enough evidence."""
+        return {name: self._point.largest_gallery((name,), self._policy.fpir) for name in self._sources}
+
     def expected_wrong_suggestions(self) -> dict[str, float | None]:
         """Return for each source alone how many of 100 strangers are expected to get a suggestion.
 

@@ -42,7 +42,11 @@ class Pair:
 def read_fingers(folder: Path) -> list[Impression]:
     """List the impressions in a folder of FINGER_IMPRESSION.png|tif|bmp. Raises DataSetRefused."""
     _check_folder(folder)
-    images = sorted(path for path in folder.iterdir() if path.suffix.lower() in FINGER_SUFFIXES)
+    images = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in FINGER_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
     if not images:
         raise DataSetRefused(
             f"{folder} holds no image; it needs files named FINGER_IMPRESSION.png, .tif or .bmp"

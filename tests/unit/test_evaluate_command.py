@@ -39,9 +39,30 @@ def test_an_operating_point_needs_a_sensor_model(tmp_path: Path) -> None:
     assert "name it with --sensor" in output
 
 
-@pytest.mark.parametrize("command", ["face", "finger"])
-def test_the_options_are_explained(command: str) -> None:
+def test_a_sensor_and_a_size_that_it_does_not_send_are_refused(tmp_path: Path) -> None:
+    code, output = run("finger", "--images", tmp_path, "--sensor", "R503", "--sensor-like", "256x288")
+    assert code == 2
+    assert "R503 sends 192x192, not 256x288" in output
+
+
+def test_a_malformed_cohort_file_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    cohorts = tmp_path / "cohorts.csv"
+    cohorts.write_text("who,sex\n")
+    code, output = run("finger", "--images", tmp_path, "--cohorts", cohorts)
+    assert code == 1
+    assert "row 1: expected one column named image or identity" in output
+
+
+@pytest.mark.parametrize(
+    ("command", "own"),
+    [
+        ("face", ("--images", "--pairs", "--cohorts", "--operating-point")),
+        ("finger", ("--images", "--sensor-like", "--sensor", "--ppi", "--cohorts", "--operating-point")),
+        ("fuse", ("--faces", "--pairs", "--fingers", "--sensor-like", "--pairings", "--seed")),
+    ],
+)
+def test_the_options_are_explained(command: str, own: tuple[str, ...]) -> None:
     code, output = run(command, "--help")
     assert code == 0
-    for option in ("--images", "--jobs", "--json", "--operating-point", "--runtime"):
+    for option in (*own, "--jobs", "--json", "--plots", "--runtime"):
         assert option in output

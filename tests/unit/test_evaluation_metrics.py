@@ -13,7 +13,7 @@ from inference.evaluation.intervals import supports, upper_bound, wilson
 from inference.evaluation.measured import MeasuredSet
 from inference.evaluation.metrics import NotMeasurable, ScoreSet
 from inference.evaluation.parallel import run_all
-from inference.evaluation.sensor_like import sensor_like
+from inference.evaluation.sensor_like import choose, sensor_like
 
 
 def test_rates_of_scores_that_were_counted_by_hand() -> None:
@@ -177,8 +177,9 @@ def test_a_malformed_pairs_file_is_named_with_its_line(faces: Path, text: str, s
 
 
 def test_finger_folders_are_read_by_name(tmp_path: Path) -> None:
-    for name in ("101_1.png", "101_10.tif", "right_thumb_2.bmp", "notes.txt"):
+    for name in ("101_1.png", "101_10.TIF", "right_thumb_2.bmp", "notes.txt", "._101_1.png"):
         (tmp_path / name).touch()
+    (tmp_path / "cut.png").mkdir()
     read = [(image.finger, image.impression) for image in read_fingers(tmp_path)]
     assert read == [("101", 1), ("101", 10), ("right_thumb", 2)]
 
@@ -191,6 +192,10 @@ def test_unusable_finger_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "101_1.png").touch()
     with pytest.raises(DataSetRefused, match="single finger"):
         read_fingers(tmp_path)
+    (tmp_path / "101_01.bmp").touch()
+    with pytest.raises(DataSetRefused, match=r"101_1.png and 101_01.bmp are the same impression"):
+        read_fingers(tmp_path)
+    (tmp_path / "101_01.bmp").unlink()
     (tmp_path / "thumb.png").touch()
     with pytest.raises(DataSetRefused, match=r"thumb.png is not named FINGER_IMPRESSION.png"):
         read_fingers(tmp_path)
@@ -214,6 +219,24 @@ def test_sensor_like_images_are_cut_about_the_ridges_to_16_levels() -> None:
     ys, xs = np.nonzero(cut < 100)
     assert ys.mean() == pytest.approx(96, abs=4)
     assert xs.mean() == pytest.approx(96, abs=4)
+
+
+def test_a_sensor_model_implies_its_size() -> None:
+    assert choose(None, "R503").size == choose("192x192", None).size == (192, 192)
+    assert choose("192x192", "R503").name == "R503"
+    assert choose(None, None) == choose("none", None)
+    with pytest.raises(ValueError, match="AS608 sends 256x288, not none"):
+        choose("none", "AS608")
+
+
+def test_images_of_another_resolution_are_scaled_before_they_are_cut() -> None:
+    scan = np.full((1000, 800), 250, np.uint8)
+    scan[400:600, 300:500] = np.where(np.arange(200) % 18 < 9, 40, 220)[:, None]  # a period of 18 at 1000 ppi
+    pixels, ppi = choose("192x192", None, ppi=1000.0).apply(scan)
+    assert (pixels.shape, ppi) == ((192, 192), 500.0)
+    spectrum = np.abs(np.fft.rfft(pixels[46:146, 96] - np.mean(pixels[46:146, 96])))
+    assert 100 / int(np.argmax(spectrum)) == pytest.approx(9, abs=0.5)
+    assert choose("none", None, ppi=1000.0).apply(scan)[1] == 1000.0  # the pipeline scales it
 
 
 def _square(number: int) -> int:
