@@ -1,4 +1,4 @@
-"""Where the aggregator listens: this machine alone, as long as its streams are not encrypted."""
+"""Where the aggregator listens."""
 
 from __future__ import annotations
 
@@ -26,25 +26,21 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Return the address written as 127.0.0.1:50051 or [::1]:50051; raises AddressRefused.
-
-        Only loopback addresses are taken: nobody is authenticated and nothing is encrypted yet.
-        """
+        """Return the address written as 127.0.0.1:50051 or [::]:50051; raises AddressRefused."""
         host, colon, port = text.rpartition(":")
         if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
             raise AddressRefused(f"{text!r} is no address: write it as 127.0.0.1:50051")
         host = host.removeprefix("[").removesuffix("]")
-        if not _is_loopback(host):
-            raise AddressRefused(
-                f"{host or 'every interface'} can be reached from other machines, and this version has "
-                "neither encryption nor device identity: listen on 127.0.0.1, and forward the port by SSH or "
-                "a VPN if it is needed elsewhere"
-            )
+        try:
+            ipaddress.ip_address(host)
+        except ValueError as error:
+            if host != "localhost":
+                raise AddressRefused(
+                    f"{host or 'nothing'} is no address to listen on: write 0.0.0.0 for every interface"
+                ) from error
         return cls(host, int(port))
 
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    @property
+    def is_loopback(self) -> bool:
+        """Whether this machine alone can reach the address."""
+        return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import resource
 import signal
 import sys
 import time
@@ -16,6 +17,8 @@ import click
 import uvloop
 
 from aggregator.address import Address, AddressInUse, AddressRefused
+from aggregator.administer import approve, audit, claim, init, pending, revoke, user
+from aggregator.authority import Authority, AuthorityError
 from aggregator.codec import MAX_INT64
 from aggregator.export import (
     DEVICE_TABLE,
@@ -34,6 +37,7 @@ from aggregator.store.database import open_reader
 from aggregator.store.errors import StoreError
 from aggregator.store.reader import read_devices, read_events
 
+MAX_FILES = 16_384  # three for each of 4,096 connections, and the store
 _AGE = re.compile(r"(\d+)(s|min|h|d)")
 _AGE_UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
 
@@ -88,6 +92,16 @@ def main() -> None:
 @main.command()
 @_store
 @click.option(
+    "--identity",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The authority's folder, made by `init`.",
+)
+@click.option(
+    "--insecure-loopback",
+    is_flag=True,
+    help="For development: no certificates and no encryption, for this machine alone.",
+)
+@click.option(
     "--listen", type=_AddressType(), default="127.0.0.1:50051", show_default=True, help="For devices."
 )
 @click.option(
@@ -96,15 +110,39 @@ def main() -> None:
 @click.option("--max-store-mb", type=click.IntRange(min=1), help="The size that the store may reach, in MB.")
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Written when the server listens.")
 def serve(
-    store: Path, listen: Address, dashboard: Address, max_store_mb: int | None, ready_file: Path | None
+    store: Path,
+    identity: Path | None,
+    insecure_loopback: bool,
+    listen: Address,
+    dashboard: Address,
+    max_store_mb: int | None,
+    ready_file: Path | None,
 ) -> None:
     """Take the devices' events and show them, until SIGTERM or Ctrl-C.
 
     When it listens, it prints one line of JSON with the keys listen, dashboard and pid; port 0 lets the
     system choose a port.
     """
+    if (identity is not None) is insecure_loopback:
+        raise click.UsageError(
+            "name the authority's folder with --identity (`aidpost-aggregator init` makes it); "
+            "--insecure-loopback instead is for development"
+        )
+    if insecure_loopback and not listen.is_loopback:
+        raise click.UsageError("with --insecure-loopback the server listens on this machine alone")
+    if not dashboard.is_loopback:
+        raise click.UsageError(
+            "the dashboard asks nobody who they are, so it listens on this machine alone: "
+            "forward its port by SSH to see it elsewhere"
+        )
+    _raise_file_limit()
+    try:
+        authority = None if identity is None else Authority.load(identity)
+    except AuthorityError as error:
+        raise click.ClickException(str(error)) from error
     settings = Settings(
         store=store,
+        authority=authority,
         listen=listen,
         dashboard=dashboard,
         max_store_bytes=None if max_store_mb is None else max_store_mb * 1_000_000,
@@ -112,8 +150,15 @@ def serve(
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(settings, ready_file))
-    except (StoreError, AddressInUse) as error:
+    except (StoreError, AddressInUse, AuthorityError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _raise_file_limit() -> None:
+    """Let the process have the files that its connections need, three for each."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_FILES if most == resource.RLIM_INFINITY else min(MAX_FILES, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 async def _serve(settings: Settings, ready_file: Path | None) -> None:
@@ -168,13 +213,24 @@ def results(
         raise click.ClickException(str(error)) from error
 
 
-@main.command()
-@_store
+@main.group(invoke_without_command=True)
+@click.option("--store", type=click.Path(path_type=Path, dir_okay=False), help="The store's file.")
 @_format
-def devices(store: Path, form: Format) -> None:
-    """Show the devices, what is held of each, and what is missing."""
+@click.pass_context
+def devices(context: click.Context, store: Path | None, form: Format) -> None:
+    """Show the devices of --store, what is held of each, and what is missing; or decide who is one."""
+    if context.invoked_subcommand is not None:
+        return
+    if store is None:
+        raise click.UsageError("name the store's file with --store, or one of the commands")
     try:
         with open_reader(store) as db:
             write_rows(map(device_row, read_devices(db)), DeviceRow, form, sys.stdout, DEVICE_TABLE)
     except StoreError as error:
         raise click.ClickException(str(error)) from error
+
+
+for _command in (init, claim, user, audit):
+    main.add_command(_command)
+for _command in (pending, approve, revoke):
+    devices.add_command(_command)

@@ -88,12 +88,16 @@ def _hello(hello: link_pb2.Hello) -> Hello:
         raise Malformed("site must be empty or 1 to 63 of A-Z a-z 0-9 . _ - and begin with a letter or digit")
     if hello.last_seq > MAX_INT64:
         raise Malformed("last_seq must be below 2^63")
+    if not 1 <= hello.generation <= MAX_INT64:
+        raise Malformed("generation must start at 1 and stay below 2^63")
     return Hello(
         device_id=hello.device_id,
         epoch=_id(hello.epoch, "epoch"),
         last_seq=hello.last_seq,
         software_version=_text(hello.software_version, "software_version", 64),
         site=hello.site,
+        generation=hello.generation,
+        instance=_id(hello.instance, "instance"),
     )
 
 

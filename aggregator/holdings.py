@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum, unique
+
 import msgspec
 
 from aggregator.records import StageTime
@@ -88,6 +90,39 @@ class Device(msgspec.Struct, frozen=True):
     def events_held(self) -> int:
         """Events held from all its outboxes."""
         return sum(outbox.held for outbox in self.outboxes)
+
+
+@unique
+class EnrolmentState(Enum):
+    """What a device's key may do."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    HELD = "on hold"
+    REVOKED = "revoked"
+    REPLACED = "replaced"
+
+
+class Enrolment(msgspec.Struct, frozen=True):
+    """One key of a device that asked to join; ends_ns: of its newest certificate, None before the first."""
+
+    device_id: str
+    site: str
+    state: EnrolmentState
+    key_words: str
+    requested_ns: int
+    ends_ns: int | None
+
+
+class AuditEntry(msgspec.Struct, frozen=True):
+    """One act of administration; chain: SHA-256 of the entry before and this one."""
+
+    number: int
+    at_ns: int
+    actor: str
+    act: str
+    subject: str
+    chain: bytes
 
 
 class Tallies(msgspec.Struct, frozen=True):

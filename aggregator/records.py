@@ -115,10 +115,15 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class Hello(msgspec.Struct, frozen=True, gc=False):
-    """How a device opens its stream; epoch: 16 bytes; last_seq: the highest number that it has given."""
+    """How a device opens its stream; epoch: 16 bytes; last_seq: the highest number that it has given.
+
+    generation: rises with every hello, so that a copied card shows. instance: of the process, 16 bytes.
+    """
 
     device_id: str
     epoch: bytes
     last_seq: int
     software_version: str
     site: str
+    generation: int
+    instance: bytes

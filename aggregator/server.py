@@ -3,35 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from structlog.typing import FilteringBoundLogger
 
-from aggregator.address import Address
+from aggregator.address import Address, AddressRefused
+from aggregator.authority import Authority
 from aggregator.dashboard.app import create_app
 from aggregator.dashboard.server import DashboardServer
+from aggregator.link.authorisation import ENROLMENT, FLEET, LINK, Authorisation
+from aggregator.link.callers import Callers
+from aggregator.link.enrolment import EnrolmentService
+from aggregator.link.fleet import FleetService
+from aggregator.link.gate import Gate, GateLimits
 from aggregator.link.presence import Presence
-from aggregator.link.server import LinkServer
+from aggregator.link.refusals import Refusals
+from aggregator.link.server import LinkServer, Register
 from aggregator.link.service import DeviceLinkService, Limits
 from aggregator.store.errors import StoreError
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
+from aidpost.v1 import enrolment_pb2_grpc, fleet_pb2_grpc, link_pb2_grpc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What `serve` was told; max_store_bytes: the size that the store's file may reach, None for no limit."""
+    """What `serve` was told.
+
+    authority: None for a development server, which asks nobody for a certificate and listens on loopback.
+    max_store_bytes: the size that the store's file may reach, None for no limit.
+    """
 
     store: Path
     listen: Address
     dashboard: Address
+    authority: Authority | None
     max_store_bytes: int | None = None
     limits: Limits = field(default_factory=Limits)
+    gate_limits: GateLimits = field(default_factory=GateLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +95,49 @@ class Aggregator:
         starting.push_async_callback(view.close)
         await view.open()
         presence = Presence()
-        service = DeviceLinkService(store, presence, settings.limits, wall_ns, self._log)
-        self._link = LinkServer(settings.listen, service, presence)
-        starting.push_async_callback(self._link.stop)
-        listen = await self._link.start()
+        if settings.authority is None:
+            listen = await self._start_open(starting, store, presence)
+        else:
+            listen = await self._start_gated(starting, store, presence, settings.authority)
         app = create_app(view.overview, presence.connected, wall_ns)
         dashboard_server = DashboardServer(settings.dashboard, app)
         starting.push_async_callback(dashboard_server.stop)
         return Bound(listen, await dashboard_server.start())
+
+    async def _start_open(self, starting: AsyncExitStack, store: StoreWriter, presence: Presence) -> Address:
+        """Serve devices without certificates, for development on one machine."""
+        settings = self._settings
+        if not settings.listen.is_loopback:
+            raise AddressRefused("without certificates the server listens on this machine alone")
+        self._log.warning("server.insecure", why="no authority: nobody is authenticated, nothing encrypted")
+        link = DeviceLinkService(store, presence, None, settings.limits, self._wall_ns, self._log)
+        self._link = LinkServer(
+            {LINK: partial(link_pb2_grpc.add_DeviceLinkServiceServicer_to_server, link)}, presence, None
+        )
+        starting.push_async_callback(self._link.stop)
+        return Address(settings.listen.host, await self._link.start(settings.listen))
+
+    async def _start_gated(
+        self, starting: AsyncExitStack, store: StoreWriter, presence: Presence, authority: Authority
+    ) -> Address:
+        settings, log, wall_ns = self._settings, self._log, self._wall_ns
+        callers, refusals = Callers(), Refusals(log, time.monotonic)
+        link = DeviceLinkService(store, presence, callers, settings.limits, wall_ns, log)
+        enrolment = EnrolmentService(store, authority, callers, wall_ns, log, refusals)
+        fleet = FleetService(store, authority, callers, presence, wall_ns)
+        services: dict[str, Register] = {
+            LINK: partial(link_pb2_grpc.add_DeviceLinkServiceServicer_to_server, link),
+            ENROLMENT: partial(enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server, enrolment),
+            FLEET: partial(fleet_pb2_grpc.add_FleetServiceServicer_to_server, fleet),
+        }
+        self._link = LinkServer(services, presence, Authorisation(callers, store, wall_ns, refusals))
+        # mkdtemp makes it for this user alone: nobody else on the machine gets past the gate.
+        inner = Path(starting.enter_context(tempfile.TemporaryDirectory(prefix="aidpost-"))) / "grpc"
+        gate = Gate(settings.listen, authority, inner, callers, refusals, settings.gate_limits)
+        starting.push_async_callback(gate.stop)
+        starting.push_async_callback(self._link.stop)
+        await self._link.start(inner)
+        return await gate.start()
 
     def _on_store_fault(self, fault: StoreError | None) -> None:
         if fault is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -12,10 +12,11 @@ from google.rpc.status_pb2 import Status
 
 from aggregator.codec import Malformed
 from aggregator.store.errors import StoreError, StoreFull
-from aidpost.v1 import link_pb2
+from aggregator.store.identities import Standing
 
 RETRY_FULL_S = 60  # a person has to make room
 RETRY_UNAVAILABLE_S = 5
+RETRY_SHUT_OUT_S = 600  # a person has to decide; the device still notices within ten minutes
 RETRY_STOPPING_S = 1  # a restart takes about that long
 
 
@@ -28,9 +29,7 @@ class LinkEnded(Exception):
         self.message = message
         self.retry_s = retry_s
 
-    async def abort(
-        self, context: grpc.aio.ServicerContext[link_pb2.ConnectRequest, link_pb2.ConnectResponse]
-    ) -> NoReturn:
+    async def abort(self, context: grpc.aio.ServicerContext[Any, Any]) -> NoReturn:
         """End the call with this status and, where a delay is known, google.rpc.RetryInfo."""
         metadata: tuple[tuple[str, bytes], ...] = ()
         if self.retry_s is not None:
@@ -39,6 +38,42 @@ class LinkEnded(Exception):
             status = Status(code=self.code.value[0], message=self.message, details=[detail])
             metadata = (("grpc-status-details-bin", status.SerializeToString()),)
         await context.abort(self.code, self.message, metadata)
+
+
+def barred(standing: Standing) -> LinkEnded:
+    """The certificate is not, or no longer, good."""
+    match standing:
+        case Standing.EXPIRED:
+            return LinkEnded(grpc.StatusCode.UNAUTHENTICATED, "the certificate has expired: join again")
+        case Standing.UNKNOWN:
+            return LinkEnded(grpc.StatusCode.UNAUTHENTICATED, "the certificate is not known here: join again")
+        case Standing.HELD:
+            return held()
+        case Standing.REVOKED | Standing.GOOD:
+            return revoked()
+
+
+def revoked() -> LinkEnded:
+    """An operator has shut the caller out."""
+    return LinkEnded(
+        grpc.StatusCode.PERMISSION_DENIED, "this certificate was revoked by an operator", RETRY_SHUT_OUT_S
+    )
+
+
+def held() -> LinkEnded:
+    """There are two of this device, and an operator has to say which one it is."""
+    return LinkEnded(
+        grpc.StatusCode.PERMISSION_DENIED,
+        "this device was seen twice, as a copied or restored card is: both wait for an operator",
+        RETRY_SHUT_OUT_S,
+    )
+
+
+def other_device() -> LinkEnded:
+    """The hello names another device or site than the certificate."""
+    return LinkEnded(
+        grpc.StatusCode.PERMISSION_DENIED, "the hello names another device or site than the certificate"
+    )
 
 
 def malformed(error: Malformed) -> LinkEnded:

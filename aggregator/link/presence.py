@@ -35,6 +35,12 @@ class Presence:
         """Return the identifiers of the devices that have a live stream."""
         return frozenset(self._live)
 
+    def end(self, device_id: str, reason: LinkEnded) -> None:
+        """End the device's live stream, if it has one."""
+        ended = self._live.get(device_id)
+        if ended is not None and not ended.done():
+            ended.set_result(reason)
+
     def close(self, reason: LinkEnded) -> None:
         """End all streams, and every one that comes later."""
         self._closed_with = reason

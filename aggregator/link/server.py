@@ -1,6 +1,10 @@
-"""The gRPC server: the devices' service, health and reflection."""
+"""The gRPC server behind the gate: the services, health and reflection."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeAlias
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -9,10 +13,7 @@ from grpc_reflection.v1alpha import reflection
 from aggregator.address import Address, AddressInUse
 from aggregator.link import ending
 from aggregator.link.presence import Presence
-from aggregator.link.service import DeviceLinkService
-from aidpost.v1 import link_pb2, link_pb2_grpc
 
-SERVICE = link_pb2.DESCRIPTOR.services_by_name["DeviceLinkService"].full_name
 STOP_GRACE_S = 7.0  # the streams' own drain time-out is 5 s
 
 OPTIONS: tuple[tuple[str, int], ...] = (
@@ -31,35 +32,50 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 )
 
 
-class LinkServer:
-    """Listens for devices. Without encryption: `Address` lets only this machine through."""
+Register: TypeAlias = Callable[[grpc.aio.Server], None]
 
-    def __init__(self, address: Address, service: DeviceLinkService, presence: Presence) -> None:
-        self._address = address
+
+class LinkServer:
+    """Serves what `register` adds to it, at a Unix socket (str) behind the gate, or at a loopback address.
+
+    authorisation: refuses calls before a service sees them; None in a development server.
+    """
+
+    def __init__(
+        self,
+        services: Mapping[str, Register],
+        presence: Presence,
+        authorisation: grpc.aio.ServerInterceptor | None,
+    ) -> None:
         self._presence = presence
+        self._services = tuple(services)
         self._health = health.aio.HealthServicer()
-        self._server = grpc.aio.server(options=OPTIONS)
-        link_pb2_grpc.add_DeviceLinkServiceServicer_to_server(service, self._server)
+        interceptors = [] if authorisation is None else [authorisation]
+        self._server = grpc.aio.server(interceptors=interceptors, options=OPTIONS)
+        for register in services.values():
+            register(self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
 
-    async def start(self) -> Address:
-        """Listen; return the address with the port that was bound. Raises AddressInUse."""
+    async def start(self, address: Address | Path) -> int:
+        """Listen at an address, or at a Unix socket for the gate; return the port. Raises AddressInUse."""
         try:
-            port = self._server.add_insecure_port(str(self._address))
+            port = self._server.add_insecure_port(
+                f"unix:{address}" if isinstance(address, Path) else str(address)
+            )
         except RuntimeError as error:
             raise AddressInUse(
-                f"cannot listen on {self._address}: stop the program that uses the port, or name another"
+                f"cannot listen on {address}: stop the program that uses the port, or name another"
             ) from error
         await self._server.start()
         await self.report_health(serving=True)
-        return Address(self._address.host, port)
+        return port
 
     async def report_health(self, *, serving: bool) -> None:
         """Tell those who ask for health whether events can be stored."""
         statuses = health_pb2.HealthCheckResponse
-        for name in ("", SERVICE):
+        for name in ("", *self._services):
             await self._health.set(name, statuses.SERVING if serving else statuses.NOT_SERVING)
 
     async def stop(self) -> None:

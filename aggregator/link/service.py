@@ -14,14 +14,17 @@ from structlog.typing import FilteringBoundLogger
 from aggregator import codec
 from aggregator.codec import Batch, Malformed
 from aggregator.link import ending
+from aggregator.link.callers import Callers
 from aggregator.link.ending import LinkEnded
 from aggregator.link.presence import Presence
 from aggregator.logs import clean
 from aggregator.records import Hello
 from aggregator.store.errors import StoreError
+from aggregator.store.identities import Barred, Copied
 from aggregator.store.ingest import Admitted, Kept, OutboxBehind
 from aggregator.store.writer import StoreWriter
 from aidpost.v1 import link_pb2, link_pb2_grpc
+from trust.names import DeviceName
 
 Context: TypeAlias = "grpc.aio.ServicerContext[link_pb2.ConnectRequest, link_pb2.ConnectResponse]"
 # What the acknowledging side works off, in order: a batch on its way to the disk, or why the stream ends.
@@ -44,18 +47,23 @@ class Limits:
 
 
 class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
-    """Takes the devices' events; what it acknowledges is on the disk."""
+    """Takes the devices' events; what it acknowledges is on the disk.
+
+    callers: who is at the other end; None in a development server, which asks nobody for a certificate.
+    """
 
     def __init__(
         self,
         store: StoreWriter,
         presence: Presence,
+        callers: Callers | None,
         limits: Limits,
         wall_ns: Callable[[], int],
         log: FilteringBoundLogger,
     ) -> None:
         self._store = store
         self._presence = presence
+        self._callers = callers
         self._limits = limits
         self._wall_ns = wall_ns
         self._log = log
@@ -75,8 +83,9 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
             raise
 
     async def _converse(self, context: Context, hello: Hello, log: FilteringBoundLogger) -> None:
+        serial = self._serial(context, hello)
         try:
-            admission = await self._store.admit(hello)
+            admission = await self._store.admit(hello, serial)
         except StoreError as error:
             raise ending.not_stored(error) from error
         match admission:
@@ -84,6 +93,12 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
                 if admission.first_time:
                     log.error("link.outbox_behind", last_seq=hello.last_seq, held_seq=admission.held_seq)
                 raise ending.outbox_behind(admission.held_seq)
+            case Barred():
+                raise ending.barred(admission.standing)
+            case Copied():
+                log.error("link.copied", generation=hello.generation)
+                self._presence.end(hello.device_id, ending.held())
+                raise ending.held()
             case Admitted():
                 pass
             case _:
@@ -95,6 +110,15 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
             )
             await self._relay(context, admission.outbox, ended, log)
         log.info("link.closed")
+
+    def _serial(self, context: Context, hello: Hello) -> int | None:
+        """Return the serial number of the device's certificate; raises LinkEnded where it is another's."""
+        if self._callers is None:
+            return None
+        peer = self._callers.of(context).peer
+        if peer is None or peer.named != DeviceName(hello.device_id, hello.site):
+            raise ending.other_device()
+        return peer.serial
 
     async def _hello(self, context: Context) -> Hello:
         try:

@@ -79,6 +79,62 @@ def m0001_devices_and_events(db: Database) -> None:
         ) STRICT, WITHOUT ROWID""")
 
 
+@migrations()
+def m0002_identities(db: Database) -> None:
+    """Claims, the keys and certificates of devices, people, and the audit log of administration."""
+    db.execute("""
+        CREATE TABLE claims (
+            claim INTEGER PRIMARY KEY,
+            digest BLOB NOT NULL UNIQUE,
+            site TEXT NOT NULL,
+            made_ns INTEGER NOT NULL,
+            ends_ns INTEGER NOT NULL,
+            used_by BLOB
+        ) STRICT""")
+    db.execute("""
+        CREATE TABLE enrolments (
+            enrolment INTEGER PRIMARY KEY,
+            device_id TEXT NOT NULL,
+            site TEXT NOT NULL,
+            public_key BLOB NOT NULL,
+            claim INTEGER REFERENCES claims,
+            state TEXT NOT NULL,
+            requested_ns INTEGER NOT NULL,
+            collect_until_ns INTEGER NOT NULL DEFAULT 0,
+            generation INTEGER NOT NULL DEFAULT 0,
+            instance BLOB,
+            UNIQUE (device_id, public_key)
+        ) STRICT""")
+    db.execute("""
+        CREATE TABLE certificates (
+            serial BLOB PRIMARY KEY,
+            enrolment INTEGER NOT NULL REFERENCES enrolments,
+            ends_ns INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""")
+    db.execute("CREATE INDEX certificates_of ON certificates (enrolment)")
+    db.execute("""
+        CREATE TABLE people (
+            name TEXT PRIMARY KEY,
+            role TEXT NOT NULL,
+            serial BLOB NOT NULL,
+            ends_ns INTEGER NOT NULL,
+            removed_ns INTEGER
+        ) STRICT""")
+    db.execute("""
+        CREATE TABLE administration (
+            number INTEGER PRIMARY KEY,
+            at_ns INTEGER NOT NULL,
+            actor TEXT NOT NULL,
+            act TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            chain BLOB NOT NULL
+        ) STRICT""")
+    for change in ("UPDATE", "DELETE"):
+        db.execute(f"""
+            CREATE TRIGGER administration_no_{change.lower()} BEFORE {change} ON administration
+            BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END""")
+
+
 def check_not_newer(db: Database) -> None:
     """Raise StoreTooNew when the store has had a migration that this version does not know."""
     # Against an empty database every known migration is pending.

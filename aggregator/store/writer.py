@@ -12,9 +12,10 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from sqlite_utils import Database
 
 from aggregator.records import Event, Hello
-from aggregator.store import ingest
+from aggregator.store import identities, ingest
 from aggregator.store.database import open_writer, translated
 from aggregator.store.errors import StoreError
+from aggregator.store.identities import Barred, Copied
 from aggregator.store.ingest import Admission, Kept
 
 MAX_GROUP_JOBS = 256  # bounds the time that the first of a group waits for its commit
@@ -79,17 +80,26 @@ class StoreWriter:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._resources.close)
         self._thread.shutdown()
 
-    def admit(self, hello: Hello) -> asyncio.Future[Admission]:
-        """Note a device that says hello; the future raises StoreError."""
+    def admit(self, hello: Hello, serial: int | None) -> asyncio.Future[Admission | Barred | Copied]:
+        """Note a device that says hello; the future raises StoreError.
+
+        serial: of its certificate, None where the server asks for none.
+        """
         now_ns = self._wall_ns()
-        return self._submit(lambda db: ingest.admit(db, hello, now_ns))
+
+        def work(db: Database) -> Admission | Barred | Copied:
+            barred = None if serial is None else identities.check_hello(db, serial, hello, now_ns)
+            return barred or ingest.admit(db, hello, now_ns)
+
+        return self.submit(work)
 
     def keep(self, outbox: int, events: Sequence[Event]) -> asyncio.Future[Kept]:
         """Store a batch; the future is done after the commit, or raises StoreError: nothing was stored."""
         now_ns = self._wall_ns()
-        return self._submit(lambda db: ingest.keep(db, outbox, events, now_ns))
+        return self.submit(lambda db: ingest.keep(db, outbox, events, now_ns))
 
-    def _submit(self, work: Callable[[Database], T]) -> asyncio.Future[T]:
+    def submit(self, work: Callable[[Database], T]) -> asyncio.Future[T]:
+        """Do `work` in a transaction; the future is done after the commit, or raises StoreError."""
         result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         result.add_done_callback(_look_at)
         self._waiting.append(_Job(work, result))

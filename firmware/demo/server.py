@@ -43,7 +43,7 @@ class Server:
         store = folder / "aggregator.db"
         with (folder / "aggregator.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                *(_command(), "serve", "--store", str(store)),
+                *(_command(), "serve", "--store", str(store), "--insecure-loopback"),
                 *("--listen", "127.0.0.1:0", "--dashboard", "127.0.0.1:0"),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,

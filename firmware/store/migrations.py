@@ -68,7 +68,12 @@ def m001_records_outbox_audit_gallery(database: Database) -> None:
     """)
 
 
-_STEPS = (m001_records_outbox_audit_gallery,)
+def m002_generation_of_hellos(database: Database) -> None:
+    """Count the hellos to the aggregator, so that a copied card shows."""
+    database.execute("ALTER TABLE appliance ADD COLUMN generation INTEGER NOT NULL DEFAULT 0")
+
+
+_STEPS = (m001_records_outbox_audit_gallery, m002_generation_of_hellos)
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")
 for _step in _STEPS:

@@ -164,6 +164,14 @@ class Store:
         with translated(self._path):
             return self._last_seq()
 
+    def next_generation(self) -> int:
+        """Return the generation of the next hello to the aggregator: one that was never used before."""
+        with self._transaction():
+            (generation,) = self._db.execute(
+                "UPDATE appliance SET generation = generation + 1 RETURNING generation"
+            ).fetchone()
+            return int(generation)
+
     def purge_acknowledged(self, now: Moment, keep_ns: int = KEEP_ACKNOWLEDGED_NS) -> int:
         """Erase the records that were acknowledged `keep_ns` ago or at an unknown time; returns how many."""
         with self._transaction():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 import msgspec
@@ -46,6 +47,20 @@ _CONSENTS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the outbox says of itself when a stream begins; up to acked_seq nothing waits.
+
+    generation: given for this stream alone; it rises with each, so that a copied card shows.
+    """
+
+    epoch: bytes
+    site: str
+    last_seq: int
+    acked_seq: int
+    generation: int
+
+
 class Malformed(ValueError):
     """A message does not say what its kind must say."""
 
@@ -67,16 +82,18 @@ Answer: TypeAlias = Welcome | Ack
 
 
 def hello(
-    device_id: str, epoch: bytes, last_seq: int, software_version: str, site: str
+    device_id: str, standing: Standing, software_version: str, instance: bytes
 ) -> link_pb2.ConnectRequest:
-    """Return the first message of a stream."""
+    """Return the first message of a stream; instance: of this process, 16 bytes."""
     return link_pb2.ConnectRequest(
         hello=link_pb2.Hello(
             device_id=device_id,
-            epoch=epoch,
-            last_seq=last_seq,
+            epoch=standing.epoch,
+            last_seq=standing.last_seq,
             software_version=software_version,
-            site=site,
+            site=standing.site,
+            generation=standing.generation,
+            instance=instance,
         )
     )
 

@@ -36,21 +36,11 @@ class Limits:
     answer_timeout_s: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What the outbox says of itself when a stream begins; up to acked_seq nothing waits."""
-
-    epoch: bytes
-    site: str
-    last_seq: int
-    acked_seq: int
-
-
 class Outbox(Protocol):
     """What a stream needs from the store; every method may raise StoreError."""
 
-    async def standing(self) -> Standing:
-        """Return how far the outbox has counted."""
+    async def standing(self) -> codec.Standing:
+        """Return how far the outbox has counted, with a new generation."""
 
     async def pending(self, after_seq: int, limit: int) -> list[Event]:
         """Return the first events after `after_seq` that wait, in order."""
@@ -78,6 +68,7 @@ class Connection:
         *,
         device_id: str,
         software_version: str,
+        instance: bytes,
         on_through: Callable[[], None],
         on_ack: Callable[[int], None],
     ) -> None:
@@ -86,6 +77,7 @@ class Connection:
         self._limits = limits
         self._device_id = device_id
         self._software_version = software_version
+        self._instance = instance
         self._on_through = on_through
         self._on_ack = on_ack
         self._news = asyncio.Event()
@@ -115,10 +107,7 @@ class Connection:
 
     async def _greet(self) -> None:
         standing = await self._outbox.standing()
-        hello = codec.hello(
-            self._device_id, standing.epoch, standing.last_seq, self._software_version, standing.site
-        )
-        await self._write(hello)
+        await self._write(codec.hello(self._device_id, standing, self._software_version, self._instance))
         async with _in_time("no welcome came", self._limits.answer_timeout_s):
             welcome = await self._read()
         if not isinstance(welcome, codec.Welcome):

@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from firmware.clock import Clock
+from firmware.clock import Clock, random_id
 from firmware.records import Event
 from firmware.store.errors import StoreError
 from firmware.store.store import Store
 from firmware.store.thread import RunInStore
 from firmware.uplink.backoff import Backoff
 from firmware.uplink.channel import Target, open_channel
+from firmware.uplink.codec import Standing
 from firmware.uplink.errors import LinkLost
-from firmware.uplink.link import Connection, Limits, Standing
+from firmware.uplink.link import Connection, Limits
 
 STOP_TIMEOUT_S = 2.0  # closing a channel takes milliseconds; a store call under way a disk flush
 
@@ -57,6 +58,7 @@ class Uplink:
         self._backoff = backoff
         self._device_id = device_id
         self._software_version = software_version
+        self._instance = random_id()
         self._limits = limits or Limits()
         self._sleep = sleep
         self._monotonic_s = monotonic_s
@@ -113,6 +115,7 @@ class Uplink:
             self._limits,
             device_id=self._device_id,
             software_version=self._software_version,
+            instance=self._instance,
             on_through=self._came_up,
             on_ack=self._acknowledged,
         )
@@ -177,4 +180,4 @@ def _standing(store: Store) -> Standing:
     counts = store.counts()
     first = store.pending(0, 1)
     acked_seq = first[0].seq - 1 if first else counts.written
-    return Standing(store.epoch, store.site, counts.written, acked_seq)
+    return Standing(store.epoch, store.site, counts.written, acked_seq, store.next_generation())

@@ -168,7 +168,15 @@ async def test_an_outbox_that_has_given_fewer_numbers_than_are_held_is_refused(
 
 
 def hello(**fields: object) -> link_pb2.ConnectRequest:
-    good = {"device_id": "bad-1", "epoch": EPOCH, "last_seq": 9, "site": "gate", "software_version": "1"}
+    good = {
+        "device_id": "bad-1",
+        "epoch": EPOCH,
+        "last_seq": 9,
+        "site": "gate",
+        "software_version": "1",
+        "generation": 1,
+        "instance": EPOCH,
+    }
     return link_pb2.ConnectRequest(hello=link_pb2.Hello(**(good | fields)))  # type: ignore[arg-type]
 
 
@@ -192,6 +200,8 @@ BAD_TALK: dict[str, tuple[list[link_pb2.ConnectRequest | bytes], str]] = {
     "device id with a line break": ([hello(device_id="desk\n{}")], "device_id"),
     "device id that reverses the text": ([hello(device_id="desk\u202eksed")], "device_id"),
     "epoch of 15 bytes": ([hello(epoch=EPOCH[1:])], "epoch must be 16 bytes"),
+    "generation 0": ([hello(generation=0)], "generation"),
+    "instance of 15 bytes": ([hello(instance=EPOCH[1:])], "instance"),
     "last_seq beyond 2^63": ([hello(last_seq=2**63)], "last_seq"),
     "batch without events": ([hello(), batch()], "no events"),
     "seq not rising": ([hello(), batch(check_in(2), check_in(2))], "rise"),

@@ -15,8 +15,9 @@ from firmware.records import Event
 from firmware.store.errors import StoreFull
 from firmware.store.store import Store
 from firmware.uplink.channel import Target, open_channel
+from firmware.uplink.codec import Standing
 from firmware.uplink.errors import BadAnswer, LinkLost, NoAnswer
-from firmware.uplink.link import Connection, Limits, Standing
+from firmware.uplink.link import Connection, Limits
 from firmware.uplink.uplink import UplinkState
 from tests.kit.aggregator_stub import (
     Play,
@@ -122,7 +123,7 @@ class SlowOutbox:
 
     async def standing(self) -> Standing:
         await self._channel.call.code()
-        return Standing(bytes(16), "site-1", last_seq=0, acked_seq=0)
+        return Standing(bytes(16), "site-1", last_seq=0, acked_seq=0, generation=1)
 
     async def pending(self, after_seq: int, limit: int) -> list[Event]:
         raise AssertionError("never reached")
@@ -143,6 +144,7 @@ async def test_writing_to_a_stream_that_has_ended_is_a_lost_link(rig: Rig) -> No
         Limits(),
         device_id=DEVICE,
         software_version="0.1.0",
+        instance=bytes(16),
         on_through=lambda: None,
         on_ack=lambda _: None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,9 @@ from typing import Any
 import structlog
 
 from aggregator.address import Address
+from aggregator.authority import Authority
 from aggregator.holdings import Device, StoredEvent
+from aggregator.link.gate import GateLimits
 from aggregator.link.service import Limits
 from aggregator.server import Aggregator, Settings
 from aggregator.store.database import open_reader
@@ -47,20 +49,28 @@ class Running:
 
 @asynccontextmanager
 async def running_aggregator(
-    store: Path, *, max_store_bytes: int | None = None, limits: Limits | None = None
+    store: Path,
+    *,
+    max_store_bytes: int | None = None,
+    limits: Limits | None = None,
+    authority: Authority | None = None,
+    gate_limits: GateLimits | None = None,
+    clock: Callable[[], int] = lambda: NOW_NS,
 ) -> AsyncIterator[Running]:
-    """Run an aggregator on the store until the end of the block."""
+    """Run an aggregator on the store until the end of the block; without an authority, the open one."""
     anywhere = Address("127.0.0.1", 0)
     settings = Settings(
         store=store,
         listen=anywhere,
         dashboard=anywhere,
+        authority=authority,
         max_store_bytes=max_store_bytes,
         limits=limits or Limits(),
+        gate_limits=gate_limits or GateLimits(),
     )
     log = structlog.testing.LogCapture()
     logger = structlog.wrap_logger(
         structlog.PrintLogger(), processors=[log], wrapper_class=structlog.make_filtering_bound_logger(0)
     )
-    async with Aggregator(settings, logger, wall_ns=lambda: NOW_NS) as bound:
+    async with Aggregator(settings, logger, wall_ns=clock) as bound:
         yield Running(str(bound.listen), f"http://{bound.dashboard}", store, log.entries)

@@ -18,8 +18,9 @@ STOP_TIMEOUT_S = 20.0
 class AggregatorProcess:
     """Starts the server on a store; leaving the context stops it with SIGTERM."""
 
-    def __init__(self, store: Path, *options: str) -> None:
+    def __init__(self, store: Path, *options: str, identity: Path | None = None) -> None:
         self._store = store
+        self._security = ["--insecure-loopback"] if identity is None else [f"--identity={identity}"]
         self._options = options
         self.target = ""
         self.dashboard_url = ""
@@ -35,6 +36,7 @@ class AggregatorProcess:
             str(Path(sys.executable).with_name("aidpost-aggregator")),
             "serve",
             f"--store={self._store}",
+            *self._security,
             "--listen=127.0.0.1:0",
             "--dashboard=127.0.0.1:0",
             *self._options,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
+import secrets
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ EPOCH = b"epoch-0123456789"
 BOOT_ID = b"boot--0123456789"
 START_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
 PATIENCE_S = 10.0
+SITE = "north-gate"
+_generations = itertools.count(1)
 
 
 def check_in(
@@ -110,6 +114,7 @@ class LinkDevice:
     def __init__(self, channel: grpc.aio.Channel, device_id: str = "desk-1", epoch: bytes = EPOCH) -> None:
         self.device_id = device_id
         self.epoch = epoch
+        self.instance = secrets.token_bytes(16)
         self._call: grpc.aio.StreamStreamCall[link_pb2.ConnectRequest | bytes, link_pb2.ConnectResponse]
         self._call = channel.stream_stream(
             METHOD,
@@ -130,14 +135,16 @@ class LinkDevice:
             raise EOFError("the server hung up")
         return response
 
-    async def send_hello(self, last_seq: int = 1_000_000) -> None:
-        """Send a hello and do not wait for the answer."""
+    async def send_hello(self, last_seq: int = 1_000_000, generation: int | None = None) -> None:
+        """Send a hello and do not wait for the answer; generation: a higher one each time by default."""
         hello = link_pb2.Hello(
             device_id=self.device_id,
             epoch=self.epoch,
             last_seq=last_seq,
             software_version="0.1.0",
-            site="north-gate",
+            site=SITE,
+            generation=next(_generations) if generation is None else generation,
+            instance=self.instance,
         )
         await self.write(link_pb2.ConnectRequest(hello=hello))
 

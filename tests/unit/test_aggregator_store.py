@@ -39,7 +39,10 @@ def test_a_new_store_is_private_durable_and_has_every_migration_by_name(tmp_path
     with open_writer(path, None) as db:
         assert db.journal_mode == "wal"
         assert db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
-        assert [migration.name for migration in migrations.applied(db)] == ["m0001_devices_and_events"]
+        assert [migration.name for migration in migrations.applied(db)] == [
+            "m0001_devices_and_events",
+            "m0002_identities",
+        ]
     assert path.stat().st_mode & 0o077 == 0
 
 
@@ -114,11 +117,11 @@ def test_devices_are_read_as_of_one_commit(tmp_path: Path) -> None:
     def newcomer_between_two_queries(statement: str) -> None:
         if "FROM devices" in statement:
             with writer.atomic():
-                ingest.admit(writer, Hello("desk-2", EPOCH, 0, "1", ""), NOW_NS)
+                ingest.admit(writer, Hello("desk-2", EPOCH, 0, "1", "", 1, EPOCH), NOW_NS)
 
     with open_writer(path, None) as writer, open_reader(path) as reader:
         with writer.atomic():
-            ingest.admit(writer, Hello("desk-1", EPOCH, 0, "1", ""), NOW_NS)
+            ingest.admit(writer, Hello("desk-1", EPOCH, 0, "1", "", 1, EPOCH), NOW_NS)
         reader.conn.set_trace_callback(newcomer_between_two_queries)
         assert [device.device_id for device in read_devices(reader)] == ["desk-1"]
         reader.conn.set_trace_callback(None)
@@ -140,7 +143,7 @@ async def test_a_batch_that_finds_no_room_does_not_fail_those_that_wait_beside_i
     )
     await writer.open()
     for device_id in ("desk-1", "desk-2"):
-        await writer.admit(Hello(device_id, EPOCH, 0, "0.1.0", "gate"))
+        await writer.admit(Hello(device_id, EPOCH, 0, "0.1.0", "gate", 1, EPOCH), None)
     # Handed in without a pause: both are in the next commit.
     large = writer.keep(1, events(2000))
     small = writer.keep(2, events(1))

@@ -83,6 +83,8 @@ class Hello(_message.Message):
     LAST_SEQ_FIELD_NUMBER: _builtins.int
     SOFTWARE_VERSION_FIELD_NUMBER: _builtins.int
     SITE_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    INSTANCE_FIELD_NUMBER: _builtins.int
     device_id: _builtins.str
     epoch: _builtins.bytes
     """Random for each outbox database, 16 bytes: a replaced card cannot repeat old sequence numbers."""
@@ -90,6 +92,12 @@ class Hello(_message.Message):
     """The highest sequence number that the outbox has given."""
     software_version: _builtins.str
     site: _builtins.str
+    generation: _builtins.int
+    """Rises by at least one with every hello of a device, and is stored at both ends: a copied card comes with one
+    that was used already, and then both wait for an operator.
+    """
+    instance: _builtins.bytes
+    """Random for each process, 16 bytes: tells a hello that was under way for long from a copied card's."""
     def __init__(
         self,
         *,
@@ -98,10 +106,12 @@ class Hello(_message.Message):
         last_seq: _builtins.int = ...,
         software_version: _builtins.str = ...,
         site: _builtins.str = ...,
+        generation: _builtins.int = ...,
+        instance: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "epoch", b"epoch", "last_seq", b"last_seq", "site", b"site", "software_version", b"software_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "epoch", b"epoch", "generation", b"generation", "instance", b"instance", "last_seq", b"last_seq", "site", b"site", "software_version", b"software_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -49,7 +49,8 @@ class DeviceLinkServiceServicer:
     def Connect(self, request_iterator, context):
         """The appliance says hello and then sends batches; the aggregator acknowledges what it has committed.
 
-        Errors: INVALID_ARGUMENT (the first message is no hello, a batch is malformed or its sequence numbers do
+        Errors: UNAUTHENTICATED (the certificate expired: join again), PERMISSION_DENIED (the hello names another device
+        than the certificate, or the device was revoked or is on hold), INVALID_ARGUMENT (the first message is no hello, a batch is malformed or its sequence numbers do
         not rise), FAILED_PRECONDITION (an unknown protocol version, or the outbox contradicts what is held: a
         copied or restored card), ABORTED (a newer connection of the same device took over), DEADLINE_EXCEEDED (no
         hello came), UNAVAILABLE and RESOURCE_EXHAUSTED (nothing more was stored; try again after the delay that

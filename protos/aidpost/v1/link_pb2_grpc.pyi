@@ -36,7 +36,8 @@ class DeviceLinkServiceStub:
     Connect: _grpc.StreamStreamMultiCallable[_link_pb2.ConnectRequest, _link_pb2.ConnectResponse]
     """The appliance says hello and then sends batches; the aggregator acknowledges what it has committed.
 
-    Errors: INVALID_ARGUMENT (the first message is no hello, a batch is malformed or its sequence numbers do
+    Errors: UNAUTHENTICATED (the certificate expired: join again), PERMISSION_DENIED (the hello names another device
+    than the certificate, or the device was revoked or is on hold), INVALID_ARGUMENT (the first message is no hello, a batch is malformed or its sequence numbers do
     not rise), FAILED_PRECONDITION (an unknown protocol version, or the outbox contradicts what is held: a
     copied or restored card), ABORTED (a newer connection of the same device took over), DEADLINE_EXCEEDED (no
     hello came), UNAVAILABLE and RESOURCE_EXHAUSTED (nothing more was stored; try again after the delay that
@@ -51,7 +52,8 @@ class DeviceLinkServiceAsyncStub(DeviceLinkServiceStub):
     Connect: _aio.StreamStreamMultiCallable[_link_pb2.ConnectRequest, _link_pb2.ConnectResponse]  # type: ignore[assignment]
     """The appliance says hello and then sends batches; the aggregator acknowledges what it has committed.
 
-    Errors: INVALID_ARGUMENT (the first message is no hello, a batch is malformed or its sequence numbers do
+    Errors: UNAUTHENTICATED (the certificate expired: join again), PERMISSION_DENIED (the hello names another device
+    than the certificate, or the device was revoked or is on hold), INVALID_ARGUMENT (the first message is no hello, a batch is malformed or its sequence numbers do
     not rise), FAILED_PRECONDITION (an unknown protocol version, or the outbox contradicts what is held: a
     copied or restored card), ABORTED (a newer connection of the same device took over), DEADLINE_EXCEEDED (no
     hello came), UNAVAILABLE and RESOURCE_EXHAUSTED (nothing more was stored; try again after the delay that
@@ -69,7 +71,8 @@ class DeviceLinkServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_link_pb2.ConnectResponse], _abc.AsyncIterator[_link_pb2.ConnectResponse]]:
         """The appliance says hello and then sends batches; the aggregator acknowledges what it has committed.
 
-        Errors: INVALID_ARGUMENT (the first message is no hello, a batch is malformed or its sequence numbers do
+        Errors: UNAUTHENTICATED (the certificate expired: join again), PERMISSION_DENIED (the hello names another device
+        than the certificate, or the device was revoked or is on hold), INVALID_ARGUMENT (the first message is no hello, a batch is malformed or its sequence numbers do
         not rise), FAILED_PRECONDITION (an unknown protocol version, or the outbox contradicts what is held: a
         copied or restored card), ABORTED (a newer connection of the same device took over), DEADLINE_EXCEEDED (no
         hello came), UNAVAILABLE and RESOURCE_EXHAUSTED (nothing more was stored; try again after the delay that

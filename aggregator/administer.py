@@ -1,0 +1,304 @@
+"""The commands that make and use identities: init, claim, devices approve and revoke, user, audit."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from aggregator.authority import Authority, AuthorityError
+from aggregator.credential import (
+    CallFailed,
+    CredentialError,
+    authority_of,
+    fleet_service,
+    write_credential,
+)
+from aggregator.export import FILE_WIDTH_CHARACTERS
+from aggregator.store import administration, identities
+from aggregator.store.database import open_reader, open_writer
+from aggregator.store.errors import StoreError
+from aidpost.v1 import fleet_pb2, fleet_pb2_grpc
+from trust import certificates
+from trust.checking import read_request
+from trust.names import PEOPLE, PersonName, Role, is_name
+
+PERSON_DAYS = 365
+AUDIT_PAGE = 1000
+_SPAN = re.compile(r"(\d+)(min|h|d)")
+_SPAN_UNITS = {"min": "minutes", "h": "hours", "d": "days"}
+_STATES = {
+    fleet_pb2.ENROLMENT_STATE_PENDING: "pending",
+    fleet_pb2.ENROLMENT_STATE_APPROVED: "approved",
+    fleet_pb2.ENROLMENT_STATE_HELD: "on hold",
+    fleet_pb2.ENROLMENT_STATE_REVOKED: "revoked",
+    fleet_pb2.ENROLMENT_STATE_REPLACED: "replaced",
+}
+_WAITING = (fleet_pb2.ENROLMENT_STATE_PENDING, fleet_pb2.ENROLMENT_STATE_HELD)
+
+
+class _SpanType(click.ParamType[timedelta]):
+    """A span of time as 30min, 24h or 7d."""
+
+    name = "span"
+
+    def convert(
+        self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        if (span := _SPAN.fullmatch(value)) is None or len(span[1]) > 6:
+            self.fail(f"{value!r} is no span: write it as 30min, 24h or 7d", param, ctx)
+        return timedelta(**{_SPAN_UNITS[span[2]]: int(span[1])})
+
+
+_server = click.option(
+    "--server", default="127.0.0.1:50051", show_default=True, help="Where the aggregator listens."
+)
+_credential = click.option(
+    "--credential",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="AIDPOST_CREDENTIAL",
+    required=True,
+    help="Your credential's file, or set AIDPOST_CREDENTIAL.",
+)
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    try:
+        yield
+    except (AuthorityError, CredentialError, CallFailed, StoreError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def _service(server: str, credential: Path) -> Iterator[fleet_pb2_grpc.FleetServiceStub]:
+    with _clear_errors(), fleet_service(server, credential) as service:
+        yield service
+
+
+@click.command()
+@click.option(
+    "--identity",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="The folder for the authority's key; keep it as you keep the store.",
+)
+@click.option(
+    "--store", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The store's file."
+)
+@click.option("--administrator", "name", default="administrator", show_default=True, help="Your name.")
+@click.option(
+    "--credential",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where your credential goes.  [default: NAME.pem in the identity's folder]",
+)
+def init(folder: Path, store: Path, name: str, credential: Path | None) -> None:
+    """Make the certificate authority, the server's certificate and the first administrator's credential.
+
+    Where the folder holds an authority already and the store has no administrator (a new store), it makes the
+    credential alone.
+    """
+    person = _person(name, Role.ADMINISTRATOR)
+    out = credential or folder / f"{name}.pem"
+    with _clear_errors():
+        known = (folder / "authority.pem").exists()
+        authority = Authority.load(folder) if known else Authority.create(folder)
+        key = certificates.new_key()
+        request = read_request(certificates.to_der(certificates.make_request(person, key)))
+        now_ns = time.time_ns()
+        made = authority.issue(request, now_ns, timedelta(days=PERSON_DAYS))
+        with open_writer(store, None) as db, db.atomic():
+            if identities.has_administrator(db):
+                raise click.ClickException(
+                    f"{store} has an administrator: let that person add others with `user add`"
+                )
+            identities.add_person(db, person, made, now_ns, "init")
+            write_credential(
+                out,
+                certificates.key_to_pem(key),
+                _der_to_pem(made.der),
+                certificates.to_pem(authority.certificate),
+            )
+    click.echo(f"Authority: {folder}")
+    click.echo(f"Your credential, as administrator {name}: {out}")
+
+
+@click.group()
+def claim() -> None:
+    """Claim codes, with which devices ask to join."""
+
+
+@claim.command("create")
+@click.option("--site", required=True, help="The site that the device will belong to.")
+@click.option("--expires", type=_SpanType(), default="24h", show_default=True, help="30min, 24h, 7d.")
+@_server
+@_credential
+def create_claim(site: str, expires: timedelta, server: str, credential: Path) -> None:
+    """Print a claim code, good for one device; it is shown this once."""
+    request = fleet_pb2.CreateClaimRequest(site=site, lifetime=_duration(expires))
+    with _service(server, credential) as service:
+        made = service.CreateClaim(request)
+    click.echo(made.code)
+    click.echo(f"For one device of {site}, until {_iso(made.expires_at)}.", err=True)
+
+
+@click.command("pending")
+@click.option("--all", "every", is_flag=True, help="Those that wait for nothing too.")
+@_server
+@_credential
+def pending(every: bool, server: str, credential: Path) -> None:
+    """Show the devices that wait for an operator: those that ask to join, and those on hold."""
+    with _service(server, credential) as service:
+        found = service.ListEnrolments(fleet_pb2.ListEnrolmentsRequest()).enrolments
+    table = Table("device", "site", "state", "key", "asked", "certificate ends", box=SIMPLE, pad_edge=False)
+    for each in found:
+        if every or each.state in _WAITING:
+            ends = _iso(each.certificate_ends_at) if each.HasField("certificate_ends_at") else ""
+            table.add_row(
+                each.device_id,
+                each.site,
+                _STATES.get(each.state, "unknown"),
+                each.key_words,
+                _iso(each.requested_at),
+                ends,
+            )
+    console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH_CHARACTERS)
+    console.print(table if table.row_count else "No device waits.")
+
+
+@click.command("approve")
+@click.argument("device")
+@click.argument("key")
+@_server
+@_credential
+def approve(device: str, key: str, server: str, credential: Path) -> None:
+    """Let DEVICE join with the KEY that its screen shows, or go on after it was on hold.
+
+    Compare KEY with the device's own screen: two devices can claim one name.
+    """
+    with _service(server, credential) as service:
+        service.ApproveDevice(fleet_pb2.ApproveDeviceRequest(device_id=device, key_words=key))
+    click.echo(f"Approved: {device} with the key {key}.")
+
+
+@click.command("revoke")
+@click.argument("device")
+@_server
+@_credential
+def revoke(device: str, server: str, credential: Path) -> None:
+    """Shut DEVICE out, at once; it can come back with a new claim code."""
+    with _service(server, credential) as service:
+        service.RevokeDevice(fleet_pb2.RevokeDeviceRequest(device_id=device))
+    click.echo(f"Revoked: {device}.")
+
+
+@click.group()
+def user() -> None:
+    """People who work with the aggregator."""
+
+
+@user.command("add")
+@click.argument("name")
+@click.option("--role", type=click.Choice([role.value for role in PEOPLE]), required=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="The new credential.  [default: NAME.pem]"
+)
+@click.option("--days", type=click.IntRange(1, 400), default=PERSON_DAYS, show_default=True)
+@_server
+@_credential
+def add_user(name: str, role: str, out: Path | None, days: int, server: str, credential: Path) -> None:
+    """Give NAME a role and write the credential; an older credential of that name is worth nothing then."""
+    key = certificates.new_key()
+    asked = certificates.make_request(_person(name, Role(role)), key)
+    request = fleet_pb2.AddPersonRequest(
+        certificate_request=certificates.to_der(asked), lifetime=_duration(timedelta(days=days))
+    )
+    path = out or Path(f"{name}.pem")
+    if path.exists():
+        raise click.ClickException(f"{path} is there already: name another file with --out")
+    with _service(server, credential) as service:
+        made = service.AddPerson(request)
+        write_credential(
+            path, certificates.key_to_pem(key), _der_to_pem(made.certificate), authority_of(credential)
+        )
+    click.echo(f"Credential of {role} {name}: {path}")
+
+
+@user.command("remove")
+@click.argument("name")
+@_server
+@_credential
+def remove_user(name: str, server: str, credential: Path) -> None:
+    """Shut NAME out, at once."""
+    with _service(server, credential) as service:
+        service.RemovePerson(fleet_pb2.RemovePersonRequest(name=name))
+    click.echo(f"Removed: {name}.")
+
+
+@click.group()
+def audit() -> None:
+    """The audit log of administration: who did what, when."""
+
+
+@audit.command("show")
+@_server
+@_credential
+def show_audit(server: str, credential: Path) -> None:
+    """Print the log, one act a line."""
+    number = 1
+    with _service(server, credential) as service:
+        while True:
+            entries = service.ListAudit(
+                fleet_pb2.ListAuditRequest(from_number=number, limit=AUDIT_PAGE)
+            ).entries
+            for entry in entries:
+                click.echo(f"{entry.number}  {_iso(entry.at)}  {entry.actor}: {entry.act} ({entry.subject})")
+            if len(entries) < AUDIT_PAGE:
+                return
+            number = entries[-1].number + 1
+
+
+@audit.command("verify")
+@click.option(
+    "--store", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The store's file."
+)
+def verify_audit(store: Path) -> None:
+    """Check the log's chain in the store itself; exit status 1 when an entry does not hold."""
+    with _clear_errors(), open_reader(store) as db:
+        broken = administration.first_broken(db)
+        count = len(administration.read(db, 1, -1))
+    if broken is not None:
+        raise click.ClickException(f"entry {broken} does not hold: the log was changed after it was written")
+    click.echo(f"All {count} entries hold.")
+
+
+def _person(name: str, role: Role) -> PersonName:
+    if not is_name(name):
+        raise click.UsageError("a name is 1 to 63 of A-Z a-z 0-9 . _ - and begins with a letter or digit")
+    return PersonName(name, role)
+
+
+def _der_to_pem(der: bytes) -> bytes:
+    return certificates.to_pem(certificates.from_der(der))
+
+
+def _duration(span: timedelta) -> Duration:
+    return Duration(seconds=int(span.total_seconds()))
+
+
+def _iso(moment: Timestamp) -> str:
+    return datetime.fromtimestamp(moment.seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,156 @@
+"""Who may make which call: one table, and the interceptor that holds every call against it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+
+from aggregator.link import ending
+from aggregator.link.callers import Caller, Callers
+from aggregator.link.ending import LinkEnded
+from aggregator.link.refusals import Refusals
+from aggregator.store import identities
+from aggregator.store.errors import StoreError
+from aggregator.store.identities import Standing
+from aggregator.store.writer import StoreWriter
+from aidpost.v1 import enrolment_pb2, fleet_pb2, link_pb2
+from trust.names import PEOPLE, DeviceName, Role
+
+NOBODY = None
+"""Stands in the table for a caller without a certificate."""
+
+ENROLMENT = enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"].full_name
+LINK = link_pb2.DESCRIPTOR.services_by_name["DeviceLinkService"].full_name
+FLEET = fleet_pb2.DESCRIPTOR.services_by_name["FleetService"].full_name
+_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+_REFLECTION = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name
+
+_ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
+_OPERATORS = frozenset({Role.ADMINISTRATOR, Role.OPERATOR})
+_OVERSIGHT = frozenset({Role.ADMINISTRATOR, Role.OPERATOR, Role.AUDITOR})
+_DEVICES = frozenset({Role.DEVICE})
+_KNOWN = frozenset({*PEOPLE, Role.DEVICE})
+
+ALLOWED: Mapping[str, frozenset[Role | None]] = MappingProxyType(
+    {
+        f"/{ENROLMENT}/Join": frozenset({NOBODY}),
+        f"/{ENROLMENT}/RenewCertificate": _DEVICES,
+        f"/{LINK}/Connect": _DEVICES,
+        f"/{FLEET}/CreateClaim": _OPERATORS,
+        f"/{FLEET}/ListEnrolments": _OVERSIGHT,
+        f"/{FLEET}/ApproveDevice": _OPERATORS,
+        f"/{FLEET}/RevokeDevice": _OPERATORS,
+        f"/{FLEET}/AddPerson": _ADMINISTRATOR,
+        f"/{FLEET}/RemovePerson": _ADMINISTRATOR,
+        f"/{FLEET}/ListAudit": frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),
+        f"/{_HEALTH}/Check": _KNOWN,
+        f"/{_HEALTH}/Watch": _KNOWN,
+        f"/{_REFLECTION}/ServerReflectionInfo": frozenset(PEOPLE),
+    }
+)
+"""A call that is not listed is refused, also if a service has it."""
+
+
+class Authorisation(grpc.aio.ServerInterceptor):
+    """Refuses what the table does not allow, and whoever's certificate is not good any more."""
+
+    def __init__(
+        self, callers: Callers, store: StoreWriter, wall_ns: Callable[[], int], refusals: Refusals
+    ) -> None:
+        self._callers = callers
+        self._store = store
+        self._wall_ns = wall_ns
+        self._refusals = refusals
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        """Return a handler that checks before it does what the service's own would."""
+        method = handler_call_details.method
+        handler: Any = await continuation(handler_call_details)
+        if handler is None or method not in ALLOWED:
+            return grpc.unary_unary_rpc_method_handler(self._refuse_unlisted)
+        codecs = (handler.request_deserializer, handler.response_serializer)
+        if handler.response_streaming:
+            inner = handler.stream_stream if handler.request_streaming else handler.unary_stream
+            make = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler
+            )
+            return make(self._guard_stream(method, inner), *codecs)
+        inner = handler.stream_unary if handler.request_streaming else handler.unary_unary
+        make_unary: Any = (
+            grpc.stream_unary_rpc_method_handler
+            if handler.request_streaming
+            else grpc.unary_unary_rpc_method_handler
+        )
+        guarded: grpc.RpcMethodHandler[Any, Any] = make_unary(self._guard_unary(method, inner), *codecs)
+        return guarded
+
+    def _guard_unary(self, method: str, inner: Any) -> Any:
+        async def guarded(request: Any, context: Any) -> Any:
+            await self._check(method, context)
+            return await inner(request, context)
+
+        return guarded
+
+    def _guard_stream(self, method: str, inner: Any) -> Any:
+        async def guarded(request: Any, context: Any) -> None:
+            await self._check(method, context)
+            answers = inner(request, context)
+            if hasattr(answers, "__aiter__"):
+                async for answer in answers:
+                    await context.write(answer)
+            else:
+                await answers
+
+        return guarded
+
+    async def _check(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        caller = self._callers.of(context)
+        refused = _refusal(caller, method) or await self._bar(caller)
+        if refused is not None:
+            who = f"{caller} at {caller.address}"
+            self._refusals.note(who, refused.message, method=method)
+            await refused.abort(context)
+
+    async def _bar(self, caller: Caller) -> LinkEnded | None:
+        """Return why the caller's certificate is not good, None when it is, or when it has none."""
+        peer = caller.peer
+        if peer is None:
+            return None
+        now_ns = self._wall_ns()
+        named = peer.named
+        try:
+            if isinstance(named, DeviceName):
+                standing = await self._store.submit(
+                    lambda db: identities.device_standing(db, peer.serial, now_ns)
+                )
+            else:
+                standing = await self._store.submit(
+                    lambda db: identities.person_standing(db, named, peer.serial, now_ns)
+                )
+        except StoreError as error:
+            return ending.not_stored(error)
+        return None if standing is Standing.GOOD else ending.barred(standing)
+
+    async def _refuse_unlisted(self, _request: Any, context: Any) -> None:
+        caller = self._callers.of(context)
+        self._refusals.note(f"{caller} at {caller.address}", "there is no such call")
+        await context.abort(grpc.StatusCode.PERMISSION_DENIED, "there is no such call")
+
+
+def _refusal(caller: Caller, method: str) -> LinkEnded | None:
+    if caller.role in ALLOWED[method]:
+        return None
+    if caller.role is None:
+        return LinkEnded(grpc.StatusCode.UNAUTHENTICATED, "this call needs a certificate")
+    return LinkEnded(grpc.StatusCode.PERMISSION_DENIED, f"this call is not for the role {caller.role.value}")

@@ -1,0 +1,299 @@
+"""The gate: TLS 1.3 with Python's ssl, who is at the other end, and how many may be; behind it gRPC.
+
+gRPC's own TLS for Python knows neither a lowest version nor optional client certificates, and tells nobody of
+a handshake that failed. So the gate ends TLS and hands each connection on through a Unix socket in a private
+folder. Its end of that socket has a random name, by which the services ask `Callers` who is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import ssl
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from aggregator.address import Address, AddressInUse
+from aggregator.authority import AUTHORITY_PROTOCOL, Authority
+from aggregator.link.callers import Caller, Callers
+from aggregator.link.refusals import Refusals
+from trust.checking import CertificateRefused, peer_of
+from trust.names import Named
+
+BACKLOG = 1024
+OUT_OF_FILES_PAUSE_S = 0.2
+LAST_WORDS_S = 0.3  # at the stop, for what the streams said last to leave the buffers
+CLOSE_TIMEOUT_S = 2.0  # how long a peer may take to answer that the connection is closed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateLimits:
+    """What all peers together, and one of them, may have.
+
+    max_handshakes: with more at a time, the oldest is dropped: silence does not keep others out.
+    max_anonymous, anonymous_s, anonymous_bytes: of connections without a certificate; they can only join.
+    max_of_one: connections of one device or person; the oldest is dropped.
+    """
+
+    max_connections: int = 4096
+    max_handshakes: int = 128
+    handshake_timeout_s: float = 10.0
+    max_anonymous: int = 64
+    anonymous_s: float = 60.0
+    anonymous_bytes: int = 64 * 1024
+    max_of_one: int = 4
+
+
+class Gate:
+    """Listens, admits, and relays to the gRPC server at the Unix socket `inner`."""
+
+    def __init__(
+        self,
+        address: Address,
+        authority: Authority,
+        inner: Path,
+        callers: Callers,
+        refusals: Refusals,
+        limits: GateLimits,
+    ) -> None:
+        self._address = address
+        self._authority = authority
+        self._context = authority.server_context()
+        self._inner = inner
+        self._callers = callers
+        self._refusals = refusals
+        self._limits = limits
+        self._connections: set[asyncio.Task[None]] = set()
+        self._handshakes: OrderedDict[asyncio.Task[None], None] = OrderedDict()
+        self._of_one: dict[Named | None, deque[asyncio.Task[None]]] = {}
+        self._accepting: asyncio.Task[None] | None = None
+
+    async def start(self) -> Address:
+        """Listen; return the address with the port that was bound. Raises AddressInUse."""
+        family = socket.AF_INET6 if ":" in self._address.host else socket.AF_INET
+        try:
+            listening = socket.create_server(
+                (self._address.host, self._address.port), family=family, backlog=BACKLOG
+            )
+        except OSError as error:
+            raise AddressInUse(
+                f"cannot listen on {self._address} ({error.strerror}): "
+                "stop the program that uses the port, or name another"
+            ) from error
+        listening.setblocking(False)
+        self._accepting = asyncio.create_task(self._accept(listening), name="gate")
+        return Address(self._address.host, listening.getsockname()[1])
+
+    async def stop(self) -> None:
+        """Stop listening and drop all connections; call it after the gRPC server has ended their streams."""
+        if self._accepting is None:
+            return
+        self._accepting.cancel()
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=LAST_WORDS_S)
+        remaining = [self._accepting, *self._connections]
+        for task in remaining:
+            task.cancel()
+        await asyncio.gather(*remaining, return_exceptions=True)
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with listening:
+            while True:
+                try:
+                    accepted, address = await loop.sock_accept(listening)
+                except OSError as error:  # out of file descriptors, or a peer that has gone already
+                    self._refusals.note("everybody", f"cannot accept: {error.strerror}")
+                    await asyncio.sleep(OUT_OF_FILES_PAUSE_S)
+                    continue
+                if len(self._connections) >= self._limits.max_connections:
+                    self._refusals.note(str(address[0]), "too many connections")
+                    accepted.close()
+                    continue
+                task = asyncio.create_task(self._serve(accepted, str(address[0])))
+                self._connections.add(task)
+                task.add_done_callback(self._connections.discard)
+
+    async def _serve(self, accepted: socket.socket, address: str) -> None:
+        front = _End()
+        try:
+            if not await self._greet(accepted, address, front):
+                return
+            if front.alpn == AUTHORITY_PROTOCOL:
+                front.transport.write(self._authority.certificate_der)
+                return
+            caller = self._identify(front, address)
+            await self._relay(front, caller)
+        except CertificateRefused as error:
+            self._refusals.note(address, str(error))
+        except asyncio.CancelledError:
+            front.abort()
+            raise
+        finally:
+            await front.finish()
+
+    async def _greet(self, accepted: socket.socket, address: str, front: _End) -> bool:
+        """Do the TLS handshake; returns whether there is a connection."""
+        task = asyncio.current_task()
+        if task is None:
+            raise AssertionError("a connection is served by a task")
+        if len(self._handshakes) >= self._limits.max_handshakes:
+            oldest, _ = self._handshakes.popitem(last=False)
+            oldest.cancel()
+            self._refusals.note("everybody", "too many handshakes at a time: the oldest are dropped")
+        self._handshakes[task] = None
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: front,
+                accepted,
+                ssl=self._context,
+                ssl_handshake_timeout=self._limits.handshake_timeout_s,
+                ssl_shutdown_timeout=CLOSE_TIMEOUT_S,
+            )
+        except OSError as error:  # ssl.SSLError, a reset, a time-out
+            accepted.close()
+            self._refusals.note(address, _reason(error))
+            return False
+        except asyncio.CancelledError:
+            accepted.close()
+            raise
+        finally:
+            self._handshakes.pop(task, None)
+        return True
+
+    def _identify(self, front: _End, address: str) -> Caller:
+        leaf = front.certificate
+        if leaf is None:
+            return Caller(None, address)
+        return Caller(peer_of(leaf, self._authority.certificate), address)
+
+    async def _relay(self, front: _End, caller: Caller) -> None:
+        named = caller.peer.named if caller.peer else None
+        limit = self._limits.max_of_one if named else self._limits.max_anonymous
+        task = asyncio.current_task()
+        if task is None:
+            raise AssertionError("a connection is served by a task")
+        same = self._of_one.setdefault(named, deque())
+        if len(same) >= limit:
+            same.popleft().cancel()
+        same.append(task)
+        name = f"aidpost/{secrets.token_hex(16)}"
+        inner = socket.socket(socket.AF_UNIX)
+        try:
+            inner.setblocking(False)
+            inner.bind("\0" + name)
+            with self._callers.present(f"unix-abstract:{name}", caller):
+                back = _End()
+                loop = asyncio.get_running_loop()
+                await loop.sock_connect(inner, str(self._inner))
+                await loop.create_unix_connection(lambda: back, sock=inner)
+                front.join(back, None if named else self._limits.anonymous_bytes)
+                try:
+                    async with asyncio.timeout(None if named else self._limits.anonymous_s):
+                        await front.lost.wait()
+                finally:
+                    await back.finish()
+        except TimeoutError:
+            pass  # a device that asks to join comes again
+        finally:
+            inner.close()
+            if task in same:
+                same.remove(task)
+            if not same:
+                self._of_one.pop(named, None)
+
+
+class _End(asyncio.Protocol):
+    """One end of a relayed connection: what comes in goes to the other end, as fast as that takes it."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport
+        self.lost = asyncio.Event()
+        self._other: _End | None = None
+        self._bytes_left: int | None = None
+
+    @property
+    def alpn(self) -> str | None:
+        """The protocol that was agreed on, None for none."""
+        found: str | None = self._tls().selected_alpn_protocol()
+        return found
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The peer's certificate, DER, its chain checked; None where it showed none."""
+        return self._tls().getpeercert(binary_form=True)
+
+    def join(self, other: _End, max_bytes: int | None) -> None:
+        """Begin to relay both ways; max_bytes: what this end may send in all."""
+        self._other, other._other = other, self
+        self._bytes_left = max_bytes
+        if self.lost.is_set() or other.lost.is_set():
+            self.transport.close()
+        for end in (self, other):
+            if not end.transport.is_closing():
+                end.transport.resume_reading()
+
+    def abort(self) -> None:
+        """Drop the connection and what was not sent yet."""
+        if hasattr(self, "transport"):
+            self.transport.abort()
+
+    async def finish(self) -> None:
+        """Close the connection in any case."""
+        if not hasattr(self, "transport"):
+            return
+        self.transport.close()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self.lost.wait()
+        except TimeoutError:
+            self.transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError("a stream was expected")
+        self.transport = transport
+        transport.pause_reading()
+
+    def data_received(self, data: bytes) -> None:
+        if self._other is None:
+            return
+        if self._bytes_left is not None:
+            self._bytes_left -= len(data)
+            if self._bytes_left < 0:
+                self.transport.abort()
+                return
+        self._other.transport.write(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set()
+        if self._other is not None:
+            self._other.transport.close()
+
+    def pause_writing(self) -> None:
+        if self._other is not None and not self._other.transport.is_closing():
+            self._other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._other is not None and not self._other.transport.is_closing():
+            self._other.transport.resume_reading()
+
+    def _tls(self) -> ssl.SSLObject:
+        found = self.transport.get_extra_info("ssl_object")
+        if not isinstance(found, ssl.SSLObject):
+            raise TypeError("the connection is not encrypted")
+        return found
+
+
+def _reason(error: OSError) -> str:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"certificate refused: {error.verify_message}"
+        case ssl.SSLError():
+            return f"no TLS 1.3: {(error.reason or 'handshake failed').replace('_', ' ').lower()}"
+        case ConnectionAbortedError() | TimeoutError():
+            return "the TLS handshake took too long"
+        case _:
+            return "the connection broke in the TLS handshake"

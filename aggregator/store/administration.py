@@ -1,0 +1,52 @@
+"""The audit log of administration: append-only, hash-chained, written in the act's own transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import msgspec
+from sqlite_utils import Database
+
+from aggregator.holdings import AuditEntry
+
+_BEGINNING = bytes(32)
+
+
+def append(db: Database, at_ns: int, actor: str, act: str, subject: str) -> None:
+    """Write who did what to whom; actor: role and name."""
+    last = db.execute("SELECT number, chain FROM administration ORDER BY number DESC LIMIT 1").fetchone()
+    number, before = (last[0] + 1, last[1]) if last else (1, _BEGINNING)
+    chain = _chain(before, number, at_ns, actor, act, subject)
+    db.execute(
+        "INSERT INTO administration VALUES (?, ?, ?, ?, ?, ?)", (number, at_ns, actor, act, subject, chain)
+    )
+
+
+def read(db: Database, from_number: int, limit: int) -> tuple[AuditEntry, ...]:
+    """Return entries in order."""
+    return tuple(_read(db, from_number, limit))
+
+
+def first_broken(db: Database) -> int | None:
+    """Check the whole chain; returns the number of the first entry that does not hold, None when all do."""
+    before = _BEGINNING
+    for expected, entry in enumerate(_read(db, 1, -1), 1):
+        chain = _chain(before, entry.number, entry.at_ns, entry.actor, entry.act, entry.subject)
+        if entry.number != expected or chain != entry.chain:
+            return expected
+        before = chain
+    return None
+
+
+def _read(db: Database, from_number: int, limit: int) -> Iterator[AuditEntry]:
+    rows = db.execute(
+        """SELECT number, at_ns, actor, act, subject, chain FROM administration
+           WHERE number >= ? ORDER BY number LIMIT ?""",
+        (from_number, limit),
+    )
+    return (AuditEntry(*row) for row in rows)
+
+
+def _chain(before: bytes, number: int, at_ns: int, actor: str, act: str, subject: str) -> bytes:
+    return hashlib.sha256(before + msgspec.json.encode((number, at_ns, actor, act, subject))).digest()

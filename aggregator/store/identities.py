@@ -1,0 +1,307 @@
+"""Claims, devices' keys and certificates, and people; every function runs inside the writer's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, unique
+from typing import TypeAlias
+
+import msgspec
+from sqlite_utils import Database
+
+from aggregator.holdings import Enrolment, EnrolmentState
+from aggregator.records import Hello
+from aggregator.store import administration
+from trust.checking import Request, key_words, public_key_der
+from trust.names import DeviceName, PersonName, Role
+
+COLLECT_NS = 24 * 3600 * 1_000_000_000
+"""How long after the approval the certificate can be collected, again too if the answer got lost."""
+
+
+@unique
+class Standing(Enum):
+    """What a certificate is worth now."""
+
+    GOOD = "good"
+    EXPIRED = "expired"
+    HELD = "on hold"
+    REVOKED = "revoked"
+    UNKNOWN = "unknown"
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    """An issued certificate: serial, end of its life in nanoseconds since 1970, and its DER."""
+
+    serial: int
+    ends_ns: int
+    der: bytes
+
+
+Issue: TypeAlias = Callable[[Request], Certificate]
+
+
+class JoinPending(msgspec.Struct, frozen=True):
+    """An operator has to decide; first_time: it is the first request of that kind."""
+
+    first_time: bool
+
+
+class JoinRefused(msgspec.Struct, frozen=True):
+    """The device may not join so; why: for the device and the log."""
+
+    why: str
+
+
+JoinAnswer: TypeAlias = Certificate | JoinPending | JoinRefused
+
+
+class Barred(msgspec.Struct, frozen=True):
+    """The certificate is not, or no longer, good."""
+
+    standing: Standing
+
+
+class Copied(msgspec.Struct, frozen=True):
+    """The hello's generation was used before: there are two of this device. It is on hold now."""
+
+
+def add_claim(db: Database, digest: bytes, site: str, now_ns: int, ends_ns: int, actor: str) -> None:
+    """Keep a claim's keyed digest."""
+    db.execute(
+        "INSERT INTO claims (digest, site, made_ns, ends_ns) VALUES (?, ?, ?, ?)",
+        (digest, site, now_ns, ends_ns),
+    )
+    administration.append(db, now_ns, actor, "claim created", site)
+
+
+def join(db: Database, request: Request, digest: bytes | None, now_ns: int, issue: Issue) -> JoinAnswer:
+    """Answer a request to join; digest: of the claim's secret, None from a device that joins again."""
+    device, key = request.named, public_key_der(request.public_key)
+    if not isinstance(device, DeviceName):
+        return JoinRefused("the request is not a device's")
+    row = db.execute(
+        """SELECT enrolment, state, collect_until_ns, claim FROM enrolments
+           WHERE device_id = ? AND public_key = ?""",
+        (device.device_id, key),
+    ).fetchone()
+    claim = None
+    if digest is not None:
+        found = db.execute(
+            "SELECT claim, site, ends_ns, used_by FROM claims WHERE digest = ?", (digest,)
+        ).fetchone()
+        if found is None:
+            return JoinRefused("the claim code is not known here")
+        claim, site, ends_ns, used_by = found
+        if site != device.site:
+            return JoinRefused(
+                f"the claim code is for the site {site}: correct `device.site`, or ask for another"
+            )
+        if used_by is not None and used_by != key:
+            return JoinRefused("the claim code was used by another device: ask for a new one")
+        if used_by is None and ends_ns <= now_ns:
+            return JoinRefused("the claim code has expired: ask for a new one")
+        if used_by is None:
+            db.execute("UPDATE claims SET used_by = ? WHERE claim = ?", (key, claim))
+    elif row is None:
+        return JoinRefused("this device has not joined before: it needs a claim code")
+    if row is None:
+        _ask(db, device, key, claim, now_ns, "join requested")
+        return JoinPending(first_time=True)
+    enrolment, state, collect_until_ns, claim_before = row
+    fresh_claim = claim is not None and claim != claim_before
+    match EnrolmentState(state):
+        case EnrolmentState.APPROVED if collect_until_ns > now_ns and not fresh_claim:
+            return _issued(db, enrolment, request, issue, now_ns, device.device_id)
+        case EnrolmentState.PENDING | EnrolmentState.HELD if not fresh_claim:
+            return JoinPending(first_time=False)
+        case EnrolmentState.REVOKED | EnrolmentState.REPLACED if not fresh_claim:
+            return JoinRefused(f"this device's key was {state}: it needs a new claim code")
+        case known:
+            if known is not EnrolmentState.APPROVED:
+                # What was shut out stays so until the approval: its certificates must not come alive with it.
+                db.execute("DELETE FROM certificates WHERE enrolment = ?", (enrolment,))
+            _ask(db, device, key, claim or claim_before, now_ns, "join requested again")
+            return JoinPending(first_time=True)
+
+
+def renew(
+    db: Database, serial: int, request: Request, now_ns: int, issue: Issue
+) -> Certificate | Barred | JoinRefused:
+    """Give the holder of a good certificate the next one, for the same name and key."""
+    if (standing := device_standing(db, serial, now_ns)) is not Standing.GOOD:
+        return Barred(standing)
+    enrolment, device_id, site, key = db.execute(
+        """SELECT enrolment, device_id, site, public_key FROM certificates JOIN enrolments USING (enrolment)
+           WHERE serial = ?""",
+        (_serial(serial),),
+    ).fetchone()
+    if request.named != DeviceName(device_id, site) or public_key_der(request.public_key) != key:
+        return JoinRefused("the request is for another device or key than the certificate")
+    return _issued(db, enrolment, request, issue, now_ns, device_id)
+
+
+def approve(db: Database, device_id: str, words: str, now_ns: int, actor: str) -> bool:
+    """Let the key with these words be the device's; returns whether there was one that waits or is held."""
+    waiting = db.execute(
+        "SELECT enrolment, public_key FROM enrolments WHERE device_id = ? AND state IN (?, ?)",
+        (device_id, EnrolmentState.PENDING.value, EnrolmentState.HELD.value),
+    ).fetchall()
+    meant = [enrolment for enrolment, key in waiting if key_words(key) == words]
+    if not meant:
+        return False
+    db.execute(
+        "UPDATE enrolments SET state = ? WHERE device_id = ? AND enrolment != ? AND state != ?",
+        (EnrolmentState.REPLACED.value, device_id, meant[0], EnrolmentState.REVOKED.value),
+    )
+    # The counter begins anew: whoever approves has decided which of two is the device.
+    db.execute(
+        "UPDATE enrolments SET state = ?, collect_until_ns = ?, generation = 0 WHERE enrolment = ?",
+        (EnrolmentState.APPROVED.value, now_ns + COLLECT_NS, meant[0]),
+    )
+    administration.append(db, now_ns, actor, "device approved", f"{device_id} {words}")
+    return True
+
+
+def revoke(db: Database, device_id: str, now_ns: int, actor: str) -> bool:
+    """Shut all keys of the device out; returns whether there was one."""
+    changed = db.execute(
+        "UPDATE enrolments SET state = ? WHERE device_id = ? AND state != ?",
+        (EnrolmentState.REVOKED.value, device_id, EnrolmentState.REVOKED.value),
+    ).rowcount
+    if changed:
+        administration.append(db, now_ns, actor, "device revoked", device_id)
+    return changed > 0
+
+
+def device_standing(db: Database, serial: int, now_ns: int) -> Standing:
+    """Return what a device's certificate is worth."""
+    row = db.execute(
+        "SELECT state, ends_ns FROM certificates JOIN enrolments USING (enrolment) WHERE serial = ?",
+        (_serial(serial),),
+    ).fetchone()
+    if row is None:
+        return Standing.UNKNOWN
+    match EnrolmentState(row[0]):
+        case EnrolmentState.REVOKED | EnrolmentState.REPLACED:
+            return Standing.REVOKED
+        case EnrolmentState.HELD:
+            return Standing.HELD
+        case EnrolmentState.APPROVED | EnrolmentState.PENDING:
+            # Pending: it joined again though its certificate is good; that one goes on until its end.
+            return Standing.EXPIRED if row[1] <= now_ns else Standing.GOOD
+
+
+def check_hello(db: Database, serial: int, hello: Hello, now_ns: int) -> Barred | Copied | None:
+    """Take the generation of a hello; returns why the device may not go on, None when it may."""
+    if (standing := device_standing(db, serial, now_ns)) is not Standing.GOOD:
+        return Barred(standing)
+    enrolment, generation, instance = db.execute(
+        """SELECT enrolment, generation, instance FROM certificates JOIN enrolments USING (enrolment)
+           WHERE serial = ?""",
+        (_serial(serial),),
+    ).fetchone()
+    if hello.generation > generation:
+        db.execute(
+            "UPDATE enrolments SET generation = ?, instance = ? WHERE enrolment = ?",
+            (hello.generation, hello.instance, enrolment),
+        )
+        return None
+    if instance == hello.instance:
+        return None  # the same process: its older hello was under way for longer
+    db.execute("UPDATE enrolments SET state = ? WHERE enrolment = ?", (EnrolmentState.HELD.value, enrolment))
+    administration.append(db, now_ns, "aggregator", "copy seen, device on hold", hello.device_id)
+    return Copied()
+
+
+def add_person(db: Database, person: PersonName, certificate: Certificate, now_ns: int, actor: str) -> None:
+    """Give a person a role; the certificate is the only good one from now on."""
+    db.execute(
+        """INSERT INTO people VALUES (:name, :role, :serial, :ends, NULL)
+           ON CONFLICT DO UPDATE SET role = :role, serial = :serial, ends_ns = :ends, removed_ns = NULL""",
+        {
+            "name": person.name,
+            "role": person.role.value,
+            "serial": _serial(certificate.serial),
+            "ends": certificate.ends_ns,
+        },
+    )
+    administration.append(db, now_ns, actor, "person added", f"{person.role.value} {person.name}")
+
+
+def remove_person(db: Database, name: str, now_ns: int, actor: str) -> bool:
+    """Shut a person out; returns whether there was one."""
+    changed = db.execute(
+        "UPDATE people SET removed_ns = ? WHERE name = ? AND removed_ns IS NULL", (now_ns, name)
+    ).rowcount
+    if changed:
+        administration.append(db, now_ns, actor, "person removed", name)
+    return changed > 0
+
+
+def person_standing(db: Database, person: PersonName, serial: int, now_ns: int) -> Standing:
+    """Return what a person's certificate is worth."""
+    row = db.execute(
+        "SELECT role, serial, ends_ns, removed_ns FROM people WHERE name = ?", (person.name,)
+    ).fetchone()
+    if row is None:
+        return Standing.UNKNOWN
+    role, good_serial, ends_ns, removed_ns = row
+    if removed_ns is not None or good_serial != _serial(serial) or role != person.role.value:
+        return Standing.REVOKED
+    return Standing.EXPIRED if ends_ns <= now_ns else Standing.GOOD
+
+
+def has_administrator(db: Database) -> bool:
+    """Tell whether anybody may administrate."""
+    role = Role.ADMINISTRATOR.value
+    return bool(db.execute("SELECT 1 FROM people WHERE role = ? AND removed_ns IS NULL", (role,)).fetchone())
+
+
+def enrolments(db: Database) -> tuple[Enrolment, ...]:
+    """Return every key that asked to join, by device and time."""
+    rows = db.execute("""
+        SELECT device_id, site, state, public_key, requested_ns,
+            (SELECT max(ends_ns) FROM certificates WHERE certificates.enrolment = enrolments.enrolment)
+        FROM enrolments ORDER BY device_id, requested_ns""")
+    return tuple(
+        Enrolment(device_id, site, EnrolmentState(state), key_words(key), requested_ns, ends_ns)
+        for device_id, site, state, key, requested_ns, ends_ns in rows
+    )
+
+
+def _ask(db: Database, device: DeviceName, key: bytes, claim: int | None, now_ns: int, act: str) -> None:
+    db.execute(
+        """INSERT INTO enrolments (device_id, site, public_key, claim, state, requested_ns)
+           VALUES (:device_id, :site, :key, :claim, :state, :now)
+           ON CONFLICT DO UPDATE SET site = :site, claim = :claim, state = :state, requested_ns = :now""",
+        {
+            "device_id": device.device_id,
+            "site": device.site,
+            "key": key,
+            "claim": claim,
+            "state": EnrolmentState.PENDING.value,
+            "now": now_ns,
+        },
+    )
+    administration.append(db, now_ns, f"device {device.device_id}", act, f"{device.site} {key_words(key)}")
+
+
+def _issued(
+    db: Database, enrolment: int, request: Request, issue: Issue, now_ns: int, device_id: str
+) -> Certificate:
+    certificate = issue(request)
+    db.execute("DELETE FROM certificates WHERE enrolment = ? AND ends_ns <= ?", (enrolment, now_ns))
+    db.execute(
+        "INSERT INTO certificates VALUES (?, ?, ?)",
+        (_serial(certificate.serial), enrolment, certificate.ends_ns),
+    )
+    administration.append(
+        db, now_ns, "aggregator", "certificate issued", f"{device_id} {certificate.serial:x}"
+    )
+    return certificate
+
+
+def _serial(serial: int) -> bytes:
+    """Twenty bytes: a serial number is longer than SQLite's integers (RFC 5280, 4.1.2.2)."""
+    return serial.to_bytes(20, "big")

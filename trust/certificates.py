@@ -1,0 +1,206 @@
+"""The certificate profile: an authority of one aggregator, its server, people, devices and their sessions.
+
+    authority -> server
+              -> person
+              -> device -> session
+
+A device's key may sit in a TPM that no TLS library can sign with. So its certificate lets it sign session
+certificates for keys that live in the memory of one process, and nothing else: path length 0, client use
+alone (so no device can play the server), and no DNS name or address may stand below it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from trust.names import DeviceName, Named, to_subject
+
+DEVICE_LIFE = timedelta(days=30)
+RENEW_AFTER = 2 / 3
+"""The part of a certificate's life after which a device asks for the next one."""
+BACKDATED = timedelta(days=1)
+"""The margin for clocks that are behind: a certificate is valid from a day before it was made."""
+SERVER_NAME = "aggregator.aidpost.internal"
+"""What the server's certificate is for. Devices know their aggregator by its authority, not by an address."""
+
+# A device that lost its clock stands at 1970, or anywhere: it could not connect to be told the time if the
+# certificates of the authority and the server could seem expired. RFC 5280, 4.1.2.5, gives the second one to
+# certificates that have no good expiry date.
+_EVER_SINCE = datetime(1970, 1, 1, tzinfo=UTC)
+_FOR_EVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+_CLIENT, _SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    """Return a new P-256 key."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def make_authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    """Return the self-signed certificate of a new authority."""
+    serial = x509.random_serial_number()
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COMMON_NAME, "Aidpost authority"),
+            x509.NameAttribute(NameOID.SERIAL_NUMBER, f"{serial:x}"),
+        ]
+    )
+    builder = _begin(name, name, key.public_key(), key.public_key(), serial, _EVER_SINCE, _FOR_EVER)
+    return _sign(_may_sign(builder, path_length=1), key)
+
+
+def make_server(
+    authority: x509.Certificate, key: ec.EllipticCurvePrivateKey, server_key: ec.EllipticCurvePublicKey
+) -> x509.Certificate:
+    """Return the certificate of the aggregator's server."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SERVER_NAME)])
+    serial = x509.random_serial_number()
+    builder = _begin(name, authority.subject, server_key, key.public_key(), serial, _EVER_SINCE, _FOR_EVER)
+    return _sign(_leaf(builder, _SERVER, [x509.DNSName(SERVER_NAME)]), key)
+
+
+def make_client(
+    authority: x509.Certificate,
+    key: ec.EllipticCurvePrivateKey,
+    named: Named,
+    public_key: ec.EllipticCurvePublicKey,
+    now: datetime,
+    life: timedelta = DEVICE_LIFE,
+) -> x509.Certificate:
+    """Return the certificate of a device or a person, valid from a day before `now` for `life` after it."""
+    serial = x509.random_serial_number()
+    subject = to_subject(named, serial)
+    builder = _begin(
+        subject, authority.subject, public_key, key.public_key(), serial, now - BACKDATED, now + life
+    )
+    names = [x509.UniformResourceIdentifier(named.uri())]
+    if not isinstance(named, DeviceName):
+        return _sign(_leaf(builder, _CLIENT, names), key)
+    everything = [
+        x509.DNSName(""),
+        *(x509.IPAddress(ipaddress.ip_network(net)) for net in ("0.0.0.0/0", "::/0")),
+    ]
+    builder = (
+        _may_sign(builder, path_length=0)
+        .add_extension(x509.ExtendedKeyUsage([_CLIENT]), critical=True)
+        .add_extension(x509.NameConstraints(None, everything), critical=True)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+    )
+    return _sign(builder, key)
+
+
+def make_session(
+    device: x509.Certificate, key: ec.EllipticCurvePrivateKey, session_key: ec.EllipticCurvePublicKey
+) -> x509.Certificate:
+    """Return a certificate for a key of one process, signed by the device's key.
+
+    It is valid as long as the device's own. No clock is read: a device need not have one.
+    """
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "session")])
+    builder = _begin(
+        name,
+        device.subject,
+        session_key,
+        key.public_key(),
+        x509.random_serial_number(),
+        device.not_valid_before_utc,
+        device.not_valid_after_utc,
+    )
+    return _sign(_leaf(builder, _CLIENT, []), key)
+
+
+def make_request(named: Named, key: ec.EllipticCurvePrivateKey) -> x509.CertificateSigningRequest:
+    """Return a request for a certificate, signed by the key that it is for."""
+    return x509.CertificateSigningRequestBuilder().subject_name(to_subject(named)).sign(key, hashes.SHA256())
+
+
+def renewal_due(certificate: x509.Certificate, now: datetime) -> bool:
+    """Tell whether two thirds of the certificate's life are over."""
+    begin = certificate.not_valid_before_utc + BACKDATED
+    return now >= begin + RENEW_AFTER * (certificate.not_valid_after_utc - begin)
+
+
+def to_pem(*certificates: x509.Certificate) -> bytes:
+    """Return certificates as PEM, in this order."""
+    return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in certificates)
+
+
+def from_der(der: bytes) -> x509.Certificate:
+    """Return the certificate; raises ValueError."""
+    return x509.load_der_x509_certificate(der)
+
+
+def to_der(made: x509.Certificate | x509.CertificateSigningRequest) -> bytes:
+    """Return a certificate or a request as DER."""
+    return made.public_bytes(serialization.Encoding.DER)
+
+
+def key_to_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return a private key as PKCS #8 PEM, not encrypted."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _begin(
+    subject: x509.Name,
+    issuer: x509.Name,
+    public_key: ec.EllipticCurvePublicKey,
+    issuer_key: ec.EllipticCurvePublicKey,
+    serial: int,
+    not_before: datetime,
+    not_after: datetime,
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public_key)
+        .serial_number(serial)
+        .not_valid_before(not_before)
+        .not_valid_after(not_after)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
+    )
+
+
+def _may_sign(builder: x509.CertificateBuilder, path_length: int) -> x509.CertificateBuilder:
+    return builder.add_extension(
+        x509.BasicConstraints(ca=True, path_length=path_length), critical=True
+    ).add_extension(_usage(certificates=True), critical=True)
+
+
+def _leaf(
+    builder: x509.CertificateBuilder, use: x509.ObjectIdentifier, names: Sequence[x509.GeneralName]
+) -> x509.CertificateBuilder:
+    builder = (
+        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([use]), critical=True)
+    )
+    return builder.add_extension(x509.SubjectAlternativeName(names), critical=False) if names else builder
+
+
+def _usage(*, certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=certificates,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _sign(builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    return builder.sign(key, hashes.SHA256())
