@@ -36,7 +36,6 @@ from firmware.store.thread import StoreThread
 from firmware.uplink.backoff import Backoff
 from firmware.uplink.channel import Target
 from firmware.uplink.uplink import Uplink
-from inference.attack import Unchecked
 from sensors.board.opening import open_board
 from sensors.board.port import Board, BoardEvent
 from sensors.board.signals import Signal
@@ -197,7 +196,7 @@ class Appliance:
             reader=reader,
             face=recognition.face,
             finger=recognition.finger,
-            detector=Unchecked(),
+            attack_detector=recognition.attack_detector,
             in_inference=in_inference,
             monotonic_ns=self._clock.monotonic_ns,
             face_timeout_s=config.session.face_timeout_s,

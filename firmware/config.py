@@ -152,6 +152,12 @@ class Session(_Table, frozen=True, kw_only=True):
         return tuple(FingerPosition[name.replace(" ", "_").upper()] for name in self.fingers)
 
 
+class Attack(_Table, frozen=True, kw_only=True):
+    """Presentation-attack detection on the face: whether signs of a picture hold a sample back."""
+
+    passive: bool = True
+
+
 class Policy(_Table, frozen=True, kw_only=True):
     """What counts as sure enough: the false match rate of 1:1, and the rate of wrong suggestions of 1:few."""
 
@@ -176,6 +182,7 @@ class Config(_Table, frozen=True, kw_only=True):
     board: Board | None = None
     inference: Inference = Inference()
     session: Session = Session()
+    attack: Attack = Attack()
     policy: Policy = Policy()
     uplink: Uplink | None = None
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from firmware.config import Config
 from firmware.session.matching import Matcher, Policy
 from inference import operating_point
-from inference.face.pipeline import FaceRecogniser, build_face_recogniser
+from inference.attack import AttackDetector, Unchecked
+from inference.face.attack import FaceAttackDetector
+from inference.face.pipeline import FaceRecogniser, FaceSample, build_face_recogniser
 from inference.finger.pipeline import FingerRecogniser, build_finger_recogniser
 from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
@@ -21,6 +23,7 @@ class Recognition:
     face: FaceRecogniser | None
     finger: FingerRecogniser | None
     matcher: Matcher
+    attack_detector: AttackDetector[FaceSample]
 
 
 def build_recognition(config: Config, catalogue: Catalogue | None = None) -> Recognition:
@@ -41,4 +44,6 @@ def build_recognition(config: Config, catalogue: Catalogue | None = None) -> Rec
     for source in sources:
         point.source(source)  # refuse at the start, not at the first person
     policy = Policy(config.policy.fmr, config.policy.fpir)
-    return Recognition(face, finger, Matcher(face, finger, point, policy, sources))
+    matcher = Matcher(face, finger, point, policy, sources)
+    detector = FaceAttackDetector() if config.attack.passive else Unchecked()
+    return Recognition(face, finger, matcher, detector)

@@ -70,6 +70,8 @@ class CheckIn(msgspec.Struct, frozen=True, tag="check_in"):
     score_llr, threshold_llr: log-likelihood ratios (natural logarithm), None when nothing was compared.
     operating_point: name and digest of what set the threshold.
     confirmed: a person confirmed a suggestion by sight (always False for the other outcomes).
+    attack_score: the highest of the face samples, 0 (bona fide) to 1 (attack); None where none was scored. It
+    is a number for the figures of a site, no finding about a person, and it stays on the appliance.
     """
 
     record_id: bytes
@@ -85,6 +87,7 @@ class CheckIn(msgspec.Struct, frozen=True, tag="check_in"):
     gallery_size: int
     stages: tuple[StageTime, ...]
     confirmed: bool = False
+    attack_score: float | None = None
 
 
 class Registration(msgspec.Struct, frozen=True, tag="registration"):

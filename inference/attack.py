@@ -1,20 +1,20 @@
 """Presentation-attack detection: the gate between an assessed sample and a template.
 
-No detector with measured error rates is fitted yet, so `Unchecked` is the only one here, and with it no
-resistance to presentation attacks is claimed (ISO/IEC 30107-3).
+No detector here was measured on real attacks, so no resistance to presentation attacks is claimed
+(ISO/IEC 30107-3); docs/presentation-attacks.md says what is in place and how a site measures it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from inference.types import Assessed, Live, Suspect
 
 SampleT = TypeVar("SampleT")
 
 
-class AttackDetector(ABC):
+class AttackDetector(ABC, Generic[SampleT]):
     """Decides whether a sample may become a template."""
 
     @abstractmethod
@@ -22,8 +22,8 @@ class AttackDetector(ABC):
         """Let the sample pass, or hold it back."""
 
 
-class Unchecked(AttackDetector):
-    """Lets every sample pass and says so: the attack score of what it passes is None."""
+class Unchecked(AttackDetector[Any]):
+    """Not fitted: lets every sample pass and says so, for the attack score of what it passes is None."""
 
     def check(self, assessed: Assessed[SampleT]) -> Live[SampleT]:
         """Pass the sample on without a score."""

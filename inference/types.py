@@ -81,9 +81,12 @@ class Live(Generic[SampleT]):
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A sample that the attack detector held back. It is never worded as an accusation."""
+    """A sample that the attack detector held back. It is never worded as an accusation.
 
-    reason: str
+    attack_score: 0 (bona fide) to 1 (attack); all that a record ever says of it.
+    """
+
+    attack_score: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from firmware.commands.attack_output import write_attacks
 from firmware.commands.evaluation_output import Outputs, clear_refusals
+from inference.evaluation.attacks import evaluate_attacks
 from inference.evaluation.cohort_file import CohortFile, read_cohorts
 from inference.evaluation.face import evaluate_faces
 from inference.evaluation.finger import evaluate_fingers
@@ -178,6 +180,44 @@ def fuse(
         of_faces = evaluate_faces(faces, pairs, name, processes, progress)
         fused = fuse_evaluations(of_faces, of_fingers, pairings, seed)
     out.write_fusion(fused)
+
+
+@evaluate.command()
+@click.option(
+    "--bona-fide", type=_FOLDER, required=True, help="Folder of presentations by people themselves."
+)
+@click.option(
+    "--attacks",
+    "attack_folder",
+    type=_FOLDER,
+    required=True,
+    help="Folder with one folder of presentations for each species of attack instrument.",
+)
+@click.option(
+    "--each-image",
+    is_flag=True,
+    help="Every image at any depth is a presentation; by default a folder of frames is one.",
+)
+@_run_options
+def attacks(
+    bona_fide: Path,
+    attack_folder: Path,
+    each_image: bool,
+    jobs: int | None,
+    runtime: str,
+    json_file: Path | None,
+    plots: Path | None,
+) -> None:
+    """Measure the attack detector for faces: APCER of each species, and BPCER (ISO/IEC 30107-3).
+
+    An image is one presentation, and so is a folder of frames. Nothing is claimed beyond the given set.
+    """
+    Outputs(json_file, plots).prepare()
+    with _progress() as progress:
+        result = evaluate_attacks(
+            bona_fide, attack_folder, RuntimeName(runtime), jobs or _cores(), progress, each_image=each_image
+        )
+    write_attacks(result, json_file, plots)
 
 
 def _sensor(size: str | None, model: str | None, ppi: float) -> SensorLike:

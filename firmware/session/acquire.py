@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
 from firmware.session.machine import Presentation
 from firmware.session.stages import Stages
-from inference.attack import AttackDetector
-from inference.face.pipeline import FaceRecogniser
+from inference.attack import AttackDetector, Unchecked
+from inference.face.pipeline import FaceRecogniser, FaceSample
 from inference.finger.pipeline import FingerRecogniser
-from inference.types import FaceTemplate, FingerTemplate, Modality, Suspect, Template
+from inference.runtime import Floats
+from inference.types import Modality, Suspect, Template
 from sensors.camera.port import Camera
 from sensors.fingerprint.port import FingerprintReader
 from sensors.frames import ColourFrame, FingerFrame, Retry, RetryReason
@@ -31,6 +33,14 @@ class InThread(Protocol):
         """Return the result of `work`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A template, and the attack score of the sample that it was made from (None: no detector is fitted)."""
+
+    template: Template
+    attack_score: float | None
+
+
 class Acquirer:
     """Takes one template from the camera or the reader.
 
@@ -44,7 +54,7 @@ class Acquirer:
         reader: DeviceWorker[FingerprintReader] | None,
         face: FaceRecogniser | None,
         finger: FingerRecogniser | None,
-        detector: AttackDetector,
+        attack_detector: AttackDetector[FaceSample],
         in_inference: InThread,
         monotonic_ns: Callable[[], int],
         face_timeout_s: float,
@@ -54,7 +64,7 @@ class Acquirer:
         self._reader = reader
         self._face = face
         self._finger = finger
-        self._detector = detector
+        self._attack_detector = attack_detector
         self._in_inference = in_inference
         self._monotonic_ns = monotonic_ns
         self._face_timeout_s = face_timeout_s
@@ -66,7 +76,7 @@ class Acquirer:
 
     async def acquire(
         self, presentation: Presentation, stages: Stages, *, lift_first: bool = False
-    ) -> Template | Retry | Suspect:
+    ) -> Sampled | Retry | Suspect:
         """Return the template of one presentation, or why there is none.
 
         lift_first: a finger was just taken, so the platen must be seen empty before the next capture.
@@ -82,13 +92,14 @@ class Acquirer:
             if recogniser is not None:
                 await self._in_inference(recogniser.forget)
 
-    async def _acquire_face(self, stages: Stages) -> FaceTemplate | Retry | Suspect:
+    async def _acquire_face(self, stages: Stages) -> Sampled | Retry | Suspect:
         """Look at frames until one is good enough or the time is over; one blurred frame is not yet a try."""
         camera, face = self._camera, self._face
         if camera is None or face is None:
             raise LookupError("no camera is fitted: the plan must not ask for a face")
         ends_ns = self._monotonic_ns() + int(self._face_timeout_s * 1e9)
-        result: FaceTemplate | Retry | Suspect = Retry(RetryReason.NO_FACE)
+        course: list[Floats] = []
+        result: Sampled | Retry | Suspect = Retry(RetryReason.NO_FACE)
         while True:
             left_s = (ends_ns - self._monotonic_ns()) / 1e9
             if left_s <= 0:
@@ -96,7 +107,7 @@ class Acquirer:
             with stages.timed("capture"):
                 frame = await camera.call(partial(_capture, timeout_s=left_s))
             try:
-                result = await self._to_the_end(partial(self._face_template, face, frame, stages))
+                result = await self._to_the_end(partial(self._face_template, face, frame, course, stages))
             finally:
                 frame.wipe()
             if not isinstance(result, Retry):
@@ -112,29 +123,34 @@ class Acquirer:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             made = await task
-            if isinstance(made, FaceTemplate | FingerTemplate):
-                made.wipe()
+            if isinstance(made, Sampled):
+                made.template.wipe()
             raise
 
     def _face_template(
-        self, face: FaceRecogniser, frame: ColourFrame, stages: Stages
-    ) -> FaceTemplate | Retry | Suspect:
+        self, face: FaceRecogniser, frame: ColourFrame, course: list[Floats], stages: Stages
+    ) -> Sampled | Retry | Suspect:
+        """course: landmarks of this presentation's frames so far; those of `frame` are added to it."""
         with stages.timed("quality"):
-            assessed = face.assess(frame)
+            found = face.find(frame)
+            assessed = found if isinstance(found, Retry) else face.judge(frame, found, course)
+        if not isinstance(found, Retry):
+            course.append(found.landmarks)
         if isinstance(assessed, Retry):
             return assessed
         try:
-            live = self._detector.check(assessed)
+            with stages.timed("quality"):
+                live = self._attack_detector.check(assessed)
             if isinstance(live, Suspect):
                 return live
             with stages.timed("template"):
-                return face.template(live)
+                return Sampled(face.template(live), live.attack_score)
         finally:
             assessed.sample.wipe()
 
     async def _acquire_finger(
         self, presentation: Presentation, stages: Stages, *, lift_first: bool
-    ) -> FingerTemplate | Retry | Suspect:
+    ) -> Sampled | Retry:
         reader, finger = self._reader, self._finger
         if reader is None or finger is None:
             raise LookupError("no fingerprint reader is fitted: the plan must not ask for a finger")
@@ -153,17 +169,16 @@ class Acquirer:
 
     def _finger_template(
         self, finger: FingerRecogniser, frame: FingerFrame, presentation: Presentation, stages: Stages
-    ) -> FingerTemplate | Retry | Suspect:
+    ) -> Sampled | Retry:
         with stages.timed("quality"):
             assessed = finger.assess(frame)
         if isinstance(assessed, Retry):
             return assessed
         try:
-            live = self._detector.check(assessed)
-            if isinstance(live, Suspect):
-                return live
+            # No attack detector for fingers is fitted, and none is claimed.
+            live = Unchecked().check(assessed)
             with stages.timed("template"):
-                return finger.template(live, presentation.position)
+                return Sampled(finger.template(live, presentation.position), live.attack_score)
         finally:
             assessed.sample.wipe()
 

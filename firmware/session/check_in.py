@@ -143,6 +143,7 @@ class CheckInHost:
             gallery_size=self._matcher.size,
             stages=taken.stages.times(),
             confirmed=concluded.confirmed,
+            attack_score=taken.attack_score,
         )
 
     async def _subject(self, entry_id: bytes) -> str | None:

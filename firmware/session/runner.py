@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
-from firmware.session.acquire import Acquirer
+from firmware.session.acquire import Acquirer, Sampled
 from firmware.session.machine import (
     Capture,
     Compare,
@@ -42,14 +42,23 @@ from sensors.frames import Retry, RetryReason
 
 @dataclass(slots=True)
 class Taken:
-    """What a session has in hand: the templates so far and the time that each stage took."""
+    """What a session has in hand: the templates so far and the time that each stage took.
+
+    attack_score: the highest of its face samples, held back or not; None where none was scored.
+    """
 
     stages: Stages
     templates: list[Template] = field(default_factory=list)
+    attack_score: float | None = None
 
     def modalities(self) -> tuple[Modality, ...]:
         """Return the modalities of the templates, each once, in the order taken."""
         return tuple(dict.fromkeys(template.modality for template in self.templates))
+
+    def note_attack_score(self, score: float | None) -> None:
+        """Keep the highest attack score."""
+        if score is not None:
+            self.attack_score = max(score, self.attack_score or 0.0)
 
     def wipe(self) -> None:
         """Overwrite all templates with zeros and forget them."""
@@ -156,10 +165,12 @@ class SessionRunner:
         match result:
             case Retry(reason):
                 return SampleMissed(reason)
-            case Suspect():
-                # Never worded as an accusation: the person is asked to show face or finger once more.
-                return SampleMissed(RetryReason.FACE_CAMERA if not is_finger else RetryReason.MOVE_FINGER)
-            case template:
+            case Suspect(attack_score):
+                self._taken.note_attack_score(attack_score)
+                # Never worded as an accusation: the person is asked to show the face once more.
+                return SampleMissed(RetryReason.FACE_CAMERA)
+            case Sampled(template, attack_score):
+                self._taken.note_attack_score(attack_score)
                 refused = await self._host.accept(template, self._taken)
                 if refused is not None:
                     template.wipe()

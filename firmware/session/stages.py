@@ -17,7 +17,7 @@ class Stages:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Count the time of the block as `stage`: capture, quality, template, compare or commit."""
+        """Count the time of the block as `stage`, as `StageTime` names it."""
         begun_ns = self._monotonic_ns()
         try:
             yield

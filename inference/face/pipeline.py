@@ -5,27 +5,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from inference.face import compare as comparison
 from inference.face.align import align
 from inference.face.choose import choose_face
-from inference.face.detect import FaceDetector
+from inference.face.detect import DetectedFace, FaceDetector
 from inference.face.embed import FaceEmbedder
 from inference.face.quality import LEAST, assess_face
 from inference.models.catalogue import Catalogue, LoadedModel, made_by
-from inference.runtime import RuntimeName
+from inference.runtime import Floats, RuntimeName
 from inference.types import Assessed, ComparisonScore, FaceTemplate, Live
 from sensors.frames import ColourFrame, Pixels, Retry
+
+SURROUNDINGS = 3.5
+"""Side of the scene about a face, in heights of its box: a print or screen that is held up fits into it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceSample:
-    """One aligned face; crop: shape (112, 112, 3), uint8, blue, green, red, no view of the frame."""
+    """One aligned face with its surroundings; every array is its own, no view of the frame.
+
+    crop: shape (112, 112, 3), uint8, blue, green, red. scene: what lies about the face, at the resolution of
+    the frame, same kind. box: the face in the scene, as `DetectedFace.box`. course: landmarks of the frames
+    of this presentation, oldest first, each of shape (5, 2), in pixels of the frame.
+    """
 
     crop: Pixels
+    scene: Pixels
+    box: Floats
+    course: tuple[Floats, ...]
 
     def wipe(self) -> None:
         """Overwrite the pixels with zeros."""
         self.crop[...] = 0
+        self.scene[...] = 0
 
 
 class FaceRecogniser:
@@ -34,6 +48,7 @@ class FaceRecogniser:
     def __init__(self, detector: LoadedModel, embedder: LoadedModel) -> None:
         self._detector = FaceDetector(detector)
         self._embedder = FaceEmbedder(embedder)
+        self._found_by = made_by(detector)
         self._made_by = made_by(embedder)
 
     @property
@@ -41,17 +56,34 @@ class FaceRecogniser:
         """What its templates say of their origin."""
         return self._made_by
 
+    @property
+    def found_by(self) -> str:
+        """Model and runtime that find faces; an attack score depends on these alone."""
+        return self._found_by
+
+    def find(self, frame: ColourFrame) -> DetectedFace | Retry:
+        """Find the face of whoever is presented in a frame of any size."""
+        return choose_face(self._detector.detect(frame.pixels), frame.pixels)
+
     def assess(self, frame: ColourFrame) -> Assessed[FaceSample] | Retry:
         """Find the face in a frame of any size, judge and cut it out; no embedding is made yet."""
-        face = choose_face(self._detector.detect(frame.pixels), frame.pixels)
-        if isinstance(face, Retry):
-            return face
-        sample = FaceSample(align(frame.pixels, face.landmarks))
-        quality = assess_face(face, sample.crop)
+        face = self.find(frame)
+        return face if isinstance(face, Retry) else self.judge(frame, face)
+
+    def judge(
+        self, frame: ColourFrame, face: DetectedFace, course: Sequence[Floats] = ()
+    ) -> Assessed[FaceSample] | Retry:
+        """Judge and cut out a face that `find` found in this frame.
+
+        course: landmarks of the frames before this one in the same presentation.
+        """
+        crop = align(frame.pixels, face.landmarks)
+        quality = assess_face(face, crop)
         if quality.score < LEAST:
-            sample.wipe()
+            crop[...] = 0
             return Retry(quality.reasons[0])
-        return Assessed(sample, quality)
+        scene, box = _scene(frame.pixels, face)
+        return Assessed(FaceSample(crop, scene, box, (*course, face.landmarks)), quality)
 
     def template(self, live: Live[FaceSample]) -> FaceTemplate:
         """Embed a face that the attack detector let pass; the template's quality is the network's own."""
@@ -73,6 +105,16 @@ class FaceRecogniser:
         """Overwrite what the networks' working memory holds of the last person (about 12 ms)."""
         self._detector.forget()
         self._embedder.forget()
+
+
+def _scene(pixels: Pixels, face: DetectedFace) -> tuple[Pixels, Floats]:
+    reach = SURROUNDINGS / 2 * float(face.box[3])
+    height, width = pixels.shape[:2]
+    low = np.floor(face.centre - reach).clip(0).astype(int)
+    high = np.ceil(face.centre + reach).clip(0, (width, height)).astype(int)
+    box = face.box.copy()
+    box[:2] -= low
+    return pixels[low[1] : high[1], low[0] : high[0]].copy(), box
 
 
 def build_face_recogniser(catalogue: Catalogue, runtime: RuntimeName, threads: int = 1) -> FaceRecogniser:
