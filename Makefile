@@ -53,13 +53,15 @@ FINGER_NOTE := The weights of the comparison score (inference/finger/score.py) w
 operating-points: $(READY) ## Measure the models on EVALUATION_DATA and set the thresholds anew (JOBS=n processes)
 	@mkdir -p out && rm -f $(POINT)
 	@$(RUN) aidpost evaluate face $(if $(JOBS),--jobs $(JOBS)) --operating-point $(POINT) --json out/face.json \
-		--images $(EVALUATION_DATA)/faces/lfw --pairs $(EVALUATION_DATA)/faces/pairs.txt
+		--plots out/face --images $(EVALUATION_DATA)/faces/lfw --pairs $(EVALUATION_DATA)/faces/pairs.txt
 	@for sensor in R503 AS608 R307; do \
 		$(RUN) aidpost evaluate finger $(if $(JOBS),--jobs $(JOBS)) --operating-point $(POINT) --sensor $$sensor \
-			--json out/finger-$$sensor.json --note "$(FINGER_NOTE)" --images $(EVALUATION_DATA)/fingers/*; \
+			--json out/finger-$$sensor.json --plots out/finger-$$sensor --note "$(FINGER_NOTE)" --images $(EVALUATION_DATA)/fingers/*; \
 	done
 	@mv $(POINT) inference/operating_points/default.json
-	@echo "Made inference/operating_points/default.json; commit it with the models."
+	@for source in face finger-R503 finger-AS608; do for plot in det discard; do \
+		cp out/$$source/$$plot.svg docs/figures/$$source-$$plot.svg; done; done
+	@echo "Made inference/operating_points/default.json and docs/figures; commit them with the models."
 
 MODELS_VENV := .venv-models
 $(MODELS_VENV)/.ready: $(UV) inference/build/requirements.txt

@@ -62,7 +62,7 @@ def draw_det(title: str, lines: Sequence[Line], path: Path) -> Path:
             shown = (fmr > 0) & (fnmr > 0)
             label = f"{line.label}: EER {100 * line.eer:.2f} %"
             if not shown.any():
-                label += ", no error at any threshold"
+                label += ", scores do not overlap"
             axes.plot(
                 _deviate(fmr[shown]),
                 _deviate(fnmr[shown]),
@@ -73,7 +73,7 @@ def draw_det(title: str, lines: Sequence[Line], path: Path) -> Path:
                 zorder=3,
             )
         main = next((line for line in lines if line.main), lines[0])
-        bound = 3 / main.scores.impostor.size
+        bound = _least_supported(main.scores)
         if bound > x_least:
             axes.axvspan(*_deviate(np.array([x_least, bound])), color="#eeeeee", zorder=0)
             axes.text(
@@ -117,7 +117,7 @@ def _steps(size: int) -> NDArray[np.intp]:
 
 
 def _band(axes: Axes, line: Line, x_least: float, y_least: float) -> None:
-    supported = 3 / line.scores.impostor.size
+    supported = _least_supported(line.scores)
     if supported >= _BAND_TO:
         return
     grid = np.geomspace(max(x_least, supported), _BAND_TO, _BAND_POINTS)
@@ -134,6 +134,11 @@ def _band(axes: Axes, line: Line, x_least: float, y_least: float) -> None:
         linewidth=0,
         label="95 % interval, identities drawn anew",
     )
+
+
+def _least_supported(scores: MeasuredSet) -> float:
+    """Return the smallest FMR that this many impostor comparisons support (rule of three)."""
+    return 3 * scores.repeats / scores.impostor.size
 
 
 def _floor(comparisons: int) -> float:
