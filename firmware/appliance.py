@@ -28,6 +28,7 @@ from firmware.presenter import Presenter
 from firmware.recognition import build_recognition
 from firmware.records import DeviceFault
 from firmware.session.acquire import Acquirer
+from firmware.session.face_watch import ActiveCheck
 from firmware.session.machine import Show
 from firmware.session.matching import Matcher
 from firmware.store.errors import StoreError
@@ -201,6 +202,11 @@ class Appliance:
             monotonic_ns=self._clock.monotonic_ns,
             face_timeout_s=config.session.face_timeout_s,
             finger_timeout_s=config.session.finger_timeout_s,
+            active_check=(
+                ActiveCheck(random.SystemRandom(), config.attack.order_timeout_s)
+                if config.attack.active
+                else None
+            ),
         )
         self.desk = Desk(
             config=config,

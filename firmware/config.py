@@ -153,9 +153,15 @@ class Session(_Table, frozen=True, kw_only=True):
 
 
 class Attack(_Table, frozen=True, kw_only=True):
-    """Presentation-attack detection on the face: whether signs of a picture hold a sample back."""
+    """Presentation-attack detection on the face: no resistance is claimed.
+
+    passive: signs of a picture hold a sample back. active: people are asked to turn and to come closer.
+    order_timeout_s: how long each of these may take before the finger is asked for instead.
+    """
 
     passive: bool = True
+    active: bool = False
+    order_timeout_s: Positive = 5.0
 
 
 class Policy(_Table, frozen=True, kw_only=True):

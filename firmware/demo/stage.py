@@ -66,6 +66,8 @@ class Stage:
                     self._present(self._person, effect.presentation)
             case Signal.DONE | Signal.GO_TO_A_PERSON:
                 self._lift()
+            case Signal.TURN_LEFT | Signal.TURN_RIGHT | Signal.COME_CLOSER:
+                pass  # a photograph cannot: the demonstration has no active check
             case Signal.IDLE | Signal.WORKING | Signal.DEVICE_FAULT:
                 pass
 

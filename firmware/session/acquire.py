@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
-from firmware.session.machine import Presentation
+from firmware.session.active_check import NotPassed
+from firmware.session.face_watch import ActiveCheck, FaceWatch
+from firmware.session.machine import Presentation, Show
 from firmware.session.stages import Stages
 from inference.attack import AttackDetector, Unchecked
+from inference.face.detect import DetectedFace
 from inference.face.pipeline import FaceRecogniser, FaceSample
 from inference.finger.pipeline import FingerRecogniser
 from inference.runtime import Floats
@@ -45,6 +48,7 @@ class Acquirer:
     """Takes one template from the camera or the reader.
 
     camera, reader: None where the part is not fitted. in_inference: runs work in the inference thread.
+    active_check: None where people are not asked to turn and to come closer.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Acquirer:
         monotonic_ns: Callable[[], int],
         face_timeout_s: float,
         finger_timeout_s: float,
+        active_check: ActiveCheck | None = None,
     ) -> None:
         self._camera = camera
         self._reader = reader
@@ -69,21 +74,30 @@ class Acquirer:
         self._monotonic_ns = monotonic_ns
         self._face_timeout_s = face_timeout_s
         self._finger_timeout_s = finger_timeout_s
+        self._active_check = active_check
 
     def fitted(self, modality: Modality) -> bool:
         """Tell whether the part for `modality` is configured (not whether it works now)."""
         return (self._camera if modality is Modality.FACE else self._reader) is not None
 
     async def acquire(
-        self, presentation: Presentation, stages: Stages, *, lift_first: bool = False
-    ) -> Sampled | Retry | Suspect:
+        self,
+        presentation: Presentation,
+        stages: Stages,
+        show: Callable[[Show], None],
+        *,
+        lift_first: bool = False,
+    ) -> Sampled | Retry | Suspect | NotPassed:
         """Return the template of one presentation, or why there is none.
 
-        lift_first: a finger was just taken, so the platen must be seen empty before the next capture.
+        show: shows what an active check asks for. lift_first: a finger was just taken, so the platen must be
+        seen empty before the next capture.
         Raises SensorError when the device is not available.
         """
         if presentation.modality is Modality.FACE:
-            return await self._acquire_face(stages)
+            check = self._active_check
+            watch = FaceWatch(check, presentation, show) if check is not None else None
+            return await self._acquire_face(stages, watch)
         return await self._acquire_finger(presentation, stages, lift_first=lift_first)
 
     async def forget(self) -> None:
@@ -92,26 +106,43 @@ class Acquirer:
             if recogniser is not None:
                 await self._in_inference(recogniser.forget)
 
-    async def _acquire_face(self, stages: Stages) -> Sampled | Retry | Suspect:
-        """Look at frames until one is good enough or the time is over; one blurred frame is not yet a try."""
+    async def _acquire_face(
+        self, stages: Stages, watch: FaceWatch | None
+    ) -> Sampled | Retry | Suspect | NotPassed:
+        """Look at frames until one is good enough or the time is over; one blurred frame is not yet a try.
+
+        While an active check goes on, it says itself when the time is over.
+        """
         camera, face = self._camera, self._face
         if camera is None or face is None:
             raise LookupError("no camera is fitted: the plan must not ask for a face")
         ends_ns = self._monotonic_ns() + int(self._face_timeout_s * 1e9)
         course: list[Floats] = []
         result: Sampled | Retry | Suspect = Retry(RetryReason.NO_FACE)
-        while True:
-            left_s = (ends_ns - self._monotonic_ns()) / 1e9
-            if left_s <= 0:
-                return result
+        while (left_s := (ends_ns - self._monotonic_ns()) / 1e9) > 0:
             with stages.timed("capture"):
                 frame = await camera.call(partial(_capture, timeout_s=left_s))
             try:
-                result = await self._to_the_end(partial(self._face_template, face, frame, course, stages))
+                found = await self._to_the_end(partial(_find, face, frame, stages))
+                now_ns = self._monotonic_ns()
+                passed = watch is None or watch.see(found, now_ns / 1e9)
+                if isinstance(passed, NotPassed):
+                    return passed
+                if not passed:
+                    ends_ns = now_ns + int(self._face_timeout_s * 1e9)
+                if isinstance(found, Retry):
+                    result = found
+                    continue
+                if passed:
+                    result = await self._to_the_end(
+                        partial(self._face_template, face, frame, found, tuple(course), stages)
+                    )
+                course.append(found.landmarks)
             finally:
                 frame.wipe()
             if not isinstance(result, Retry):
                 return result
+        return result
 
     async def _to_the_end(self, work: Callable[[], T]) -> T:
         """Run `work` in the inference thread; a cancelled call waits for its end and wipes what it made.
@@ -128,14 +159,16 @@ class Acquirer:
             raise
 
     def _face_template(
-        self, face: FaceRecogniser, frame: ColourFrame, course: list[Floats], stages: Stages
+        self,
+        face: FaceRecogniser,
+        frame: ColourFrame,
+        found: DetectedFace,
+        course: Sequence[Floats],
+        stages: Stages,
     ) -> Sampled | Retry | Suspect:
-        """course: landmarks of this presentation's frames so far; those of `frame` are added to it."""
+        """course: landmarks of this presentation's frames before this one."""
         with stages.timed("quality"):
-            found = face.find(frame)
-            assessed = found if isinstance(found, Retry) else face.judge(frame, found, course)
-        if not isinstance(found, Retry):
-            course.append(found.landmarks)
+            assessed = face.judge(frame, found, course)
         if isinstance(assessed, Retry):
             return assessed
         try:
@@ -181,6 +214,11 @@ class Acquirer:
                 return Sampled(finger.template(live, presentation.position), live.attack_score)
         finally:
             assessed.sample.wipe()
+
+
+def _find(face: FaceRecogniser, frame: ColourFrame, stages: Stages) -> DetectedFace | Retry:
+    with stages.timed("quality"):
+        return face.find(frame)
 
 
 def _capture(camera: Camera, timeout_s: float) -> ColourFrame:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from firmware.session.machine import (
     Capture,
+    CheckNotPassed,
     Compare,
     Compared,
     Confirmed,
@@ -42,6 +43,7 @@ EVENTS: Sequence[tuple[str, Event]] = (
     ("started", Started()),
     ("sample taken", SampleTaken()),
     ("sample missed", SampleMissed(RetryReason.NO_FINGER)),
+    ("active check not passed", CheckNotPassed("face check not finished in time")),
     ("no device", PartUnavailable(Modality.FACE)),
     ("no device", PartUnavailable(Modality.FINGER)),
     *((weight.value, Compared(weight)) for weight in Weight),

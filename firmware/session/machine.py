@@ -126,6 +126,13 @@ class SampleMissed:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckNotPassed:
+    """The active check of a face did not come to its end; reason: in words that accuse nobody."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PartUnavailable:
     """The device for this modality is not available."""
 
@@ -172,6 +179,7 @@ Event: TypeAlias = (
     Started
     | SampleTaken
     | SampleMissed
+    | CheckNotPassed
     | PartUnavailable
     | Compared
     | Confirmed
@@ -269,11 +277,13 @@ def _on_sample(state: WaitingForSample, progress: Progress, event: Event) -> Ste
                 Capture(again.presentation),
             )
         case PartUnavailable(modality) if modality is state.presentation.modality:
-            skipped = progress
-            while _has_more(skipped) and skipped.plan.presentations[skipped.index].modality is modality:
-                skipped = _next(skipped)
+            skipped = _next_modality(progress)
             following, effects = _ask(replace(skipped, last_reason=skipped.last_reason or NO_DEVICE))
             return following, (Show(Signal.DEVICE_FAULT), *effects)
+        case CheckNotPassed(reason):
+            # Whoever cannot turn or come closer is not asked again: the finger, or a person, at once.
+            missed = replace(progress, tries_total=progress.tries_total + 1, last_reason=reason)
+            return _ask(_next_modality(missed))
         case _:
             return state, ()
 
@@ -354,6 +364,13 @@ def _next_instance(progress: Progress) -> Progress:
     while _has_more(following) and following.plan.presentations[following.index] == given_up:
         following = _next(following)
     return following
+
+
+def _next_modality(progress: Progress) -> Progress:
+    modality = progress.plan.presentations[progress.index].modality
+    while _has_more(progress) and progress.plan.presentations[progress.index].modality is modality:
+        progress = _next(progress)
+    return progress
 
 
 def _has_more(progress: Progress) -> bool:

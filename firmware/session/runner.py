@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
 from firmware.session.acquire import Acquirer, Sampled
+from firmware.session.active_check import NotPassed
 from firmware.session.machine import (
     Capture,
+    CheckNotPassed,
     Compare,
     Compared,
     Concluded,
@@ -159,12 +161,16 @@ class SessionRunner:
         is_finger = presentation.modality is Modality.FINGER
         lift_first, self._finger_before = is_finger and self._finger_before, is_finger
         try:
-            result = await self._acquirer.acquire(presentation, self._taken.stages, lift_first=lift_first)
+            result = await self._acquirer.acquire(
+                presentation, self._taken.stages, self._host.show, lift_first=lift_first
+            )
         except SensorError:
             return PartUnavailable(presentation.modality)
         match result:
             case Retry(reason):
                 return SampleMissed(reason)
+            case NotPassed(outcome):
+                return CheckNotPassed(outcome.value)
             case Suspect(attack_score):
                 self._taken.note_attack_score(attack_score)
                 # Never worded as an accusation: the person is asked to show the face once more.

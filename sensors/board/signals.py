@@ -18,6 +18,9 @@ class Signal(Enum):
     IDLE = "idle"
     PLACE_FINGER = "place finger"
     LOOK_HERE = "look here"
+    TURN_LEFT = "turn left"
+    TURN_RIGHT = "turn right"
+    COME_CLOSER = "come closer"
     WORKING = "working"
     DONE = "done"
     TRY_AGAIN = "try again"
@@ -84,6 +87,12 @@ class Presentation:
 _LOW_HZ, _MID_HZ, _HIGH_HZ = 440, 660, 880
 _RING_OFF = RingLight(RingMode.OFF)
 
+
+def _order(pictogram: str) -> Presentation:
+    ring = RingLight(RingMode.BREATHING, RingColour.BLUE)
+    return Presentation(ring, LampColour.OFF, (Tone(_MID_HZ, 80),), pictogram)
+
+
 PRESENTATIONS: Mapping[Signal, Presentation] = MappingProxyType(
     {
         Signal.IDLE: Presentation(_RING_OFF, LampColour.OFF, (), "ready"),
@@ -93,6 +102,10 @@ PRESENTATIONS: Mapping[Signal, Presentation] = MappingProxyType(
         Signal.LOOK_HERE: Presentation(
             RingLight(RingMode.BREATHING, RingColour.BLUE), LampColour.OFF, (), "face"
         ),
+        # Whoever turns away no longer sees the screen: the tone says that something is asked.
+        Signal.TURN_LEFT: _order("turn left"),
+        Signal.TURN_RIGHT: _order("turn right"),
+        Signal.COME_CLOSER: _order("come closer"),
         Signal.WORKING: Presentation(
             RingLight(RingMode.FLASHING, RingColour.PURPLE), LampColour.OFF, (), "hourglass"
         ),

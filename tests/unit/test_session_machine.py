@@ -10,6 +10,7 @@ from firmware.records import Outcome
 from firmware.session.diagram import page
 from firmware.session.machine import (
     Capture,
+    CheckNotPassed,
     Compared,
     Comparing,
     Concluded,
@@ -95,6 +96,16 @@ def test_a_person_without_a_usable_sample_is_led_to_a_person_with_the_reason() -
     assert effects[-1] == Show(Signal.GO_TO_A_PERSON)
 
 
+def test_who_cannot_follow_the_active_check_goes_on_with_the_finger_at_once() -> None:
+    not_passed = CheckNotPassed("face check not finished in time")
+    _, effects = play(Goal.REGISTER, not_passed, asked=(FACE, FACE, RIGHT))
+    assert captures(effects) == [FACE, RIGHT]
+    assert Show(Signal.TRY_AGAIN) not in effects
+    state, effects = play(Goal.VERIFY, not_passed, asked=(FACE,))
+    assert state == Concluded(Outcome.RETRY, "face check not finished in time", 1, False)
+    assert effects[-1] == Show(Signal.GO_TO_A_PERSON)
+
+
 def test_a_missing_device_is_skipped_and_the_rest_is_served() -> None:
     state, effects = play(Goal.VERIFY, PartUnavailable(Modality.FACE))
     assert isinstance(state, WaitingForSample)
@@ -137,7 +148,8 @@ def test_registration_asks_for_an_absent_finger_in_three_tries_whatever_the_numb
 
 
 EVENTS = st.sampled_from(
-    [Started(), SampleTaken(), DRY, PartUnavailable(Modality.FACE), PartUnavailable(Modality.FINGER),
+    [Started(), SampleTaken(), DRY, CheckNotPassed("face out of view"),
+     PartUnavailable(Modality.FACE), PartUnavailable(Modality.FINGER),
      *map(Compared, Weight), Confirmed(), NotConfirmed()]
 )  # fmt: skip
 
