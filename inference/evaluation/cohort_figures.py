@@ -11,15 +11,17 @@ BAR = 1.25
 class CohortRate(msgspec.Struct, frozen=True):
     """One rate of one cohort beside that of all people.
 
-    rate: None where nothing was tried. interval_95: Wilson, takes trials as independent. worse: more than
-    `BAR` times the overall rate. settled: the whole interval lies on that side of the bar; otherwise the data
-    are too few to say.
+    rate: None where nothing was tried. interval_95: Wilson, takes trials as independent.
+    interval_95_by_identity: identities drawn anew, None where they are too few. worse: more than `BAR` times
+    the overall rate. settled: both intervals lie on that side of the bar; otherwise the data are too few to
+    say.
     """
 
     errors: int
     trials: int
     rate: float | None
     interval_95: tuple[float, float]
+    interval_95_by_identity: tuple[float, float] | None
     overall: float
     worse: bool
     settled: bool

@@ -15,35 +15,26 @@ from inference.evaluation.cohort_figures import BAR, Cohort, CohortRate, CohortR
 from inference.evaluation.cohort_file import NOT_STATED, CohortFile
 from inference.evaluation.intervals import wilson
 from inference.evaluation.measured import Trials
-from inference.evaluation.report import Compared, Report, strictest_supported
+from inference.evaluation.report import Compared, Report, pooled, strictest_supported
+from inference.evaluation.resample import rate_interval_95
 
 
 def cohort_report(figures: Report, sets: Sequence[Compared], file: CohortFile) -> CohortReport:
     """Work out the rates of every cohort. Raises DataSetRefused when the file names nobody in the data."""
-    placed = file.place([image for one in sets for image in one.images])
+    together = pooled(sets)
+    placed = file.place(together.images)
     key = strictest_supported(figures)
-    threshold = figures.fnmr_at_fmr[key].threshold
-    tallies = [_Tally(one, threshold) for one in sets]
-    offsets = np.cumsum([0, *(len(one.images) for one in sets)])
+    judged = _Judged(together, figures, key)
     attributes = {}
     for attribute, values in placed.values.items():
+        of_image = np.array(values)
         cohorts = sorted(set(values), key=lambda value: (value == NOT_STATED, value))
-        attributes[attribute] = {
-            cohort: _cohort(
-                [
-                    tally.count(np.array([value == cohort for value in values[first:last]], np.bool_))
-                    for tally, first, last in zip(tallies, offsets[:-1], offsets[1:], strict=True)
-                ],
-                figures,
-                key,
-            )
-            for cohort in cohorts
-        }
+        attributes[attribute] = {cohort: judged.cohort(of_image == cohort) for cohort in cohorts}
     return CohortReport(
         file=file.path.name,
         bar=BAR,
         fmr=key,
-        threshold=threshold,
+        threshold=figures.fnmr_at_fmr[key].threshold,
         rows_unused=placed.rows_unused,
         attributes=attributes,
     )
@@ -59,57 +50,45 @@ def worse_cohorts(cohorts: CohortReport) -> Iterable[tuple[str, str, str, Cohort
                     yield attribute, cohort, name.upper(), rate
 
 
-class _Tally:
-    """Counts errors and trials of one data set within any choice of its images."""
+class _Judged:
+    """All comparisons at the common threshold."""
 
-    def __init__(self, compared: Compared, threshold: float) -> None:
+    def __init__(self, compared: Compared, figures: Report, key: str) -> None:
         if compared.scores.trials is None:
             raise ValueError("cohorts need to know which images were compared")
         self._trials: Trials = compared.scores.trials
-        self._missed = compared.scores.genuine < threshold
-        self._matched = compared.scores.impostor >= threshold
         self._failed = np.array([bool(image.failure) for image in compared.images])
+        self._overall = figures
+        self._at = figures.fnmr_at_fmr[key]
+        self._missed = compared.scores.genuine < self._at.threshold
+        self._matched = compared.scores.impostor >= self._at.threshold
 
-    def count(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return images, identities, failed images, identities without any template, missed and all genuine,
-        matched and all impostor comparisons.
-        """
-        genuine = chosen[self._trials.genuine].all(axis=1)
-        impostor = chosen[self._trials.impostor].all(axis=1)
-        identities = np.unique(self._trials.identity[chosen])
-        enrolled = np.unique(self._trials.identity[chosen & ~self._failed])
-        return np.array(
-            [
-                np.count_nonzero(chosen),
-                identities.size,
-                np.count_nonzero(chosen & self._failed),
-                identities.size - enrolled.size,
-                np.count_nonzero(self._missed & genuine),
-                np.count_nonzero(genuine),
-                np.count_nonzero(self._matched & impostor),
-                np.count_nonzero(impostor),
-            ],
-            np.int64,
+    def cohort(self, chosen: NDArray[np.bool_]) -> Cohort:
+        """Work out the rates within a choice of the images, shape (images,)."""
+        identity = self._trials.identity
+        identities, enrolled = np.unique(identity[chosen]), np.unique(identity[chosen & ~self._failed])
+        pairs = (self._trials.genuine, self._trials.impostor)
+        genuine, impostor = (chosen[first] & chosen[second] for first, second in (each.T for each in pairs))
+        missed, matched = self._missed[genuine], self._matched[impostor]
+        return Cohort(
+            images=int(np.count_nonzero(chosen)),
+            identities=identities.size,
+            fta=_rate(self._failed[chosen], self._overall.fta, identity[chosen]),
+            fte=_rate(np.isin(identities, enrolled, invert=True), self._overall.fte, identities),
+            fnmr=_rate(missed, self._at.fnmr, identity[self._trials.genuine[genuine, 0]]),
+            fmr=_rate(matched, self._at.fmr_measured, identity[self._trials.impostor[impostor]]),
         )
 
 
-def _cohort(counts: Sequence[NDArray[np.int64]], figures: Report, key: str) -> Cohort:
-    total = np.sum(counts, axis=0).tolist()
-    images, identities, failed, not_enrolled, missed, genuine, matched, impostor = total
-    at = figures.fnmr_at_fmr[key]
-    return Cohort(
-        images=images,
-        identities=identities,
-        fta=_rate(failed, images, figures.fta),
-        fte=_rate(not_enrolled, identities, figures.fte),
-        fnmr=_rate(missed, genuine, at.fnmr),
-        fmr=_rate(matched, impostor, at.fmr_measured),
-    )
-
-
-def _rate(errors: int, trials: int, overall: float) -> CohortRate:
-    low, high = wilson(errors, trials)
+def _rate(wrong: NDArray[np.bool_], overall: float, identities: NDArray[np.integer]) -> CohortRate:
+    """Judge one rate; identities: of each trial, as `rate_interval_95` takes them."""
+    errors, trials = int(np.count_nonzero(wrong)), wrong.size
     rate = errors / trials if trials else None
     worse = rate is not None and rate > BAR * overall
+    intervals = [wilson(errors, trials)]
+    by_identity = rate_interval_95(identities, wrong)
+    if by_identity is not None:
+        intervals.append(by_identity)
+    low, high = min(low for low, _ in intervals), max(high for _, high in intervals)
     settled = rate is not None and (low > BAR * overall if worse else high <= BAR * overall)
-    return CohortRate(errors, trials, rate, (low, high), overall, worse, settled)
+    return CohortRate(errors, trials, rate, intervals[0], by_identity, overall, worse, settled)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from inference.attack import Unchecked
 from inference.comparators import COMPARATORS
 from inference.evaluation.datasets import DataSetRefused, Pair, read_colour, read_pairs
 from inference.evaluation.parallel import Progress, run_all
-from inference.evaluation.report import Evaluation, Extracted, Scored, compared, report
+from inference.evaluation.report import Evaluation, Extracted, Scored, compared, evaluation
 from inference.face.pipeline import FaceRecogniser, build_face_recogniser
 from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
@@ -57,18 +57,18 @@ def evaluate_faces(
     genuine, impostor = _all_pairs(embeddings, people)
     _check_shortcut(pairs, pair_scores, templates)
     measured = compared(images.name, extracted, genuine, impostor, compare_ms)
-    figures = report(SOURCE, _PROTOCOL, [measured])
+    result = evaluation(SOURCE, _PROTOCOL, COMPARATORS[Modality.FACE], [measured])
     folds = fold_accuracies(pair_scores, pairs)
     there = np.isfinite(pair_scores)
     of_compared = fold_accuracies(pair_scores[there], list(itertools.compress(pairs, there)))
     figures = msgspec.structs.replace(
-        figures,
+        result.report,
         accuracy=float(np.mean(folds)),
         accuracy_fold_deviation=float(np.std(folds, ddof=1)),
         accuracy_pairs=len(pairs),
         accuracy_of_compared=float(np.mean(of_compared)),
     )
-    return Evaluation(figures, COMPARATORS[Modality.FACE], (measured,))
+    return replace(result, report=figures)
 
 
 def fold_accuracies(scores: NDArray[np.float64], pairs: Sequence[Pair]) -> list[float]:

@@ -15,7 +15,7 @@ from inference.attack import Unchecked
 from inference.comparators import COMPARATORS
 from inference.evaluation.datasets import DataSetRefused, Impression, read_fingers, read_grey
 from inference.evaluation.parallel import Progress, run_all
-from inference.evaluation.report import Compared, Evaluation, Extracted, Scored, compared, report
+from inference.evaluation.report import Compared, Evaluation, Extracted, Scored, compared, evaluation
 from inference.evaluation.sensor_like import SensorLike
 from inference.finger.pipeline import FingerRecogniser, build_finger_recogniser
 from inference.models.catalogue import Catalogue
@@ -52,8 +52,7 @@ def evaluate_fingers(
         f"images {sensor.described}; genuine: all pairs of impressions of a finger; impostors: all pairs of "
         "impressions of different fingers of the same data set; one impression against one"
     )
-    figures = report(f"finger/{sensor.name}", protocol, sets)
-    return Evaluation(figures, COMPARATORS[Modality.FINGER], tuple(sets))
+    return evaluation(f"finger/{sensor.name}", protocol, COMPARATORS[Modality.FINGER], sets)
 
 
 def _evaluate_set(

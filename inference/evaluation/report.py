@@ -156,11 +156,15 @@ class Report(SetReport, frozen=True):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """A report, and what operating points, plots and cohorts are made from."""
+    """A report, and what operating points, plots and cohorts are made from.
+
+    unseen: all comparisons that a calibration of the others could be tried on; None where they are too few.
+    """
 
     report: Report
     comparator: str
     sets: tuple[Compared, ...]
+    unseen: HeldOut | None
 
     @property
     def scores(self) -> tuple[MeasuredSet, ...]:
@@ -250,11 +254,14 @@ def pooled(sets: Sequence[Compared]) -> Compared:
     )
 
 
-def report(source: str, protocol: str, sets: Sequence[Compared], unseen: HeldOut | None = None) -> Report:
-    """Work out the figures of a run. Raises NotMeasurable.
+def evaluation(source: str, protocol: str, comparator: str, sets: Sequence[Compared]) -> Evaluation:
+    """Work out the figures of a run. Raises NotMeasurable."""
+    unseen = _held_out([one.scores for one in sets])
+    return Evaluation(report(source, protocol, sets, unseen), comparator, tuple(sets), unseen)
 
-    unseen: the LLRs of all comparisons, where they were calibrated on other data already.
-    """
+
+def report(source: str, protocol: str, sets: Sequence[Compared], unseen: HeldOut | None) -> Report:
+    """Work out the figures of data sets; unseen: their held-out LLRs. Raises NotMeasurable."""
     data_sets = tuple(set_report(one) for one in sets)
     together = pooled(sets)
     total = data_sets[0] if len(sets) == 1 else set_report(together)
@@ -267,7 +274,7 @@ def report(source: str, protocol: str, sets: Sequence[Compared], unseen: HeldOut
         compare_ms_p50=median(together.compare_ms),
         model_digests=together.made_by,
         data_sets=data_sets,
-        calibration=_calibration_quality(unseen or _held_out([one.scores for one in sets])),
+        calibration=_calibration_quality(unseen),
         discard=discard_curve(together.scores, key, total.fnmr_at_fmr[key].threshold),
     )
 

@@ -50,15 +50,14 @@ def resample(measured: MeasuredSet, eer: float, fmrs: Sequence[float]) -> Resamp
     order = np.argsort(measured.genuine, kind="stable")
     genuine, of_genuine = measured.genuine[order], of_genuine[order]
 
+    between = _between(trials.identity[trials.impostor], identities)
     first, second = (trials.identity[trials.impostor[:, side]] for side in (0, 1))
-    between = np.bincount(first * identities + second, minlength=identities**2).reshape(identities, -1)
     tail = _tail(measured.impostor, eer)
     impostor, first, second = measured.impostor[tail], first[tail], second[tail]
     # Below each of these lie the genuine comparisons that fail at a threshold just above it.
     failing = np.searchsorted(genuine, impostor, side="right")
 
-    random = np.random.default_rng(_SEED)
-    drawn = random.multinomial(identities, np.full(identities, 1 / identities), size=DRAWS).astype(np.float64)
+    drawn = _draw(identities)
     totals = np.einsum("di,di->d", drawn @ between, drawn)
     eers, fnmrs = [], []
     for weight, total in zip(drawn, totals, strict=True):
@@ -70,6 +69,42 @@ def resample(measured: MeasuredSet, eer: float, fmrs: Sequence[float]) -> Resamp
         fnmrs.append(missed[failing[np.minimum(allowed, failing.size - 1)]] / missed[-1])
         eers.append(_crossing(false_matches / total, failing, missed / missed[-1]))
     return Resampled(np.array(eers), np.array(fnmrs))
+
+
+def rate_interval_95(identities: NDArray[np.integer], wrong: NDArray[np.bool_]) -> tuple[float, float] | None:
+    """Return the middle 95 % of the error rate at a fixed threshold over all draws.
+
+    identities: of each comparison, shape (n,) for genuine ones and (n, 2) for those of impostors. None where
+    they are too few (2) or too many to do it.
+    """
+    known, number = np.unique(identities, return_inverse=True)
+    if not 3 <= known.size <= _MOST_IDENTITIES:
+        return None
+    number, drawn = number.reshape(identities.shape), _draw(known.size)
+    if number.ndim == 1:
+        errors, trials = (
+            drawn @ np.bincount(chosen, minlength=known.size) for chosen in (number[wrong], number)
+        )
+    else:
+        errors, trials = (
+            np.einsum("di,di->d", drawn @ _between(chosen, known.size), drawn)
+            for chosen in (number[wrong], number)
+        )
+    there = trials > 0
+    return Resampled.interval_95(errors[there] / trials[there]) if there.any() else None
+
+
+def _draw(identities: int) -> NDArray[np.float64]:
+    """Return how often each identity was drawn, shape (draws, identities)."""
+    random = np.random.default_rng(_SEED)
+    drawn = random.multinomial(identities, np.full(identities, 1 / identities), size=DRAWS)
+    return drawn.astype(np.float64)
+
+
+def _between(pairs: NDArray[np.integer], identities: int) -> NDArray[np.float64]:
+    """Count the comparisons between each two identities, shape (identities, identities)."""
+    codes = pairs[:, 0].astype(np.int64) * identities + pairs[:, 1]
+    return np.bincount(codes, minlength=identities**2).reshape(identities, -1).astype(np.float64)
 
 
 def _tail(impostor: NDArray[np.float64], eer: float) -> NDArray[np.intp]:

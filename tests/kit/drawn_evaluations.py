@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from inference.comparators import COMPARATORS
-from inference.evaluation.report import Compared, Evaluation, Extracted, Scored, compared, report
+from inference.evaluation.report import Compared, Evaluation, Extracted, Scored, compared, evaluation
 from inference.types import FaceTemplate, Modality
 
 
@@ -53,4 +53,4 @@ def drawn_set(
 def drawn_evaluation(source: str, sets: list[Compared]) -> Evaluation:
     """The sets as one run of `aidpost evaluate` measures them."""
     modality = Modality.FACE if source == "face" else Modality.FINGER
-    return Evaluation(report(source, "drawn", sets), COMPARATORS[modality], tuple(sets))
+    return evaluation(source, "drawn", COMPARATORS[modality], sets)

@@ -41,9 +41,9 @@ def draw(result: Evaluation, folder: Path, cohorts: CohortReport | None = None) 
     ]
     if figures.discard is not None:
         written.append(draw_discard(figures.source, figures.discard, folder / "discard"))
-    if figures.calibration is not None:
+    if figures.calibration is not None and result.unseen is not None:
         written.append(
-            draw_reliability(figures.source, figures.calibration, result.scores, folder / "calibration")
+            draw_reliability(figures.source, figures.calibration, result.unseen, folder / "calibration")
         )
     if cohorts is not None:
         written.append(draw_cohorts(figures.source, cohorts, folder / "cohorts"))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from inference.evaluation.calibration_quality import held_out
-from inference.evaluation.measured import MeasuredSet
+from inference.evaluation.calibration_quality import HeldOut
 from inference.evaluation.plots.style import BLUE, figure
 from inference.evaluation.report import CalibrationQuality
 
@@ -17,11 +15,8 @@ _LEAST_COUNT = 10
 _Z_95 = 1.959963984540054
 
 
-def draw_reliability(
-    title: str, quality: CalibrationQuality, sets: Sequence[MeasuredSet], path: Path
-) -> Path:
+def draw_reliability(title: str, quality: CalibrationQuality, unseen: HeldOut, path: Path) -> Path:
     """Draw observed over stated likelihood ratios; returns the SVG file."""
-    unseen = held_out(sets)
     genuine, impostor = unseen.genuine / np.log(10), unseen.impostor / np.log(10)
     low, high = min(genuine.min(), impostor.min()), max(genuine.max(), impostor.max())
     edges = np.arange(np.floor(low / _STEP), np.ceil(high / _STEP) + 1) * _STEP
