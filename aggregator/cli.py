@@ -19,7 +19,6 @@ import uvloop
 from aggregator.address import Address, AddressInUse, AddressRefused
 from aggregator.administer import approve, audit, claim, init, pending, revoke, user
 from aggregator.authority import Authority, AuthorityError
-from aggregator.codec import MAX_INT64
 from aggregator.export import (
     DEVICE_TABLE,
     FORMATS,
@@ -31,11 +30,14 @@ from aggregator.export import (
     result_row,
     write_rows,
 )
+from aggregator.holdings import EVENT_KINDS
 from aggregator.logs import configure_logs
+from aggregator.receipts import ReceiptKeyUnusable
 from aggregator.server import Aggregator, Bound, Settings
 from aggregator.store.database import open_reader
 from aggregator.store.errors import StoreError
 from aggregator.store.reader import read_devices, read_events
+from aggregator.unpacking import MAX_INT64
 
 MAX_FILES = 16_384  # three for each of 4,096 connections, and the store
 _AGE = re.compile(r"(\d+)(s|min|h|d)")
@@ -150,7 +152,7 @@ def serve(
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(settings, ready_file))
-    except (StoreError, AddressInUse, AuthorityError) as error:
+    except (StoreError, AddressInUse, AuthorityError, ReceiptKeyUnusable) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -189,9 +191,7 @@ def _announce(bound: Bound, ready_file: Path | None) -> None:
 @_store
 @_format
 @click.option("--device", "device_id", help="One device's alone.")
-@click.option(
-    "--kind", type=click.Choice(["check_in", "registration", "device_fault"]), help="One kind alone."
-)
+@click.option("--kind", type=click.Choice(EVENT_KINDS), help="One kind alone.")
 @click.option(
     "--since", "since_ns", type=_SinceType(), help="Received since 2026-01-31T08:00 (UTC), 30min, 2h, 7d."
 )

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import TypeAlias, TypeVar
+from collections.abc import Mapping
+from typing import TypeVar
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from aggregator.malformed import Malformed
 from aggregator.records import (
+    Batch,
     CheckIn,
     ClockQuality,
+    CommandKind,
+    CommandOutcome,
+    CommandResult,
+    Credit,
     DeviceFault,
     Event,
     EventBody,
@@ -23,19 +27,24 @@ from aggregator.records import (
     Outcome,
     Registration,
     StageTime,
+    TelemetryDropped,
 )
-from aidpost.v1 import event_pb2, link_pb2
+from aggregator.unpacking import ID_BYTES, MAX_INT64, MAX_STAGE_NAME, MAX_TEXT, unpack
+from aidpost.v1 import batch_pb2, event_pb2, ingest_pb2, link_pb2
+from trust.chain import LINK_BYTES
 from trust.consent import Consent
 
-MAX_INT64 = 2**63 - 1  # SQLite's integer; 2262-04-11 as nanoseconds since 1970
-MAX_STAGES = 32
-MAX_MODALITIES = 8
+SECOND_NS = 1_000_000_000
+MILLISECOND_NS = 1_000_000
+TENTH_MS_NS = 100_000
 MAX_LANGUAGE_TAG = 35  # RFC 5646, 4.4.1: a buffer of 35 characters holds every registered tag
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _CLOCK_QUALITIES = {
     event_pb2.CLOCK_QUALITY_UNSET: ClockQuality.UNSET,
     event_pb2.CLOCK_QUALITY_SYNCHRONISED: ClockQuality.SYNCHRONISED,
+    event_pb2.CLOCK_QUALITY_CHECKED: ClockQuality.CHECKED,
+    event_pb2.CLOCK_QUALITY_WRONG: ClockQuality.WRONG,
 }
 _MODES = {event_pb2.MODE_VERIFY: Mode.VERIFY, event_pb2.MODE_IDENTIFY: Mode.IDENTIFY}
 _OUTCOMES = {
@@ -48,37 +57,81 @@ _OUTCOMES = {
 _MODALITIES = {event_pb2.MODALITY_FACE: Modality.FACE, event_pb2.MODALITY_FINGER: Modality.FINGER}
 _CONSENTS = {event_pb2.CONSENT_ACCEPTED: Consent.ACCEPTED, event_pb2.CONSENT_DECLINED: Consent.DECLINED}
 
-Batch: TypeAlias = tuple[Event, ...]
+COMMAND_KINDS = {
+    event_pb2.COMMAND_KIND_SELF_TEST: CommandKind.SELF_TEST,
+    event_pb2.COMMAND_KIND_SYNC_NOW: CommandKind.SYNC_NOW,
+    event_pb2.COMMAND_KIND_LOCK: CommandKind.LOCK,
+    event_pb2.COMMAND_KIND_RENEW_LEASE: CommandKind.RENEW_LEASE,
+}
+_KINDS_OF_COMMANDS = {kind: message for message, kind in COMMAND_KINDS.items()}
+_COMMAND_OUTCOMES = {
+    event_pb2.COMMAND_OUTCOME_DONE: CommandOutcome.DONE,
+    event_pb2.COMMAND_OUTCOME_FAILED: CommandOutcome.FAILED,
+    event_pb2.COMMAND_OUTCOME_EXPIRED: CommandOutcome.EXPIRED,
+    event_pb2.COMMAND_OUTCOME_REFUSED: CommandOutcome.REFUSED,
+    event_pb2.COMMAND_OUTCOME_INTERRUPTED: CommandOutcome.INTERRUPTED,
+}
+
 _EnumT = TypeVar("_EnumT", bound=int)
 _ValueT = TypeVar("_ValueT")
 
 
-class Malformed(ValueError):
-    """A device sent what the protocol does not allow; the message repeats nothing that the device wrote."""
-
-
 def parse_request(request: link_pb2.ConnectRequest, *, max_events: int) -> Hello | Batch:
-    """Return the hello or the events of a batch, in rising order of seq; raises Malformed."""
+    """Return the hello or the batch; raises Malformed."""
     match request.WhichOneof("message"):
         case "hello":
             return _hello(request.hello)
         case "batch":
-            return _batch(request.batch, max_events)
+            return parse_batch(request.batch, max_events=max_events)
         case _:
             raise Malformed("a message holds neither a hello nor a batch")
 
 
-def welcome(acked_seq: int, server_ns: int, max_events: int) -> link_pb2.ConnectResponse:
+def parse_report(request: ingest_pb2.ReportResultsRequest, *, max_events: int) -> tuple[Hello, Batch]:
+    """Return what ReportResults was given; raises Malformed."""
+    return _hello(request.hello), parse_batch(request.batch, max_events=max_events)
+
+
+def parse_batch(batch: batch_pb2.EventBatch, *, max_events: int) -> Batch:
+    """Return the batch, its events in rising order of seq; raises Malformed."""
+    if len(batch.chain_head) != LINK_BYTES:
+        raise Malformed(f"chain_head must be {LINK_BYTES} bytes")
+    events = tuple([_event(message) for message in unpack(batch, max_events)])
+    return Batch(events, batch.chain_head, batch.ByteSize())
+
+
+def welcome(
+    acked_seq: int, server_ns: int, max_events: int, credit: Credit, receipt_key: bytes
+) -> link_pb2.ConnectResponse:
     """Return the answer to a hello; server_ns: nanoseconds since 1970 UTC."""
-    server_time = Timestamp(seconds=server_ns // 1_000_000_000, nanos=server_ns % 1_000_000_000)
     return link_pb2.ConnectResponse(
-        welcome=link_pb2.Welcome(acked_seq=acked_seq, server_time=server_time, max_batch_events=max_events)
+        welcome=link_pb2.Welcome(
+            acked_seq=acked_seq,
+            server_time=_timestamp(server_ns),
+            max_batch_events=max_events,
+            credit=link_pb2.Credit(events=credit.events, bytes=credit.bytes),
+            receipt_key=receipt_key,
+        )
     )
 
 
-def ack(acked_seq: int) -> link_pb2.ConnectResponse:
+def ack(acked_seq: int, server_ns: int, credit: Credit, receipt: bytes) -> link_pb2.Ack:
     """Return the acknowledgement of everything up to acked_seq."""
-    return link_pb2.ConnectResponse(ack=link_pb2.Ack(seq=acked_seq))
+    return link_pb2.Ack(
+        seq=acked_seq,
+        credit=link_pb2.Credit(events=credit.events, bytes=credit.bytes),
+        server_time=_timestamp(server_ns),
+        receipt=receipt,
+    )
+
+
+def command(command_id: bytes, kind: CommandKind, expires_ns: int) -> link_pb2.ConnectResponse:
+    """Return a command as a message of the stream."""
+    return link_pb2.ConnectResponse(
+        command=link_pb2.Command(
+            command_id=command_id, kind=_KINDS_OF_COMMANDS[kind], expires_at=_timestamp(expires_ns)
+        )
+    )
 
 
 def _hello(hello: link_pb2.Hello) -> Hello:
@@ -101,21 +154,6 @@ def _hello(hello: link_pb2.Hello) -> Hello:
     )
 
 
-def _batch(batch: link_pb2.EventBatch, max_events: int) -> Batch:
-    if not batch.events:
-        raise Malformed("a batch holds no events")
-    if len(batch.events) > max_events:
-        raise Malformed(f"a batch holds more than the {max_events} events that the welcome allows")
-    events: list[Event] = []
-    previous_seq = 0
-    for message in batch.events:
-        if not previous_seq < message.seq <= MAX_INT64:
-            raise Malformed("seq must start at 1, rise within a batch, and stay below 2^63")
-        previous_seq = message.seq
-        events.append(_event(message))
-    return tuple(events)
-
-
 def _event(message: event_pb2.Event) -> Event:
     body: EventBody
     match message.WhichOneof("body"):
@@ -125,6 +163,10 @@ def _event(message: event_pb2.Event) -> Event:
             body = _registration(message.registration)
         case "device_fault":
             body = _device_fault(message.device_fault)
+        case "command_result":
+            body = _command_result(message.command_result)
+        case "telemetry_dropped":
+            body = TelemetryDropped(_counted(message.telemetry_dropped.events, "events"))
         case _:
             raise Malformed("an event has no body that this version knows")
     return Event(message.seq, _moment(message.moment), body, message.SerializeToString(deterministic=True))
@@ -133,8 +175,8 @@ def _event(message: event_pb2.Event) -> Event:
 def _moment(moment: event_pb2.Moment) -> Moment:
     return Moment(
         boot_id=_id(moment.boot_id, "boot_id"),
-        monotonic_ns=_nanoseconds(moment.monotonic, "monotonic"),
-        wall_ns=_nanoseconds(moment.wall, "wall"),
+        monotonic_ns=_counted(moment.monotonic_ms * MILLISECOND_NS, "monotonic_ms"),
+        wall_ns=_counted(moment.wall_ms * MILLISECOND_NS, "wall_ms"),
         quality=_known(_CLOCK_QUALITIES, moment.clock_quality, "clock_quality"),
     )
 
@@ -145,34 +187,20 @@ def _check_in(body: event_pb2.CheckIn) -> CheckIn:
         mode=_known(_MODES, body.mode, "mode"),
         outcome=_known(_OUTCOMES, body.outcome, "outcome"),
         entry_id=_id(body.entry_id, "entry_id") if body.entry_id else None,
-        reason=_text(body.reason, "reason", 200),
-        modalities=_modalities(body.modalities),
+        reason=_text(body.reason, "reason", MAX_TEXT),
+        modalities=tuple([_known(_MODALITIES, modality, "modality") for modality in body.modalities]),
         tries=body.tries,
-        score_llr=_finite(body.score_llr, "score_llr") if body.HasField("score_llr") else None,
-        threshold_llr=_finite(body.threshold_llr, "threshold_llr")
-        if body.HasField("threshold_llr")
-        else None,
-        operating_point=_text(body.operating_point, "operating_point", 200),
+        score_llr=body.score_hundredths / 100 if body.HasField("score_hundredths") else None,
+        threshold_llr=body.threshold_hundredths / 100 if body.HasField("threshold_hundredths") else None,
+        operating_point=_text(body.operating_point, "operating_point", MAX_TEXT),
         gallery_size=body.gallery_size,
-        stages=_stages(body.stages),
+        stages=tuple(
+            [
+                StageTime(_text(stage.stage, "stage", MAX_STAGE_NAME), stage.tenths_ms * TENTH_MS_NS)
+                for stage in body.stages
+            ]
+        ),
         confirmed=body.confirmed,
-    )
-
-
-def _modalities(modalities: Sequence[event_pb2.Modality.ValueType]) -> tuple[Modality, ...]:
-    if len(modalities) > MAX_MODALITIES:
-        raise Malformed(f"a check-in has more than {MAX_MODALITIES} modalities")
-    return tuple([_known(_MODALITIES, modality, "modality") for modality in modalities])
-
-
-def _stages(stages: Sequence[event_pb2.StageTime]) -> tuple[StageTime, ...]:
-    if len(stages) > MAX_STAGES:
-        raise Malformed(f"a check-in has more than {MAX_STAGES} stages")
-    return tuple(
-        [
-            StageTime(_text(stage.stage, "stage", 32), _nanoseconds(stage.duration, "duration"))
-            for stage in stages
-        ]
     )
 
 
@@ -192,6 +220,15 @@ def _device_fault(body: event_pb2.DeviceFault) -> DeviceFault:
     return DeviceFault(_text(body.part, "part", 32), body.recovered, _text(body.kind, "kind", 64))
 
 
+def _command_result(body: event_pb2.CommandResult) -> CommandResult:
+    return CommandResult(
+        command_id=_id(body.command_id, "command_id"),
+        kind=_known(COMMAND_KINDS, body.kind, "kind"),
+        outcome=_known(_COMMAND_OUTCOMES, body.outcome, "outcome"),
+        detail=_text(body.detail, "detail", MAX_TEXT),
+    )
+
+
 def _known(known: Mapping[_EnumT, _ValueT], value: _EnumT, field: str) -> _ValueT:
     try:
         return known[value]
@@ -200,7 +237,7 @@ def _known(known: Mapping[_EnumT, _ValueT], value: _EnumT, field: str) -> _Value
 
 
 def _id(value: bytes, field: str) -> bytes:
-    if len(value) != 16:
+    if len(value) != ID_BYTES:
         raise Malformed(f"{field} must be 16 bytes")
     return value
 
@@ -212,14 +249,11 @@ def _text(value: str, field: str, max_characters: int) -> str:
     return value
 
 
-def _finite(value: float, field: str) -> float:
-    if not math.isfinite(value):
-        raise Malformed(f"{field} must be a finite number")
+def _counted(value: int, field: str) -> int:
+    if value > MAX_INT64:
+        raise Malformed(f"{field} is too large")
     return value
 
 
-def _nanoseconds(value: Timestamp | Duration, field: str) -> int:
-    nanoseconds = value.seconds * 1_000_000_000 + value.nanos
-    if not (0 <= nanoseconds <= MAX_INT64 and 0 <= value.nanos < 1_000_000_000):
-        raise Malformed(f"{field} must lie between 0 and 2^63 nanoseconds")
-    return nanoseconds
+def _timestamp(wall_ns: int) -> Timestamp:
+    return Timestamp(seconds=wall_ns // SECOND_NS, nanos=wall_ns % SECOND_NS)

@@ -8,6 +8,8 @@ import msgspec
 
 from aggregator.records import StageTime
 
+EVENT_KINDS = ("check_in", "registration", "device_fault", "command_result", "telemetry_dropped")
+
 
 class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     """The parts of an event that no query filters by; kept as one JSON column."""
@@ -25,10 +27,14 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     part: str | None = None
     recovered: bool | None = None
     fault: str | None = None
+    command: str | None = None
+    command_outcome: str | None = None
+    detail: str | None = None
+    dropped: int | None = None
 
 
 class StoredEvent(msgspec.Struct, frozen=True):
-    """One event as held; kind: check_in, registration or device_fault; what does not apply to it is None."""
+    """One event as held; kind: of EVENT_KINDS; what does not apply to it is None."""
 
     device_id: str
     epoch: bytes
@@ -139,3 +145,18 @@ class Overview(msgspec.Struct, frozen=True):
     devices: tuple[Device, ...]
     check_ins: tuple[StoredEvent, ...]
     tallies: Tallies
+
+
+class Command(msgspec.Struct, frozen=True):
+    """What an operator asked of a device; the last four are None until there is something to say."""
+
+    command_id: bytes
+    device_id: str
+    kind: str
+    asked_by: str
+    asked_ns: int
+    expires_ns: int
+    delivered_ns: int | None
+    outcome: str | None
+    detail: str | None
+    done_ns: int | None

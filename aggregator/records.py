@@ -19,6 +19,8 @@ class ClockQuality(Enum):
 
     UNSET = "unset"
     SYNCHRONISED = "synchronised"
+    CHECKED = "checked"
+    WRONG = "wrong"
 
 
 @unique
@@ -102,7 +104,43 @@ class DeviceFault(msgspec.Struct, frozen=True, gc=False):
     kind: str
 
 
-EventBody: TypeAlias = CheckIn | Registration | DeviceFault
+@unique
+class CommandKind(Enum):
+    """What an operator can ask of a device."""
+
+    SELF_TEST = "self-test"
+    SYNC_NOW = "sync now"
+    LOCK = "lock"
+    RENEW_LEASE = "renew lease"
+
+
+@unique
+class CommandOutcome(Enum):
+    """How a command ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    REFUSED = "refused"
+    INTERRUPTED = "interrupted"
+
+
+class CommandResult(msgspec.Struct, frozen=True, gc=False):
+    """What became of a command; command_id: 16 bytes."""
+
+    command_id: bytes
+    kind: CommandKind
+    outcome: CommandOutcome
+    detail: str
+
+
+class TelemetryDropped(msgspec.Struct, frozen=True, gc=False):
+    """A device had no space for so many events of its telemetry."""
+
+    events: int
+
+
+EventBody: TypeAlias = CheckIn | Registration | DeviceFault | CommandResult | TelemetryDropped
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -112,6 +150,24 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     moment: Moment
     body: EventBody
     content: bytes
+
+
+class Batch(msgspec.Struct, frozen=True, gc=False):
+    """Events in rising order of seq, never none.
+
+    chain_head: the device's chain after the last, 32 bytes. size_bytes: of the batch as it came.
+    """
+
+    events: tuple[Event, ...]
+    chain_head: bytes
+    size_bytes: int
+
+
+class Credit(msgspec.Struct, frozen=True, gc=False):
+    """How much a device may have under way without an acknowledgement; bytes: of the batches as sent."""
+
+    events: int
+    bytes: int
 
 
 class Hello(msgspec.Struct, frozen=True, gc=False):

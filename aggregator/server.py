@@ -18,19 +18,23 @@ from aggregator.address import Address, AddressRefused
 from aggregator.authority import Authority
 from aggregator.dashboard.app import create_app
 from aggregator.dashboard.server import DashboardServer
-from aggregator.link.authorisation import ENROLMENT, FLEET, LINK, Authorisation
+from aggregator.link.admission import Admissions
+from aggregator.link.authorisation import ENROLMENT, FLEET, INGEST, LINK, Authorisation
 from aggregator.link.callers import Callers
+from aggregator.link.commanding import CommandDesk
 from aggregator.link.enrolment import EnrolmentService
 from aggregator.link.fleet import FleetService
 from aggregator.link.gate import Gate, GateLimits
+from aggregator.link.ingest import IngestService
 from aggregator.link.presence import Presence
 from aggregator.link.refusals import Refusals
 from aggregator.link.server import LinkServer, Register
 from aggregator.link.service import DeviceLinkService, Limits
+from aggregator.receipts import ReceiptKey
 from aggregator.store.errors import StoreError
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
-from aidpost.v1 import enrolment_pb2_grpc, fleet_pb2_grpc, link_pb2_grpc
+from aidpost.v1 import enrolment_pb2_grpc, fleet_pb2_grpc, ingest_pb2_grpc, link_pb2_grpc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +63,10 @@ class Bound:
 
 
 class Aggregator:
-    """The running server, as an asynchronous context; raises StoreError or AddressInUse at the start."""
+    """The running server, as an asynchronous context.
+
+    Raises StoreError, AddressInUse or ReceiptKeyUnusable at the start.
+    """
 
     def __init__(
         self, settings: Settings, log: FilteringBoundLogger, wall_ns: Callable[[], int] = time.time_ns
@@ -95,38 +102,45 @@ class Aggregator:
         starting.push_async_callback(view.close)
         await view.open()
         presence = Presence()
+        desk = CommandDesk(view.due_commands, self._log)
+        handing_out = asyncio.create_task(desk.run(), name="commands")
+        starting.push_async_callback(asyncio.wait, {handing_out})
+        starting.callback(handing_out.cancel)
         if settings.authority is None:
-            listen = await self._start_open(starting, store, presence)
+            listen = await self._start_open(starting, store, presence, desk)
         else:
-            listen = await self._start_gated(starting, store, presence, settings.authority)
+            listen = await self._start_gated(starting, store, presence, desk, settings.authority)
         app = create_app(view.overview, presence.connected, wall_ns)
         dashboard_server = DashboardServer(settings.dashboard, app)
         starting.push_async_callback(dashboard_server.stop)
         return Bound(listen, await dashboard_server.start())
 
-    async def _start_open(self, starting: AsyncExitStack, store: StoreWriter, presence: Presence) -> Address:
+    async def _start_open(
+        self, starting: AsyncExitStack, store: StoreWriter, presence: Presence, desk: CommandDesk
+    ) -> Address:
         """Serve devices without certificates, for development on one machine."""
         settings = self._settings
         if not settings.listen.is_loopback:
             raise AddressRefused("without certificates the server listens on this machine alone")
         self._log.warning("server.insecure", why="no authority: nobody is authenticated, nothing encrypted")
-        link = DeviceLinkService(store, presence, None, settings.limits, self._wall_ns, self._log)
-        self._link = LinkServer(
-            {LINK: partial(link_pb2_grpc.add_DeviceLinkServiceServicer_to_server, link)}, presence, None
-        )
+        self._link = LinkServer(self._for_devices(store, presence, desk, None), presence, None)
         starting.push_async_callback(self._link.stop)
         return Address(settings.listen.host, await self._link.start(settings.listen))
 
     async def _start_gated(
-        self, starting: AsyncExitStack, store: StoreWriter, presence: Presence, authority: Authority
+        self,
+        starting: AsyncExitStack,
+        store: StoreWriter,
+        presence: Presence,
+        desk: CommandDesk,
+        authority: Authority,
     ) -> Address:
         settings, log, wall_ns = self._settings, self._log, self._wall_ns
         callers, refusals = Callers(), Refusals(log, time.monotonic)
-        link = DeviceLinkService(store, presence, callers, settings.limits, wall_ns, log)
         enrolment = EnrolmentService(store, authority, callers, wall_ns, log, refusals)
         fleet = FleetService(store, authority, callers, presence, wall_ns)
         services: dict[str, Register] = {
-            LINK: partial(link_pb2_grpc.add_DeviceLinkServiceServicer_to_server, link),
+            **self._for_devices(store, presence, desk, callers),
             ENROLMENT: partial(enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server, enrolment),
             FLEET: partial(fleet_pb2_grpc.add_FleetServiceServicer_to_server, fleet),
         }
@@ -138,6 +152,20 @@ class Aggregator:
         starting.push_async_callback(self._link.stop)
         await self._link.start(inner)
         return await gate.start()
+
+    def _for_devices(
+        self, store: StoreWriter, presence: Presence, desk: CommandDesk, callers: Callers | None
+    ) -> dict[str, Register]:
+        """Return the services that take events; callers: None asks nobody for a certificate."""
+        limits, wall_ns, log = self._settings.limits, self._wall_ns, self._log
+        key = ReceiptKey.beside(self._settings.store)
+        admissions = Admissions(store, presence, callers, key, limits.credit, wall_ns)
+        link = DeviceLinkService(store, presence, admissions, desk, limits, wall_ns, log)
+        ingest = IngestService(store, admissions, limits.max_batch_events, log)
+        return {
+            LINK: partial(link_pb2_grpc.add_DeviceLinkServiceServicer_to_server, link),
+            INGEST: partial(ingest_pb2_grpc.add_IngestServiceServicer_to_server, ingest),
+        }
 
     def _on_store_fault(self, fault: StoreError | None) -> None:
         if fault is None:

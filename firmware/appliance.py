@@ -98,7 +98,12 @@ def open_store(config: Config, guard: KeyGuard) -> Store:
     max_pages = None if device.max_store_mb is None else int(device.max_store_mb * 1e6) // PAGE_BYTES
     with guard.store_key() as key:
         return Store.open(
-            store_path(config), key, purpose=device.purpose, site=device.site, max_pages=max_pages
+            store_path(config),
+            key,
+            device_id=device.id,
+            purpose=device.purpose,
+            site=device.site,
+            max_pages=max_pages,
         )
 
 

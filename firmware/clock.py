@@ -20,16 +20,23 @@ def boot_id() -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Reads monotonic and wall time in nanoseconds."""
+    """Reads monotonic and wall time in nanoseconds.
+
+    judge: says how good an unset wall clock is, from both times; None where nothing is known of it.
+    """
 
     boot: bytes = field(default_factory=boot_id)
     monotonic_ns: Callable[[], int] = time.monotonic_ns
     wall_ns: Callable[[], int] = time.time_ns
     quality: Callable[[], ClockQuality] = lambda: ClockQuality.UNSET
+    judge: Callable[[int, int], ClockQuality | None] = lambda _monotonic_ns, _wall_ns: None
 
     def now(self) -> Moment:
         """Return the present moment."""
-        return Moment(self.boot, self.monotonic_ns(), self.wall_ns(), self.quality())
+        monotonic_ns, wall_ns, quality = self.monotonic_ns(), self.wall_ns(), self.quality()
+        if quality is ClockQuality.UNSET:
+            quality = self.judge(monotonic_ns, wall_ns) or quality
+        return Moment(self.boot, monotonic_ns, wall_ns, quality)
 
 
 def random_id() -> bytes:

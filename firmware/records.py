@@ -1,13 +1,13 @@
 """What the appliance writes down and reports: one immutable value for each kind of event.
 
-No name, image or template appears here. The store keeps these values; `firmware.uplink.codec` alone turns
+No name, image or template appears here. The store keeps these values; `firmware.event_message` alone turns
 them into protobuf.
 """
 
 from __future__ import annotations
 
 from enum import Enum, unique
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 import msgspec
 
@@ -17,10 +17,20 @@ from trust.consent import Consent
 
 @unique
 class ClockQuality(Enum):
-    """How far the wall clock can be trusted."""
+    """How far the wall clock can be trusted.
+
+    CHECKED and WRONG: held against the aggregator's clock since the boot, and found right or not.
+    """
 
     UNSET = "unset"
     SYNCHRONISED = "synchronised"
+    CHECKED = "checked"
+    WRONG = "wrong"
+
+    @property
+    def is_set(self) -> bool:
+        """Whether times of two boots can be compared by it."""
+        return self in (ClockQuality.SYNCHRONISED, ClockQuality.CHECKED)
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -110,7 +120,65 @@ class DeviceFault(msgspec.Struct, frozen=True, tag="device_fault"):
     kind: str
 
 
-EventBody: TypeAlias = CheckIn | Registration | DeviceFault
+@unique
+class CommandKind(Enum):
+    """What an operator can ask of the appliance."""
+
+    SELF_TEST = "self-test"
+    SYNC_NOW = "sync now"
+    LOCK = "lock"
+    RENEW_LEASE = "renew lease"
+
+
+@unique
+class CommandOutcome(Enum):
+    """How a command ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    REFUSED = "refused"
+    INTERRUPTED = "interrupted"
+
+
+class CommandResult(msgspec.Struct, frozen=True, tag="command_result"):
+    """What became of a command; detail: one sentence for the operator."""
+
+    command_id: bytes
+    kind: CommandKind
+    outcome: CommandOutcome
+    detail: str
+
+
+class TelemetryDropped(msgspec.Struct, frozen=True, tag="telemetry_dropped"):
+    """So many events of the telemetry lane were not written down for want of space."""
+
+    events: int
+
+
+EventBody: TypeAlias = CheckIn | Registration | DeviceFault | CommandResult | TelemetryDropped
+
+
+@unique
+class Lane(Enum):
+    """What is given up first when space runs out: telemetry, then new registrations; the rest never."""
+
+    SECURITY = "security"
+    RESULTS = "results"
+    TELEMETRY = "telemetry"
+
+
+def lane_of(body: EventBody) -> Lane:
+    """Return the lane of an event."""
+    match body:
+        case CommandResult():
+            return Lane.SECURITY
+        case CheckIn() | Registration():
+            return Lane.RESULTS
+        case DeviceFault() | TelemetryDropped():
+            return Lane.TELEMETRY
+        case _:
+            assert_never(body)
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -119,3 +187,24 @@ class Event(msgspec.Struct, frozen=True):
     seq: int
     moment: Moment
     body: EventBody
+
+
+class Queued(msgspec.Struct, frozen=True):
+    """An event that waits, and the value of the hash chain after it."""
+
+    event: Event
+    link: bytes
+
+    @property
+    def seq(self) -> int:
+        """The event's number."""
+        return self.event.seq
+
+
+class SignedReceipt(msgspec.Struct, frozen=True):
+    """The aggregator's signature that it holds everything up to seq; server_ns: its clock when it signed."""
+
+    seq: int
+    server_ns: int
+    signature: bytes
+    receipt_key: bytes

@@ -18,7 +18,7 @@ from aggregator.store import identities
 from aggregator.store.errors import StoreError
 from aggregator.store.identities import Standing
 from aggregator.store.writer import StoreWriter
-from aidpost.v1 import enrolment_pb2, fleet_pb2, link_pb2
+from aidpost.v1 import enrolment_pb2, fleet_pb2, ingest_pb2, link_pb2
 from trust.names import PEOPLE, DeviceName, Role
 
 NOBODY = None
@@ -26,6 +26,7 @@ NOBODY = None
 
 ENROLMENT = enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"].full_name
 LINK = link_pb2.DESCRIPTOR.services_by_name["DeviceLinkService"].full_name
+INGEST = ingest_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
 FLEET = fleet_pb2.DESCRIPTOR.services_by_name["FleetService"].full_name
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 _REFLECTION = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name
@@ -41,6 +42,7 @@ ALLOWED: Mapping[str, frozenset[Role | None]] = MappingProxyType(
         f"/{ENROLMENT}/Join": frozenset({NOBODY}),
         f"/{ENROLMENT}/RenewCertificate": _DEVICES,
         f"/{LINK}/Connect": _DEVICES,
+        f"/{INGEST}/ReportResults": _DEVICES,
         f"/{FLEET}/CreateClaim": _OPERATORS,
         f"/{FLEET}/ListEnrolments": _OVERSIGHT,
         f"/{FLEET}/ApproveDevice": _OPERATORS,

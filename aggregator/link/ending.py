@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
-from aggregator.codec import Malformed
+from aggregator.malformed import Malformed
 from aggregator.store.errors import StoreError, StoreFull
 from aggregator.store.identities import Standing
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias, assert_never
 
 import grpc
@@ -12,58 +13,99 @@ from google.protobuf.message import DecodeError
 from structlog.typing import FilteringBoundLogger
 
 from aggregator import codec
-from aggregator.codec import Batch, Malformed
+from aggregator.holdings import Command
 from aggregator.link import ending
-from aggregator.link.callers import Callers
+from aggregator.link.admission import Admissions
+from aggregator.link.commanding import CommandDesk
 from aggregator.link.ending import LinkEnded
 from aggregator.link.presence import Presence
 from aggregator.logs import clean
-from aggregator.records import Hello
+from aggregator.malformed import Malformed
+from aggregator.records import Batch, CommandKind, Credit, Hello
+from aggregator.store import commands
 from aggregator.store.errors import StoreError
-from aggregator.store.identities import Barred, Copied
-from aggregator.store.ingest import Admitted, Kept, OutboxBehind
+from aggregator.store.ingest import Admitted, Kept
 from aggregator.store.writer import StoreWriter
 from aidpost.v1 import link_pb2, link_pb2_grpc
-from trust.names import DeviceName
 
 Context: TypeAlias = "grpc.aio.ServicerContext[link_pb2.ConnectRequest, link_pb2.ConnectResponse]"
 # What the acknowledging side works off, in order: a batch on its way to the disk, or why the stream ends.
-_Pending: TypeAlias = "asyncio.Queue[asyncio.Future[Kept] | LinkEnded | None]"
+_Pending: TypeAlias = "asyncio.Queue[tuple[Batch, asyncio.Future[Kept]] | LinkEnded | None]"
+
+
+CREDIT = Credit(events=2_000, bytes=1 << 20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one stream may ask for.
 
-    max_batches_waiting: batches of one stream that may wait for their commit; then it is not read further
-    and HTTP/2 flow control holds the device back. hello_timeout_s: a stream that says nothing is closed.
-    drain_timeout_s: how long a stream that has to end may take to send its last acknowledgements.
+    credit: what a device may have under way; more is refused. max_batches_waiting: batches of one stream that
+    may wait for their commit; then it is not read further and HTTP/2 flow control holds the device back.
+    hello_timeout_s: a stream that says nothing is closed. drain_timeout_s: how long a stream that has to end
+    may take to send its last acknowledgements.
     """
 
     max_batch_events: int = 500
+    credit: Credit = CREDIT
     max_batches_waiting: int = 8
     hello_timeout_s: float = 10.0
     drain_timeout_s: float = 5.0
 
 
-class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
-    """Takes the devices' events; what it acknowledges is on the disk.
+class _Stream:
+    """One device's stream, and what it has under way."""
 
-    callers: who is at the other end; None in a development server, which asks nobody for a certificate.
-    """
+    def __init__(
+        self,
+        context: Context,
+        admitted: Admitted,
+        ended: asyncio.Future[LinkEnded],
+        asked: asyncio.Queue[Command],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self.context = context
+        self.admitted = admitted
+        self.ended = ended
+        self.asked = asked
+        self.log = log
+        self._writing = asyncio.Lock()  # gRPC takes one message at a time
+        self._events = 0
+        self._bytes = 0
+
+    async def write(self, response: link_pb2.ConnectResponse) -> None:
+        async with self._writing:
+            await self.context.write(response)
+
+    def take(self, batch: Batch, credit: Credit) -> bool:
+        """Count a batch as under way; False for one that the credit does not cover."""
+        self._events += len(batch.events)
+        self._bytes += batch.size_bytes
+        return self._events <= credit.events and self._bytes <= credit.bytes
+
+    def finish(self, batch: Batch) -> None:
+        """A batch is about to be acknowledged."""
+        self._events -= len(batch.events)
+        self._bytes -= batch.size_bytes
+
+
+class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
+    """Takes the devices' events; what it acknowledges is on the disk."""
 
     def __init__(
         self,
         store: StoreWriter,
         presence: Presence,
-        callers: Callers | None,
+        admissions: Admissions,
+        command_desk: CommandDesk,
         limits: Limits,
         wall_ns: Callable[[], int],
         log: FilteringBoundLogger,
     ) -> None:
         self._store = store
         self._presence = presence
-        self._callers = callers
+        self._admissions = admissions
+        self._command_desk = command_desk
         self._limits = limits
         self._wall_ns = wall_ns
         self._log = log
@@ -83,42 +125,15 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
             raise
 
     async def _converse(self, context: Context, hello: Hello, log: FilteringBoundLogger) -> None:
-        serial = self._serial(context, hello)
-        try:
-            admission = await self._store.admit(hello, serial)
-        except StoreError as error:
-            raise ending.not_stored(error) from error
-        match admission:
-            case OutboxBehind():
-                if admission.first_time:
-                    log.error("link.outbox_behind", last_seq=hello.last_seq, held_seq=admission.held_seq)
-                raise ending.outbox_behind(admission.held_seq)
-            case Barred():
-                raise ending.barred(admission.standing)
-            case Copied():
-                log.error("link.copied", generation=hello.generation)
-                self._presence.end(hello.device_id, ending.held())
-                raise ending.held()
-            case Admitted():
-                pass
-            case _:
-                assert_never(admission)
-        with self._presence.joined(hello.device_id) as ended:
-            log.info("link.open", last_seq=hello.last_seq, acked_seq=admission.acked_seq)
-            await context.write(
-                codec.welcome(admission.acked_seq, self._wall_ns(), self._limits.max_batch_events)
-            )
-            await self._relay(context, admission.outbox, ended, log)
+        admitted = await self._admissions.admit(hello, context, log)
+        with (
+            self._presence.joined(hello.device_id) as ended,
+            self._command_desk.listening(hello.device_id) as asked,
+        ):
+            log.info("link.open", last_seq=hello.last_seq, acked_seq=admitted.acked_seq)
+            await context.write(self._admissions.welcome(admitted, self._limits.max_batch_events))
+            await self._relay(_Stream(context, admitted, ended, asked, log))
         log.info("link.closed")
-
-    def _serial(self, context: Context, hello: Hello) -> int | None:
-        """Return the serial number of the device's certificate; raises LinkEnded where it is another's."""
-        if self._callers is None:
-            return None
-        peer = self._callers.of(context).peer
-        if peer is None or peer.named != DeviceName(hello.device_id, hello.site):
-            raise ending.other_device()
-        return peer.serial
 
     async def _hello(self, context: Context) -> Hello:
         try:
@@ -129,18 +144,18 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
         match first:
             case Hello():
                 return first
-            case None | tuple():
+            case None | Batch():
                 raise ending.malformed(Malformed("the first message must be a hello"))
             case _:
                 assert_never(first)
 
-    async def _relay(
-        self, context: Context, outbox: int, ended: asyncio.Future[LinkEnded], log: FilteringBoundLogger
-    ) -> None:
-        """Read and acknowledge side by side until the device hangs up or the stream has to end."""
+    async def _relay(self, stream: _Stream) -> None:
+        """Read, acknowledge and command side by side until the device hangs up or the stream has to end."""
         pending: _Pending = asyncio.Queue(self._limits.max_batches_waiting)
-        reading = asyncio.create_task(self._receive(context, outbox, pending))
-        acknowledging = asyncio.create_task(self._acknowledge(context, pending, log))
+        reading = asyncio.create_task(self._receive(stream, pending))
+        acknowledging = asyncio.create_task(self._acknowledge(stream, pending))
+        commanding = asyncio.create_task(self._command(stream))
+        ended = stream.ended
         try:
             anything: set[asyncio.Future[Any]] = {reading, acknowledging, ended}
             await asyncio.wait(anything, return_when=asyncio.FIRST_COMPLETED)
@@ -155,14 +170,14 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
         except TimeoutError:
             raise ended.result() from None
         finally:
-            reading.cancel()
-            acknowledging.cancel()
-            await asyncio.gather(reading, acknowledging, return_exceptions=True)
+            for task in (reading, acknowledging, commanding):
+                task.cancel()
+            await asyncio.gather(reading, acknowledging, commanding, return_exceptions=True)
 
-    async def _receive(self, context: Context, outbox: int, pending: _Pending) -> None:
+    async def _receive(self, stream: _Stream, pending: _Pending) -> None:
         while True:
             try:
-                message = await self._read(context)
+                message = await self._read(stream.context)
             except LinkEnded as refused:
                 await pending.put(refused)
                 return
@@ -173,24 +188,35 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
                 case Hello():
                     await pending.put(ending.malformed(Malformed("a second hello came")))
                     return
-                case tuple():
-                    await pending.put(self._store.keep(outbox, message))
+                case Batch():
+                    if not stream.take(message, self._limits.credit):
+                        await pending.put(ending.malformed(Malformed("more is under way than the credit")))
+                        return
+                    await pending.put((message, self._store.keep(stream.admitted, message)))
                 case _:
                     assert_never(message)
 
-    async def _acknowledge(self, context: Context, pending: _Pending, log: FilteringBoundLogger) -> None:
+    async def _acknowledge(self, stream: _Stream, pending: _Pending) -> None:
         while (item := await pending.get()) is not None:
             if isinstance(item, LinkEnded):
                 raise item
+            batch, keeping = item
             try:
-                kept = await item
+                kept = await keeping
             except StoreError as error:
                 raise ending.not_stored(error) from error
-            if kept.new_conflicts:
-                log.error("link.conflict", seqs=kept.new_conflicts[:20], count=len(kept.new_conflicts))
-            if kept.conflicts:
-                raise ending.conflicting(kept.conflicts)
-            await context.write(codec.ack(kept.acked_seq))
+            stream.finish(batch)
+            ack = self._admissions.acknowledge(stream.admitted, kept, stream.log)
+            await stream.write(link_pb2.ConnectResponse(ack=ack))
+
+    async def _command(self, stream: _Stream) -> None:
+        while True:
+            command = await stream.asked.get()
+            kind = CommandKind(command.kind)
+            await stream.write(codec.command(command.command_id, kind, command.expires_ns))
+            stream.log.info("link.commanded", kind=command.kind, command=command.command_id.hex())
+            note = partial(commands.note_delivered, command_id=command.command_id, now_ns=self._wall_ns())
+            await self._store.submit(note)
 
     async def _read(self, context: Context) -> Hello | Batch | None:
         """Return the next message, None when the device has hung up; raises LinkEnded."""

@@ -11,7 +11,17 @@ import msgspec
 from sqlite_utils import Database
 
 from aggregator.holdings import Details
-from aggregator.records import CheckIn, DeviceFault, Event, Hello, Registration
+from aggregator.records import (
+    Batch,
+    CheckIn,
+    CommandResult,
+    DeviceFault,
+    Event,
+    Hello,
+    Registration,
+    TelemetryDropped,
+)
+from aggregator.store import chain, commands
 
 _INSERT_EVENT = """
     INSERT INTO events (
@@ -25,6 +35,8 @@ class Admitted(msgspec.Struct, frozen=True):
 
     outbox: int
     acked_seq: int
+    device_id: str
+    epoch: bytes
 
 
 class OutboxBehind(msgspec.Struct, frozen=True):
@@ -40,11 +52,15 @@ Admission: TypeAlias = Admitted | OutboxBehind
 class Kept(msgspec.Struct, frozen=True):
     """What became of a batch.
 
-    acked_seq: everything up to it is held. stored, repeated: events. conflicts: numbers whose content differs
+    acked_seq: everything up to it is held. chain_head: the chain's value there, None where nothing is new or
+    the chain does not hold. new_breaks: ranges of numbers in which it does not, noticed now.
+    stored, repeated: events. conflicts: numbers whose content differs
     from what is held; new_conflicts: those seen for the first time.
     """
 
     acked_seq: int
+    chain_head: bytes | None
+    new_breaks: tuple[tuple[int, int], ...]
     stored: int
     repeated: int
     conflicts: tuple[int, ...]
@@ -66,14 +82,17 @@ def admit(db: Database, hello: Hello, now_ns: int) -> Admission:
     if hello.last_seq < top_seq:
         db.execute("UPDATE outboxes SET disputed_ns = ? WHERE outbox = ?", (now_ns, outbox))
         return OutboxBehind(top_seq, first_time=disputed_ns is None)
-    return Admitted(outbox, acked_seq)
+    db.execute("UPDATE outboxes SET told_seq = ? WHERE outbox = ?", (hello.last_seq, outbox))
+    return Admitted(outbox, acked_seq, hello.device_id, hello.epoch)
 
 
-def keep(db: Database, outbox: int, events: Sequence[Event], now_ns: int) -> Kept:
-    """Store the events (rising seq) that are not held yet; refuse those that contradict what is held."""
-    acked_seq, top_seq, held = db.execute(
+def keep(db: Database, admitted: Admitted, batch: Batch, now_ns: int) -> Kept:
+    """Store the events that are not held yet; refuse those that contradict what is held."""
+    outbox, events = admitted.outbox, batch.events
+    acked_before, top_seq, held = db.execute(
         "SELECT acked_seq, top_seq, held FROM outboxes WHERE outbox = ?", (outbox,)
     ).fetchone()
+    acked_seq = acked_before
     conflicting: list[Event] = []
     new: Sequence[Event] = events
     if events[0].seq <= top_seq:
@@ -87,10 +106,16 @@ def keep(db: Database, outbox: int, events: Sequence[Event], now_ns: int) -> Kep
         held += len(new)
         acked_seq = top_seq if held == top_seq else _first_gap(db, outbox, acked_seq)
         _tally(db, new, now_ns)
+        for event in new:
+            if isinstance(event.body, CommandResult):
+                commands.note_result(db, admitted.device_id, event.body, now_ns)
     db.execute(
-        "UPDATE outboxes SET acked_seq = ?, top_seq = ?, held = ? WHERE outbox = ?",
-        (acked_seq, top_seq, held, outbox),
+        """UPDATE outboxes SET acked_seq = ?, top_seq = ?, held = ?, told_seq = max(told_seq, ?)
+           WHERE outbox = ?""",
+        (acked_seq, top_seq, held, top_seq, outbox),
     )
+    chain.claim(db, outbox, events[-1].seq, batch.chain_head)
+    head, new_breaks = chain.follow(db, admitted.device_id, admitted.epoch, outbox, acked_seq, now_ns)
     db.execute(
         """UPDATE devices SET last_seen_ns = ?
            WHERE device_id = (SELECT device_id FROM outboxes WHERE outbox = ?)""",
@@ -98,6 +123,8 @@ def keep(db: Database, outbox: int, events: Sequence[Event], now_ns: int) -> Kep
     )
     return Kept(
         acked_seq=acked_seq,
+        chain_head=head if acked_seq > acked_before else None,
+        new_breaks=new_breaks,
         stored=len(new),
         repeated=len(events) - len(new) - len(conflicting),
         conflicts=tuple(event.seq for event in conflicting),
@@ -173,6 +200,12 @@ def _row(outbox: int, event: Event, now_ns: int) -> tuple[Any, ...]:
         case DeviceFault():
             kind = "device_fault"
             details = Details(part=body.part, recovered=body.recovered, fault=body.kind)
+        case CommandResult():
+            kind = "command_result"
+            details = Details(command=body.kind.value, command_outcome=body.outcome.value, detail=body.detail)
+        case TelemetryDropped():
+            kind = "telemetry_dropped"
+            details = Details(dropped=body.events)
         case _:
             assert_never(body)
     return (

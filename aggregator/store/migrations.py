@@ -135,6 +135,51 @@ def m0002_identities(db: Database) -> None:
             BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END""")
 
 
+@migrations()
+def m0003_chain_and_commands(db: Database) -> None:
+    """The devices' hash chains, how far each outbox has counted, and what operators ask of devices."""
+    # told_seq: how far the outbox has counted, by its newest hello. chain_seq, chain_head: how far the chain
+    # was computed, and its value there. claimed_seq: the last number at which it was as the device said.
+    for column in (
+        "told_seq INTEGER NOT NULL DEFAULT 0",
+        "chain_seq INTEGER NOT NULL DEFAULT 0",
+        "chain_head BLOB",
+        "claimed_seq INTEGER NOT NULL DEFAULT 0",
+    ):
+        db.execute(f"ALTER TABLE outboxes ADD COLUMN {column}")
+    # What devices said of their chain above a gap, until the gap closes.
+    db.execute("""
+        CREATE TABLE chain_claims (
+            outbox INTEGER NOT NULL REFERENCES outboxes,
+            seq INTEGER NOT NULL,
+            head BLOB NOT NULL,
+            PRIMARY KEY (outbox, seq)
+        ) STRICT, WITHOUT ROWID""")
+    # One of these events is not the one that the device chained.
+    db.execute("""
+        CREATE TABLE chain_breaks (
+            outbox INTEGER NOT NULL REFERENCES outboxes,
+            first_seq INTEGER NOT NULL,
+            last_seq INTEGER NOT NULL,
+            noticed_ns INTEGER NOT NULL,
+            PRIMARY KEY (outbox, first_seq)
+        ) STRICT, WITHOUT ROWID""")
+    db.execute("""
+        CREATE TABLE commands (
+            command_id BLOB PRIMARY KEY CHECK (length(command_id) = 16),
+            device_id TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            asked_by TEXT NOT NULL,
+            asked_ns INTEGER NOT NULL,
+            expires_ns INTEGER NOT NULL,
+            delivered_ns INTEGER,
+            outcome TEXT,
+            detail TEXT,
+            done_ns INTEGER
+        ) STRICT, WITHOUT ROWID""")
+    db.execute("CREATE INDEX commands_due ON commands (expires_ns) WHERE outcome IS NULL")
+
+
 def check_not_newer(db: Database) -> None:
     """Raise StoreTooNew when the store has had a migration that this version does not know."""
     # Against an empty database every known migration is pending.

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from aggregator.holdings import Overview
+from aggregator.holdings import Command, Overview
+from aggregator.store import commands
 from aggregator.store.database import open_reader, translated
 from aggregator.store.reader import read_overview
 
@@ -37,6 +38,14 @@ class StoreView:
     async def overview(self, check_ins: int) -> Overview:
         """Return devices, the latest check-ins and today's counts; raises StoreError."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._overview, check_ins)
+
+    async def due_commands(self) -> tuple[Command, ...]:
+        """Return the commands that wait for their devices; raises StoreError."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._due_commands)
+
+    def _due_commands(self) -> tuple[Command, ...]:
+        with translated(self._path):
+            return commands.due(self._db, self._wall_ns())
 
     def _overview(self, check_ins: int) -> Overview:
         day = datetime.fromtimestamp(self._wall_ns() / 1e9, UTC).date().isoformat()

@@ -11,12 +11,12 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from sqlite_utils import Database
 
-from aggregator.records import Event, Hello
+from aggregator.records import Batch, Hello
 from aggregator.store import identities, ingest
 from aggregator.store.database import open_writer, translated
 from aggregator.store.errors import StoreError
 from aggregator.store.identities import Barred, Copied
-from aggregator.store.ingest import Admission, Kept
+from aggregator.store.ingest import Admission, Admitted, Kept
 
 MAX_GROUP_JOBS = 256  # bounds the time that the first of a group waits for its commit
 
@@ -93,10 +93,15 @@ class StoreWriter:
 
         return self.submit(work)
 
-    def keep(self, outbox: int, events: Sequence[Event]) -> asyncio.Future[Kept]:
+    @property
+    def backlog(self) -> int:
+        """How many pieces of work wait for the next commit."""
+        return len(self._waiting)
+
+    def keep(self, admitted: Admitted, batch: Batch) -> asyncio.Future[Kept]:
         """Store a batch; the future is done after the commit, or raises StoreError: nothing was stored."""
         now_ns = self._wall_ns()
-        return self.submit(lambda db: ingest.keep(db, outbox, events, now_ns))
+        return self.submit(lambda db: ingest.keep(db, admitted, batch, now_ns))
 
     def submit(self, work: Callable[[Database], T]) -> asyncio.Future[T]:
         """Do `work` in a transaction; the future is done after the commit, or raises StoreError."""

@@ -1,6 +1,7 @@
 """The audit log: append-only rows, each chained to the one before by SHA-256, checkable offline.
 
 It holds digests and decisions, never a subject, a template or an entry's id, so it outlives what it is about.
+The row of an event holds the value of the event chain after it, so this chain covers that one too.
 """
 
 from __future__ import annotations
@@ -8,18 +9,31 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
+from typing import assert_never
 
 import msgspec
 from sqlite_utils import Database
 
-from firmware.records import CheckIn, DeviceFault, EventBody, Moment, Registration
+from firmware.event_message import canonical
+from firmware.records import (
+    CheckIn,
+    CommandResult,
+    DeviceFault,
+    EventBody,
+    Moment,
+    Registration,
+    TelemetryDropped,
+)
+from firmware.store.errors import StoreDamaged
+from firmware.store.outbox import decoded
+from trust.chain import next_link as next_event_link
 from trust.consent import Purpose
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
     """One act.
 
-    about: SHA-256 of the event's bytes as stored, or of the gallery entry's id.
+    about: the value of the event chain after the event, or SHA-256 of the gallery entry's id.
     seq: the event's sequence number, None for an act that makes no event.
     """
 
@@ -73,6 +87,16 @@ def facts_of(body: EventBody) -> tuple[str, dict[str, str]]:
                 "part": body.part,
                 "kind": body.kind,
             }
+        case CommandResult():
+            return "command", {
+                "kind": body.kind.value,
+                "outcome": body.outcome.value,
+                "command": body.command_id.hex(),
+            }
+        case TelemetryDropped():
+            return "telemetry dropped", {"events": str(body.events)}
+        case _:
+            assert_never(body)
 
 
 def append(database: Database, epoch: bytes, entry: AuditEntry) -> None:
@@ -83,10 +107,11 @@ def append(database: Database, epoch: bytes, entry: AuditEntry) -> None:
     database.execute("INSERT INTO audit (entry, chain) VALUES (?, ?)", (data, chain))
 
 
-def verify(database: Database, epoch: bytes, last_seq: int) -> int | AuditBroken:
+def verify(database: Database, epoch: bytes, event_link: bytes, last_seq: int) -> int | AuditBroken:
     """Walk the chain; return how many rows hold, or the first that does not.
 
-    Also every record still kept must be the one that its row names, and no sequence number may lack a row.
+    event_link: what the first event is chained to. Also every record still kept must be the one that its row
+    names, and no sequence number may lack a row.
     """
     link, number, seq = first_link(epoch), 0, 0
     for found, data, chain in database.execute("SELECT number, entry, chain FROM audit ORDER BY number"):
@@ -106,8 +131,17 @@ def verify(database: Database, epoch: bytes, last_seq: int) -> int | AuditBroken
         if entry.seq != seq:
             return AuditBroken(number, f"the row of event {seq} is missing")
         record = database.execute("SELECT event FROM records WHERE seq = ?", (seq,)).fetchone()
-        if record and not hmac.compare_digest(hashlib.sha256(record[0]).digest(), entry.about):
+        if record and not _continues(event_link, seq, record[0], entry.about):
             return AuditBroken(number, f"the record of event {seq} was changed")
+        event_link = entry.about
     if seq != last_seq:
         return AuditBroken(number + 1, f"the rows after event {seq} are missing")
     return number
+
+
+def _continues(link: bytes, seq: int, data: bytes, after: bytes) -> bool:
+    try:
+        event = decoded(seq, data)
+    except StoreDamaged:
+        return False
+    return hmac.compare_digest(next_event_link(link, canonical(event)), after)

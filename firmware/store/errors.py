@@ -35,5 +35,9 @@ class PurposeRefused(StoreError, PermissionError):
     """The gallery serves one purpose and one site, and was asked for another."""
 
 
+class OtherDevice(StoreError, PermissionError):
+    """The store belongs to a device of another name."""
+
+
 class NeverGiven(StoreError, ValueError):
     """An acknowledgement names a sequence number that this store has not given."""

@@ -73,7 +73,38 @@ def m002_generation_of_hellos(database: Database) -> None:
     database.execute("ALTER TABLE appliance ADD COLUMN generation INTEGER NOT NULL DEFAULT 0")
 
 
-_STEPS = (m001_records_outbox_audit_gallery, m002_generation_of_hellos)
+def m003_device_and_chain(database: Database) -> None:
+    """Bind the store to one device, chain its events, and keep the aggregator's receipts."""
+    database.executescript("""
+        -- link: the chain's value after last_seq. Both are filled in when the store is opened first.
+        ALTER TABLE appliance ADD COLUMN device_id TEXT NOT NULL DEFAULT '';
+        ALTER TABLE appliance ADD COLUMN link BLOB NOT NULL DEFAULT x'';
+        -- The aggregator's key, as it was seen first; empty before.
+        ALTER TABLE appliance ADD COLUMN receipt_key BLOB NOT NULL DEFAULT x'';
+        -- The chain's value after the event.
+        ALTER TABLE records ADD COLUMN link BLOB NOT NULL DEFAULT x'';
+        -- What the aggregator signed: the last one of each of its days.
+        CREATE TABLE receipts (
+            seq INTEGER PRIMARY KEY,
+            server_ns INTEGER NOT NULL,
+            signature BLOB NOT NULL,
+            receipt_key BLOB NOT NULL
+        ) STRICT;
+        -- Telemetry that found no space and is not reported yet.
+        ALTER TABLE appliance ADD COLUMN dropped_telemetry INTEGER NOT NULL DEFAULT 0;
+        -- The moment of the last acknowledgement, and the uptime in earlier boots since.
+        ALTER TABLE appliance ADD COLUMN synced BLOB NOT NULL DEFAULT x'';
+        ALTER TABLE appliance ADD COLUMN unsynced_ns INTEGER NOT NULL DEFAULT 0;
+        -- What the aggregator asked for: each is begun once, however often it is delivered.
+        CREATE TABLE commands (
+            command_id BLOB PRIMARY KEY CHECK (length(command_id) = 16),
+            kind TEXT NOT NULL,
+            done INTEGER NOT NULL DEFAULT 0
+        ) STRICT, WITHOUT ROWID;
+    """)
+
+
+_STEPS = (m001_records_outbox_audit_gallery, m002_generation_of_hellos, m003_device_and_chain)
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")
 for _step in _STEPS:

@@ -5,29 +5,37 @@ from __future__ import annotations
 import msgspec
 from sqlite_utils import Database
 
-from firmware.records import ClockQuality, Event, EventBody, Moment
+from firmware.event_message import canonical
+from firmware.records import Event, EventBody, Moment, Queued
 from firmware.store.errors import NeverGiven, StoreDamaged
+from trust.chain import next_link
 
 _EVENT = msgspec.msgpack.Decoder(Event)
 
 
 def put(database: Database, moment: Moment, body: EventBody) -> tuple[int, bytes]:
-    """Give the next sequence number to an event and queue it; returns it and the event's bytes."""
+    """Give the next sequence number to an event, chain it and queue it; returns both."""
     # A write first: the transaction takes the write lock here and cannot lose a race later.
-    (seq,) = database.execute("UPDATE appliance SET last_seq = last_seq + 1 RETURNING last_seq").fetchone()
-    data = msgspec.msgpack.encode(Event(seq, moment, body))
-    database.execute("INSERT INTO records (seq, event) VALUES (?, ?)", (seq, data))
+    seq, before = database.execute(
+        "UPDATE appliance SET last_seq = last_seq + 1 RETURNING last_seq, link"
+    ).fetchone()
+    event = Event(seq, moment, body)
+    link = next_link(before, canonical(event))
+    database.execute("UPDATE appliance SET link = ?", (link,))
+    database.execute(
+        "INSERT INTO records (seq, event, link) VALUES (?, ?, ?)", (seq, msgspec.msgpack.encode(event), link)
+    )
     database.execute("INSERT INTO outbox (seq) VALUES (?)", (seq,))
-    return seq, data
+    return seq, link
 
 
-def pending(database: Database, after_seq: int, limit: int) -> list[Event]:
+def pending(database: Database, after_seq: int, limit: int) -> list[Queued]:
     """Return the first events after `after_seq` that still wait, in order."""
     rows = database.execute(
-        "SELECT seq, event FROM outbox JOIN records USING (seq) WHERE seq > ? ORDER BY seq LIMIT ?",
+        "SELECT seq, event, link FROM outbox JOIN records USING (seq) WHERE seq > ? ORDER BY seq LIMIT ?",
         (after_seq, limit),
     )
-    return [_decoded(seq, data) for seq, data in rows]
+    return [Queued(decoded(seq, data), link) for seq, data, link in rows]
 
 
 def depth(database: Database) -> int:
@@ -82,11 +90,11 @@ def _is_fresh(then: Moment, now: Moment, keep_ns: int) -> bool:
         return now.monotonic_ns - then.monotonic_ns < keep_ns
     # Across boots only a set clock can tell the age; without one the record goes at once, since it is safe
     # at the aggregator and may not stay here longer than promised.
-    both_set = then.quality is now.quality is ClockQuality.SYNCHRONISED
-    return both_set and 0 <= now.wall_ns - then.wall_ns < keep_ns
+    return then.quality.is_set and now.quality.is_set and 0 <= now.wall_ns - then.wall_ns < keep_ns
 
 
-def _decoded(seq: int, data: bytes) -> Event:
+def decoded(seq: int, data: bytes) -> Event:
+    """Return the event of a row. Raises StoreDamaged."""
     try:
         event = _EVENT.decode(data)
     except msgspec.DecodeError as error:

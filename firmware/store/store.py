@@ -16,14 +16,15 @@ from typing import Self
 from sqlite_utils import Database
 
 from firmware.clock import random_id
-from firmware.records import CheckIn, DeviceFault, Event, EventBody, Moment, Registration
-from firmware.store import audit, gallery, outbox
+from firmware.records import CheckIn, DeviceFault, EventBody, Moment, Queued, Registration, SignedReceipt
+from firmware.store import audit, gallery, outbox, receipts
 from firmware.store.audit import AuditBroken, AuditEntry
 from firmware.store.connection import empty_wal, open_database, translated
-from firmware.store.errors import PurposeRefused, StoreError
+from firmware.store.errors import OtherDevice, PurposeRefused, StoreError
 from firmware.store.lock import ProcessLock
 from firmware.store.migrations import migrate
 from firmware.store.reference import Reference
+from trust.chain import first_link
 from trust.consent import Consent, Purpose
 from trust.keys.secret import SecretKey
 
@@ -48,10 +49,11 @@ class Store:
         self._lock = lock
         self._db = database
         self._wal_holds_erased = True  # as far as is known: the power may have failed after an erasure
-        row = database.execute("SELECT epoch, site, purpose FROM appliance").fetchone()
-        self.epoch: bytes = row[0]
-        self.site: str = row[1]
-        self.purpose = Purpose(row[2])
+        row = database.execute("SELECT device_id, epoch, site, purpose FROM appliance").fetchone()
+        self.device_id: str = row[0]
+        self.epoch: bytes = row[1]
+        self.site: str = row[2]
+        self.purpose = Purpose(row[3])
 
     @classmethod
     def open(
@@ -59,12 +61,13 @@ class Store:
         path: Path,
         key: SecretKey,
         *,
+        device_id: str,
         purpose: Purpose,
         site: str,
         max_pages: int | None = None,
         new_epoch: Callable[[], bytes] = random_id,
     ) -> Self:
-        """Open the store, or make it; its gallery serves this purpose and this site for ever.
+        """Open the store, or make it; it serves this device, this purpose and this site for ever.
 
         key: 32 bytes; the caller closes it. max_pages: the most pages of 4 KiB that the file may have, None
         for as much as the disk has.
@@ -78,13 +81,16 @@ class Store:
             lock.release()
             raise
         try:
+            epoch = new_epoch()
             with translated(path):
                 migrate(database)
                 database.execute(
-                    "INSERT OR IGNORE INTO appliance (id, epoch, site, purpose) VALUES (1, ?, ?, ?)",
-                    (new_epoch(), site, purpose.value),
+                    """INSERT OR IGNORE INTO appliance (id, device_id, epoch, site, purpose, link)
+                       VALUES (1, ?, ?, ?, ?, ?)""",
+                    (device_id, epoch, site, purpose.value, first_link(device_id, epoch)),
                 )
                 store = cls(path, lock, database)
+            store._refuse_other_device(device_id)
             store._refuse_other(purpose, site)
         except BaseException:
             database.close()
@@ -138,17 +144,25 @@ class Store:
 
     # Outbox
 
-    def pending(self, after_seq: int, limit: int) -> list[Event]:
+    def pending(self, after_seq: int, limit: int) -> list[Queued]:
         """Return the first events after `after_seq` that the aggregator does not hold, in order."""
         with translated(self._path):
             return outbox.pending(self._db, after_seq, limit)
 
-    def acknowledge(self, seq: int, moment: Moment) -> int:
+    def receipt_holds(self, receipt: SignedReceipt) -> bool:
+        """Whether the aggregator signed what this store holds, with the key that it had the first time."""
+        with translated(self._path):
+            return receipts.holds(self._db, self.device_id, self.epoch, receipt)
+
+    def acknowledge(self, seq: int, moment: Moment, receipt: SignedReceipt | None = None) -> int:
         """Take everything up to seq from the outbox; returns how many events that was.
 
-        Lower numbers than before change nothing. Raises NeverGiven for a number that was never given.
+        receipt: kept with it; `receipt_holds` said yes. Lower numbers than before change nothing. Raises
+        NeverGiven for a number that was never given.
         """
         with self._transaction():
+            if receipt is not None:
+                receipts.keep(self._db, receipt)
             return outbox.acknowledge(self._db, self._last_seq(), seq, moment)
 
     def requeue(self, after_seq: int) -> int:
@@ -229,7 +243,9 @@ class Store:
     def verify_audit(self) -> int | AuditBroken:
         """Check the audit log against itself and the kept records; returns how many rows hold."""
         with translated(self._path):
-            return audit.verify(self._db, self.epoch, self._last_seq())
+            return audit.verify(
+                self._db, self.epoch, first_link(self.device_id, self.epoch), self._last_seq()
+            )
 
     def _erase_from_wal(self, *, erased: bool) -> None:
         # What is erased is gone from the tables whether or not this succeeds, so it is no fault; it is tried
@@ -239,9 +255,9 @@ class Store:
                 self._wal_holds_erased = not empty_wal(self._db)
 
     def _commit(self, moment: Moment, body: EventBody) -> int:
-        seq, data = outbox.put(self._db, moment, body)
+        seq, link = outbox.put(self._db, moment, body)
         act, facts = audit.facts_of(body)
-        entry = AuditEntry(act, moment, self.purpose, hashlib.sha256(data).digest(), seq, facts)
+        entry = AuditEntry(act, moment, self.purpose, link, seq, facts)
         audit.append(self._db, self.epoch, entry)
         return seq
 
@@ -252,6 +268,16 @@ class Store:
     def _last_seq(self) -> int:
         (seq,) = self._db.execute("SELECT last_seq FROM appliance").fetchone()
         return int(seq)
+
+    def _refuse_other_device(self, device_id: str) -> None:
+        if device_id != self.device_id:
+            raise OtherDevice(
+                f"this store belongs to the device {self.device_id!r}, and `device.id` is {device_id!r}: its "
+                "records would be reported a second time under that name; put the name back, or use another "
+                "`device.data` for the other device"
+                if self.device_id
+                else "this store was made by a version before 0.1.0: use an empty folder for `device.data`"
+            )
 
     def _refuse_other(self, purpose: Purpose, site: str) -> None:
         if purpose is not self.purpose or site != self.site:

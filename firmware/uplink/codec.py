@@ -1,50 +1,24 @@
-"""Records to protobuf, and the answers back: the only module of the appliance that sees both."""
+"""What is said on the stream, as protobuf, and the answers back as values."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, assert_never
+from typing import TypeAlias
 
 import msgspec
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from aidpost.v1 import event_pb2, link_pb2
-from firmware.records import (
-    CheckIn,
-    ClockQuality,
-    DeviceFault,
-    Event,
-    Mode,
-    Moment,
-    Outcome,
-    Registration,
-)
-from inference.types import Modality
-from trust.consent import Consent
+from aidpost.v1 import batch_pb2, event_pb2, link_pb2
+from firmware.event_message import COMMAND_KINDS, to_message
+from firmware.records import CommandKind, Queued
+from firmware.uplink.packing import pack
 
 SECOND_NS = 1_000_000_000
 CONNECT = f"/{link_pb2.DESCRIPTOR.services_by_name['DeviceLinkService'].full_name}/Connect"
-
-_CLOCK_QUALITIES = {
-    ClockQuality.UNSET: event_pb2.CLOCK_QUALITY_UNSET,
-    ClockQuality.SYNCHRONISED: event_pb2.CLOCK_QUALITY_SYNCHRONISED,
-}
-_MODES = {Mode.VERIFY: event_pb2.MODE_VERIFY, Mode.IDENTIFY: event_pb2.MODE_IDENTIFY}
-_OUTCOMES = {
-    Outcome.MATCH: event_pb2.OUTCOME_MATCH,
-    Outcome.NO_MATCH: event_pb2.OUTCOME_NO_MATCH,
-    Outcome.SUGGESTION: event_pb2.OUTCOME_SUGGESTION,
-    Outcome.RETRY: event_pb2.OUTCOME_RETRY,
-    Outcome.UNAVAILABLE: event_pb2.OUTCOME_UNAVAILABLE,
-}
-_MODALITIES = {Modality.FACE: event_pb2.MODALITY_FACE, Modality.FINGER: event_pb2.MODALITY_FINGER}
-_CONSENTS = {
-    Consent.ACCEPTED: event_pb2.CONSENT_ACCEPTED,
-    Consent.DECLINED: event_pb2.CONSENT_DECLINED,
-}
+_ID_BYTES = 16
+_COMMAND_KINDS = {message: kind for kind, message in COMMAND_KINDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +39,44 @@ class Malformed(ValueError):
     """A message does not say what its kind must say."""
 
 
+class Credit(msgspec.Struct, frozen=True):
+    """How much may be under way without an acknowledgement."""
+
+    events: int
+    bytes: int
+
+
 class Welcome(msgspec.Struct, frozen=True):
-    """The aggregator holds everything up to acked_seq and takes at most max_batch_events at once."""
+    """The aggregator holds everything up to acked_seq and takes at most max_batch_events at once.
+
+    credit, server_ns: None where it named none. receipt_key: its public key (Ed25519), or empty.
+    """
 
     acked_seq: int
     max_batch_events: int
+    credit: Credit | None = None
+    server_ns: int | None = None
+    receipt_key: bytes = b""
 
 
 class Ack(msgspec.Struct, frozen=True):
-    """The aggregator holds everything up to seq."""
+    """The aggregator holds everything up to seq, and signed that in receipt, or receipt is empty."""
 
     seq: int
+    credit: Credit | None = None
+    server_ns: int | None = None
+    receipt: bytes = b""
 
 
-Answer: TypeAlias = Welcome | Ack
+class Command(msgspec.Struct, frozen=True):
+    """What an operator asks for; kind is None for one that this version does not know."""
+
+    command_id: bytes
+    kind: CommandKind | None
+    expires_ns: int
+
+
+Answer: TypeAlias = Welcome | Ack | Command
 
 
 def hello(
@@ -98,9 +96,14 @@ def hello(
     )
 
 
-def batch(events: Sequence[Event]) -> link_pb2.ConnectRequest:
+def batch(events: Sequence[Queued]) -> batch_pb2.EventBatch:
     """Return events in rising order of seq as one message."""
-    return link_pb2.ConnectRequest(batch=link_pb2.EventBatch(events=map(to_message, events)))
+    return pack([to_message(queued.event) for queued in events], events[-1].link)
+
+
+def request(batch: batch_pb2.EventBatch) -> link_pb2.ConnectRequest:
+    """Return a batch as a message of the stream."""
+    return link_pb2.ConnectRequest(batch=batch)
 
 
 def answer(data: bytes) -> Answer | Malformed:
@@ -111,71 +114,41 @@ def answer(data: bytes) -> Answer | Malformed:
         return Malformed("an answer cannot be read")
     match response.WhichOneof("message"):
         case "welcome":
-            return Welcome(response.welcome.acked_seq, response.welcome.max_batch_events)
-        case "ack":
-            return Ack(response.ack.seq)
-        case _:
-            return Malformed("an answer is neither a welcome nor an acknowledgement")
-
-
-def to_message(event: Event) -> event_pb2.Event:
-    """Return the event as protobuf."""
-    message = event_pb2.Event(seq=event.seq, moment=_moment_to(event.moment))
-    match event.body:
-        case CheckIn() as body:
-            message.check_in.CopyFrom(_check_in_to(body))
-        case Registration() as body:
-            message.registration.CopyFrom(_registration_to(body))
-        case DeviceFault() as body:
-            message.device_fault.CopyFrom(
-                event_pb2.DeviceFault(part=body.part, recovered=body.recovered, kind=body.kind)
+            welcome = response.welcome
+            return Welcome(
+                acked_seq=welcome.acked_seq,
+                max_batch_events=welcome.max_batch_events,
+                credit=_credit(welcome.credit) if welcome.HasField("credit") else None,
+                server_ns=_time_ns(welcome.server_time) if welcome.HasField("server_time") else None,
+                receipt_key=welcome.receipt_key,
             )
+        case "ack":
+            ack = response.ack
+            return Ack(
+                seq=ack.seq,
+                credit=_credit(ack.credit) if ack.HasField("credit") else None,
+                server_ns=_time_ns(ack.server_time) if ack.HasField("server_time") else None,
+                receipt=ack.receipt,
+            )
+        case "command":
+            return _command(response.command)
         case _:
-            assert_never(event.body)
-    return message
+            return Malformed("an answer is neither a welcome, an acknowledgement nor a command")
 
 
-def _moment_to(moment: Moment) -> event_pb2.Moment:
-    return event_pb2.Moment(
-        boot_id=moment.boot_id,
-        monotonic=_duration(moment.monotonic_ns),
-        wall=Timestamp(seconds=moment.wall_ns // SECOND_NS, nanos=moment.wall_ns % SECOND_NS),
-        clock_quality=_CLOCK_QUALITIES[moment.quality],
-    )
+def _command(command: link_pb2.Command) -> Command | Malformed:
+    if len(command.command_id) != _ID_BYTES:
+        return Malformed("a command has no identifier of 16 bytes")
+    return Command(command.command_id, _kind(command.kind), _time_ns(command.expires_at))
 
 
-def _check_in_to(body: CheckIn) -> event_pb2.CheckIn:
-    return event_pb2.CheckIn(
-        record_id=body.record_id,
-        mode=_MODES[body.mode],
-        outcome=_OUTCOMES[body.outcome],
-        entry_id=body.entry_id or b"",
-        reason=body.reason,
-        modalities=[_MODALITIES[modality] for modality in body.modalities],
-        tries=body.tries,
-        score_llr=body.score_llr,
-        threshold_llr=body.threshold_llr,
-        operating_point=body.operating_point,
-        gallery_size=body.gallery_size,
-        stages=[
-            event_pb2.StageTime(stage=time.stage, duration=_duration(time.duration_ns))
-            for time in body.stages
-        ],
-        confirmed=body.confirmed,
-    )
+def _kind(kind: event_pb2.CommandKind.ValueType) -> CommandKind | None:
+    return _COMMAND_KINDS.get(kind)
 
 
-def _registration_to(body: Registration) -> event_pb2.Registration:
-    return event_pb2.Registration(
-        record_id=body.record_id,
-        entry_id=body.entry_id or b"",
-        consent=_CONSENTS[body.consent],
-        notice_version=body.notice_version,
-        notice_language=body.notice_language,
-        face_templates=body.face_templates,
-        finger_templates=body.finger_templates,
-    )
+def _credit(credit: link_pb2.Credit) -> Credit:
+    return Credit(credit.events, credit.bytes)
 
 
-def _duration(nanoseconds: int) -> Duration:
-    return Duration(seconds=nanoseconds // SECOND_NS, nanos=nanoseconds % SECOND_NS)
+def _time_ns(time: Timestamp) -> int:
+    return time.seconds * SECOND_NS + time.nanos

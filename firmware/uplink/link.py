@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,11 +11,12 @@ from typing import Any, Protocol
 import grpc
 import grpc.aio
 
-from aidpost.v1 import link_pb2
-from firmware.records import Event
+from aidpost.v1 import batch_pb2, link_pb2
+from firmware.records import Queued, SignedReceipt
 from firmware.uplink import codec
 from firmware.uplink.channel import cleaned, retry_delay_s
 from firmware.uplink.errors import BadAnswer, LinkLost, NoAnswer
+from firmware.uplink.window import Sent, Window
 
 STATUS_TIMEOUT_S = 1.0  # a call that has ended knows its status at once
 
@@ -25,13 +25,15 @@ STATUS_TIMEOUT_S = 1.0  # a call that has ended knows its status at once
 class Limits:
     """What one stream allows itself.
 
-    batch_events: events in one batch. window_batches: batches under way without an acknowledgement; with the
-    600 ms of a satellite link 8 of 100 send a backlog of 10,000 in 8 s, one at a time in a minute.
-    answer_timeout_s: how long the welcome, an acknowledgement or the taking of a batch may take; a batch of
-    20 kB takes 4 s at the 40 kbit/s of GPRS.
+    batch_events: events in one batch. gather_events: while something is under way, so many are gathered
+    before more is sent; what finds the line idle goes at once (Nagle's algorithm, RFC 896).
+    window_batches: batches under way without an acknowledgement; with the 600 ms of a satellite link 8 of 100
+    send a backlog of 10,000 in 8 s, one at a time in a minute. answer_timeout_s: how long the welcome, an
+    acknowledgement or the taking of a batch may take; a batch of 5 kB takes 1 s at the 40 kbit/s of GPRS.
     """
 
     batch_events: int = 100
+    gather_events: int = 20
     window_batches: int = 8
     answer_timeout_s: float = 30.0
 
@@ -42,11 +44,11 @@ class Outbox(Protocol):
     async def standing(self) -> codec.Standing:
         """Return how far the outbox has counted, with a new generation."""
 
-    async def pending(self, after_seq: int, limit: int) -> list[Event]:
+    async def pending(self, after_seq: int, limit: int) -> list[Queued]:
         """Return the first events after `after_seq` that wait, in order."""
 
-    async def acknowledge(self, seq: int) -> None:
-        """Take everything up to seq from the outbox."""
+    async def acknowledge(self, seq: int, receipt: SignedReceipt | None = None) -> None:
+        """Take everything up to seq from the outbox, and keep the receipt if it holds."""
 
     async def rewind(self, acked_seq: int) -> None:
         """Queue again what is kept after `acked_seq`: the aggregator holds no more than that."""
@@ -57,7 +59,8 @@ class Connection:
 
     on_through is called when events get through: after the first acknowledgement, or after the welcome where
     nothing waits. on_ack is called with the number of the welcome and of each acknowledgement, after the
-    store has it.
+    store has it. on_hint is called with the aggregator's time and with the monotonic times before and after
+    it was told, all in ns. on_command is called with each command.
     """
 
     def __init__(
@@ -71,6 +74,9 @@ class Connection:
         instance: bytes,
         on_through: Callable[[], None],
         on_ack: Callable[[int], None],
+        on_hint: Callable[[int, int, int], None],
+        on_command: Callable[[codec.Command], None],
+        monotonic_ns: Callable[[], int],
     ) -> None:
         self._channel = channel
         self._outbox = outbox
@@ -80,8 +86,12 @@ class Connection:
         self._instance = instance
         self._on_through = on_through
         self._on_ack = on_ack
+        self._on_hint = on_hint
+        self._on_command = on_command
+        self._monotonic_ns = monotonic_ns
         self._news = asyncio.Event()
-        self._in_flight: deque[int] = deque()  # the last number of each batch without an acknowledgement
+        self._window = Window(limits.window_batches)
+        self._receipt_key = b""
         self._batch_events = limits.batch_events
         self._sent = 0
         self._acked = 0
@@ -107,11 +117,12 @@ class Connection:
 
     async def _greet(self) -> None:
         standing = await self._outbox.standing()
+        asked_ns = self._monotonic_ns()
         await self._write(codec.hello(self._device_id, standing, self._software_version, self._instance))
         async with _in_time("no welcome came", self._limits.answer_timeout_s):
             welcome = await self._read()
         if not isinstance(welcome, codec.Welcome):
-            raise BadAnswer(_wrong("an acknowledgement came before the welcome"))
+            raise BadAnswer(_wrong("something came before the welcome"))
         if welcome.acked_seq > standing.last_seq:
             raise BadAnswer(
                 f"the aggregator holds events up to {welcome.acked_seq} of this store, which has given only "
@@ -126,24 +137,49 @@ class Connection:
             # It committed a batch whose acknowledgement got lost with the stream before.
             await self._outbox.acknowledge(welcome.acked_seq)
         self._on_ack(welcome.acked_seq)
+        if welcome.server_ns is not None:
+            self._on_hint(welcome.server_ns, asked_ns, self._monotonic_ns())
+        if welcome.credit is not None:
+            self._window.grant(welcome.credit)
+        self._receipt_key = welcome.receipt_key
         self._batch_events = min(self._limits.batch_events, welcome.max_batch_events)
         self._sent = self._acked = welcome.acked_seq
 
     async def _send(self) -> None:
         while True:
             self._news.clear()
-            if len(self._in_flight) < self._limits.window_batches:
-                events = await self._outbox.pending(self._sent, self._batch_events)
-                if events:
-                    # Counted before it is written: its acknowledgement may overtake the end of the write.
-                    self._sent = events[-1].seq
-                    self._in_flight.append(self._sent)
-                    self._ack_due = self._ack_due or self._now() + self._limits.answer_timeout_s
-                    await self._write(codec.batch(events))
-                    continue
-                if not self._in_flight:
-                    self._on_through()
+            events = await self._gathered()
+            batch = self._fitting(events) if events else None
+            if batch is not None:
+                await self._write(codec.request(batch))
+                continue
+            if not events and self._window.is_empty:
+                self._on_through()
             await self._wait_for_news()
+
+    async def _gathered(self) -> list[Queued]:
+        """Return what may be sent now: nothing while a few events should wait for more."""
+        limit = self._window.room_events(self._batch_events)
+        if not limit:
+            return []
+        events = await self._outbox.pending(self._sent, limit)
+        if not self._window.is_empty and len(events) < min(limit, self._limits.gather_events):
+            return []
+        return events
+
+    def _fitting(self, events: list[Queued]) -> batch_pb2.EventBatch | None:
+        """Pack as many of the events as the credit has bytes for, and count them as sent."""
+        batch = codec.batch(events)
+        while not self._window.fits(size_bytes := batch.ByteSize()):
+            if len(events) == 1:
+                return None
+            events = events[: len(events) // 2]
+            batch = codec.batch(events)
+        # Counted before it is written: its acknowledgement may overtake the end of the write.
+        self._sent = events[-1].seq
+        self._window.send(Sent(self._sent, len(events), size_bytes, self._monotonic_ns()))
+        self._ack_due = self._ack_due or self._now() + self._limits.answer_timeout_s
+        return batch
 
     async def _wait_for_news(self) -> None:
         try:
@@ -157,23 +193,36 @@ class Connection:
 
     async def _receive(self) -> None:
         while True:
-            ack = await self._read()
-            if not isinstance(ack, codec.Ack):
-                raise BadAnswer(_wrong("a second welcome came"))
-            if ack.seq > self._sent:
-                raise BadAnswer(_wrong(f"event {ack.seq} was acknowledged, but only {self._sent} were sent"))
-            if ack.seq < self._acked:
-                raise BadAnswer(_wrong(f"event {ack.seq} was acknowledged after {self._acked}"))
-            if ack.seq == self._acked:
-                continue  # the aggregator took a batch above a gap: no progress, and no fault of the protocol
-            self._acked = ack.seq
-            await self._outbox.acknowledge(ack.seq)
-            self._on_ack(ack.seq)
-            self._on_through()
-            while self._in_flight and self._in_flight[0] <= ack.seq:
-                self._in_flight.popleft()
-            self._ack_due = self._now() + self._limits.answer_timeout_s if self._in_flight else None
+            match await self._read():
+                case codec.Ack() as ack:
+                    await self._take(ack)
+                case codec.Command() as command:
+                    self._on_command(command)
+                case codec.Welcome():
+                    raise BadAnswer(_wrong("a second welcome came"))
+
+    async def _take(self, ack: codec.Ack) -> None:
+        if ack.seq > self._sent:
+            raise BadAnswer(_wrong(f"event {ack.seq} was acknowledged, but only {self._sent} were sent"))
+        if ack.seq < self._acked:
+            raise BadAnswer(_wrong(f"event {ack.seq} was acknowledged after {self._acked}"))
+        if ack.credit is not None:
+            self._window.grant(ack.credit)
             self._news.set()
+        if ack.seq == self._acked:
+            return  # the aggregator took a batch above a gap: no progress, and no fault of the protocol
+        self._acked = ack.seq
+        receipt = None
+        if ack.receipt and ack.server_ns is not None:
+            receipt = SignedReceipt(ack.seq, ack.server_ns, ack.receipt, self._receipt_key)
+        await self._outbox.acknowledge(ack.seq, receipt)
+        self._on_ack(ack.seq)
+        self._on_through()
+        newest = self._window.acknowledge(ack.seq)
+        if newest is not None and ack.server_ns is not None:
+            self._on_hint(ack.server_ns, newest.at_ns, self._monotonic_ns())
+        self._ack_due = None if self._window.is_empty else self._now() + self._limits.answer_timeout_s
+        self._news.set()
 
     async def _read(self) -> codec.Answer:
         try:
@@ -181,7 +230,7 @@ class Connection:
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
             raise await self._lost() from error
         match response:
-            case codec.Welcome() | codec.Ack():
+            case codec.Welcome() | codec.Ack() | codec.Command():
                 return response
             case codec.Malformed():
                 raise BadAnswer(_wrong(str(response)))

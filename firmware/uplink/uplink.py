@@ -10,15 +10,17 @@ from dataclasses import dataclass, replace
 import structlog
 
 from firmware.clock import Clock, random_id
-from firmware.records import Event
+from firmware.records import Queued, SignedReceipt
 from firmware.store.errors import StoreError
 from firmware.store.store import Store
 from firmware.store.thread import RunInStore
+from firmware.uplink import codec
 from firmware.uplink.backoff import Backoff
 from firmware.uplink.channel import Target, open_channel
 from firmware.uplink.codec import Standing
 from firmware.uplink.errors import LinkLost
 from firmware.uplink.link import Connection, Limits
+from firmware.uplink.time_hints import TimeHints
 
 STOP_TIMEOUT_S = 2.0  # closing a channel takes milliseconds; a store call under way a disk flush
 
@@ -52,6 +54,8 @@ class Uplink:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic_s: Callable[[], float] = time.monotonic,
         on_change: Callable[[UplinkState], None] = lambda _: None,
+        on_command: Callable[[codec.Command], None] = lambda _: None,
+        hints: TimeHints | None = None,
     ) -> None:
         self._target = target
         self._outbox = _StoreOutbox(run_in_store, clock)
@@ -63,6 +67,9 @@ class Uplink:
         self._sleep = sleep
         self._monotonic_s = monotonic_s
         self._on_change = on_change
+        self._on_command = on_command
+        self._hints = hints or TimeHints()
+        self._monotonic_ns = clock.monotonic_ns
         self._log = structlog.get_logger().bind(target=str(target))
         self._state = UplinkState()
         self._connection: Connection | None = None
@@ -118,6 +125,9 @@ class Uplink:
             instance=self._instance,
             on_through=self._came_up,
             on_ack=self._acknowledged,
+            on_hint=self._hints.hear,
+            on_command=self._on_command,
+            monotonic_ns=self._monotonic_ns,
         )
         try:
             await self._connection.run()
@@ -158,16 +168,30 @@ class _StoreOutbox:
         self._run = run_in_store
         self._clock = clock
         self._went_back_to: int | None = None
+        self._receipts_hold = True
 
     async def standing(self) -> Standing:
         return await self._run(_standing)
 
-    async def pending(self, after_seq: int, limit: int) -> list[Event]:
+    async def pending(self, after_seq: int, limit: int) -> list[Queued]:
         return await self._run(lambda store: store.pending(after_seq, limit))
 
-    async def acknowledge(self, seq: int) -> None:
+    async def acknowledge(self, seq: int, receipt: SignedReceipt | None = None) -> None:
         moment = self._clock.now()
-        await self._run(lambda store: store.acknowledge(seq, moment))
+
+        def work(store: Store) -> bool:
+            holds = receipt is None or store.receipt_holds(receipt)
+            store.acknowledge(seq, moment, receipt if holds else None)
+            return holds
+
+        holds = await self._run(work)
+        if holds is not self._receipts_hold:
+            self._receipts_hold = holds
+            log = structlog.get_logger()
+            if holds:
+                log.info("receipts hold again", seq=seq)
+            else:
+                log.error("receipt refused", seq=seq, reason="another key, or another chain than ours")
 
     async def rewind(self, acked_seq: int) -> None:
         queued = await self._run(lambda store: store.requeue(acked_seq))

@@ -20,7 +20,7 @@ import uvloop
 
 from aidpost.v1 import link_pb2
 from tests.kit.aggregator_process import AggregatorProcess
-from tests.kit.link_device import LinkDevice, check_in, dialled, digest
+from tests.kit.link_device import Chained, LinkDevice, check_in, dialled, digest
 
 BATCHES = (1, 20, 100)
 TRIAL_PER_S = {1: 1_900, 20: 25_600, 100: 55_900}  # the trial: mutual TLS, 81-byte events, two columns
@@ -36,7 +36,7 @@ class Figures:
 
 async def run_stream(target: str, number: int, batch: int, in_flight: int, until_s: float) -> int:
     """Report until the time is up, with so many batches unacknowledged; return the events acknowledged."""
-    event = check_in(1)
+    chained = Chained(f"bench-{number}", digest(f"{batch} {number}"))
     async with dialled(target) as channel:
         device = LinkDevice(channel, f"bench-{number}", digest(f"{batch} {number}"))
         await device.hello()
@@ -45,12 +45,9 @@ async def run_stream(target: str, number: int, batch: int, in_flight: int, until
         acked = 0
         while time.monotonic() < until_s:
             while len(waiting) < in_flight:
-                request = link_pb2.ConnectRequest()
-                for _ in range(batch):
-                    seq += 1
-                    event.seq = seq
-                    request.batch.events.append(event)
-                await device.write(request)
+                events = [check_in(number) for number in range(seq + 1, seq + batch + 1)]
+                seq += batch
+                await device.write(link_pb2.ConnectRequest(batch=chained.pack(events)))
                 waiting.append(seq)
             acked = await device.ack()
             while waiting and waiting[0] <= acked:

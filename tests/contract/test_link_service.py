@@ -6,17 +6,22 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
 import pytest
+import zstandard
 
 from aggregator.link.service import Limits
-from aidpost.v1 import event_pb2, link_pb2
+from aggregator.records import Credit
+from aidpost.v1 import batch_pb2, event_pb2, ingest_pb2, ingest_pb2_grpc, link_pb2
+from firmware.uplink.packing import pack
 from tests.kit.aggregator_fixture import NOW_NS, Running, running_aggregator
 from tests.kit.link_device import (
     EPOCH,
     PATIENCE_S,
+    Chained,
     LinkDevice,
     check_in,
     device_fault,
@@ -25,6 +30,7 @@ from tests.kit.link_device import (
     reflected_services,
     registration,
 )
+from trust.chain import Receipt
 
 
 @pytest.fixture
@@ -90,6 +96,78 @@ async def test_acknowledgement_stops_at_a_gap_and_jumps_when_it_closes(
     assert await device.report([check_in(3), check_in(4)]) == 6
     assert await device.report([check_in(7), check_in(8)]) == 9
     assert server.device().outboxes[0].missing == ()
+
+
+async def test_what_is_held_is_signed_for(server: Running, channel: grpc.aio.Channel) -> None:
+    device = LinkDevice(channel)
+    welcome = await device.hello()
+    events = [check_in(seq) for seq in range(1, 4)]
+    batch = device.chained.pack(events)
+    await device.write(link_pb2.ConnectRequest(batch=batch))
+    ack = (await device.read()).ack
+    receipt = Receipt("desk-1", EPOCH, 3, batch.chain_head, ack.server_time.ToNanoseconds())
+    assert receipt.holds(welcome.receipt_key, ack.receipt)
+    assert not replace(receipt, seq=4).holds(welcome.receipt_key, ack.receipt)
+    assert not replace(receipt, link=bytes(32)).holds(welcome.receipt_key, ack.receipt)
+
+
+async def test_a_chain_that_does_not_hold_is_an_alarm_and_the_data_is_kept(
+    server: Running, channel: grpc.aio.Channel
+) -> None:
+    device = LinkDevice(channel)
+    await device.hello()
+    await device.report([check_in(1), check_in(2)])
+    forged = pack([check_in(3), check_in(4)], bytes(32))
+    await device.write(link_pb2.ConnectRequest(batch=forged))
+    ack = (await device.read()).ack
+    assert (ack.seq, ack.receipt) == (4, b"")
+    assert [entry["ranges"] for entry in server.logged("link.chain_broken")] == [((3, 4),)]
+    assert len(server.events()) == 4
+
+
+async def test_the_chain_is_followed_once_a_gap_has_closed(
+    server: Running, channel: grpc.aio.Channel
+) -> None:
+    device = LinkDevice(channel)
+    welcome = await device.hello()
+    await device.report([check_in(3), check_in(4)])
+    await device.send([check_in(1), check_in(2)])
+    ack = (await device.read()).ack
+    head = device.chained.pack([check_in(4)]).chain_head
+    receipt = Receipt("desk-1", EPOCH, 4, head, ack.server_time.ToNanoseconds())
+    assert receipt.holds(welcome.receipt_key, ack.receipt)
+    assert not server.logged("link.chain_broken")
+
+
+async def test_a_single_report_is_checked_and_held_like_a_batch_of_the_stream(
+    server: Running, channel: grpc.aio.Channel
+) -> None:
+    chained = Chained("desk-1", EPOCH)
+    report = ingest_pb2_grpc.IngestServiceStub(channel).ReportResults
+    request = ingest_pb2.ReportResultsRequest(
+        hello=hello(device_id="desk-1", last_seq=2).hello, batch=chained.pack([check_in(1), check_in(2)])
+    )
+    for _ in range(2):
+        assert (await report(request)).ack.seq == 2
+    assert [event.seq for event in server.events()] == [1, 2]
+    request.batch.packed = b"no zstd"
+    with pytest.raises(grpc.aio.AioRpcError, match="not packed"):
+        await report(request)
+
+
+async def test_a_device_that_exceeds_its_credit_is_refused(tmp_path: Path) -> None:
+    limits = Limits(credit=Credit(events=5, bytes=10_000))
+    async with (
+        running_aggregator(tmp_path / "store.db", limits=limits) as server,
+        dialled(server.target) as channel,
+    ):
+        device = LinkDevice(channel)
+        assert (await device.hello()).credit.events == 5
+        assert await device.report(check_in(seq) for seq in range(1, 6)) == 5
+        await device.send(check_in(seq) for seq in range(6, 12))
+        ending = await device.ending()
+        assert "credit" in ending.message
+        assert len(server.events()) == 5
 
 
 async def test_two_devices_and_two_epochs_do_not_mix(server: Running, channel: grpc.aio.Channel) -> None:
@@ -181,7 +259,7 @@ def hello(**fields: object) -> link_pb2.ConnectRequest:
 
 
 def batch(*events: event_pb2.Event) -> link_pb2.ConnectRequest:
-    return link_pb2.ConnectRequest(batch=link_pb2.EventBatch(events=events))
+    return link_pb2.ConnectRequest(batch=Chained("bad-1", EPOCH).pack(events))
 
 
 def spoilt(spoil: Callable[[event_pb2.Event], object]) -> link_pb2.ConnectRequest:
@@ -189,6 +267,16 @@ def spoilt(spoil: Callable[[event_pb2.Event], object]) -> link_pb2.ConnectReques
     spoil(event)
     return batch(event)
 
+
+def packed(content: bytes, chain_head: bytes = bytes(32)) -> link_pb2.ConnectRequest:
+    return link_pb2.ConnectRequest(batch=batch_pb2.EventBatch(packed=content, chain_head=chain_head))
+
+
+def zipped(content: bytes, *, sized: bool = True) -> bytes:
+    return zstandard.ZstdCompressor(write_content_size=sized).compress(content)
+
+
+SHORT_COLUMN = batch_pb2.PackedEvents(seq_steps=[1, 1], boots=[0]).SerializeToString()
 
 BAD_TALK: dict[str, tuple[list[link_pb2.ConnectRequest | bytes], str]] = {
     "no hello": ([batch(check_in(1))], "first message must be a hello"),
@@ -207,24 +295,26 @@ BAD_TALK: dict[str, tuple[list[link_pb2.ConnectRequest | bytes], str]] = {
     "seq not rising": ([hello(), batch(check_in(2), check_in(2))], "rise"),
     "seq 0": ([hello(), batch(check_in(0))], "start at 1"),
     "seq beyond 2^63": ([hello(), spoilt(lambda event: setattr(event, "seq", 2**63))], "below 2^63"),
+    "batch that is no zstd": ([hello(), packed(b"no zstd at all")], "not packed"),
+    "batch that does not say its size": ([hello(), packed(zipped(bytes(99), sized=False))], "does not say"),
+    "batch that unpacks to 2 MB": ([hello(), packed(zipped(bytes(2_000_000)))], "more than 1048576 bytes"),
+    "batch with more after its end": ([hello(), packed(zipped(b"x") + b"more")], "not packed"),
+    "columns of different length": ([hello(), packed(zipped(SHORT_COLUMN))], "differ in length"),
+    "chain head of 31 bytes": ([hello(), packed(zipped(b""), chain_head=bytes(31))], "chain_head"),
     "too many events": ([hello(), batch(*(check_in(seq) for seq in range(1, 502)))], "500 events"),
     "event without body": ([hello(), spoilt(lambda event: event.ClearField("body"))], "no body"),
     "unknown outcome": ([hello(), spoilt(lambda event: setattr(event.check_in, "outcome", 99))], "outcome"),
     "mode not given": ([hello(), spoilt(lambda event: event.check_in.ClearField("mode"))], "mode"),
     "record id too short": (
         [hello(), spoilt(lambda event: setattr(event.check_in, "record_id", b"1"))],
-        "record_id",
-    ),
-    "score not a number": (
-        [hello(), spoilt(lambda event: setattr(event.check_in, "score_llr", float("nan")))],
-        "score_llr",
+        "16 bytes each",
     ),
     "reason with control characters": (
         [hello(), spoilt(lambda event: setattr(event.check_in, "reason", "\x1b[2J"))],
         "reason",
     ),
     "time beyond what a clock can say": (
-        [hello(), spoilt(lambda event: setattr(event.moment.wall, "seconds", 2**62))],
+        [hello(), spoilt(lambda event: setattr(event.moment, "wall_ms", 2**62))],
         "wall",
     ),
 }

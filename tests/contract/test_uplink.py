@@ -10,8 +10,8 @@ import grpc
 import pytest
 from structlog.testing import capture_logs
 
+from firmware.event_message import to_message
 from firmware.store.store import Store
-from firmware.uplink import codec
 from firmware.uplink.errors import LinkLost
 from tests.kit.aggregator_stub import (
     Play,
@@ -42,9 +42,8 @@ async def test_a_thousand_waiting_events_arrive_once_and_in_order(rig: Rig) -> N
     rig.connect()
     await rig.until(lambda state: state.acked_seq == 1000)
     assert rig.arrivals() == list(range(1, 1001))
-    assert [rig.aggregator.held[key] for key in rig.aggregator.arrivals] == list(
-        map(codec.to_message, events)
-    )
+    held = [rig.aggregator.held[key] for key in rig.aggregator.arrivals]
+    assert held == [to_message(queued.event) for queued in events]
     assert rig.aggregator.batch_sizes == [100] * 10
     assert (await rig.store.run(Store.counts)).waiting == 0
     hello = rig.aggregator.hellos[0]

@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from aidpost.v1 import link_pb2
-from firmware.records import Event
+from firmware.records import Queued, SignedReceipt
 from firmware.store.errors import StoreFull
 from firmware.store.store import Store
 from firmware.uplink.channel import Target, open_channel
@@ -87,9 +87,9 @@ async def test_an_aggregator_that_never_reads_is_left_in_time(rig: Rig) -> None:
         await stream.say(welcome(await stream.hello()))
         await asyncio.Event().wait()
 
-    await rig.commit(60, reason="r" * 100_000)
+    await rig.commit(8, reason=seeded(5).randbytes(500_000).hex())  # what cannot be packed well
     rig.aggregator.script.append(stops_reading)
-    rig.connect(answer_timeout_s=0.2, batch_events=10)
+    rig.connect(answer_timeout_s=0.2, batch_events=1, gather_events=1)
     state = await rig.until(lambda state: state.last_error is not None)
     assert isinstance(state.last_error, NoAnswer)
     assert "no data was taken" in str(state.last_error)
@@ -125,10 +125,10 @@ class SlowOutbox:
         await self._channel.call.code()
         return Standing(bytes(16), "site-1", last_seq=0, acked_seq=0, generation=1)
 
-    async def pending(self, after_seq: int, limit: int) -> list[Event]:
+    async def pending(self, after_seq: int, limit: int) -> list[Queued]:
         raise AssertionError("never reached")
 
-    async def acknowledge(self, seq: int) -> None:
+    async def acknowledge(self, seq: int, receipt: SignedReceipt | None = None) -> None:
         raise AssertionError("never reached")
 
     async def rewind(self, acked_seq: int) -> None:
@@ -147,6 +147,9 @@ async def test_writing_to_a_stream_that_has_ended_is_a_lost_link(rig: Rig) -> No
         instance=bytes(16),
         on_through=lambda: None,
         on_ack=lambda _: None,
+        on_hint=lambda *_: None,
+        on_command=lambda _: None,
+        monotonic_ns=lambda: 0,
     )
     async with asyncio.timeout(DEADLINE_S):
         with pytest.raises(LinkLost, match="closed the stream"):

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-from aidpost.v1 import event_pb2, link_pb2
+from aidpost.v1 import batch_pb2, event_pb2, link_pb2
+from firmware.uplink.packing import pack
+from trust.chain import first_link, next_link
 
 METHOD = "/aidpost.v1.DeviceLinkService/Connect"
 EPOCH = b"epoch-0123456789"
@@ -45,13 +46,13 @@ def check_in(
             reason="" if matched else "too_dry",
             modalities=[event_pb2.MODALITY_FINGER],
             tries=1 + seq % 3,
-            score_llr=8.25 if matched else -3.5,
-            threshold_llr=6.5,
+            score_hundredths=825 if matched else -350,
+            threshold_hundredths=650,
             operating_point="clinic 0123abcd",
             gallery_size=100,
             stages=[
-                event_pb2.StageTime(stage="capture", duration=Duration(nanos=812_000_000)),
-                event_pb2.StageTime(stage="compare", duration=Duration(nanos=3_400_000)),
+                event_pb2.StageTime(stage="capture", tenths_ms=8_120),
+                event_pb2.StageTime(stage="compare", tenths_ms=34),
             ],
         ),
     )
@@ -87,8 +88,8 @@ def moment(seq: int) -> event_pb2.Moment:
     """Return the moment of an event: one a second."""
     return event_pb2.Moment(
         boot_id=BOOT_ID,
-        monotonic=Duration(seconds=seq),
-        wall=Timestamp(seconds=START_NS // 1_000_000_000 + seq),
+        monotonic_ms=seq * 1000,
+        wall_ms=START_NS // 1_000_000 + seq * 1000,
         clock_quality=event_pb2.CLOCK_QUALITY_SYNCHRONISED,
     )
 
@@ -108,6 +109,27 @@ class Ending:
     acked_seq: int | None
 
 
+class Chained:
+    """Packs events as a device chains them; what is left out counts as the `check_in` of its number."""
+
+    def __init__(self, device_id: str, epoch: bytes) -> None:
+        self._links = [first_link(device_id, epoch)]
+        self._given: dict[int, event_pb2.Event] = {}
+
+    def pack(self, events: Iterable[event_pb2.Event]) -> batch_pb2.EventBatch:
+        events = list(events)
+        self._given.update({event.seq: event for event in events})
+        seqs = [event.seq for event in events]
+        if not seqs or seqs != sorted(set(seqs)) or not 0 < seqs[-1] < 100_000:
+            return pack(events, bytes(32))
+        del self._links[seqs[0] :]
+        while len(self._links) <= seqs[-1]:
+            seq = len(self._links)
+            event = self._given.get(seq) or check_in(seq)
+            self._links.append(next_link(self._links[-1], event.SerializeToString(deterministic=True)))
+        return pack(events, self._links[seqs[-1]])
+
+
 class LinkDevice:
     """One stream of one device. Everything that waits gives up after ten seconds."""
 
@@ -115,6 +137,7 @@ class LinkDevice:
         self.device_id = device_id
         self.epoch = epoch
         self.instance = secrets.token_bytes(16)
+        self.chained = Chained(device_id, epoch)
         self._call: grpc.aio.StreamStreamCall[link_pb2.ConnectRequest | bytes, link_pb2.ConnectResponse]
         self._call = channel.stream_stream(
             METHOD,
@@ -157,7 +180,7 @@ class LinkDevice:
 
     async def send(self, events: Iterable[event_pb2.Event]) -> None:
         """Send one batch and do not wait for its acknowledgement."""
-        await self.write(link_pb2.ConnectRequest(batch=link_pb2.EventBatch(events=events)))
+        await self.write(link_pb2.ConnectRequest(batch=self.chained.pack(events)))
 
     async def ack(self) -> int:
         """Return the next acknowledgement."""

@@ -28,14 +28,28 @@ from trust.keys.secret import SecretKey
 
 PURPOSE = Purpose.CLINIC_CHECK_IN
 SITE = "site-1"
+DEVICE = "post-1"
 SECOND_NS = 1_000_000_000
 HOUR_NS = 3600 * SECOND_NS
 KEY = b"the key of the stores of tests.."
 
 
-def open_store(folder: Path, *, purpose: Purpose = PURPOSE, max_pages: int | None = None) -> Store:
+def open_store(
+    folder: Path,
+    *,
+    purpose: Purpose = PURPOSE,
+    device_id: str = DEVICE,
+    max_pages: int | None = None,
+) -> Store:
     with store_key() as key:
-        return Store.open(folder / "store.db", key, purpose=purpose, site=SITE, max_pages=max_pages)
+        return Store.open(
+            folder / "store.db",
+            key,
+            device_id=device_id,
+            purpose=purpose,
+            site=SITE,
+            max_pages=max_pages,
+        )
 
 
 def store_key() -> SecretKey:

@@ -63,7 +63,12 @@ class Rig:
         return await self.store.run(work)
 
     def connect(
-        self, *, answer_timeout_s: float = DEADLINE_S, port: int | None = None, batch_events: int = 100
+        self,
+        *,
+        answer_timeout_s: float = DEADLINE_S,
+        port: int | None = None,
+        batch_events: int = 100,
+        gather_events: int = 20,
     ) -> None:
         self._uplink = Uplink(
             Target("127.0.0.1", port or self.aggregator.port),
@@ -72,7 +77,9 @@ class Rig:
             Backoff(seeded(7)),
             device_id=DEVICE,
             software_version="0.1.0",
-            limits=Limits(answer_timeout_s=answer_timeout_s, batch_events=batch_events),
+            limits=Limits(
+                answer_timeout_s=answer_timeout_s, batch_events=batch_events, gather_events=gather_events
+            ),
             sleep=self._sleep,
             on_change=self._on_change,
         )

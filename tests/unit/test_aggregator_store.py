@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.codec import parse_request
-from aggregator.records import Event, Hello
+from aggregator.codec import parse_batch
+from aggregator.records import Batch, Hello
 from aggregator.store import ingest
 from aggregator.store.database import open_reader, open_writer
 from aggregator.store.errors import (
@@ -21,12 +21,12 @@ from aggregator.store.errors import (
     StoreTooNew,
     StoreUnavailable,
 )
+from aggregator.store.ingest import Admitted
 from aggregator.store.migrations import migrations
 from aggregator.store.reader import read_devices
 from aggregator.store.writer import StoreWriter
-from aidpost.v1 import link_pb2
 from tests.kit.aggregator_fixture import NOW_NS
-from tests.kit.link_device import EPOCH, check_in
+from tests.kit.link_device import EPOCH, Chained, check_in
 
 
 def make_store(path: Path) -> None:
@@ -42,6 +42,7 @@ def test_a_new_store_is_private_durable_and_has_every_migration_by_name(tmp_path
         assert [migration.name for migration in migrations.applied(db)] == [
             "m0001_devices_and_events",
             "m0002_identities",
+            "m0003_chain_and_commands",
         ]
     assert path.stat().st_mode & 0o077 == 0
 
@@ -142,11 +143,15 @@ async def test_a_batch_that_finds_no_room_does_not_fail_those_that_wait_beside_i
         tmp_path / "store.db", wall_ns=lambda: NOW_NS, max_bytes=300_000, on_fault=faults.append
     )
     await writer.open()
-    for device_id in ("desk-1", "desk-2"):
+    one, two = [
         await writer.admit(Hello(device_id, EPOCH, 0, "0.1.0", "gate", 1, EPOCH), None)
+        for device_id in ("desk-1", "desk-2")
+    ]
+    assert isinstance(one, Admitted)
+    assert isinstance(two, Admitted)
     # Handed in without a pause: both are in the next commit.
-    large = writer.keep(1, events(2000))
-    small = writer.keep(2, events(1))
+    large = writer.keep(one, events("desk-1", 2000))
+    small = writer.keep(two, events("desk-2", 1))
     with pytest.raises(StoreFull, match="full"):
         await large
     assert (await small).acked_seq == 1
@@ -154,8 +159,6 @@ async def test_a_batch_that_finds_no_room_does_not_fail_those_that_wait_beside_i
     await writer.close()
 
 
-def events(count: int) -> tuple[Event, ...]:
-    batch = link_pb2.EventBatch(events=[check_in(seq) for seq in range(1, count + 1)])
-    parsed = parse_request(link_pb2.ConnectRequest(batch=batch), max_events=count)
-    assert isinstance(parsed, tuple)
-    return parsed
+def events(device_id: str, count: int) -> Batch:
+    batch = Chained(device_id, EPOCH).pack(check_in(seq) for seq in range(1, count + 1))
+    return parse_batch(batch, max_events=count)

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from sqlcipher3.dbapi2 import IntegrityError
 
+from firmware.event_message import canonical
 from firmware.records import ClockQuality
 from firmware.store.audit import AuditBroken
 from firmware.store.errors import (
     NeverGiven,
+    OtherDevice,
     PurposeRefused,
     StoreError,
 )
@@ -22,6 +24,7 @@ from firmware.store.thread import StoreThread
 from inference import template_codec
 from tests.kit.decrypted_pages import decrypted_pages
 from tests.kit.store_values import (
+    DEVICE,
     KEY,
     check_in,
     fault,
@@ -31,6 +34,7 @@ from tests.kit.store_values import (
     reference,
     registration,
 )
+from trust.chain import first_link, next_link
 from trust.consent import Consent, Purpose
 
 
@@ -48,9 +52,26 @@ def test_each_commit_gets_the_next_number_and_waits_in_order(store: Store) -> No
     assert store.commit_fault(moment(), fault()) == 3
     first, second, third = store.pending(0, 10)
     assert (first.seq, second.seq, third.seq) == (1, 2, 3)
-    assert (first.body, second.body, third.body) == (check_in(1), registration(entry), fault())
-    assert first.moment == moment()
+    bodies = (first.event.body, second.event.body, third.event.body)
+    assert bodies == (check_in(1), registration(entry), fault())
+    assert first.event.moment == moment()
     assert [event.seq for event in store.pending(1, 1)] == [2]
+
+
+def test_each_event_is_chained_to_the_one_before(store: Store) -> None:
+    link = first_link(DEVICE, store.epoch)
+    for number in range(1, 4):
+        store.commit_check_in(moment(), check_in(number))
+    for queued in store.pending(0, 10):
+        link = next_link(link, canonical(queued.event))
+        assert queued.link == link
+
+
+def test_a_store_serves_one_device_for_ever(tmp_path: Path) -> None:
+    open_store(tmp_path).close()
+    with pytest.raises(OtherDevice, match="belongs to the device 'post-1'"):
+        open_store(tmp_path, device_id="post-2")
+    open_store(tmp_path).close()
 
 
 def test_numbers_are_never_given_twice_even_when_the_rows_are_gone(tmp_path: Path) -> None:

@@ -22,37 +22,43 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
-from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61idpost/v1/event.proto\x12\naidpost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x01\n\x05\x45vent\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\"\n\x06moment\x18\x02 \x01(\x0b\x32\x12.aidpost.v1.Moment\x12\'\n\x08\x63heck_in\x18\x03 \x01(\x0b\x32\x13.aidpost.v1.CheckInH\x00\x12\x30\n\x0cregistration\x18\x04 \x01(\x0b\x32\x18.aidpost.v1.RegistrationH\x00\x12/\n\x0c\x64\x65vice_fault\x18\x05 \x01(\x0b\x32\x17.aidpost.v1.DeviceFaultH\x00\x42\x06\n\x04\x62ody\"\xa2\x01\n\x06Moment\x12\x0f\n\x07\x62oot_id\x18\x01 \x01(\x0c\x12,\n\tmonotonic\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x04wall\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\rclock_quality\x18\x04 \x01(\x0e\x32\x18.aidpost.v1.ClockQuality\"\xfa\x02\n\x07\x43heckIn\x12\x11\n\trecord_id\x18\x01 \x01(\x0c\x12\x1e\n\x04mode\x18\x02 \x01(\x0e\x32\x10.aidpost.v1.Mode\x12$\n\x07outcome\x18\x03 \x01(\x0e\x32\x13.aidpost.v1.Outcome\x12\x10\n\x08\x65ntry_id\x18\x04 \x01(\x0c\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12(\n\nmodalities\x18\x06 \x03(\x0e\x32\x14.aidpost.v1.Modality\x12\r\n\x05tries\x18\x07 \x01(\r\x12\x16\n\tscore_llr\x18\x08 \x01(\x02H\x00\x88\x01\x01\x12\x1a\n\rthreshold_llr\x18\t \x01(\x02H\x01\x88\x01\x01\x12\x17\n\x0foperating_point\x18\n \x01(\t\x12\x14\n\x0cgallery_size\x18\x0b \x01(\r\x12%\n\x06stages\x18\x0c \x03(\x0b\x32\x15.aidpost.v1.StageTime\x12\x11\n\tconfirmed\x18\r \x01(\x08\x42\x0c\n\n_score_llrB\x10\n\x0e_threshold_llr\"G\n\tStageTime\x12\r\n\x05stage\x18\x01 \x01(\t\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xbc\x01\n\x0cRegistration\x12\x11\n\trecord_id\x18\x01 \x01(\x0c\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\x0c\x12$\n\x07\x63onsent\x18\x03 \x01(\x0e\x32\x13.aidpost.v1.Consent\x12\x16\n\x0enotice_version\x18\x04 \x01(\t\x12\x17\n\x0fnotice_language\x18\x05 \x01(\t\x12\x16\n\x0e\x66\x61\x63\x65_templates\x18\x06 \x01(\r\x12\x18\n\x10\x66inger_templates\x18\x07 \x01(\r\"<\n\x0b\x44\x65viceFault\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\x11\n\trecovered\x18\x02 \x01(\x08\x12\x0c\n\x04kind\x18\x03 \x01(\t*f\n\x0c\x43lockQuality\x12\x1d\n\x19\x43LOCK_QUALITY_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43LOCK_QUALITY_UNSET\x10\x01\x12\x1e\n\x1a\x43LOCK_QUALITY_SYNCHRONISED\x10\x02*@\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bMODE_VERIFY\x10\x01\x12\x11\n\rMODE_IDENTIFY\x10\x02*\x8f\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x11\n\rOUTCOME_MATCH\x10\x01\x12\x14\n\x10OUTCOME_NO_MATCH\x10\x02\x12\x16\n\x12OUTCOME_SUGGESTION\x10\x03\x12\x11\n\rOUTCOME_RETRY\x10\x04\x12\x17\n\x13OUTCOME_UNAVAILABLE\x10\x05*L\n\x08Modality\x12\x18\n\x14MODALITY_UNSPECIFIED\x10\x00\x12\x11\n\rMODALITY_FACE\x10\x01\x12\x13\n\x0fMODALITY_FINGER\x10\x02*N\n\x07\x43onsent\x12\x17\n\x13\x43ONSENT_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43ONSENT_ACCEPTED\x10\x01\x12\x14\n\x10\x43ONSENT_DECLINED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61idpost/v1/event.proto\x12\naidpost.v1\"\xbc\x02\n\x05\x45vent\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\"\n\x06moment\x18\x02 \x01(\x0b\x32\x12.aidpost.v1.Moment\x12\'\n\x08\x63heck_in\x18\x03 \x01(\x0b\x32\x13.aidpost.v1.CheckInH\x00\x12\x30\n\x0cregistration\x18\x04 \x01(\x0b\x32\x18.aidpost.v1.RegistrationH\x00\x12/\n\x0c\x64\x65vice_fault\x18\x05 \x01(\x0b\x32\x17.aidpost.v1.DeviceFaultH\x00\x12\x33\n\x0e\x63ommand_result\x18\x06 \x01(\x0b\x32\x19.aidpost.v1.CommandResultH\x00\x12\x39\n\x11telemetry_dropped\x18\x07 \x01(\x0b\x32\x1c.aidpost.v1.TelemetryDroppedH\x00\x42\x06\n\x04\x62ody\"q\n\x06Moment\x12\x0f\n\x07\x62oot_id\x18\x01 \x01(\x0c\x12\x14\n\x0cmonotonic_ms\x18\x02 \x01(\x04\x12\x0f\n\x07wall_ms\x18\x03 \x01(\x04\x12/\n\rclock_quality\x18\x04 \x01(\x0e\x32\x18.aidpost.v1.ClockQuality\"\x96\x03\n\x07\x43heckIn\x12\x11\n\trecord_id\x18\x01 \x01(\x0c\x12\x1e\n\x04mode\x18\x02 \x01(\x0e\x32\x10.aidpost.v1.Mode\x12$\n\x07outcome\x18\x03 \x01(\x0e\x32\x13.aidpost.v1.Outcome\x12\x10\n\x08\x65ntry_id\x18\x04 \x01(\x0c\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12(\n\nmodalities\x18\x06 \x03(\x0e\x32\x14.aidpost.v1.Modality\x12\r\n\x05tries\x18\x07 \x01(\r\x12\x1d\n\x10score_hundredths\x18\x08 \x01(\x11H\x00\x88\x01\x01\x12!\n\x14threshold_hundredths\x18\t \x01(\x11H\x01\x88\x01\x01\x12\x17\n\x0foperating_point\x18\n \x01(\t\x12\x14\n\x0cgallery_size\x18\x0b \x01(\r\x12%\n\x06stages\x18\x0c \x03(\x0b\x32\x15.aidpost.v1.StageTime\x12\x11\n\tconfirmed\x18\r \x01(\x08\x42\x13\n\x11_score_hundredthsB\x17\n\x15_threshold_hundredths\"-\n\tStageTime\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x11\n\ttenths_ms\x18\x02 \x01(\r\"\xbc\x01\n\x0cRegistration\x12\x11\n\trecord_id\x18\x01 \x01(\x0c\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\x0c\x12$\n\x07\x63onsent\x18\x03 \x01(\x0e\x32\x13.aidpost.v1.Consent\x12\x16\n\x0enotice_version\x18\x04 \x01(\t\x12\x17\n\x0fnotice_language\x18\x05 \x01(\t\x12\x16\n\x0e\x66\x61\x63\x65_templates\x18\x06 \x01(\r\x12\x18\n\x10\x66inger_templates\x18\x07 \x01(\r\"<\n\x0b\x44\x65viceFault\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\x11\n\trecovered\x18\x02 \x01(\x08\x12\x0c\n\x04kind\x18\x03 \x01(\t\"\x87\x01\n\rCommandResult\x12\x12\n\ncommand_id\x18\x01 \x01(\x0c\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.aidpost.v1.CommandKind\x12+\n\x07outcome\x18\x03 \x01(\x0e\x32\x1a.aidpost.v1.CommandOutcome\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"\"\n\x10TelemetryDropped\x12\x0e\n\x06\x65vents\x18\x01 \x01(\x04*\x9a\x01\n\x0c\x43lockQuality\x12\x1d\n\x19\x43LOCK_QUALITY_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43LOCK_QUALITY_UNSET\x10\x01\x12\x1e\n\x1a\x43LOCK_QUALITY_SYNCHRONISED\x10\x02\x12\x19\n\x15\x43LOCK_QUALITY_CHECKED\x10\x03\x12\x17\n\x13\x43LOCK_QUALITY_WRONG\x10\x04*@\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bMODE_VERIFY\x10\x01\x12\x11\n\rMODE_IDENTIFY\x10\x02*\x8f\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x11\n\rOUTCOME_MATCH\x10\x01\x12\x14\n\x10OUTCOME_NO_MATCH\x10\x02\x12\x16\n\x12OUTCOME_SUGGESTION\x10\x03\x12\x11\n\rOUTCOME_RETRY\x10\x04\x12\x17\n\x13OUTCOME_UNAVAILABLE\x10\x05*L\n\x08Modality\x12\x18\n\x14MODALITY_UNSPECIFIED\x10\x00\x12\x11\n\rMODALITY_FACE\x10\x01\x12\x13\n\x0fMODALITY_FINGER\x10\x02*N\n\x07\x43onsent\x12\x17\n\x13\x43ONSENT_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43ONSENT_ACCEPTED\x10\x01\x12\x14\n\x10\x43ONSENT_DECLINED\x10\x02*\x97\x01\n\x0b\x43ommandKind\x12\x1c\n\x18\x43OMMAND_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43OMMAND_KIND_SELF_TEST\x10\x01\x12\x19\n\x15\x43OMMAND_KIND_SYNC_NOW\x10\x02\x12\x15\n\x11\x43OMMAND_KIND_LOCK\x10\x03\x12\x1c\n\x18\x43OMMAND_KIND_RENEW_LEASE\x10\x04*\xc2\x01\n\x0e\x43ommandOutcome\x12\x1f\n\x1b\x43OMMAND_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43OMMAND_OUTCOME_DONE\x10\x01\x12\x1a\n\x16\x43OMMAND_OUTCOME_FAILED\x10\x02\x12\x1b\n\x17\x43OMMAND_OUTCOME_EXPIRED\x10\x03\x12\x1b\n\x17\x43OMMAND_OUTCOME_REFUSED\x10\x04\x12\x1f\n\x1b\x43OMMAND_OUTCOME_INTERRUPTED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'aidpost.v1.event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CLOCKQUALITY']._serialized_start=1182
-  _globals['_CLOCKQUALITY']._serialized_end=1284
-  _globals['_MODE']._serialized_start=1286
-  _globals['_MODE']._serialized_end=1350
-  _globals['_OUTCOME']._serialized_start=1353
-  _globals['_OUTCOME']._serialized_end=1496
-  _globals['_MODALITY']._serialized_start=1498
-  _globals['_MODALITY']._serialized_end=1574
-  _globals['_CONSENT']._serialized_start=1576
-  _globals['_CONSENT']._serialized_end=1654
-  _globals['_EVENT']._serialized_start=104
-  _globals['_EVENT']._serialized_end=308
-  _globals['_MOMENT']._serialized_start=311
-  _globals['_MOMENT']._serialized_end=473
-  _globals['_CHECKIN']._serialized_start=476
-  _globals['_CHECKIN']._serialized_end=854
-  _globals['_STAGETIME']._serialized_start=856
-  _globals['_STAGETIME']._serialized_end=927
-  _globals['_REGISTRATION']._serialized_start=930
-  _globals['_REGISTRATION']._serialized_end=1118
-  _globals['_DEVICEFAULT']._serialized_start=1120
-  _globals['_DEVICEFAULT']._serialized_end=1180
+  _globals['_CLOCKQUALITY']._serialized_start=1356
+  _globals['_CLOCKQUALITY']._serialized_end=1510
+  _globals['_MODE']._serialized_start=1512
+  _globals['_MODE']._serialized_end=1576
+  _globals['_OUTCOME']._serialized_start=1579
+  _globals['_OUTCOME']._serialized_end=1722
+  _globals['_MODALITY']._serialized_start=1724
+  _globals['_MODALITY']._serialized_end=1800
+  _globals['_CONSENT']._serialized_start=1802
+  _globals['_CONSENT']._serialized_end=1880
+  _globals['_COMMANDKIND']._serialized_start=1883
+  _globals['_COMMANDKIND']._serialized_end=2034
+  _globals['_COMMANDOUTCOME']._serialized_start=2037
+  _globals['_COMMANDOUTCOME']._serialized_end=2231
+  _globals['_EVENT']._serialized_start=39
+  _globals['_EVENT']._serialized_end=355
+  _globals['_MOMENT']._serialized_start=357
+  _globals['_MOMENT']._serialized_end=470
+  _globals['_CHECKIN']._serialized_start=473
+  _globals['_CHECKIN']._serialized_end=879
+  _globals['_STAGETIME']._serialized_start=881
+  _globals['_STAGETIME']._serialized_end=926
+  _globals['_REGISTRATION']._serialized_start=929
+  _globals['_REGISTRATION']._serialized_end=1117
+  _globals['_DEVICEFAULT']._serialized_start=1119
+  _globals['_DEVICEFAULT']._serialized_end=1179
+  _globals['_COMMANDRESULT']._serialized_start=1182
+  _globals['_COMMANDRESULT']._serialized_end=1317
+  _globals['_TELEMETRYDROPPED']._serialized_start=1319
+  _globals['_TELEMETRYDROPPED']._serialized_end=1353
 # @@protoc_insertion_point(module_scope)

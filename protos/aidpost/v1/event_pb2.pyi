@@ -5,9 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
-from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
-from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -32,6 +30,10 @@ class _ClockQualityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ClockQua
     """Never set since the boot."""
     CLOCK_QUALITY_SYNCHRONISED: _ClockQuality.ValueType  # 2
     """Set by a time source since the boot."""
+    CLOCK_QUALITY_CHECKED: _ClockQuality.ValueType  # 3
+    """Held against the aggregator's clock since the boot, and right to within two seconds and the time on the way."""
+    CLOCK_QUALITY_WRONG: _ClockQuality.ValueType  # 4
+    """Held against the aggregator's clock since the boot, and wrong."""
 
 class ClockQuality(_ClockQuality, metaclass=_ClockQualityEnumTypeWrapper):
     """How far the wall clock of an appliance can be trusted."""
@@ -41,6 +43,10 @@ CLOCK_QUALITY_UNSET: ClockQuality.ValueType  # 1
 """Never set since the boot."""
 CLOCK_QUALITY_SYNCHRONISED: ClockQuality.ValueType  # 2
 """Set by a time source since the boot."""
+CLOCK_QUALITY_CHECKED: ClockQuality.ValueType  # 3
+"""Held against the aggregator's clock since the boot, and right to within two seconds and the time on the way."""
+CLOCK_QUALITY_WRONG: ClockQuality.ValueType  # 4
+"""Held against the aggregator's clock since the boot, and wrong."""
 Global___ClockQuality: _TypeAlias = ClockQuality  # noqa: Y015
 
 class _Mode:
@@ -131,10 +137,73 @@ CONSENT_ACCEPTED: Consent.ValueType  # 1
 CONSENT_DECLINED: Consent.ValueType  # 2
 Global___Consent: _TypeAlias = Consent  # noqa: Y015
 
+class _CommandKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CommandKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CommandKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COMMAND_KIND_UNSPECIFIED: _CommandKind.ValueType  # 0
+    COMMAND_KIND_SELF_TEST: _CommandKind.ValueType  # 1
+    """Try each part, and say what is not well."""
+    COMMAND_KIND_SYNC_NOW: _CommandKind.ValueType  # 2
+    """Send what waits at once."""
+    COMMAND_KIND_LOCK: _CommandKind.ValueType  # 3
+    """Destroy the keys: nothing on the card opens any more."""
+    COMMAND_KIND_RENEW_LEASE: _CommandKind.ValueType  # 4
+    """Begin the lease of the keys anew."""
+
+class CommandKind(_CommandKind, metaclass=_CommandKindEnumTypeWrapper):
+    """What an operator can ask of an appliance."""
+
+COMMAND_KIND_UNSPECIFIED: CommandKind.ValueType  # 0
+COMMAND_KIND_SELF_TEST: CommandKind.ValueType  # 1
+"""Try each part, and say what is not well."""
+COMMAND_KIND_SYNC_NOW: CommandKind.ValueType  # 2
+"""Send what waits at once."""
+COMMAND_KIND_LOCK: CommandKind.ValueType  # 3
+"""Destroy the keys: nothing on the card opens any more."""
+COMMAND_KIND_RENEW_LEASE: CommandKind.ValueType  # 4
+"""Begin the lease of the keys anew."""
+Global___CommandKind: _TypeAlias = CommandKind  # noqa: Y015
+
+class _CommandOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CommandOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CommandOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COMMAND_OUTCOME_UNSPECIFIED: _CommandOutcome.ValueType  # 0
+    COMMAND_OUTCOME_DONE: _CommandOutcome.ValueType  # 1
+    COMMAND_OUTCOME_FAILED: _CommandOutcome.ValueType  # 2
+    COMMAND_OUTCOME_EXPIRED: _CommandOutcome.ValueType  # 3
+    """It arrived after its time."""
+    COMMAND_OUTCOME_REFUSED: _CommandOutcome.ValueType  # 4
+    """This appliance cannot do it."""
+    COMMAND_OUTCOME_INTERRUPTED: _CommandOutcome.ValueType  # 5
+    """The power failed, or the appliance was stopped, while it was being done."""
+
+class CommandOutcome(_CommandOutcome, metaclass=_CommandOutcomeEnumTypeWrapper):
+    """How a command ended."""
+
+COMMAND_OUTCOME_UNSPECIFIED: CommandOutcome.ValueType  # 0
+COMMAND_OUTCOME_DONE: CommandOutcome.ValueType  # 1
+COMMAND_OUTCOME_FAILED: CommandOutcome.ValueType  # 2
+COMMAND_OUTCOME_EXPIRED: CommandOutcome.ValueType  # 3
+"""It arrived after its time."""
+COMMAND_OUTCOME_REFUSED: CommandOutcome.ValueType  # 4
+"""This appliance cannot do it."""
+COMMAND_OUTCOME_INTERRUPTED: CommandOutcome.ValueType  # 5
+"""The power failed, or the appliance was stopped, while it was being done."""
+Global___CommandOutcome: _TypeAlias = CommandOutcome  # noqa: Y015
+
 @_typing.final
 class Event(_message.Message):
     """One thing that happened at an appliance. Its key is (device_id, epoch, seq): the first two come with the
     stream's hello, so they are not repeated here. No event holds a name, an image or a template.
+
+    Its serialization with the fields in the order of their numbers is its canonical form: the hash chain covers
+    it, and two events are the same when it is.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -144,6 +213,8 @@ class Event(_message.Message):
     CHECK_IN_FIELD_NUMBER: _builtins.int
     REGISTRATION_FIELD_NUMBER: _builtins.int
     DEVICE_FAULT_FIELD_NUMBER: _builtins.int
+    COMMAND_RESULT_FIELD_NUMBER: _builtins.int
+    TELEMETRY_DROPPED_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Given in the transaction that wrote the event; starts at 1 and has no gaps within an epoch."""
     @_builtins.property
@@ -154,6 +225,10 @@ class Event(_message.Message):
     def registration(self) -> Global___Registration: ...
     @_builtins.property
     def device_fault(self) -> Global___DeviceFault: ...
+    @_builtins.property
+    def command_result(self) -> Global___CommandResult: ...
+    @_builtins.property
+    def telemetry_dropped(self) -> Global___TelemetryDropped: ...
     def __init__(
         self,
         *,
@@ -162,12 +237,14 @@ class Event(_message.Message):
         check_in: Global___CheckIn | None = ...,
         registration: Global___Registration | None = ...,
         device_fault: Global___DeviceFault | None = ...,
+        command_result: Global___CommandResult | None = ...,
+        telemetry_dropped: Global___TelemetryDropped | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "device_fault", b"device_fault", "moment", b"moment", "registration", b"registration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "command_result", b"command_result", "device_fault", b"device_fault", "moment", b"moment", "registration", b"registration", "telemetry_dropped", b"telemetry_dropped"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "device_fault", b"device_fault", "moment", b"moment", "registration", b"registration", "seq", b"seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "command_result", b"command_result", "device_fault", b"device_fault", "moment", b"moment", "registration", b"registration", "seq", b"seq", "telemetry_dropped", b"telemetry_dropped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["check_in", "registration", "device_fault"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["check_in", "registration", "device_fault", "command_result", "telemetry_dropped"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -180,31 +257,27 @@ class Moment(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     BOOT_ID_FIELD_NUMBER: _builtins.int
-    MONOTONIC_FIELD_NUMBER: _builtins.int
-    WALL_FIELD_NUMBER: _builtins.int
+    MONOTONIC_MS_FIELD_NUMBER: _builtins.int
+    WALL_MS_FIELD_NUMBER: _builtins.int
     CLOCK_QUALITY_FIELD_NUMBER: _builtins.int
     boot_id: _builtins.bytes
     """Random for each boot, 16 bytes: monotonic times compare within one boot only."""
+    monotonic_ms: _builtins.int
+    """Time since the boot."""
+    wall_ms: _builtins.int
+    """What the appliance believed the wall clock to be, since 1970 UTC."""
     clock_quality: Global___ClockQuality.ValueType
-    @_builtins.property
-    def monotonic(self) -> _duration_pb2.Duration:
-        """Time since the boot."""
-
-    @_builtins.property
-    def wall(self) -> _timestamp_pb2.Timestamp:
-        """What the appliance believed the wall clock to be."""
-
     def __init__(
         self,
         *,
         boot_id: _builtins.bytes = ...,
-        monotonic: _duration_pb2.Duration | None = ...,
-        wall: _timestamp_pb2.Timestamp | None = ...,
+        monotonic_ms: _builtins.int = ...,
+        wall_ms: _builtins.int = ...,
         clock_quality: Global___ClockQuality.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["monotonic", b"monotonic", "wall", b"wall"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_id", b"boot_id", "clock_quality", b"clock_quality", "monotonic", b"monotonic", "wall", b"wall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_id", b"boot_id", "clock_quality", b"clock_quality", "monotonic_ms", b"monotonic_ms", "wall_ms", b"wall_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -223,8 +296,8 @@ class CheckIn(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MODALITIES_FIELD_NUMBER: _builtins.int
     TRIES_FIELD_NUMBER: _builtins.int
-    SCORE_LLR_FIELD_NUMBER: _builtins.int
-    THRESHOLD_LLR_FIELD_NUMBER: _builtins.int
+    SCORE_HUNDREDTHS_FIELD_NUMBER: _builtins.int
+    THRESHOLD_HUNDREDTHS_FIELD_NUMBER: _builtins.int
     OPERATING_POINT_FIELD_NUMBER: _builtins.int
     GALLERY_SIZE_FIELD_NUMBER: _builtins.int
     STAGES_FIELD_NUMBER: _builtins.int
@@ -239,9 +312,11 @@ class CheckIn(_message.Message):
     """Why another try or a person was needed; empty for a match."""
     tries: _builtins.int
     """Presentations that were asked for, the last one included."""
-    score_llr: _builtins.float
-    """The fused comparison score as a log-likelihood ratio (natural logarithm); absent when nothing was compared."""
-    threshold_llr: _builtins.float
+    score_hundredths: _builtins.int
+    """The fused comparison score in hundredths of a log-likelihood ratio (natural logarithm), rounded down; absent
+    when nothing was compared.
+    """
+    threshold_hundredths: _builtins.int
     """The threshold that the score was held against, on the same scale."""
     operating_point: _builtins.str
     """Name and digest of the operating point that set the threshold."""
@@ -263,25 +338,25 @@ class CheckIn(_message.Message):
         reason: _builtins.str = ...,
         modalities: _abc.Iterable[Global___Modality.ValueType] | None = ...,
         tries: _builtins.int = ...,
-        score_llr: _builtins.float | None = ...,
-        threshold_llr: _builtins.float | None = ...,
+        score_hundredths: _builtins.int | None = ...,
+        threshold_hundredths: _builtins.int | None = ...,
         operating_point: _builtins.str = ...,
         gallery_size: _builtins.int = ...,
         stages: _abc.Iterable[Global___StageTime] | None = ...,
         confirmed: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_score_llr", b"_score_llr", "_threshold_llr", b"_threshold_llr", "score_llr", b"score_llr", "threshold_llr", b"threshold_llr"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score_hundredths", b"_score_hundredths", "_threshold_hundredths", b"_threshold_hundredths", "score_hundredths", b"score_hundredths", "threshold_hundredths", b"threshold_hundredths"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score_llr", b"_score_llr", "_threshold_llr", b"_threshold_llr", "confirmed", b"confirmed", "entry_id", b"entry_id", "gallery_size", b"gallery_size", "modalities", b"modalities", "mode", b"mode", "operating_point", b"operating_point", "outcome", b"outcome", "reason", b"reason", "record_id", b"record_id", "score_llr", b"score_llr", "stages", b"stages", "threshold_llr", b"threshold_llr", "tries", b"tries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score_hundredths", b"_score_hundredths", "_threshold_hundredths", b"_threshold_hundredths", "confirmed", b"confirmed", "entry_id", b"entry_id", "gallery_size", b"gallery_size", "modalities", b"modalities", "mode", b"mode", "operating_point", b"operating_point", "outcome", b"outcome", "reason", b"reason", "record_id", b"record_id", "score_hundredths", b"score_hundredths", "stages", b"stages", "threshold_hundredths", b"threshold_hundredths", "tries", b"tries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__score_llr: _TypeAlias = _typing.Literal["score_llr"]  # noqa: Y015
-    _WhichOneofArgType__score_llr: _TypeAlias = _typing.Literal["_score_llr", b"_score_llr"]  # noqa: Y015
-    _WhichOneofReturnType__threshold_llr: _TypeAlias = _typing.Literal["threshold_llr"]  # noqa: Y015
-    _WhichOneofArgType__threshold_llr: _TypeAlias = _typing.Literal["_threshold_llr", b"_threshold_llr"]  # noqa: Y015
+    _WhichOneofReturnType__score_hundredths: _TypeAlias = _typing.Literal["score_hundredths"]  # noqa: Y015
+    _WhichOneofArgType__score_hundredths: _TypeAlias = _typing.Literal["_score_hundredths", b"_score_hundredths"]  # noqa: Y015
+    _WhichOneofReturnType__threshold_hundredths: _TypeAlias = _typing.Literal["threshold_hundredths"]  # noqa: Y015
+    _WhichOneofArgType__threshold_hundredths: _TypeAlias = _typing.Literal["_threshold_hundredths", b"_threshold_hundredths"]  # noqa: Y015
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__score_llr) -> _WhichOneofReturnType__score_llr | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score_hundredths) -> _WhichOneofReturnType__score_hundredths | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__threshold_llr) -> _WhichOneofReturnType__threshold_llr | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__threshold_hundredths) -> _WhichOneofReturnType__threshold_hundredths | None: ...
 
 Global___CheckIn: _TypeAlias = CheckIn  # noqa: Y015
 
@@ -292,20 +367,20 @@ class StageTime(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     STAGE_FIELD_NUMBER: _builtins.int
-    DURATION_FIELD_NUMBER: _builtins.int
+    TENTHS_MS_FIELD_NUMBER: _builtins.int
     stage: _builtins.str
     """capture, quality, template, compare, or commit."""
-    @_builtins.property
-    def duration(self) -> _duration_pb2.Duration: ...
+    tenths_ms: _builtins.int
+    """In tenths of a millisecond, rounded."""
     def __init__(
         self,
         *,
         stage: _builtins.str = ...,
-        duration: _duration_pb2.Duration | None = ...,
+        tenths_ms: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stage", b"stage", "tenths_ms", b"tenths_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -381,3 +456,56 @@ class DeviceFault(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeviceFault: _TypeAlias = DeviceFault  # noqa: Y015
+
+@_typing.final
+class CommandResult(_message.Message):
+    """What became of a command."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMAND_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    command_id: _builtins.bytes
+    """As in the command, 16 bytes."""
+    kind: Global___CommandKind.ValueType
+    outcome: Global___CommandOutcome.ValueType
+    detail: _builtins.str
+    """One sentence for the operator, at most 200 characters."""
+    def __init__(
+        self,
+        *,
+        command_id: _builtins.bytes = ...,
+        kind: Global___CommandKind.ValueType = ...,
+        outcome: Global___CommandOutcome.ValueType = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command_id", b"command_id", "detail", b"detail", "kind", b"kind", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommandResult: _TypeAlias = CommandResult  # noqa: Y015
+
+@_typing.final
+class TelemetryDropped(_message.Message):
+    """Telemetry was not written down for want of space; it never had a sequence number."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    events: _builtins.int
+    def __init__(
+        self,
+        *,
+        events: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TelemetryDropped: _TypeAlias = TelemetryDropped  # noqa: Y015

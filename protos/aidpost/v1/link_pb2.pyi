@@ -3,12 +3,11 @@
 isort:skip_file
 """
 
+from aidpost.v1 import batch_pb2 as _batch_pb2
 from aidpost.v1 import event_pb2 as _event_pb2
-from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
-from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -29,12 +28,12 @@ class ConnectRequest(_message.Message):
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
-    def batch(self) -> Global___EventBatch: ...
+    def batch(self) -> _batch_pb2.EventBatch: ...
     def __init__(
         self,
         *,
         hello: Global___Hello | None = ...,
-        batch: Global___EventBatch | None = ...,
+        batch: _batch_pb2.EventBatch | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "hello", b"hello", "message", b"message"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -52,21 +51,25 @@ class ConnectResponse(_message.Message):
 
     WELCOME_FIELD_NUMBER: _builtins.int
     ACK_FIELD_NUMBER: _builtins.int
+    COMMAND_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome: ...
     @_builtins.property
     def ack(self) -> Global___Ack: ...
+    @_builtins.property
+    def command(self) -> Global___Command: ...
     def __init__(
         self,
         *,
         welcome: Global___Welcome | None = ...,
         ack: Global___Ack | None = ...,
+        command: Global___Command | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "message", b"message", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "command", b"command", "message", b"message", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "message", b"message", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "command", b"command", "message", b"message", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "ack"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "ack", "command"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -126,50 +129,61 @@ class Welcome(_message.Message):
     ACKED_SEQ_FIELD_NUMBER: _builtins.int
     SERVER_TIME_FIELD_NUMBER: _builtins.int
     MAX_BATCH_EVENTS_FIELD_NUMBER: _builtins.int
+    CREDIT_FIELD_NUMBER: _builtins.int
+    RECEIPT_KEY_FIELD_NUMBER: _builtins.int
     acked_seq: _builtins.int
     """The highest sequence number of this epoch up to which the aggregator holds every event."""
     max_batch_events: _builtins.int
     """The largest number of events that it takes in one batch."""
+    receipt_key: _builtins.bytes
+    """The public key that signs receipts (Ed25519), 32 bytes."""
     @_builtins.property
     def server_time(self) -> _timestamp_pb2.Timestamp:
         """The aggregator's clock, a hint."""
 
+    @_builtins.property
+    def credit(self) -> Global___Credit: ...
     def __init__(
         self,
         *,
         acked_seq: _builtins.int = ...,
         server_time: _timestamp_pb2.Timestamp | None = ...,
         max_batch_events: _builtins.int = ...,
+        credit: Global___Credit | None = ...,
+        receipt_key: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["server_time", b"server_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["credit", b"credit", "server_time", b"server_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acked_seq", b"acked_seq", "max_batch_events", b"max_batch_events", "server_time", b"server_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acked_seq", b"acked_seq", "credit", b"credit", "max_batch_events", b"max_batch_events", "receipt_key", b"receipt_key", "server_time", b"server_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Welcome: _TypeAlias = Welcome  # noqa: Y015
 
 @_typing.final
-class EventBatch(_message.Message):
-    """Events in rising order of seq."""
+class Credit(_message.Message):
+    """How much may be under way without an acknowledgement; the newest one counts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENTS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def events(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]: ...
+    BYTES_FIELD_NUMBER: _builtins.int
+    events: _builtins.int
+    bytes: _builtins.int
+    """Of the batches as sent."""
     def __init__(
         self,
         *,
-        events: _abc.Iterable[_event_pb2.Event] | None = ...,
+        events: _builtins.int = ...,
+        bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "events", b"events"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___EventBatch: _TypeAlias = EventBatch  # noqa: Y015
+Global___Credit: _TypeAlias = Credit  # noqa: Y015
 
 @_typing.final
 class Ack(_message.Message):
@@ -178,16 +192,65 @@ class Ack(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SEQ_FIELD_NUMBER: _builtins.int
+    CREDIT_FIELD_NUMBER: _builtins.int
+    SERVER_TIME_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
+    receipt: _builtins.bytes
+    """Ed25519 signature of the receipt for seq, 64 bytes; empty while nothing new is held. docs/link.md says what
+    is signed: device, epoch, seq, the chain's value after it, and server_time.
+    """
+    @_builtins.property
+    def credit(self) -> Global___Credit: ...
+    @_builtins.property
+    def server_time(self) -> _timestamp_pb2.Timestamp:
+        """The aggregator's clock, a hint."""
+
     def __init__(
         self,
         *,
         seq: _builtins.int = ...,
+        credit: Global___Credit | None = ...,
+        server_time: _timestamp_pb2.Timestamp | None = ...,
+        receipt: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["credit", b"credit", "server_time", b"server_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["seq", b"seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit", b"credit", "receipt", b"receipt", "seq", b"seq", "server_time", b"server_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Ack: _TypeAlias = Ack  # noqa: Y015
+
+@_typing.final
+class Command(_message.Message):
+    """Something that an operator asks of the appliance. It is delivered until its result has arrived as an event, and
+    done once.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMAND_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    command_id: _builtins.bytes
+    """Random, 16 bytes."""
+    kind: _event_pb2.CommandKind.ValueType
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """By the aggregator's clock; afterwards it is not done any more."""
+
+    def __init__(
+        self,
+        *,
+        command_id: _builtins.bytes = ...,
+        kind: _event_pb2.CommandKind.ValueType = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command_id", b"command_id", "expires_at", b"expires_at", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Command: _TypeAlias = Command  # noqa: Y015

@@ -1,0 +1,62 @@
+"""Follows the devices' hash chains through what is held; every function runs in the writer's transaction.
+
+A batch says what the chain is after its last event. That is held against the chain over the events that are
+stored, as soon as none before them is missing. Where the two differ the data is kept and the break is noted.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+
+from trust.chain import first_link, next_link
+
+
+def claim(db: Database, outbox: int, seq: int, head: bytes) -> None:
+    """Note what the device says its chain is after seq; what was followed already is not asked again."""
+    db.execute(
+        """INSERT INTO chain_claims SELECT outbox, :seq, :head FROM outboxes
+           WHERE outbox = :outbox AND chain_seq < :seq ON CONFLICT DO NOTHING""",
+        {"outbox": outbox, "seq": seq, "head": head},
+    )
+
+
+def follow(
+    db: Database, device_id: str, epoch: bytes, outbox: int, acked_seq: int, now_ns: int
+) -> tuple[bytes | None, tuple[tuple[int, int], ...]]:
+    """Follow the chain up to acked_seq.
+
+    Returns its value there, None when it is broken anywhere before, and the ranges of new breaks: one of the
+    events of each is not what the device chained.
+    """
+    chain_seq, head, claimed_seq = db.execute(
+        "SELECT chain_seq, chain_head, claimed_seq FROM outboxes WHERE outbox = ?", (outbox,)
+    ).fetchone()
+    head = head or first_link(device_id, epoch)
+    breaks = []
+    if acked_seq > chain_seq:
+        claims = dict(
+            db.execute(
+                "SELECT seq, head FROM chain_claims WHERE outbox = ? AND seq <= ?", (outbox, acked_seq)
+            ).fetchall()
+        )
+        for seq, content in db.execute(
+            "SELECT seq, content FROM events WHERE outbox = ? AND seq BETWEEN ? AND ? ORDER BY seq",
+            (outbox, chain_seq + 1, acked_seq),
+        ):
+            head = next_link(head, content)
+            if (claimed := claims.get(seq)) is not None:
+                if claimed != head:
+                    breaks.append((claimed_seq + 1, seq))
+                    head = claimed  # from here on the device's own chain, so that one break is one alarm
+                claimed_seq = seq
+        db.execute(
+            "UPDATE outboxes SET chain_seq = ?, chain_head = ?, claimed_seq = ? WHERE outbox = ?",
+            (acked_seq, head, claimed_seq, outbox),
+        )
+        db.execute("DELETE FROM chain_claims WHERE outbox = ? AND seq <= ?", (outbox, acked_seq))
+        for first_seq, last_seq in breaks:
+            db.execute("INSERT INTO chain_breaks VALUES (?, ?, ?, ?)", (outbox, first_seq, last_seq, now_ns))
+    (broken,) = db.execute(
+        "SELECT EXISTS (SELECT 1 FROM chain_breaks WHERE outbox = ?)", (outbox,)
+    ).fetchone()
+    return (None if broken else head), tuple(breaks)
