@@ -162,7 +162,7 @@ def _facts(figures: Report, rows: Sequence[SetReport]) -> Iterator[str]:
         yield (
             f"calibration: Cllr {cost.cllr:.3f} bits, at best {cost.min_cllr:.3f}; tried on {cost.held_out}"
         )
-    if figures.discard is not None:
+    if figures.discard is not None and len(figures.discard.points) > 1:
         yield f"FNMR % at FMR {figures.discard.fmr} without the worst samples by quality: " + ", ".join(
             f"{100 * point.fnmr:.2f} without {100 * point.dropped:.0f} %"
             for point in figures.discard.nearest(_DROPPED_SHARES)

@@ -1,5 +1,6 @@
 """What is said about error rates: identity-level intervals, discarded samples, calibration, cohorts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,13 @@ def test_calibration_that_was_fitted_elsewhere_costs_little_more_than_the_best()
     assert halved.impostor.size < sets[0].impostor.size / 1.9  # comparisons across the halves are left out
     off = cllr(unseen.genuine + 3, unseen.impostor + 3)
     assert off > 2 * best
+
+
+def test_no_data_set_is_judged_by_a_calibration_that_has_seen_it() -> None:
+    plain = drawn_set("plain", 20, 5, distance=4, seed=1).scores
+    shifted = replace(plain, genuine=plain.genuine + 2, impostor=plain.impostor + 2)
+    alike, unlike = held_out([plain, replace(plain)]), held_out([plain, shifted])
+    assert cllr(unlike.genuine, unlike.impostor) > 1.5 * cllr(alike.genuine, alike.impostor)
 
 
 def test_identities_of_different_data_sets_stay_different() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
-from inference.evaluation.fuse import FUSED, fuse_evaluations
+from inference.evaluation.fuse import FUSED, fuse_evaluations, operating_point_of
 from inference.evaluation.measured import MeasuredSet
 from inference.evaluation.virtual import compare_subjects, face_and_finger, halves, two_fingers
 from tests.kit.drawn_evaluations import drawn_evaluation, drawn_set
@@ -77,6 +77,21 @@ def test_together_they_err_less_than_either_and_the_seed_repeats_all() -> None:
     assert fuse_evaluations(face, finger, pairings=3, seed=1).report == figures
     assert fuse_evaluations(face, finger, pairings=3, seed=2).report != figures
     assert msgspec.json.decode(msgspec.json.encode(figures))["parts"]["finger"]["fmr_bound"] > 0
+
+
+def test_each_half_is_judged_by_the_thresholds_of_the_other() -> None:
+    face, finger = drawn_evaluation("face", [FACES]), drawn_evaluation("finger/R503", FINGERS)
+    one, other = halves(FACES.scores, finger.scores, np.random.default_rng(1))
+    thresholds = [
+        operating_point_of(half, face, finger).threshold(["face"], 1e-2).llr for half in (one, other)
+    ]
+    at = fuse_evaluations(face, finger, pairings=1, seed=1).report.parts["face"].at_held_out_threshold["1e-2"]
+    assert list(at.threshold_llr) == thresholds
+    calibration = operating_point_of(one, face, finger).source("face").calibration
+    matched = int(np.sum(calibration.llrs(other.face.impostor) >= thresholds[0]))
+    calibration = operating_point_of(other, face, finger).source("face").calibration
+    matched += int(np.sum(calibration.llrs(one.face.impostor) >= thresholds[1]))
+    assert at.fmr_measured == matched / (one.face.impostor.size + other.face.impostor.size)
 
 
 def test_pairings_that_repeat_each_other_support_no_stricter_rate() -> None:
