@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -11,15 +12,14 @@ from typing import TypeVar
 from firmware.clock import Clock
 from firmware.config import Config
 from firmware.presenter import Presenter
-from firmware.records import Mode
 from firmware.session.acquire import Acquirer, InThread
-from firmware.session.check_in import CheckInHost, CheckInResult, Confirm, Suggestion
+from firmware.session.attempts import MOST_IN_A_ROW, Asked, step
+from firmware.session.check_in import CheckInHost, CheckInResult, Claim, Confirm, Suggestion
 from firmware.session.machine import Goal, Plan, Presentation, Show
 from firmware.session.matching import Matcher
 from firmware.session.registration import NoticeAnswer, RegistrationHost, RegistrationResult
 from firmware.session.runner import SessionHost, SessionRunner
 from firmware.store.errors import StoreError
-from firmware.store.reference import Reference
 from firmware.store.thread import RunInStore
 from inference.types import Modality
 from sensors.board.port import Button
@@ -43,6 +43,17 @@ class NotRegistered(DeskError, LookupError):
 
 class AlreadyRegistered(DeskError, ValueError):
     """Somebody is registered under this subject."""
+
+
+class ClaimWaits(DeskError):
+    """The claim failed too often in a row; wait_s: seconds until it may be tried again."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(
+            f"this card was tried {MOST_IN_A_ROW} times or more without a match: the next try is possible in "
+            f"{math.ceil(wait_s)} s; a colleague can serve the person now, without finger and face"
+        )
+        self.wait_s = wait_s
 
 
 class Desk:
@@ -83,7 +94,7 @@ class Desk:
     async def verify(self, subject: str, *, order: Sequence[Modality] | None = None) -> CheckInResult:
         """1:1: check the person against the entries of `subject`.
 
-        Raises NotRegistered when there is nothing to compare with, DeskBusy, and StoreError.
+        Raises NotRegistered when there is nothing to compare with, ClaimWaits, DeskBusy, and StoreError.
         """
         purpose = self._config.device.purpose
         claimed = await self._in_store(lambda store: store.find_subject(purpose, subject))
@@ -91,13 +102,18 @@ class Desk:
             raise NotRegistered(
                 "nobody is registered with biometrics under this subject: serve the person without them"
             )
-        host = self._check_in_host(Mode.VERIFY, claimed, _nobody)
+        attempts = await self._in_store(lambda store: store.attempts(purpose, subject))
+        _, standing = step(attempts, Asked(self._clock.now()))
+        if standing.wait_s:
+            self._presenter.show(Show(Signal.GO_TO_A_PERSON, tries_left=0, wait_s=standing.wait_s))
+            raise ClaimWaits(standing.wait_s)
+        host = self._check_in_host(Claim(subject, claimed, attempts), _nobody)
         await self._run(host, self._plan(Goal.VERIFY, order, impressions=1))
         return _finished(host.result)
 
     async def identify(self, confirm: Confirm, *, order: Sequence[Modality] | None = None) -> CheckInResult:
         """1:few: suggest at most three entries; a person confirms. Raises DeskBusy and StoreError."""
-        host = self._check_in_host(Mode.IDENTIFY, (), confirm)
+        host = self._check_in_host(None, confirm)
         await self._run(host, self._plan(Goal.IDENTIFY, order, impressions=1))
         return _finished(host.result)
 
@@ -168,10 +184,9 @@ class Desk:
         finally:
             self._running = None
 
-    def _check_in_host(self, mode: Mode, claimed: Sequence[Reference], confirm: Confirm) -> CheckInHost:
+    def _check_in_host(self, claim: Claim | None, confirm: Confirm) -> CheckInHost:
         return CheckInHost(
-            mode=mode,
-            claimed=claimed,
+            claim=claim,
             purpose=self._config.device.purpose,
             matcher=self._matcher,
             in_inference=self._in_inference,

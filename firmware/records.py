@@ -46,6 +46,13 @@ class Moment(msgspec.Struct, frozen=True):
     quality: ClockQuality
 
 
+class Attempts(msgspec.Struct, frozen=True):
+    """How often check-ins under one claim failed in a row, and when the last one did."""
+
+    failed_in_a_row: int = 0
+    last: Moment | None = None
+
+
 @unique
 class Mode(Enum):
     """How a probe meets the gallery."""

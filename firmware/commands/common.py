@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -109,6 +110,8 @@ def signal_line(effect: Show) -> str:
         parts.append(f"- {effect.reason.value}")
     if effect.tries_left is not None:
         parts.append(f"- tries left: {effect.tries_left}")
+    if effect.wait_s is not None:
+        parts.append(f"- next try in {math.ceil(effect.wait_s)} s")
     return " ".join(parts)
 
 

@@ -17,6 +17,7 @@ from firmware.commands.common import (
     read_config,
     with_appliance,
 )
+from firmware.desk import ClaimWaits
 from firmware.records import Outcome
 from firmware.session.check_in import CheckInResult, Suggestion
 from firmware.session.registration import NoticeAnswer, RegistrationResult
@@ -92,11 +93,18 @@ def verify(config_path: Path, subject: str) -> None:
     Exit status 0: a match; 3: a person takes over.
     """
 
-    async def work(appliance: Appliance) -> CheckInResult:
+    async def work(appliance: Appliance) -> CheckInResult | ClaimWaits:
         appliance.presenter.add_listener(echo_signals)
-        return await appliance.desk.verify(subject)
+        try:
+            return await appliance.desk.verify(subject)
+        except ClaimWaits as waits:
+            return waits
 
-    _conclude(with_appliance(read_config(config_path), work))
+    result = with_appliance(read_config(config_path), work)
+    if isinstance(result, ClaimWaits):
+        click.echo(f"A person takes over: {result}.")
+        raise SystemExit(NOT_SETTLED)
+    _conclude(result)
 
 
 @click.command()

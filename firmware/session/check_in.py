@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from firmware.clock import Clock, random_id
 from firmware.presenter import Presenter
-from firmware.records import CheckIn, Mode, Outcome, StageTime
+from firmware.records import Attempts, CheckIn, Mode, Moment, Outcome, StageTime
 from firmware.session.acquire import InThread
+from firmware.session.attempts import Failed, Matched, Standing, step
 from firmware.session.comparison import Comparison, Verdict
 from firmware.session.machine import Concluded, Show, Weight
 from firmware.session.matching import Matcher
@@ -18,6 +19,7 @@ from firmware.store.reference import Reference
 from firmware.store.thread import RunInStore
 from inference.operating_point import Strength
 from inference.types import Template
+from sensors.board.signals import Signal
 from sensors.frames import RetryReason
 from trust.consent import Purpose
 
@@ -35,11 +37,20 @@ Confirm: TypeAlias = Callable[[Sequence[Suggestion]], Awaitable[int | None]]
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """Whom somebody says to be, the entries behind it, and how often it failed before."""
+
+    subject: str
+    references: Sequence[Reference]
+    attempts: Attempts
+
+
+@dataclass(frozen=True, slots=True)
 class CheckInResult:
     """One finished check-in.
 
     subject: of the matched or confirmed entry, None otherwise. suggested: what staff were shown.
-    stages: those of the record, and the commit.
+    stages: those of the record, and the commit. standing: what is left of the tries of the claim that failed.
     """
 
     seq: int
@@ -48,16 +59,16 @@ class CheckInResult:
     strength: Strength | None
     suggested: tuple[Suggestion, ...]
     stages: tuple[StageTime, ...]
+    standing: Standing | None = None
 
 
 class CheckInHost:
-    """The surroundings of one check-in session (`SessionHost`)."""
+    """The surroundings of one check-in session (`SessionHost`); claim: None for a search (1:few)."""
 
     def __init__(
         self,
         *,
-        mode: Mode,
-        claimed: Sequence[Reference],
+        claim: Claim | None,
         purpose: Purpose,
         matcher: Matcher,
         in_inference: InThread,
@@ -67,8 +78,10 @@ class CheckInHost:
         confirm: Confirm,
         committed: Callable[[], None],
     ) -> None:
-        self._mode = mode
-        claimed_ids = [reference.entry_id for reference in claimed] if mode is Mode.VERIFY else None
+        self._mode = Mode.IDENTIFY if claim is None else Mode.VERIFY
+        self._claim = claim
+        self._standing: Standing | None = None
+        claimed_ids = None if claim is None else [reference.entry_id for reference in claim.references]
         self._comparison = Comparison(matcher, claimed_ids)
         self._purpose = purpose
         self._matcher = matcher
@@ -84,7 +97,10 @@ class CheckInHost:
         self.result: CheckInResult | None = None
 
     def show(self, effect: Show) -> None:
-        """Show a signal."""
+        """Show a signal; after a failed try of a claim with the tries left and the time to wait."""
+        if effect.signal is Signal.GO_TO_A_PERSON and self._standing is not None:
+            left = self._standing
+            effect = replace(effect, tries_left=left.tries_left, wait_s=left.wait_s or None)
         self._presenter.show(effect)
 
     async def accept(self, template: Template, taken: Taken) -> RetryReason | None:
@@ -115,12 +131,29 @@ class CheckInHost:
         record = self._record(concluded, taken)
         moment = self._clock.now()
         with taken.stages.timed("commit"):
-            seq = await self._in_store(lambda store: store.commit_check_in(moment, record))
+            claim = self._note_attempt(concluded, taken, moment)
+            seq = await self._in_store(lambda store: store.commit_check_in(moment, record, claim))
         self._committed()
         settled = concluded.outcome is Outcome.MATCH or concluded.confirmed
         subject = await self._subject(record.entry_id) if settled and record.entry_id else None
         strength = self._verdict.candidates[self._chosen].strength if settled else None
-        self.result = CheckInResult(seq, record, subject, strength, self._suggested, taken.stages.times())
+        self.result = CheckInResult(
+            seq, record, subject, strength, self._suggested, taken.stages.times(), self._standing
+        )
+
+    def _note_attempt(
+        self, concluded: Concluded, taken: Taken, moment: Moment
+    ) -> tuple[str, Attempts] | None:
+        """Return the attempts of the claim as they now stand, None when this was no attempt."""
+        if self._claim is None:
+            return None
+        if concluded.outcome is Outcome.MATCH:
+            attempts, _ = step(self._claim.attempts, Matched())
+        elif concluded.outcome is Outcome.NO_MATCH or taken.held_back:
+            attempts, self._standing = step(self._claim.attempts, Failed(moment))
+        else:
+            return None
+        return self._claim.subject, attempts
 
     def _record(self, concluded: Concluded, taken: Taken) -> CheckIn:
         verdict, outcome = self._verdict, concluded.outcome

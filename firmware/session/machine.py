@@ -194,12 +194,16 @@ Event: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Show a signal: what to present, and where another try is asked for, why and how many are left."""
+    """Show a signal: what to present, and where another try is asked for, why and how many are left.
+
+    wait_s: seconds until a claim that failed too often may be tried again.
+    """
 
     signal: Signal
     presentation: Presentation | None = None
     reason: RetryReason | None = None
     tries_left: int | None = None
+    wait_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,11 +47,13 @@ class Taken:
     """What a session has in hand: the templates so far and the time that each stage took.
 
     attack_score: the highest of its face samples, held back or not; None where none was scored.
+    held_back: how many of them were.
     """
 
     stages: Stages
     templates: list[Template] = field(default_factory=list)
     attack_score: float | None = None
+    held_back: int = 0
 
     def modalities(self) -> tuple[Modality, ...]:
         """Return the modalities of the templates, each once, in the order taken."""
@@ -173,6 +175,7 @@ class SessionRunner:
                 return CheckNotPassed(outcome.value)
             case Suspect(attack_score):
                 self._taken.note_attack_score(attack_score)
+                self._taken.held_back += 1
                 # Never worded as an accusation: the person is asked to show the face once more.
                 return SampleMissed(RetryReason.FACE_CAMERA)
             case Sampled(template, attack_score):

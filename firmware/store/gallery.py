@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
+import msgspec
 from sqlite_utils import Database
 
+from firmware.records import Attempts
 from firmware.store.errors import StoreDamaged, StoreError
 from firmware.store.reference import Reference
 from inference import template_codec
@@ -56,6 +58,20 @@ def select_entry(database: Database, entry_id: bytes, purpose: Purpose, site: st
 def select_subject(database: Database, subject: str, purpose: Purpose, site: str) -> list[Reference]:
     """Return the entries of one card or case number: a household's card has several collectors."""
     return _references(database.execute(_SELECT + "WHERE subject = ?" + _ORDER, (subject,)), purpose, site)
+
+
+def attempts(database: Database, subject: str) -> Attempts:
+    """Return how often check-ins under a subject failed in a row."""
+    row = database.execute(
+        "SELECT attempts FROM gallery WHERE subject = ? AND attempts <> x'' LIMIT 1", (subject,)
+    ).fetchone()
+    return msgspec.msgpack.decode(row[0], type=Attempts) if row else Attempts()
+
+
+def note_attempts(database: Database, subject: str, noted: Attempts) -> None:
+    """Keep how often check-ins under a subject failed in a row; it is erased with the entries."""
+    data = msgspec.msgpack.encode(noted) if noted.failed_in_a_row else b""
+    database.execute("UPDATE gallery SET attempts = ? WHERE subject = ?", (data, subject))
 
 
 def size(database: Database) -> int:

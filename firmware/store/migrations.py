@@ -104,7 +104,17 @@ def m003_device_and_chain(database: Database) -> None:
     """)
 
 
-_STEPS = (m001_records_outbox_audit_gallery, m002_generation_of_hellos, m003_device_and_chain)
+def m004_failed_attempts(database: Database) -> None:
+    """Keep with each entry how often check-ins under its subject failed in a row (MessagePack, or empty)."""
+    database.execute("ALTER TABLE gallery ADD COLUMN attempts BLOB NOT NULL DEFAULT x''")
+
+
+_STEPS = (
+    m001_records_outbox_audit_gallery,
+    m002_generation_of_hellos,
+    m003_device_and_chain,
+    m004_failed_attempts,
+)
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")
 for _step in _STEPS:

@@ -16,7 +16,16 @@ from typing import Self
 from sqlite_utils import Database
 
 from firmware.clock import random_id
-from firmware.records import CheckIn, DeviceFault, EventBody, Moment, Queued, Registration, SignedReceipt
+from firmware.records import (
+    Attempts,
+    CheckIn,
+    DeviceFault,
+    EventBody,
+    Moment,
+    Queued,
+    Registration,
+    SignedReceipt,
+)
 from firmware.store import audit, gallery, outbox, receipts
 from firmware.store.audit import AuditBroken, AuditEntry
 from firmware.store.connection import empty_wal, open_database, translated
@@ -115,9 +124,16 @@ class Store:
             about = hashlib.sha256(record_id).digest()
             audit.append(self._db, self.epoch, AuditEntry("answer", moment, self.purpose, about, facts=facts))
 
-    def commit_check_in(self, moment: Moment, check_in: CheckIn) -> int:
-        """Write the record, its audit row and its place in the outbox; returns its sequence number."""
+    def commit_check_in(
+        self, moment: Moment, check_in: CheckIn, claim: tuple[str, Attempts] | None = None
+    ) -> int:
+        """Write the record, its audit row and its place in the outbox; returns its sequence number.
+
+        claim: the claimed subject with its attempts as they now stand; None leaves them as they are.
+        """
         with self._transaction():
+            if claim is not None:
+                gallery.note_attempts(self._db, *claim)
             return self._commit(moment, check_in)
 
     def commit_registration(
@@ -231,6 +247,12 @@ class Store:
         self._refuse_other(purpose, self.site)
         with translated(self._path):
             return gallery.select_subject(self._db, subject, self.purpose, self.site)
+
+    def attempts(self, purpose: Purpose, subject: str) -> Attempts:
+        """Return how often check-ins under a card or case number failed in a row. Raises PurposeRefused."""
+        self._refuse_other(purpose, self.site)
+        with translated(self._path):
+            return gallery.attempts(self._db, subject)
 
     # Oversight
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firmware.appliance import Appliance, Hardware
+from firmware.clock import Clock
 from firmware.config import Camera, Config, Device, Fingerprint, Keys, Session, Uplink
 from firmware.demo.scenario import Face, Finger, Person
 from firmware.demo.stage import Actors, Stage
@@ -70,7 +71,11 @@ class Line:
 
 @asynccontextmanager
 async def line(
-    folder: Path, actors: Actors, uplink: str | None = None, max_store_mb: float | None = None
+    folder: Path,
+    actors: Actors,
+    uplink: str | None = None,
+    max_store_mb: float | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Line]:
     camera = ReplayCamera()
     with VirtualSensor("R503") as sensor:
@@ -91,7 +96,7 @@ async def line(
         hardware = Hardware(
             reader=lambda: open_reader(ReaderSettings("R503", sensor.port)), camera=lambda: camera, board=None
         )
-        async with Appliance(config, hardware) as appliance:
+        async with Appliance(config, hardware, clock) as appliance:
             stage = Stage(actors, sensor, camera)
             shown: list[Show] = []
             appliance.presenter.add_listener(shown.append)
