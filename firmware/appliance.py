@@ -14,7 +14,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Self, TypeVar
 
 import structlog
@@ -31,7 +30,10 @@ from firmware.session.acquire import Acquirer
 from firmware.session.face_watch import ActiveCheck
 from firmware.session.machine import Show
 from firmware.session.matching import Matcher
-from firmware.store.errors import StoreError
+from firmware.store.connection import PAGE_BYTES
+from firmware.store.errors import StoreDamaged, StoreError
+from firmware.store.opening import StoreSettings, open_or_mend
+from firmware.store.quarantine import Saved
 from firmware.store.store import Store
 from firmware.store.thread import StoreThread
 from firmware.uplink.backoff import Backoff
@@ -54,7 +56,6 @@ log = structlog.get_logger()
 
 HOUSEKEEPING_S = 3600.0
 STOP_TIMEOUT_S = 5.0  # one network takes 0.1 s; more means that it hangs, and the process ends without it
-PAGE_BYTES = 4096  # SQLite's default
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,35 +77,23 @@ class Hardware:
         )
 
 
-def store_path(config: Config) -> Path:
-    """Return where the store lies."""
-    return config.device.data / "aidpost.db"
-
-
-def lock_path(config: Config) -> Path:
-    """Return the file that names the process that holds the store."""
-    return store_path(config).with_name("aidpost.db.lock")
+def store_settings(config: Config) -> StoreSettings:
+    """Return where the store lies, and what it serves."""
+    device = config.device
+    max_pages = None if device.max_store_mb is None else int(device.max_store_mb * 1e6) // PAGE_BYTES
+    return StoreSettings(device.data / "aidpost.db", device.id, device.purpose, device.site, max_pages)
 
 
 def open_keys(config: Config, ask_pin: AskPin = no_console) -> KeyGuard:
     """Open the key guard that the configuration names; the first start makes the keys. Raises GuardError."""
-    folder, exists = config.device.data, store_path(config).exists()
+    folder, exists = config.device.data, store_settings(config).path.exists()
     return open_guard(config.keys.settings(), folder, store_exists=exists, ask_pin=ask_pin)
 
 
 def open_store(config: Config, guard: KeyGuard) -> Store:
     """Open the store that the configuration names, or make it. Raises StoreError."""
-    device = config.device
-    max_pages = None if device.max_store_mb is None else int(device.max_store_mb * 1e6) // PAGE_BYTES
     with guard.store_key() as key:
-        return Store.open(
-            store_path(config),
-            key,
-            device_id=device.id,
-            purpose=device.purpose,
-            site=device.site,
-            max_pages=max_pages,
-        )
+        return store_settings(config).open(key)
 
 
 class Appliance:
@@ -132,6 +121,7 @@ class Appliance:
         self._board: Board | None = None
         self._uplink_changed = asyncio.Event()
         self.uplink = None
+        self._saved: Saved | None = None
         self._faults: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -164,7 +154,7 @@ class Appliance:
         config, device = self._config, self._config.device
         self.guard = await asyncio.to_thread(open_keys, config, self._ask_pin)
         self._stack.callback(self.guard.close)
-        self.store = await StoreThread.open(lambda: open_store(config, self.guard))
+        self.store = await StoreThread.open(self._open_store)
         self._stack.push_async_callback(self.store.close)
 
         engine = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
@@ -224,12 +214,21 @@ class Appliance:
             committed=self._committed,
         )
         await self._start_housekeeping()
+        if self._saved is not None:
+            # Seen by staff and by the aggregator: a card that lost pages once will lose more.
+            self.presenter.show(Show(Signal.DEVICE_FAULT))
+            await self._record_fault(DeviceFault("store", recovered=False, kind=StoreDamaged.__name__))
         log.info(
             "ready",
             references=len(references),
             wrong_suggestions_expected_of_100=self.matcher.expected_wrong_suggestions(),
             uplink=self.uplink is not None,
         )
+
+    def _open_store(self) -> Store:
+        with self.guard.store_key() as key:
+            store, self._saved = open_or_mend(store_settings(self._config), key, self._clock.now())
+        return store
 
     def _worker(self, part: str, opener: Callable[[], DeviceT] | None) -> DeviceWorker[DeviceT] | None:
         if opener is None:

@@ -15,6 +15,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
+        "backup": ("firmware.commands.backup", "Write the store to one encrypted file."),
         "bench": ("firmware.commands.bench", "Measure stage times and memory of the whole appliance."),
         "demo": ("firmware.commands.demo", "Show the whole line on an emulated sensor and a replay camera."),
         "doctor": ("firmware.commands.doctor", "Check each part and say what to do."),
@@ -26,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "lock": ("firmware.commands.keys", "Destroy the keys: nothing opens any more."),
         "operating-point": ("firmware.commands.operating_point", "Show what the thresholds rest on."),
         "register": ("firmware.commands.people", "Register a person, with or without biometrics."),
+        "restore": ("firmware.commands.backup", "Let a new store go on from a backup."),
         "run": ("firmware.commands.run", "Serve people until stopped."),
         "verify": ("firmware.commands.people", "Check that a person is who was claimed (1:1)."),
     }

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from firmware.appliance import Hardware, open_keys, open_store, store_path
+from firmware.appliance import Hardware, open_keys, open_store, store_settings
 from firmware.commands.common import ask_pin, config_option, read_config
 from firmware.config import Config
 from firmware.recognition import build_recognition
@@ -105,7 +105,7 @@ def _library(name: str) -> str:
 
 
 def _store(config: Config) -> Finding:
-    path = store_path(config)
+    path = store_settings(config).path
     if not path.exists():
         return Finding("store", str(path), "", True, "will be made when the appliance first starts")
     with open_keys(config, ask_pin) as guard, closing(open_store(config, guard)) as store:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
-from firmware.appliance import lock_path
+from firmware.appliance import store_settings
 from firmware.commands.common import ask_pin, clear_errors, config_option, read_config
 from firmware.guard.mailbox import VcioMailbox
 from firmware.guard.opening import change_pin_in, destroy_keys
 from firmware.guard.otp import fuse_secret
 from firmware.store.lock import holder
+from firmware.store.store import lock_of
 
 
 @click.command()
@@ -35,7 +36,7 @@ def lock(config_path: Path, reason: str, yes: bool) -> None:
         try:
             destroy_keys(config.keys.settings(), device.data, reason)
         finally:
-            if (running := holder(lock_path(config))) is not None:
+            if (running := holder(lock_of(store_settings(config).path))) is not None:
                 with suppress(ProcessLookupError):
                     os.kill(running, signal.SIGTERM)
     click.echo("The keys are destroyed.")

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from firmware.guard.wrapping import Argon2Cost
 from trust.keys.errors import GuardUnavailable, KeysDamaged, KeysDestroyed
 from trust.keys.guard import GuardKind
 
@@ -26,9 +27,7 @@ class PinState(msgspec.Struct, frozen=True):
     failed_boot, failed_ns: boot and monotonic time of the last failure; empty and 0 without one.
     """
 
-    memory_kib: int
-    passes: int
-    lanes: int
+    cost: Argon2Cost = Argon2Cost()
     failures: int = 0
     failed_boot: bytes = b""
     failed_ns: int = 0

@@ -12,12 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from firmware.guard import key_file
 from firmware.guard.key_file import KeyFile, PinState
 from firmware.guard.wrapped import WrappedGuard, new_keys
-from firmware.guard.wrapping import KEK_BYTES, SALT_BYTES, unwrap, wrap
+from firmware.guard.wrapping import SALT_BYTES, Argon2Cost, context_of, stretched, unwrap, wrap
 from firmware.records import Moment
 from trust.keys.errors import KeysDamaged, PinRefused
 from trust.keys.guard import GuardKind
@@ -29,12 +28,15 @@ AskPin = Callable[[str], bytearray]
 MIN_LENGTH = 8  # SP 800-63B-4 §3.1.1.2: at least 8 characters where the PIN is not the only factor in hand
 FREE_TRIES = 5  # then each failure doubles the wait
 FIRST_WAIT_S, LONGEST_WAIT_S = 30.0, 3600.0  # SP 800-63B §5.2.2: delays that grow, up to an hour
-# RFC 9106 §4, the second recommended setting, for memory-constrained devices: 64 MiB, 3 passes, 4 lanes.
-_COST = PinState(memory_kib=64 * 1024, passes=3, lanes=4)
+_STORE, _DEVICE = context_of(GuardKind.PIN, "store"), context_of(GuardKind.PIN, "device")
 
 
 def open_pin_guard(
-    folder: Path, keys: KeyFile | None, ask: AskPin, now: Callable[[], Moment], cost: PinState = _COST
+    folder: Path,
+    keys: KeyFile | None,
+    ask: AskPin,
+    now: Callable[[], Moment],
+    cost: Argon2Cost = Argon2Cost(),  # noqa: B008 -- frozen
 ) -> WrappedGuard:
     """Ask for the PIN and open the guard; keys: None asks for a new PIN twice and makes them.
 
@@ -43,7 +45,7 @@ def open_pin_guard(
     if keys is None:
         salt = os.urandom(SALT_BYTES)
         with _new_pin_key(ask, salt, cost) as kek:
-            keys = new_keys(GuardKind.PIN, salt, kek, cost)
+            keys = new_keys(GuardKind.PIN, salt, kek, PinState(cost))
             key_file.create(folder, keys)
             return WrappedGuard(folder, keys, kek)
     with _checked(folder, keys, ask, now) as kek:
@@ -52,19 +54,21 @@ def open_pin_guard(
 
 def change_pin(folder: Path, keys: KeyFile, ask: AskPin, now: Callable[[], Moment]) -> None:
     """Wrap the same keys under a new PIN; the store is not touched. Raises PinRefused, GuardError."""
-    kind, salt = GuardKind.PIN, os.urandom(SALT_BYTES)
+    salt = os.urandom(SALT_BYTES)
     with (
         _checked(folder, keys, ask, now) as former,
-        _new_pin_key(ask, salt, _COST) as kek,
-        unwrap(former, keys.store_key, kind, "store") as store_key,
-        unwrap(former, keys.device_key or b"", kind, "device") as device_key,
+        _new_pin_key(ask, salt, Argon2Cost()) as kek,
+        unwrap(former, keys.store_key, _STORE) as store_key,
+        unwrap(former, keys.device_key or b"", _DEVICE) as device_key,
         store_key.view() as store,
         device_key.view() as device,
     ):
-        wrapped = (wrap(kek, store, kind, "store"), wrap(kek, device, kind, "device"))
+        wrapped = (wrap(kek, store, _STORE), wrap(kek, device, _DEVICE))
         key_file.replace(
             folder,
-            msgspec.structs.replace(keys, salt=salt, store_key=wrapped[0], device_key=wrapped[1], pin=_COST),
+            msgspec.structs.replace(
+                keys, salt=salt, store_key=wrapped[0], device_key=wrapped[1], pin=PinState()
+            ),
         )
 
 
@@ -97,9 +101,9 @@ def _checked(folder: Path, keys: KeyFile, ask: AskPin, now: Callable[[], Moment]
         state, failures=state.failures + 1, failed_boot=moment.boot_id, failed_ns=moment.monotonic_ns
     )
     key_file.replace(folder, msgspec.structs.replace(keys, pin=failed))
-    kek = _stretched(pin, keys.salt, state)
+    kek = stretched(pin, keys.salt, state.cost)
     try:
-        unwrap(kek, keys.store_key, GuardKind.PIN, "store").close()
+        unwrap(kek, keys.store_key, _STORE).close()
     except KeysDamaged:
         kek.close()
         left = FREE_TRIES - failed.failures
@@ -110,7 +114,7 @@ def _checked(folder: Path, keys: KeyFile, ask: AskPin, now: Callable[[], Moment]
     return kek
 
 
-def _new_pin_key(ask: AskPin, salt: bytes, cost: PinState) -> SecretKey:
+def _new_pin_key(ask: AskPin, salt: bytes, cost: Argon2Cost) -> SecretKey:
     pin, again = ask(f"New PIN, at least {MIN_LENGTH} characters"), bytearray()
     try:
         if len(pin.decode("utf-8", "replace")) < MIN_LENGTH:
@@ -120,23 +124,7 @@ def _new_pin_key(ask: AskPin, salt: bytes, cost: PinState) -> SecretKey:
         again = ask("The same again")
         if pin != again:
             raise PinRefused("the two PINs differ: try again")
-        return _stretched(pin, salt, cost)
+        return stretched(pin, salt, cost)
     finally:
         for text in (pin, again):
             text[:] = bytes(len(text))
-
-
-def _stretched(pin: bytearray, salt: bytes, cost: PinState) -> SecretKey:
-    key = SecretKey(KEK_BYTES)
-    try:
-        with key.view() as out:
-            Argon2id(
-                salt=salt,
-                length=KEK_BYTES,
-                iterations=cost.passes,
-                lanes=cost.lanes,
-                memory_cost=cost.memory_kib,
-            ).derive_into(pin, out)  # type: ignore[arg-type]  # any buffer, says its documentation
-    finally:
-        pin[:] = bytes(len(pin))
-    return key

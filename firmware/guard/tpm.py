@@ -38,7 +38,7 @@ from tpm2_pytss import (
 
 from firmware.guard import key_file
 from firmware.guard.key_file import KeyFile, TpmState
-from firmware.guard.wrapping import SALT_BYTES, derived, unwrap, wrap
+from firmware.guard.wrapping import SALT_BYTES, context_of, derived, unwrap, wrap
 from trust.keys.errors import GuardError, GuardUnavailable, KeysDamaged
 from trust.keys.guard import STORE_KEY_BYTES, GuardKind, KeyGuard
 from trust.keys.secret import SecretKey
@@ -88,7 +88,7 @@ class TpmGuard(KeyGuard):
             _unsealed(tpm, keys.tpm) as secret,
             derived(secret, keys.salt, self.kind) as kek,
         ):
-            self._store: SecretKey | None = unwrap(kek, keys.store_key, self.kind, "store")
+            self._store: SecretKey | None = unwrap(kek, keys.store_key, context_of(self.kind, "store"))
 
     def store_key(self) -> SecretKey:
         """Return a copy of the key of the store."""
@@ -163,7 +163,7 @@ def _made(settings: TpmSettings) -> KeyFile:
             return KeyFile(
                 guard=GuardKind.TPM,
                 salt=salt,
-                store_key=wrap(kek, store, GuardKind.TPM, "store"),
+                store_key=wrap(kek, store, context_of(GuardKind.TPM, "store")),
                 device_key=None,
                 public_key=public.to_der(),
                 tpm=TpmState(sealed_handle, signing_handle, settings.pcrs),

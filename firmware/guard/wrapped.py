@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from firmware.guard import key_file
 from firmware.guard.key_file import KeyFile, PinState
-from firmware.guard.wrapping import unwrap, wrap
+from firmware.guard.wrapping import context_of, unwrap, wrap
 from trust.keys.errors import GuardError, KeysDamaged
 from trust.keys.guard import STORE_KEY_BYTES, GuardKind, KeyGuard
 from trust.keys.secret import SecretKey
@@ -33,8 +33,8 @@ def new_keys(kind: GuardKind, salt: bytes, kek: SecretKey, pin: PinState | None 
         return KeyFile(
             guard=kind,
             salt=salt,
-            store_key=wrap(kek, store, kind, "store"),
-            device_key=wrap(kek, encoded, kind, "device"),
+            store_key=wrap(kek, store, context_of(kind, "store")),
+            device_key=wrap(kek, encoded, context_of(kind, "device")),
             public_key=public,
             pin=pin,
         )
@@ -51,8 +51,8 @@ class WrappedGuard(KeyGuard):
         self._folder = folder
         self._others = others
         self._lock = Lock()
-        self._store: SecretKey | None = unwrap(kek, keys.store_key, keys.guard, "store")
-        with unwrap(kek, keys.device_key, keys.guard, "device") as encoded, encoded.view() as der:
+        self._store: SecretKey | None = unwrap(kek, keys.store_key, context_of(keys.guard, "store"))
+        with unwrap(kek, keys.device_key, context_of(keys.guard, "device")) as encoded, encoded.view() as der:
             private = load_der_private_key(der, None)
         if not isinstance(private, ec.EllipticCurvePrivateKey):
             raise KeysDamaged(

@@ -1,4 +1,4 @@
-"""Keys encrypted under a guard's key: AES-256-GCM, bound to the guard and to what the key is for."""
+"""Keys encrypted under another key: AES-256-GCM, bound to what they are for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import os
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from msgspec import Struct
 
 from trust.keys.errors import KeysDamaged
 from trust.keys.guard import GuardKind
@@ -19,37 +21,64 @@ _NONCE_BYTES = 12  # SP 800-38D §8.2.2: random; each key-encryption key seals a
 _TAG_BYTES = 16
 
 
+class Argon2Cost(Struct, frozen=True):
+    """What a password costs to try: memory in KiB, passes over it, lanes (threads).
+
+    As it stands, RFC 9106 §4, the second recommended setting, for devices short of memory.
+    """
+
+    memory_kib: int = 64 * 1024
+    passes: int = 3
+    lanes: int = 4
+
+
 def derived(secret: SecretKey, salt: bytes, guard: GuardKind) -> SecretKey:
     """Return the key-encryption key of a guard whose secret is uniformly random: HKDF-SHA-256 (RFC 5869)."""
     key = SecretKey(KEK_BYTES)
     with secret.view() as material, key.view() as out:
-        HKDF(SHA256(), KEK_BYTES, salt, _context(guard, "key encryption")).derive_into(material, out)
+        HKDF(SHA256(), KEK_BYTES, salt, context_of(guard, "key encryption")).derive_into(material, out)
     return key
 
 
-def wrap(kek: SecretKey, value: memoryview | bytes, guard: GuardKind, use: str) -> bytes:
-    """Return nonce, ciphertext and tag of `value`; use: "store" or "device"."""
+def stretched(password: bytearray, salt: bytes, cost: Argon2Cost) -> SecretKey:
+    """Return the key of a password by Argon2id (RFC 9106), and overwrite the password."""
+    key = SecretKey(KEK_BYTES)
+    try:
+        with key.view() as out:
+            Argon2id(
+                salt=salt,
+                length=KEK_BYTES,
+                iterations=cost.passes,
+                lanes=cost.lanes,
+                memory_cost=cost.memory_kib,
+            ).derive_into(password, out)  # type: ignore[arg-type]  # any buffer, says its documentation
+    finally:
+        password[:] = bytes(len(password))
+    return key
+
+
+def wrap(kek: SecretKey, value: memoryview | bytes, context: bytes) -> bytes:
+    """Return nonce, ciphertext and tag of `value`, bound to `context`."""
     nonce = os.urandom(_NONCE_BYTES)
     with kek.view() as key:
-        return nonce + AESGCM(key).encrypt(nonce, value, _context(guard, use))
+        return nonce + AESGCM(key).encrypt(nonce, value, context)
 
 
-def unwrap(kek: SecretKey, wrapped: bytes, guard: GuardKind, use: str) -> SecretKey:
-    """Return what was wrapped. Raises KeysDamaged when `kek`, guard or use is another."""
+def unwrap(kek: SecretKey, wrapped: bytes, context: bytes) -> SecretKey:
+    """Return what was wrapped. Raises KeysDamaged when `kek`, the value or the context is another."""
     value = SecretKey(max(1, len(wrapped) - _NONCE_BYTES - _TAG_BYTES))
     try:
         with kek.view() as key, value.view() as out:
-            AESGCM(key).decrypt_into(
-                wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], _context(guard, use), out
-            )
+            AESGCM(key).decrypt_into(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], context, out)
     except (InvalidTag, ValueError) as error:
         value.close()
         raise KeysDamaged(
-            f"the {use} key does not open with this {guard.value} guard: the file was changed, or it belongs "
-            "to another card, board or TPM; put back the file of this store"
+            "the keys do not open: their file was changed, or it belongs to another card, board or TPM; put "
+            "back the file of this store"
         ) from error
     return value
 
 
-def _context(guard: GuardKind, use: str) -> bytes:
+def context_of(guard: GuardKind, use: str) -> bytes:
+    """Return what binds a guard's key to the guard and to its use, "store" or "device"."""
     return f"aidpost keys 1\0{guard.value}\0{use}".encode()

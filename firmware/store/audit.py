@@ -1,5 +1,7 @@
 """The audit log: append-only rows, each chained to the one before by SHA-256, checkable offline.
 
+A store that goes on from a former one keeps its rows and adds one that begins its own epoch.
+
 It holds digests and decisions, never a subject, a template or an entry's id, so it outlives what it is about.
 The row of an event holds the value of the event chain after it, so this chain covers that one too.
 """
@@ -43,6 +45,10 @@ class AuditEntry(msgspec.Struct, frozen=True):
     about: bytes
     seq: int | None = None
     facts: dict[str, str] = {}
+
+
+NEW_EPOCH = "new epoch"
+"""The act of the row from which on events are numbered from 1 again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +105,24 @@ def facts_of(body: EventBody) -> tuple[str, dict[str, str]]:
             assert_never(body)
 
 
-def append(database: Database, epoch: bytes, entry: AuditEntry) -> None:
-    """Add a row within the caller's transaction."""
+def append(database: Database, chain_epoch: bytes, entry: AuditEntry) -> None:
+    """Add a row within the caller's transaction; chain_epoch: of the store in which the log began."""
     newest = database.execute("SELECT chain FROM audit ORDER BY number DESC LIMIT 1").fetchone()
     data = msgspec.msgpack.encode(entry)
-    chain = next_link(newest[0] if newest else first_link(epoch), data)
+    chain = next_link(newest[0] if newest else first_link(chain_epoch), data)
     database.execute("INSERT INTO audit (entry, chain) VALUES (?, ?)", (data, chain))
 
 
-def verify(database: Database, epoch: bytes, event_link: bytes, last_seq: int) -> int | AuditBroken:
+def verify(
+    database: Database, chain_epoch: bytes, epoch_began_at: int, event_link: bytes, last_seq: int
+) -> int | AuditBroken:
     """Walk the chain; return how many rows hold, or the first that does not.
 
-    event_link: what the first event is chained to. Also every record still kept must be the one that its row
-    names, and no sequence number may lack a row.
+    epoch_began_at: the row that began the present epoch, whose records are kept here. event_link: what its
+    first event is chained to. Also every record still kept must be the one that its row names, and no
+    sequence number may lack a row.
     """
-    link, number, seq = first_link(epoch), 0, 0
+    link, number, seq = first_link(chain_epoch), 0, 0
     for found, data, chain in database.execute("SELECT number, entry, chain FROM audit ORDER BY number"):
         number += 1
         if found != number:
@@ -125,11 +134,15 @@ def verify(database: Database, epoch: bytes, event_link: bytes, last_seq: int) -
             entry = msgspec.msgpack.decode(data, type=AuditEntry)
         except msgspec.DecodeError:
             return AuditBroken(number, "the row cannot be read")
+        if entry.act == NEW_EPOCH:
+            seq = 0
         if entry.seq is None:
             continue
         seq += 1
         if entry.seq != seq:
             return AuditBroken(number, f"the row of event {seq} is missing")
+        if number <= epoch_began_at:
+            continue
         record = database.execute("SELECT event FROM records WHERE seq = ?", (seq,)).fetchone()
         if record and not _continues(event_link, seq, record[0], entry.about):
             return AuditBroken(number, f"the record of event {seq} was changed")

@@ -163,7 +163,10 @@ def _check(connection: Any, path: Path) -> None:
         raise StoreDamaged(_DAMAGED.format(path=path))
 
 
-_DAMAGED = "the store {path} is damaged"
+_DAMAGED = (
+    "the store {path} is damaged: start again, and what can be read of it is saved into a new one; copy the "
+    "folder, and stop using this card"
+)
 _KINDS_OF_DAMAGE = {sqlcipher.SQLITE_CORRUPT, sqlcipher.SQLITE_NOTADB}
 _KINDS_OF_BUSY = {sqlcipher.SQLITE_BUSY, sqlcipher.SQLITE_LOCKED}
 

@@ -31,6 +31,10 @@ class StoreBusy(StoreError, OSError):
     """Another process holds the store."""
 
 
+class BackupRefused(StoreError, ValueError):
+    """A backup cannot be written there, or this file cannot be restored."""
+
+
 class PurposeRefused(StoreError, PermissionError):
     """The gallery serves one purpose and one site, and was asked for another."""
 

@@ -109,11 +109,27 @@ def m004_failed_attempts(database: Database) -> None:
     database.execute("ALTER TABLE gallery ADD COLUMN attempts BLOB NOT NULL DEFAULT x''")
 
 
+def m005_epochs_and_lease(database: Database) -> None:
+    """Let a store go on from a former one; count the lease."""
+    database.executescript("""
+        -- What the first audit row is chained to: the epoch of the store in which the log began.
+        ALTER TABLE appliance ADD COLUMN chain_epoch BLOB CHECK (length(chain_epoch) = 16);
+        -- The audit row that began this epoch, 0 in the store in which the log began.
+        ALTER TABLE appliance ADD COLUMN epoch_began_at INTEGER NOT NULL DEFAULT 0;
+        -- One row: how long the appliance has gone without the aggregator.
+        CREATE TABLE lease (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            used BLOB NOT NULL
+        ) STRICT;
+    """)
+
+
 _STEPS = (
     m001_records_outbox_audit_gallery,
     m002_generation_of_hellos,
     m003_device_and_chain,
     m004_failed_attempts,
+    m005_epochs_and_lease,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

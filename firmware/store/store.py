@@ -28,10 +28,12 @@ from firmware.records import (
 )
 from firmware.store import audit, gallery, outbox, receipts
 from firmware.store.audit import AuditBroken, AuditEntry
-from firmware.store.connection import empty_wal, open_database, translated
+from firmware.store.connection import APPLICATION_ID, empty_wal, open_database, translated
 from firmware.store.errors import OtherDevice, PurposeRefused, StoreError
+from firmware.store.inheritance import Inheritance
 from firmware.store.lock import ProcessLock
 from firmware.store.migrations import migrate
+from firmware.store.pragma_key import lent_text
 from firmware.store.reference import Reference
 from trust.chain import first_link
 from trust.consent import Consent, Purpose
@@ -50,6 +52,11 @@ class Counts:
     references: int
 
 
+def lock_of(path: Path) -> Path:
+    """Return the file that names the process that holds the store at `path`."""
+    return path.with_name(path.name + ".lock")
+
+
 class Store:
     """Records, audit log, outbox and gallery in one encrypted file; all methods raise StoreError kinds."""
 
@@ -58,11 +65,14 @@ class Store:
         self._lock = lock
         self._db = database
         self._wal_holds_erased = True  # as far as is known: the power may have failed after an erasure
-        row = database.execute("SELECT device_id, epoch, site, purpose FROM appliance").fetchone()
+        row = database.execute(
+            "SELECT device_id, epoch, site, purpose, chain_epoch FROM appliance"
+        ).fetchone()
         self.device_id: str = row[0]
         self.epoch: bytes = row[1]
         self.site: str = row[2]
         self.purpose = Purpose(row[3])
+        self._chain_epoch: bytes = row[4] or row[1]
 
     @classmethod
     def open(
@@ -83,7 +93,7 @@ class Store:
         """
         if not path.parent.is_dir():
             raise StoreError(f"the folder {path.parent} does not exist; create it or change `device.data`")
-        lock = ProcessLock(path.with_name(path.name + ".lock"))
+        lock = ProcessLock(lock_of(path))
         try:
             database = open_database(path, key, max_pages=max_pages)
         except BaseException:
@@ -121,8 +131,10 @@ class Store:
         """
         with self._transaction():
             facts = {"consent": consent.value, "notice": notice}
-            about = hashlib.sha256(record_id).digest()
-            audit.append(self._db, self.epoch, AuditEntry("answer", moment, self.purpose, about, facts=facts))
+            about = _digest(record_id)
+            audit.append(
+                self._db, self._chain_epoch, AuditEntry("answer", moment, self.purpose, about, facts=facts)
+            )
 
     def commit_check_in(
         self, moment: Moment, check_in: CheckIn, claim: tuple[str, Attempts] | None = None
@@ -254,6 +266,53 @@ class Store:
         with translated(self._path):
             return gallery.attempts(self._db, subject)
 
+    # A store that goes on from a former one
+
+    def is_new(self) -> bool:
+        """Whether nothing was ever written here."""
+        with translated(self._path):
+            return self._db.execute("SELECT 1 FROM audit LIMIT 1").fetchone() is None
+
+    def inherit(self, former: Inheritance, moment: Moment, cause: str) -> None:
+        """Take over what a former store held, in one transaction; cause: "damaged" or "restored".
+
+        Raises StoreError for a store that is not new, PurposeRefused for entries of another purpose or site.
+        """
+        if not self.is_new():
+            raise StoreError("this store is in use: only a new one takes over a former one")
+        with self._transaction():
+            began = former.chain_epoch if former.audit and former.chain_epoch else self.epoch
+            self._db.execute(
+                "UPDATE appliance SET chain_epoch = ?, epoch_began_at = ?, generation = ?, receipt_key = ?",
+                (began, len(former.audit) + 1, former.generation, former.receipt_key),
+            )
+            for row in former.audit:
+                self._db.execute("INSERT INTO audit (entry, chain) VALUES (?, ?)", row)
+            facts = {"cause": cause, "waiting": str(len(former.waiting))}
+            facts |= {f"lost {what}": str(count) for what, count in former.lost.items()}
+            about = _digest(former.epoch or b"")
+            new_epoch = AuditEntry(audit.NEW_EPOCH, moment, self.purpose, about, facts=facts)
+            audit.append(self._db, began, new_epoch)
+            for event in former.waiting:
+                seq, link = outbox.put(self._db, event.moment, event.body)
+                facts = {"formerly": str(event.seq)}
+                entry = AuditEntry("event numbered anew", moment, self.purpose, link, seq, facts)
+                audit.append(self._db, began, entry)
+            for reference in former.references:
+                self._refuse_other(reference.purpose, reference.site)
+                gallery.insert(self._db, reference)
+        self._chain_epoch = began
+
+    def copy_to(self, target: Path, key: SecretKey) -> None:
+        """Write all tables into the empty file `target`, encrypted under `key`."""
+        with translated(target), lent_text(key) as literal:
+            self._db.execute("ATTACH ? AS copy KEY ?", (str(target), literal))
+            try:
+                self._db.execute("SELECT sqlcipher_export('copy')").fetchone()
+                self._db.execute(f"PRAGMA copy.application_id = {APPLICATION_ID:d}")
+            finally:
+                self._db.execute("DETACH copy")
+
     # Oversight
 
     def counts(self) -> Counts:
@@ -265,9 +324,9 @@ class Store:
     def verify_audit(self) -> int | AuditBroken:
         """Check the audit log against itself and the kept records; returns how many rows hold."""
         with translated(self._path):
-            return audit.verify(
-                self._db, self.epoch, first_link(self.device_id, self.epoch), self._last_seq()
-            )
+            (began_at,) = self._db.execute("SELECT epoch_began_at FROM appliance").fetchone()
+            event_link = first_link(self.device_id, self.epoch)
+            return audit.verify(self._db, self._chain_epoch, began_at, event_link, self._last_seq())
 
     def _erase_from_wal(self, *, erased: bool) -> None:
         # What is erased is gone from the tables whether or not this succeeds, so it is no fault; it is tried
@@ -280,12 +339,12 @@ class Store:
         seq, link = outbox.put(self._db, moment, body)
         act, facts = audit.facts_of(body)
         entry = AuditEntry(act, moment, self.purpose, link, seq, facts)
-        audit.append(self._db, self.epoch, entry)
+        audit.append(self._db, self._chain_epoch, entry)
         return seq
 
     def _audit_reference(self, act: str, moment: Moment, entry_id: bytes) -> None:
-        about = hashlib.sha256(entry_id).digest()
-        audit.append(self._db, self.epoch, AuditEntry(act, moment, self.purpose, about))
+        about = _digest(entry_id)
+        audit.append(self._db, self._chain_epoch, AuditEntry(act, moment, self.purpose, about))
 
     def _last_seq(self) -> int:
         (seq,) = self._db.execute("SELECT last_seq FROM appliance").fetchone()
@@ -312,3 +371,7 @@ class Store:
     def _transaction(self) -> Iterator[None]:
         with translated(self._path), self._db.atomic():
             yield
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()

@@ -205,3 +205,35 @@ def test_bad_surroundings_give_a_sentence_and_no_trace_back(desk: Desk, damage, 
     assert result.exit_code in (1, 3)
     assert sentence in result.output
     assert not result.exception or isinstance(result.exception, SystemExit)
+
+
+def test_what_was_backed_up_is_known_on_another_appliance(desk: Desk) -> None:
+    desk.run("register", "case-1", "--consent", "accepted")
+    words = ("a long recovery sentence", "a long recovery sentence")
+    target = desk.folder / "b.aidpost"
+    made = desk.run("backup", "--to", str(target), answer="\n".join(words) + "\n")
+    assert made.exit_code == 0, made.output
+    assert "1 entry, 1 waiting events" in made.output
+    in_the_way = desk.run("restore", "--from", str(target), answer=words[0] + "\n")
+    assert in_the_way.exit_code == 1
+    assert "move that folder away first" in in_the_way.output
+    (desk.folder / "state").rename(desk.folder / "old state")
+    wrong = desk.run("restore", "--from", str(target), answer="something else\n")
+    assert "another passphrase" in wrong.output
+    restored = desk.run("restore", "--from", str(target), answer=words[0] + "\n")
+    assert restored.exit_code == 0, restored.output
+    assert "Done: case-1" in desk.run("verify", "case-1").output
+
+
+def test_after_lock_nothing_opens_and_each_command_says_why(desk: Desk) -> None:
+    desk.run("register", "case-1", "--consent", "accepted")
+    kept = desk.run("lock", answer="another device\n")
+    assert "nothing was destroyed" in kept.output
+    assert "Done: case-1" in desk.run("verify", "case-1").output
+    locked = desk.run("lock", "--reason", "the kit was left behind", answer="desk\n")
+    assert "The keys are destroyed" in locked.output
+    for words in (("verify", "case-1"), ("doctor",), ("backup", "--to", "b", "--passphrase-file", "b")):
+        refused = desk.run(*words)
+        assert refused.exit_code == 1
+    assert "the kit was left behind" in " ".join(desk.run("doctor").output.split())
+    assert "the kit was left behind" in desk.run("verify", "case-1").output

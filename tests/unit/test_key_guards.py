@@ -17,6 +17,7 @@ from firmware.guard.opening import change_pin_in, destroy_keys, open_guard
 from firmware.guard.otp import fuse_secret
 from firmware.guard.pin import open_pin_guard, wait_s
 from firmware.guard.settings import GuardSettings
+from firmware.guard.wrapping import Argon2Cost
 from firmware.records import Moment
 from tests.kit import software_tpm
 from tests.kit.fake_mailbox import FakeMailbox
@@ -25,7 +26,7 @@ from trust.keys.errors import GuardUnavailable, KeysDamaged, KeysDestroyed, PinR
 from trust.keys.guard import GuardKind, KeyGuard
 from trust.keys.secret import SecretKey
 
-LIGHT = PinState(memory_kib=64, passes=1, lanes=1)  # Argon2id's own minimum; the real cost is 64 MiB
+LIGHT = Argon2Cost(memory_kib=64, passes=1, lanes=1)  # Argon2id's own minimum; the real cost is 64 MiB
 
 
 def copied(key: SecretKey) -> bytes:
@@ -94,7 +95,7 @@ def test_wrong_pins_make_the_next_wait_longer_and_a_restart_does_not_shorten_it(
 
 
 def test_the_wait_has_an_end() -> None:
-    many = PinState(memory_kib=64, passes=1, lanes=1, failures=10_000, failed_boot=bytes(16))
+    many = PinState(failures=10_000, failed_boot=bytes(16))
     assert wait_s(many, Moment(bytes(16), 5 * SECOND_NS, 0, moment().quality)) == 3595
 
 

@@ -95,7 +95,7 @@ def test_changed_keys_do_not_open(tmp_path: Path) -> None:
     whole = path.read_text()
     at = whole.index('"store_key": "') + 30
     path.write_text(whole[:at] + ("A" if whole[at] != "A" else "B") + whole[at + 1 :])
-    with pytest.raises(KeysDamaged, match="does not open"):
+    with pytest.raises(KeysDamaged, match="do not open"):
         file_guard(tmp_path)
     path.write_text(whole[:50])
     with pytest.raises(KeysDamaged, match="cannot be read"):

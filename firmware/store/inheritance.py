@@ -1,0 +1,136 @@
+"""What a new store takes over from a former one: a backup, or what could be read of a damaged file.
+
+The new store has an epoch of its own, so that no sequence number is given twice: what still waited is
+numbered anew and keeps its record ids. The audit log goes on as one chain across epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from firmware.records import Event
+from firmware.store import outbox
+from firmware.store.audit import AuditEntry, first_link, next_link
+from firmware.store.errors import StoreDamaged
+from firmware.store.reading import RangeReader
+from firmware.store.reference import Reference
+from inference import template_codec
+from inference.errors import TemplateDamaged
+from inference.types import Template
+from trust.consent import Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Inheritance:
+    """What was read.
+
+    epoch: of the former store, None when that could not be read. chain_epoch: what its audit log began with.
+    audit: (entry, chain) of each row from the first, as far as the chain holds. waiting: what the aggregator
+    did not hold, in order. generation: of the last hello; the aggregator takes only a higher one, so a
+    backup's is held back until an operator has approved the device anew. receipt_key: the aggregator's, as it
+    was seen first. lost: about how many rows could not be read, by what they were.
+    """
+
+    epoch: bytes | None = None
+    chain_epoch: bytes | None = None
+    audit: Sequence[tuple[bytes, bytes]] = ()
+    waiting: Sequence[Event] = ()
+    references: Sequence[Reference] = ()
+    generation: int = 0
+    receipt_key: bytes = b""
+    lost: dict[str, int] = field(default_factory=dict)
+
+
+def read(reader: RangeReader, purpose: Purpose, site: str) -> Inheritance:
+    """Read a former store, the audit log and the outbox first.
+
+    purpose, site: of the new store, for the entries of a file whose own cannot be read.
+    """
+    # Only the columns that are there: a damaged file may be of an earlier version, and cannot be migrated.
+    appliance = reader.only_row("appliance") or {}
+    epoch, last_seq = appliance.get("epoch"), appliance.get("last_seq", 0)
+    chain_epoch = appliance.get("chain_epoch") or epoch
+    former_site, former_purpose = appliance.get("site", site), appliance.get("purpose", purpose.value)
+    audit_rows, audit_lost = reader.rows("audit", "number", "entry, chain", at_least=last_seq)
+    audit = _chained(audit_rows, chain_epoch)
+    waiting, events_lost = _waiting(reader, last_seq)
+    references, entries_lost = _references(reader, Purpose(former_purpose), former_site)
+    lost = {
+        "audit rows": audit_lost + len(audit_rows) - len(audit),
+        "events": events_lost,
+        "entries": entries_lost,
+    }
+    return Inheritance(
+        epoch=epoch,
+        chain_epoch=chain_epoch,
+        audit=audit,
+        waiting=waiting,
+        references=references,
+        generation=appliance.get("generation", 0),
+        receipt_key=appliance.get("receipt_key", b""),
+        lost={what: count for what, count in lost.items() if count},
+    )
+
+
+def _chained(
+    rows: Sequence[tuple[int, bytes, bytes]], chain_epoch: bytes | None
+) -> list[tuple[bytes, bytes]]:
+    """Return the rows from the first on, as far as each is chained to the one before."""
+    if chain_epoch is None:
+        return []
+    link, held = first_link(chain_epoch), []
+    for number, (found, entry, chain) in enumerate(rows, 1):
+        link = next_link(link, entry)
+        if found != number or link != chain or not _is_entry(entry):
+            break
+        held.append((entry, chain))
+    return held
+
+
+def _is_entry(data: bytes) -> bool:
+    try:
+        msgspec.msgpack.decode(data, type=AuditEntry)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _waiting(reader: RangeReader, last_seq: int) -> tuple[list[Event], int]:
+    """Return the events that wait; where the queue cannot be read, every record counts as waiting.
+
+    Sending what the aggregator holds already costs it a second record of the same id; the other way a record
+    would be lost.
+    """
+    records, lost = reader.rows("records", "seq", "event", at_least=last_seq)
+    queue, queue_lost = reader.rows("outbox", "seq", "seq", at_least=last_seq)
+    queued = {seq for seq, _ in queue}
+    events = []
+    for seq, data in records:
+        if not queue_lost and seq not in queued:
+            continue
+        try:
+            events.append(outbox.decoded(seq, data))
+        except StoreDamaged:
+            lost += 1
+    return events, lost
+
+
+def _references(reader: RangeReader, purpose: Purpose, site: str) -> tuple[list[Reference], int]:
+    entries, lost = reader.rows("gallery", "number", "entry_id, subject")
+    rows, templates_lost = reader.rows("templates", "entry", "template")
+    by_entry: dict[int, list[Template]] = {}
+    for entry, data in rows:
+        try:
+            by_entry.setdefault(entry, []).append(template_codec.decode(data))
+        except TemplateDamaged:
+            templates_lost += 1
+    references = []
+    for number, entry_id, subject in entries:
+        if templates := by_entry.get(number):
+            references.append(Reference(entry_id, subject, tuple(templates), purpose, site))
+        else:
+            lost += 1
+    return references, max(lost, templates_lost)

@@ -1,0 +1,67 @@
+"""Opens the store at the start of an appliance; a damaged one is set aside, and its rows are saved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from firmware.records import Moment
+from firmware.store import quarantine
+from firmware.store.errors import StoreDamaged
+from firmware.store.lock import ProcessLock
+from firmware.store.quarantine import Saved
+from firmware.store.store import Store, lock_of
+from trust.consent import Purpose
+from trust.keys.secret import SecretKey
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where a store lies, what it serves, and how many pages of 4 KiB it may take, None for all."""
+
+    path: Path
+    device_id: str
+    purpose: Purpose
+    site: str
+    max_pages: int | None = None
+
+    def open(self, key: SecretKey) -> Store:
+        """Open the store, or make it. Raises StoreError and its kinds."""
+        return Store.open(
+            self.path,
+            key,
+            device_id=self.device_id,
+            purpose=self.purpose,
+            site=self.site,
+            max_pages=self.max_pages,
+        )
+
+
+def open_or_mend(settings: StoreSettings, key: SecretKey, moment: Moment) -> tuple[Store, Saved | None]:
+    """Open the store, or make it; returns what was saved of a damaged one, None when there was none.
+
+    Raises StoreError and its kinds.
+    """
+    path = settings.path
+    try:
+        store = settings.open(key)
+    except StoreDamaged as error:
+        log.error("store damaged", reason=str(error))  # noqa: TRY400 -- the file is at fault, not the code
+        lock = ProcessLock(lock_of(path))
+        try:
+            quarantine.set_aside(path)
+        finally:
+            lock.release()
+        store = settings.open(key)
+    try:
+        saved = quarantine.save_rows(store, path, key, moment)
+    except BaseException:
+        store.close()
+        raise
+    if saved is not None:
+        log.error("store set aside", folder=saved.folder, saved=saved.events + saved.entries, lost=saved.lost)
+    return store, saved

@@ -1,0 +1,226 @@
+"""What is saved of a damaged store, what a backup gives back; and no number is given twice after either."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from firmware.guard.wrapping import Argon2Cost
+from firmware.store import backup, quarantine
+from firmware.store.errors import BackupRefused, PurposeRefused, StoreError
+from firmware.store.opening import StoreSettings, open_or_mend
+from firmware.store.quarantine import Saved
+from firmware.store.store import Store
+from tests.kit.store_values import (
+    DEVICE,
+    PURPOSE,
+    SITE,
+    check_in,
+    moment,
+    open_store,
+    reference,
+    registration,
+    store_key,
+)
+from trust.consent import Purpose
+
+PAGE = 4096
+PEOPLE = 12
+PASSPHRASE = "a long recovery sentence"  # noqa: S105 -- of a test
+LIGHT = Argon2Cost(memory_kib=64, passes=1, lanes=1)
+
+
+def used_store(folder: Path) -> Store:
+    """A store of some time: people, arrivals, an acknowledgement."""
+    store = open_store(folder)
+    for number in range(1, PEOPLE + 1):
+        entry = reference(number)
+        store.commit_registration(moment(), registration(entry), entry)
+        store.commit_check_in(moment(), check_in(number))
+    store.acknowledge(PEOPLE, moment())
+    return store
+
+
+def mend(folder: Path) -> tuple[Store, Saved | None]:
+    with store_key() as key:
+        return open_or_mend(StoreSettings(folder / "store.db", DEVICE, PURPOSE, SITE), key, moment())
+
+
+def spoil(path: Path, page: int, count: int = 1) -> None:
+    """Overwrite pages, as a dying card does; the first page has number 1."""
+    with path.open("r+b") as file:
+        file.seek((page - 1) * PAGE)
+        file.write(b"\xff" * PAGE * count)
+
+
+def test_each_single_bad_page_costs_its_own_rows_alone(tmp_path: Path) -> None:
+    used_store(tmp_path).close()
+    whole = tmp_path / "store.db"
+    pages = whole.stat().st_size // PAGE
+    saved_events, saved_entries = [], []
+    for page in range(2, pages + 1):
+        folder = tmp_path / str(page)
+        folder.mkdir()
+        shutil.copy(whole, folder)
+        spoil(folder / "store.db", page)
+        store, saved = mend(folder)
+        if saved is None:  # a page that holds nothing
+            store.close()
+            continue
+        assert isinstance(store.verify_audit(), int)
+        assert store.counts().references == saved.entries
+        assert [queued.event.seq for queued in store.pending(0, 1000)] == list(range(1, saved.events + 1))
+        store.commit_check_in(moment(), check_in(99))
+        assert isinstance(store.verify_audit(), int)
+        saved_events.append(saved.events)
+        saved_entries.append(saved.entries)
+        store.close()
+        assert (folder / "damaged-1" / "store.db").stat().st_size == whole.stat().st_size
+    # The root of a table takes its rows with it; every other page takes only what lies on it.
+    assert sorted(saved_entries)[2] >= PEOPLE - 5
+    assert median(saved_entries) == PEOPLE
+    assert sorted(saved_events)[1] > 0
+    assert median(saved_events) == PEOPLE
+    assert max(saved_events) == 2 * PEOPLE, "without its queue, every kept record waits again"
+
+
+def test_a_file_without_its_end_gives_what_is_before_it(tmp_path: Path) -> None:
+    used_store(tmp_path).close()
+    path = tmp_path / "store.db"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 9 // 10])
+    store, saved = mend(tmp_path)
+    assert saved is not None
+    assert 0 < saved.entries <= PEOPLE
+    assert 0 < saved.events < 2 * PEOPLE
+    assert "set aside in" in str(saved)
+    assert store.references(PURPOSE)[0].subject == "card-1"
+    store.close()
+
+
+def test_a_damaged_first_page_is_set_aside_whole_and_service_goes_on(tmp_path: Path) -> None:
+    store = used_store(tmp_path)
+    epoch = store.epoch
+    store.close()
+    spoil(tmp_path / "store.db", 1)
+    store, saved = mend(tmp_path)
+    assert saved is not None
+    assert (saved.events, saved.entries) == (0, 0)
+    assert store.epoch != epoch
+    assert store.commit_check_in(moment(), check_in(1)) == 1
+    store.close()
+    assert [note.folder for note in quarantine.notes(tmp_path / "store.db")] == [str(tmp_path / "damaged-1")]
+
+
+def test_a_power_cut_while_rows_are_saved_saves_them_once(tmp_path: Path) -> None:
+    used_store(tmp_path).close()
+    spoil(tmp_path / "store.db", 5)
+    store, saved = mend(tmp_path)
+    store.close()
+    assert saved is not None
+    # The note was not written yet when the power failed: the next start must not take the rows over again.
+    (tmp_path / "damaged-1" / "saved.json").unlink()
+    store, again = mend(tmp_path)
+    assert again == saved
+    assert store.counts().references == saved.entries
+    store.close()
+    # The power failed before anything was saved.
+    (tmp_path / "damaged-1" / "saved.json").unlink()
+    for part in tmp_path.glob("store.db*"):
+        part.unlink()
+    store, again = mend(tmp_path)
+    assert again == saved
+    store.close()
+    store, again = mend(tmp_path)
+    assert again is None
+    store.close()
+
+
+def write_backup(store: Store, target: Path, passphrase: str = PASSPHRASE) -> None:
+    backup.write(store, target, bytearray(passphrase, "utf-8"), moment(), LIGHT)
+
+
+def restore(source: Path, folder: Path, passphrase: str = PASSPHRASE) -> Store:
+    folder.mkdir(exist_ok=True)
+    store = open_store(folder)
+    try:
+        former = backup.read(source, bytearray(passphrase, "utf-8"), folder, store)
+        store.inherit(former, moment(), "restored")
+    except StoreError:
+        store.close()
+        raise
+    return store
+
+
+def test_a_backup_opens_on_another_device_and_numbers_what_waits_anew(tmp_path: Path) -> None:
+    store = used_store(tmp_path)
+    write_backup(store, tmp_path / "b.aidpost")
+    before, epoch = store.counts(), store.epoch
+    waiting = [queued.event.body for queued in store.pending(0, 1000)]
+    rows = store.verify_audit()
+    assert isinstance(rows, int)
+    store.close()
+    restored = restore(tmp_path / "b.aidpost", tmp_path / "new")
+    assert restored.epoch != epoch
+    assert restored.counts().references == before.references
+    assert [queued.event.body for queued in restored.pending(0, 1000)] == waiting
+    assert restored.last_seq() == len(waiting)
+    assert restored.verify_audit() == rows + 1 + len(waiting)
+    assert {entry.subject for entry in restored.references(PURPOSE)} == {
+        f"card-{n}" for n in range(1, PEOPLE + 1)
+    }
+    assert restored.commit_check_in(moment(), check_in(1)) == len(waiting) + 1
+    write_backup(restored, tmp_path / "c.aidpost")
+    restored.close()
+    twice = restore(tmp_path / "c.aidpost", tmp_path / "newer")
+    assert isinstance(twice.verify_audit(), int)
+    assert twice.counts().waiting == len(waiting) + 1
+    twice.close()
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"store.db", "store.db.lock"}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda whole: whole, "another passphrase"),
+        (lambda whole: whole.replace(b'"site":"site-1"', b'"site":"site-2"'), "changed file"),
+        (lambda whole: b"something else\n" + whole, "no backup of Aidpost"),
+        (lambda whole: whole[: len(whole) // 2], "cannot be restored"),
+        (lambda whole: whole.replace(b"aidpost backup 1", b"aidpost backup 9"), "newer version"),
+    ],
+    ids=["passphrase", "header", "foreign", "half", "version"],
+)
+def test_a_backup_that_does_not_open_leaves_the_new_store_new(
+    tmp_path: Path, change: Callable[[bytes], bytes], sentence: str
+) -> None:
+    store = used_store(tmp_path)
+    write_backup(store, tmp_path / "b.aidpost")
+    store.close()
+    whole = (tmp_path / "b.aidpost").read_bytes()
+    (tmp_path / "c.aidpost").write_bytes(change(whole))
+    passphrase = "another long sentence" if sentence == "another passphrase" else PASSPHRASE
+    with pytest.raises(BackupRefused, match=sentence):
+        restore(tmp_path / "c.aidpost", tmp_path / "new", passphrase)
+    restore(tmp_path / "b.aidpost", tmp_path / "new").close()
+
+
+def test_a_backup_is_refused_where_it_would_do_harm(tmp_path: Path) -> None:
+    store = used_store(tmp_path)
+    with pytest.raises(BackupRefused, match="at least 15"):
+        write_backup(store, tmp_path / "b.aidpost", "too short")
+    write_backup(store, tmp_path / "b.aidpost")
+    with pytest.raises(BackupRefused, match="exists"):
+        write_backup(store, tmp_path / "b.aidpost")
+    former = backup.read(tmp_path / "b.aidpost", bytearray(PASSPHRASE, "utf-8"), tmp_path, store)
+    with pytest.raises(StoreError, match="only a new one"):
+        store.inherit(former, moment(), "restored")
+    store.close()
+    (tmp_path / "other").mkdir()
+    other = open_store(tmp_path / "other", purpose=Purpose.DISTRIBUTION)
+    with pytest.raises(PurposeRefused):
+        other.inherit(former, moment(), "restored")
+    assert other.is_new()
+    other.close()
