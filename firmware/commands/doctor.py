@@ -133,8 +133,10 @@ def _model(catalogue: Catalogue, name: str, config: Config) -> Finding:
 def _recognition(config: Config) -> Finding:
     matcher = build_recognition(config).matcher
     name, _, digest = matcher.operating_point.partition(" ")
-    reach = "".join(f", {source} alone {size:,}" for source, size in matcher.largest_galleries().items())
-    found = f"operating point {name}; 1:few in at most so many entries{reach}" if reach else name
+    reach = ", ".join(
+        f"{source} alone among {size:,} entries" for source, size in matcher.largest_galleries().items()
+    )
+    found = f"operating point {name}" + (f", enough for 1:few by {reach}" if reach else "")
     return Finding("recognition", found, digest.removeprefix("sha256:")[:12], True)
 
 

@@ -16,6 +16,7 @@ from firmware.commands.common import ask_pin, clear_errors, config_option, read_
 from firmware.config import Config
 from firmware.session.check_in import CheckInResult, Suggestion
 from firmware.store.errors import StoreError
+from inference.operating_point import STRENGTH_MEANING
 from sensors.board.port import BoardEvent, Button, TamperEvent
 
 logger = structlog.get_logger()
@@ -95,7 +96,9 @@ class Kiosk:
     async def _ask(self, suggestions: Sequence[Suggestion]) -> int | None:
         """The best suggestion is shown on the operator's console; OK or AGAIN answers."""
         best = suggestions[0]
-        click.echo(f"Is it {best.subject} ({best.strength.value})? OK: yes   AGAIN: no   HELP: a person")
+        meaning = STRENGTH_MEANING[best.strength]
+        click.echo(f"Is it {best.subject} ({best.strength.value}: {meaning})?")
+        click.echo("OK: yes   AGAIN: no   HELP: a person")
         self._answer = asyncio.get_running_loop().create_future()
         try:
             return await self._answer

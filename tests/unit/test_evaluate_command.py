@@ -1,5 +1,7 @@
 """`aidpost evaluate` on data that is not what it should be: one clear sentence, no traceback."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,18 @@ def test_a_malformed_cohort_file_is_refused_before_anything_is_measured(tmp_path
     code, output = run("finger", "--images", tmp_path, "--cohorts", cohorts)
     assert code == 1
     assert "row 1: expected one column named image or identity" in output
+
+
+def test_plots_without_the_library_that_draws_them_are_refused_before_anything_is_measured(
+    tmp_path: Path,
+) -> None:
+    absent = "import sys; sys.modules['matplotlib'] = None; from firmware.cli import main; main()"
+    arguments = f"evaluate finger --images {tmp_path} --plots {tmp_path / 'plots'}".split()
+    ended = subprocess.run(
+        [sys.executable, "-c", absent, *arguments], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "pip install 'aidpost[evaluation]'" in ended.stderr
 
 
 @pytest.mark.parametrize(
