@@ -48,7 +48,7 @@ _STATES = {
 _WAITING = (fleet_pb2.ENROLMENT_STATE_PENDING, fleet_pb2.ENROLMENT_STATE_HELD)
 
 
-class _SpanType(click.ParamType[timedelta]):
+class SpanType(click.ParamType[timedelta]):
     """A span of time as 30min, 24h or 7d."""
 
     name = "span"
@@ -56,6 +56,7 @@ class _SpanType(click.ParamType[timedelta]):
     def convert(
         self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
+        """Return the span that was written."""
         if isinstance(value, timedelta):
             return value
         if (span := _SPAN.fullmatch(value)) is None or len(span[1]) > 6:
@@ -63,10 +64,10 @@ class _SpanType(click.ParamType[timedelta]):
         return timedelta(**{_SPAN_UNITS[span[2]]: int(span[1])})
 
 
-_server = click.option(
+server_option = click.option(
     "--server", default="127.0.0.1:50051", show_default=True, help="Where the aggregator listens."
 )
-_credential = click.option(
+credential_option = click.option(
     "--credential",
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="AIDPOST_CREDENTIAL",
@@ -84,7 +85,8 @@ def _clear_errors() -> Iterator[None]:
 
 
 @contextmanager
-def _service(server: str, credential: Path) -> Iterator[fleet_pb2_grpc.FleetServiceStub]:
+def fleet(server: str, credential: Path) -> Iterator[fleet_pb2_grpc.FleetServiceStub]:
+    """Yield the service as this person may use it; a fault is a sentence."""
     with _clear_errors(), fleet_service(server, credential) as service:
         yield service
 
@@ -144,36 +146,36 @@ def claim() -> None:
 
 @claim.command("create")
 @click.option("--site", required=True, help="The site that the device will belong to.")
-@click.option("--expires", type=_SpanType(), default="24h", show_default=True, help="30min, 24h, 7d.")
-@_server
-@_credential
+@click.option("--expires", type=SpanType(), default="24h", show_default=True, help="30min, 24h, 7d.")
+@server_option
+@credential_option
 def create_claim(site: str, expires: timedelta, server: str, credential: Path) -> None:
     """Print a claim code, good for one device; it is shown this once."""
     request = fleet_pb2.CreateClaimRequest(site=site, lifetime=_duration(expires))
-    with _service(server, credential) as service:
+    with fleet(server, credential) as service:
         made = service.CreateClaim(request)
     click.echo(made.code)
-    click.echo(f"For one device of {site}, until {_iso(made.expires_at)}.", err=True)
+    click.echo(f"For one device of {site}, until {iso(made.expires_at)}.", err=True)
 
 
 @click.command("pending")
 @click.option("--all", "every", is_flag=True, help="Those that wait for nothing too.")
-@_server
-@_credential
+@server_option
+@credential_option
 def pending(every: bool, server: str, credential: Path) -> None:
     """Show the devices that wait for an operator: those that ask to join, and those on hold."""
-    with _service(server, credential) as service:
+    with fleet(server, credential) as service:
         found = service.ListEnrolments(fleet_pb2.ListEnrolmentsRequest()).enrolments
     table = Table("device", "site", "state", "key", "asked", "certificate ends", box=SIMPLE, pad_edge=False)
     for each in found:
         if every or each.state in _WAITING:
-            ends = _iso(each.certificate_ends_at) if each.HasField("certificate_ends_at") else ""
+            ends = iso(each.certificate_ends_at) if each.HasField("certificate_ends_at") else ""
             table.add_row(
                 each.device_id,
                 each.site,
                 _STATES.get(each.state, "unknown"),
                 each.key_words,
-                _iso(each.requested_at),
+                iso(each.requested_at),
                 ends,
             )
     console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH_CHARACTERS)
@@ -183,25 +185,25 @@ def pending(every: bool, server: str, credential: Path) -> None:
 @click.command("approve")
 @click.argument("device")
 @click.argument("key")
-@_server
-@_credential
+@server_option
+@credential_option
 def approve(device: str, key: str, server: str, credential: Path) -> None:
     """Let DEVICE join with the KEY that its screen shows, or go on after it was on hold.
 
     Compare KEY with the device's own screen: two devices can claim one name.
     """
-    with _service(server, credential) as service:
+    with fleet(server, credential) as service:
         service.ApproveDevice(fleet_pb2.ApproveDeviceRequest(device_id=device, key_words=key))
     click.echo(f"Approved: {device} with the key {key}.")
 
 
 @click.command("revoke")
 @click.argument("device")
-@_server
-@_credential
+@server_option
+@credential_option
 def revoke(device: str, server: str, credential: Path) -> None:
     """Shut DEVICE out, at once; it can come back with a new claim code."""
-    with _service(server, credential) as service:
+    with fleet(server, credential) as service:
         service.RevokeDevice(fleet_pb2.RevokeDeviceRequest(device_id=device))
     click.echo(f"Revoked: {device}.")
 
@@ -218,8 +220,8 @@ def user() -> None:
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="The new credential.  [default: NAME.pem]"
 )
 @click.option("--days", type=click.IntRange(1, 400), default=PERSON_DAYS, show_default=True)
-@_server
-@_credential
+@server_option
+@credential_option
 def add_user(name: str, role: str, out: Path | None, days: int, server: str, credential: Path) -> None:
     """Give NAME a role and write the credential; an older credential of that name is worth nothing then."""
     key = certificates.new_key()
@@ -230,7 +232,7 @@ def add_user(name: str, role: str, out: Path | None, days: int, server: str, cre
     path = out or Path(f"{name}.pem")
     if path.exists():
         raise click.ClickException(f"{path} is there already: name another file with --out")
-    with _service(server, credential) as service:
+    with fleet(server, credential) as service:
         made = service.AddPerson(request)
         write_credential(
             path, certificates.key_to_pem(key), _der_to_pem(made.certificate), authority_of(credential)
@@ -240,11 +242,11 @@ def add_user(name: str, role: str, out: Path | None, days: int, server: str, cre
 
 @user.command("remove")
 @click.argument("name")
-@_server
-@_credential
+@server_option
+@credential_option
 def remove_user(name: str, server: str, credential: Path) -> None:
     """Shut NAME out, at once."""
-    with _service(server, credential) as service:
+    with fleet(server, credential) as service:
         service.RemovePerson(fleet_pb2.RemovePersonRequest(name=name))
     click.echo(f"Removed: {name}.")
 
@@ -255,18 +257,18 @@ def audit() -> None:
 
 
 @audit.command("show")
-@_server
-@_credential
+@server_option
+@credential_option
 def show_audit(server: str, credential: Path) -> None:
     """Print the log, one act a line."""
     number = 1
-    with _service(server, credential) as service:
+    with fleet(server, credential) as service:
         while True:
             entries = service.ListAudit(
                 fleet_pb2.ListAuditRequest(from_number=number, limit=AUDIT_PAGE)
             ).entries
             for entry in entries:
-                click.echo(f"{entry.number}  {_iso(entry.at)}  {entry.actor}: {entry.act} ({entry.subject})")
+                click.echo(f"{entry.number}  {iso(entry.at)}  {entry.actor}: {entry.act} ({entry.subject})")
             if len(entries) < AUDIT_PAGE:
                 return
             number = entries[-1].number + 1
@@ -300,5 +302,6 @@ def _duration(span: timedelta) -> Duration:
     return Duration(seconds=int(span.total_seconds()))
 
 
-def _iso(moment: Timestamp) -> str:
+def iso(moment: Timestamp) -> str:
+    """Return the time as 2026-01-31T08:00:00Z."""
     return datetime.fromtimestamp(moment.seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -18,6 +18,7 @@ import uvloop
 
 from aggregator.address import Address, AddressInUse, AddressRefused
 from aggregator.administer import approve, audit, claim, init, pending, revoke, user
+from aggregator.ask import command
 from aggregator.authority import Authority, AuthorityError
 from aggregator.export import (
     DEVICE_TABLE,
@@ -230,7 +231,7 @@ def devices(context: click.Context, store: Path | None, form: Format) -> None:
         raise click.ClickException(str(error)) from error
 
 
-for _command in (init, claim, user, audit):
+for _command in (init, claim, user, audit, command):
     main.add_command(_command)
 for _command in (pending, approve, revoke):
     devices.add_command(_command)

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from aggregator.holdings import Command
 from aggregator.malformed import Malformed
 from aggregator.records import (
     Batch,
@@ -30,7 +31,7 @@ from aggregator.records import (
     TelemetryDropped,
 )
 from aggregator.unpacking import ID_BYTES, MAX_INT64, MAX_STAGE_NAME, MAX_TEXT, unpack
-from aidpost.v1 import batch_pb2, event_pb2, ingest_pb2, link_pb2
+from aidpost.v1 import batch_pb2, event_pb2, fleet_pb2, ingest_pb2, link_pb2
 from trust.chain import LINK_BYTES
 from trust.consent import Consent
 
@@ -71,6 +72,7 @@ _COMMAND_OUTCOMES = {
     event_pb2.COMMAND_OUTCOME_REFUSED: CommandOutcome.REFUSED,
     event_pb2.COMMAND_OUTCOME_INTERRUPTED: CommandOutcome.INTERRUPTED,
 }
+_OUTCOMES_OF_COMMANDS = {outcome: message for message, outcome in _COMMAND_OUTCOMES.items()}
 
 _EnumT = TypeVar("_EnumT", bound=int)
 _ValueT = TypeVar("_ValueT")
@@ -131,6 +133,25 @@ def command(command_id: bytes, kind: CommandKind, expires_ns: int) -> link_pb2.C
         command=link_pb2.Command(
             command_id=command_id, kind=_KINDS_OF_COMMANDS[kind], expires_at=_timestamp(expires_ns)
         )
+    )
+
+
+def command_state(command: Command) -> fleet_pb2.CommandState:
+    """Return a command and what became of it."""
+    delivered_ns, done_ns = command.delivered_ns, command.done_ns
+    return fleet_pb2.CommandState(
+        command_id=command.command_id,
+        device_id=command.device_id,
+        kind=_KINDS_OF_COMMANDS[CommandKind(command.kind)],
+        asked_by=command.asked_by,
+        asked_at=_timestamp(command.asked_ns),
+        expires_at=_timestamp(command.expires_ns),
+        delivered_at=None if delivered_ns is None else _timestamp(delivered_ns),
+        outcome=_OUTCOMES_OF_COMMANDS[CommandOutcome(command.outcome)]
+        if command.outcome
+        else event_pb2.COMMAND_OUTCOME_UNSPECIFIED,
+        detail=command.detail or "",
+        done_at=None if done_ns is None else _timestamp(done_ns),
     )
 
 

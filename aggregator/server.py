@@ -138,7 +138,7 @@ class Aggregator:
         settings, log, wall_ns = self._settings, self._log, self._wall_ns
         callers, refusals = Callers(), Refusals(log, time.monotonic)
         enrolment = EnrolmentService(store, authority, callers, wall_ns, log, refusals)
-        fleet = FleetService(store, authority, callers, presence, wall_ns)
+        fleet = FleetService(store, authority, callers, presence, desk, wall_ns)
         services: dict[str, Register] = {
             **self._for_devices(store, presence, desk, callers),
             ENROLMENT: partial(enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server, enrolment),

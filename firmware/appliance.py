@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from typing import Self, TypeVar
@@ -23,9 +23,11 @@ from firmware.config import Config
 from firmware.desk import Desk
 from firmware.guard.opening import no_console, open_guard
 from firmware.guard.pin import AskPin
+from firmware.order_handlers import self_test, sync_now
+from firmware.orders import Orders
 from firmware.presenter import Presenter
 from firmware.recognition import build_recognition
-from firmware.records import DeviceFault
+from firmware.records import CommandKind, DeviceFault
 from firmware.session.acquire import Acquirer
 from firmware.session.face_watch import ActiveCheck
 from firmware.session.machine import Show
@@ -38,6 +40,7 @@ from firmware.store.store import Store
 from firmware.store.thread import StoreThread
 from firmware.uplink.backoff import Backoff
 from firmware.uplink.channel import Target
+from firmware.uplink.time_hints import TimeHints
 from firmware.uplink.uplink import Uplink
 from sensors.board.opening import open_board
 from sensors.board.port import Board, BoardEvent
@@ -99,6 +102,7 @@ def open_store(config: Config, guard: KeyGuard) -> Store:
 class Appliance:
     """One appliance; use it as an async context manager.
 
+    locked: the keys were destroyed on an operator's command; stop, and do not start again.
     Raises GuardError, StoreError, InferenceError, SensorError.
     """
 
@@ -116,12 +120,14 @@ class Appliance:
         self._config = config
         self._ask_pin = ask_pin
         self._hardware = hardware
-        self._clock = clock or Clock()
+        self._hints = TimeHints()
+        self._clock = replace(clock or Clock(), judge=self._hints.judge)
         self._stack = AsyncExitStack()
         self._board: Board | None = None
         self._uplink_changed = asyncio.Event()
         self.uplink = None
         self._saved: Saved | None = None
+        self.locked = asyncio.Event()
         self._faults: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -186,6 +192,10 @@ class Appliance:
         await asyncio.gather(*(worker.start() for worker in workers))
         self._stack.push_async_callback(self.presenter.settle)
 
+        self._workers = {
+            part: worker for part, worker in (("fingerprint", reader), ("camera", camera)) if worker
+        }
+        self._orders = self._start_orders()
         self.uplink = self._start_uplink()
         acquirer = Acquirer(
             camera=camera,
@@ -246,12 +256,39 @@ class Appliance:
             device_id=self._config.device.id,
             software_version=version("aidpost"),
             on_change=lambda _: self._uplink_changed.set(),
+            on_command=self._orders.take,
+            hints=self._hints,
         )
         task = asyncio.create_task(uplink.run(), name="uplink")
         task.add_done_callback(_report_bug)
         self._stack.push_async_callback(asyncio.wait, {task})
         self._stack.push_async_callback(uplink.stop)
         return uplink
+
+    def _start_orders(self) -> Orders:
+        orders = Orders(
+            self.store.run,
+            self._clock,
+            self._hints,
+            handlers={
+                CommandKind.SELF_TEST: partial(self_test, self.store.run, self._workers),
+                CommandKind.SYNC_NOW: partial(sync_now, self.store.run, self._committed),
+            },
+            lock=self._lock,
+            committed=self._committed,
+            acknowledged=self.until_acknowledged,
+        )
+        task = asyncio.create_task(orders.run(), name="orders")
+        task.add_done_callback(_report_bug)
+        self._stack.push_async_callback(asyncio.wait, {task})
+        self._stack.callback(task.cancel)
+        return orders
+
+    async def _lock(self) -> None:
+        log.warning("locked by the aggregator")
+        await asyncio.to_thread(self.guard.destroy, "locked by an operator through the aggregator")
+        self.presenter.show(Show(Signal.DEVICE_FAULT))
+        self.locked.set()
 
     async def _start_housekeeping(self) -> None:
         """Erase what was acknowledged a day ago, now and every hour."""

@@ -49,6 +49,8 @@ ALLOWED: Mapping[str, frozenset[Role | None]] = MappingProxyType(
         f"/{FLEET}/RevokeDevice": _OPERATORS,
         f"/{FLEET}/AddPerson": _ADMINISTRATOR,
         f"/{FLEET}/RemovePerson": _ADMINISTRATOR,
+        f"/{FLEET}/SendCommand": _OPERATORS,
+        f"/{FLEET}/ListCommands": _OVERSIGHT,
         f"/{FLEET}/ListAudit": frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),
         f"/{_HEALTH}/Check": _KNOWN,
         f"/{_HEALTH}/Watch": _KNOWN,

@@ -11,8 +11,6 @@ from structlog.typing import FilteringBoundLogger
 from aggregator.holdings import Command
 from aggregator.store.errors import StoreError
 
-POLL_S = 1.0  # `command send` writes its row from another process; a person waits for the answer
-
 Due = Callable[[], Awaitable[tuple[Command, ...]]]
 
 
@@ -30,20 +28,20 @@ class CommandDesk:
         """Yield the queue of the commands for one stream; those that wait already come at once."""
         queue: asyncio.Queue[Command] = asyncio.Queue()
         self._listening[queue] = (device_id, set())
-        self._look.set()
+        self.look()
         try:
             yield queue
         finally:
             del self._listening[queue]
 
+    def look(self) -> None:
+        """Say that there is a new row."""
+        self._look.set()
+
     async def run(self) -> None:
         """Hand out commands until cancelled."""
         while True:
-            try:
-                async with asyncio.timeout(POLL_S):
-                    await self._look.wait()
-            except TimeoutError:
-                pass
+            await self._look.wait()
             self._look.clear()
             if self._listening:
                 try:

@@ -10,14 +10,18 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlite_utils import Database
 
+from aggregator import codec
 from aggregator.authority import Authority
+from aggregator.codec import COMMAND_KINDS
 from aggregator.holdings import EnrolmentState
 from aggregator.link import ending
 from aggregator.link.callers import Callers
+from aggregator.link.commanding import CommandDesk
 from aggregator.link.presence import Presence
-from aggregator.store import administration, identities
+from aggregator.store import administration, commands, identities
 from aggregator.store.errors import StoreError
 from aggregator.store.writer import StoreWriter
+from aggregator.unpacking import ID_BYTES
 from aidpost.v1 import fleet_pb2, fleet_pb2_grpc
 from trust.checking import RequestRefused, read_request
 from trust.claim import claim_digest
@@ -28,7 +32,9 @@ ResultT = TypeVar("ResultT")
 
 CLAIM_S = (60, 30 * 24 * 3600)
 PERSON_S = (24 * 3600, 400 * 24 * 3600)
+COMMAND_S = (60, 30 * 24 * 3600)
 MAX_AUDIT_ENTRIES = 1000
+MAX_COMMANDS = 1000
 _STATES = {
     EnrolmentState.PENDING: fleet_pb2.ENROLMENT_STATE_PENDING,
     EnrolmentState.APPROVED: fleet_pb2.ENROLMENT_STATE_APPROVED,
@@ -47,12 +53,14 @@ class FleetService(fleet_pb2_grpc.FleetServiceServicer):
         authority: Authority,
         callers: Callers,
         presence: Presence,
+        command_desk: CommandDesk,
         wall_ns: Callable[[], int],
     ) -> None:
         self._store = store
         self._authority = authority
         self._callers = callers
         self._presence = presence
+        self._command_desk = command_desk
         self._wall_ns = wall_ns
 
     async def CreateClaim(  # noqa: N802
@@ -148,6 +156,42 @@ class FleetService(fleet_pb2_grpc.FleetServiceServicer):
         if not removed:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such person")
         return fleet_pb2.RemovePersonResponse()
+
+    async def SendCommand(  # noqa: N802
+        self, request: fleet_pb2.SendCommandRequest, context: Context
+    ) -> fleet_pb2.SendCommandResponse:
+        """Write the command down, and bring it to the device if it is connected."""
+        command_id, device_id, kind = request.command_id, request.device_id, COMMAND_KINDS.get(request.kind)
+        if len(command_id) != ID_BYTES or kind is None:
+            await _malformed(context, "a command has an identifier of 16 bytes and a kind of this version")
+        await _within(context, "lifetime", request.lifetime.seconds, COMMAND_S)
+        expires_ns = self._wall_ns() + request.lifetime.seconds * 1_000_000_000
+        known = await self._do(
+            context,
+            lambda db, now_ns, actor: commands.send(
+                db,
+                command_id=command_id,
+                device_id=device_id,
+                kind=kind,
+                asked_by=actor,
+                now_ns=now_ns,
+                expires_ns=expires_ns,
+            ),
+        )
+        if not known:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such device has reported")
+        self._command_desk.look()
+        return fleet_pb2.SendCommandResponse(expires_at=_timestamp(expires_ns))
+
+    async def ListCommands(  # noqa: N802
+        self, request: fleet_pb2.ListCommandsRequest, context: Context
+    ) -> fleet_pb2.ListCommandsResponse:
+        """List the latest commands."""
+        device_id = request.device_id or None
+        found = await self._do(
+            context, lambda db, _now_ns, _actor: commands.read(db, device_id, MAX_COMMANDS)
+        )
+        return fleet_pb2.ListCommandsResponse(commands=map(codec.command_state, found))
 
     async def ListAudit(  # noqa: N802
         self, request: fleet_pb2.ListAuditRequest, context: Context

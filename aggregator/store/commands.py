@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlite_utils import Database
 
 from aggregator.holdings import Command
-from aggregator.records import CommandKind, CommandOutcome, CommandResult
+from aggregator.records import CommandKind, CommandResult
+from aggregator.store import administration
 
 _COMMANDS = f"SELECT {', '.join(Command.__struct_fields__)} FROM commands"  # noqa: S608
 
@@ -20,15 +21,17 @@ def send(
     now_ns: int,
     expires_ns: int,
 ) -> bool:
-    """Ask a device for something; returns False for a device that never reported."""
+    """Ask a device for something, once for each command_id; False for a device that never reported."""
     known = db.execute("SELECT 1 FROM devices WHERE device_id = ?", (device_id,)).fetchone()
     if known is None:
         return False
-    db.execute(
+    sent = db.execute(
         """INSERT INTO commands (command_id, device_id, kind, asked_by, asked_ns, expires_ns)
-           VALUES (?, ?, ?, ?, ?, ?)""",
+           VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING""",
         (command_id, device_id, kind.value, asked_by, now_ns, expires_ns),
     )
+    if sent.rowcount:
+        administration.append(db, now_ns, asked_by, f"command {kind.value}", device_id)
     return True
 
 
@@ -38,10 +41,12 @@ def due(db: Database, now_ns: int) -> tuple[Command, ...]:
     return tuple(Command(*row) for row in rows)
 
 
-def read(db: Database, device_id: str | None) -> tuple[Command, ...]:
-    """Return all commands, of one device or of all, oldest first."""
-    rows = db.execute(f"{_COMMANDS} WHERE ?1 IS NULL OR device_id = ?1 ORDER BY asked_ns", (device_id,))
-    return tuple(Command(*row) for row in rows)
+def read(db: Database, device_id: str | None, limit: int) -> tuple[Command, ...]:
+    """Return the latest commands, of one device or of all, oldest first."""
+    rows = db.execute(
+        f"{_COMMANDS} WHERE ?1 IS NULL OR device_id = ?1 ORDER BY asked_ns DESC LIMIT ?2", (device_id, limit)
+    ).fetchall()
+    return tuple(Command(*row) for row in reversed(rows))
 
 
 def note_delivered(db: Database, command_id: bytes, now_ns: int) -> None:
@@ -59,12 +64,3 @@ def note_result(db: Database, device_id: str, result: CommandResult, now_ns: int
            WHERE command_id = ? AND device_id = ? AND outcome IS NULL""",
         (result.outcome.value, result.detail, now_ns, result.command_id, device_id),
     )
-
-
-def state_of(command: Command, now_ns: int) -> str:
-    """Say in a word or two where a command is."""
-    if command.outcome is not None:
-        return CommandOutcome(command.outcome).value
-    if command.expires_ns <= now_ns:
-        return "expired, no result"
-    return "waits for the device" if command.delivered_ns is None else "delivered"

@@ -52,7 +52,10 @@ async def _serve(config: Config) -> None:
 
         appliance.listen(from_board)
         appliance.desk.idle()
-        await stop.wait()
+        waits = [asyncio.ensure_future(event.wait()) for event in (stop, appliance.locked)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
         logger.info("stopping")
         await kiosk.finish()
 

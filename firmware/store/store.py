@@ -19,6 +19,8 @@ from firmware.clock import random_id
 from firmware.records import (
     Attempts,
     CheckIn,
+    CommandKind,
+    CommandResult,
     DeviceFault,
     EventBody,
     Moment,
@@ -26,7 +28,7 @@ from firmware.records import (
     Registration,
     SignedReceipt,
 )
-from firmware.store import audit, gallery, outbox, receipts
+from firmware.store import audit, gallery, orders, outbox, receipts
 from firmware.store.audit import AuditBroken, AuditEntry
 from firmware.store.connection import APPLICATION_ID, empty_wal, open_database, translated
 from firmware.store.errors import OtherDevice, PurposeRefused, StoreError
@@ -169,6 +171,22 @@ class Store:
         """Write a device fault or a recovery; returns its sequence number."""
         with self._transaction():
             return self._commit(moment, fault)
+
+    def begin_command(self, command_id: bytes, kind: CommandKind) -> bool:
+        """Note that a command is begun; returns False for one that was begun before."""
+        with self._transaction():
+            return orders.begin(self._db, command_id, kind)
+
+    def commit_command_result(self, moment: Moment, result: CommandResult) -> int:
+        """Write what became of a command; returns the event's sequence number."""
+        with self._transaction():
+            orders.finish(self._db, result.command_id)
+            return self._commit(moment, result)
+
+    def unfinished_commands(self) -> list[tuple[bytes, CommandKind]]:
+        """Return the commands that were begun and have no result."""
+        with translated(self._path):
+            return orders.unfinished(self._db)
 
     # Outbox
 

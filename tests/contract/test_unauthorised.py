@@ -23,7 +23,7 @@ from aggregator.link.authorisation import ALLOWED
 from aggregator.link.callers import Callers
 from aggregator.link.gate import Gate, GateLimits
 from aggregator.link.refusals import Refusals
-from aidpost.v1 import enrolment_pb2, fleet_pb2, fleet_pb2_grpc, link_pb2
+from aidpost.v1 import enrolment_pb2, fleet_pb2, fleet_pb2_grpc, ingest_pb2, link_pb2
 from tests.kit.aggregator_fixture import NOW_NS, Running, running_aggregator
 from tests.kit.identities import DeviceIdentity, Held, first_administrator, joined, person, shown
 from tests.kit.link_device import PATIENCE_S, LinkDevice, check_in
@@ -101,7 +101,12 @@ async def test_every_role_may_make_the_calls_of_the_table_and_no_others(post: Po
 
 
 async def test_every_call_that_the_server_has_is_in_the_table(post: Post) -> None:
-    files = (link_pb2.DESCRIPTOR, fleet_pb2.DESCRIPTOR, enrolment_pb2.DESCRIPTOR)
+    files = (
+        link_pb2.DESCRIPTOR,
+        ingest_pb2.DESCRIPTOR,
+        fleet_pb2.DESCRIPTOR,
+        enrolment_pb2.DESCRIPTOR,
+    )
     has = {
         f"/{service.full_name}/{method.name}"
         for file in files

@@ -22,51 +22,62 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from aidpost.v1 import event_pb2 as aidpost_dot_v1_dot_event__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61idpost/v1/fleet.proto\x12\naidpost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"O\n\x12\x43reateClaimRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\x12+\n\x08lifetime\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"S\n\x13\x43reateClaimResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x17\n\x15ListEnrolmentsRequest\"C\n\x16ListEnrolmentsResponse\x12)\n\nenrolments\x18\x01 \x03(\x0b\x32\x15.aidpost.v1.Enrolment\"\xd5\x01\n\tEnrolment\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.aidpost.v1.EnrolmentState\x12\x11\n\tkey_words\x18\x04 \x01(\t\x12\x30\n\x0crequested_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13\x63\x65rtificate_ends_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x14\x41pproveDeviceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x11\n\tkey_words\x18\x02 \x01(\t\"\x17\n\x15\x41pproveDeviceResponse\"(\n\x13RevokeDeviceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\"\x16\n\x14RevokeDeviceResponse\"\\\n\x10\x41\x64\x64PersonRequest\x12\x1b\n\x13\x63\x65rtificate_request\x18\x01 \x01(\x0c\x12+\n\x08lifetime\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"(\n\x11\x41\x64\x64PersonResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\"#\n\x13RemovePersonRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x16\n\x14RemovePersonResponse\"6\n\x10ListAuditRequest\x12\x13\n\x0b\x66rom_number\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\"<\n\x11ListAuditResponse\x12\'\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x16.aidpost.v1.AuditEntry\"\x80\x01\n\nAuditEntry\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x04 \x01(\t\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12\r\n\x05\x63hain\x18\x06 \x01(\x0c*\xc1\x01\n\x0e\x45nrolmentState\x12\x1f\n\x1b\x45NROLMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45NROLMENT_STATE_PENDING\x10\x01\x12\x1c\n\x18\x45NROLMENT_STATE_APPROVED\x10\x02\x12\x18\n\x14\x45NROLMENT_STATE_HELD\x10\x03\x12\x1b\n\x17\x45NROLMENT_STATE_REVOKED\x10\x04\x12\x1c\n\x18\x45NROLMENT_STATE_REPLACED\x10\x05\x32\xc7\x04\n\x0c\x46leetService\x12N\n\x0b\x43reateClaim\x12\x1e.aidpost.v1.CreateClaimRequest\x1a\x1f.aidpost.v1.CreateClaimResponse\x12W\n\x0eListEnrolments\x12!.aidpost.v1.ListEnrolmentsRequest\x1a\".aidpost.v1.ListEnrolmentsResponse\x12T\n\rApproveDevice\x12 .aidpost.v1.ApproveDeviceRequest\x1a!.aidpost.v1.ApproveDeviceResponse\x12Q\n\x0cRevokeDevice\x12\x1f.aidpost.v1.RevokeDeviceRequest\x1a .aidpost.v1.RevokeDeviceResponse\x12H\n\tAddPerson\x12\x1c.aidpost.v1.AddPersonRequest\x1a\x1d.aidpost.v1.AddPersonResponse\x12Q\n\x0cRemovePerson\x12\x1f.aidpost.v1.RemovePersonRequest\x1a .aidpost.v1.RemovePersonResponse\x12H\n\tListAudit\x12\x1c.aidpost.v1.ListAuditRequest\x1a\x1d.aidpost.v1.ListAuditResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61idpost/v1/fleet.proto\x12\naidpost.v1\x1a\x16\x61idpost/v1/event.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"O\n\x12\x43reateClaimRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\x12+\n\x08lifetime\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"S\n\x13\x43reateClaimResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x17\n\x15ListEnrolmentsRequest\"C\n\x16ListEnrolmentsResponse\x12)\n\nenrolments\x18\x01 \x03(\x0b\x32\x15.aidpost.v1.Enrolment\"\xd5\x01\n\tEnrolment\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.aidpost.v1.EnrolmentState\x12\x11\n\tkey_words\x18\x04 \x01(\t\x12\x30\n\x0crequested_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13\x63\x65rtificate_ends_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x14\x41pproveDeviceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x11\n\tkey_words\x18\x02 \x01(\t\"\x17\n\x15\x41pproveDeviceResponse\"(\n\x13RevokeDeviceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\"\x16\n\x14RevokeDeviceResponse\"\\\n\x10\x41\x64\x64PersonRequest\x12\x1b\n\x13\x63\x65rtificate_request\x18\x01 \x01(\x0c\x12+\n\x08lifetime\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"(\n\x11\x41\x64\x64PersonResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\"#\n\x13RemovePersonRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x16\n\x14RemovePersonResponse\"\x8f\x01\n\x12SendCommandRequest\x12\x12\n\ncommand_id\x18\x01 \x01(\x0c\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12%\n\x04kind\x18\x03 \x01(\x0e\x32\x17.aidpost.v1.CommandKind\x12+\n\x08lifetime\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"E\n\x13SendCommandResponse\x12.\n\nexpires_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"(\n\x13ListCommandsRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\"B\n\x14ListCommandsResponse\x12*\n\x08\x63ommands\x18\x01 \x03(\x0b\x32\x18.aidpost.v1.CommandState\"\xe8\x02\n\x0c\x43ommandState\x12\x12\n\ncommand_id\x18\x01 \x01(\x0c\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12%\n\x04kind\x18\x03 \x01(\x0e\x32\x17.aidpost.v1.CommandKind\x12\x10\n\x08\x61sked_by\x18\x04 \x01(\t\x12,\n\x08\x61sked_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x64\x65livered_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07outcome\x18\x08 \x01(\x0e\x32\x1a.aidpost.v1.CommandOutcome\x12\x0e\n\x06\x64\x65tail\x18\t \x01(\t\x12+\n\x07\x64one_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"6\n\x10ListAuditRequest\x12\x13\n\x0b\x66rom_number\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\"<\n\x11ListAuditResponse\x12\'\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x16.aidpost.v1.AuditEntry\"\x80\x01\n\nAuditEntry\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x04 \x01(\t\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12\r\n\x05\x63hain\x18\x06 \x01(\x0c*\xc1\x01\n\x0e\x45nrolmentState\x12\x1f\n\x1b\x45NROLMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45NROLMENT_STATE_PENDING\x10\x01\x12\x1c\n\x18\x45NROLMENT_STATE_APPROVED\x10\x02\x12\x18\n\x14\x45NROLMENT_STATE_HELD\x10\x03\x12\x1b\n\x17\x45NROLMENT_STATE_REVOKED\x10\x04\x12\x1c\n\x18\x45NROLMENT_STATE_REPLACED\x10\x05\x32\xea\x05\n\x0c\x46leetService\x12N\n\x0b\x43reateClaim\x12\x1e.aidpost.v1.CreateClaimRequest\x1a\x1f.aidpost.v1.CreateClaimResponse\x12W\n\x0eListEnrolments\x12!.aidpost.v1.ListEnrolmentsRequest\x1a\".aidpost.v1.ListEnrolmentsResponse\x12T\n\rApproveDevice\x12 .aidpost.v1.ApproveDeviceRequest\x1a!.aidpost.v1.ApproveDeviceResponse\x12Q\n\x0cRevokeDevice\x12\x1f.aidpost.v1.RevokeDeviceRequest\x1a .aidpost.v1.RevokeDeviceResponse\x12H\n\tAddPerson\x12\x1c.aidpost.v1.AddPersonRequest\x1a\x1d.aidpost.v1.AddPersonResponse\x12Q\n\x0cRemovePerson\x12\x1f.aidpost.v1.RemovePersonRequest\x1a .aidpost.v1.RemovePersonResponse\x12N\n\x0bSendCommand\x12\x1e.aidpost.v1.SendCommandRequest\x1a\x1f.aidpost.v1.SendCommandResponse\x12Q\n\x0cListCommands\x12\x1f.aidpost.v1.ListCommandsRequest\x1a .aidpost.v1.ListCommandsResponse\x12H\n\tListAudit\x12\x1c.aidpost.v1.ListAuditRequest\x1a\x1d.aidpost.v1.ListAuditResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'aidpost.v1.fleet_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENROLMENTSTATE']._serialized_start=1179
-  _globals['_ENROLMENTSTATE']._serialized_end=1372
-  _globals['_CREATECLAIMREQUEST']._serialized_start=103
-  _globals['_CREATECLAIMREQUEST']._serialized_end=182
-  _globals['_CREATECLAIMRESPONSE']._serialized_start=184
-  _globals['_CREATECLAIMRESPONSE']._serialized_end=267
-  _globals['_LISTENROLMENTSREQUEST']._serialized_start=269
-  _globals['_LISTENROLMENTSREQUEST']._serialized_end=292
-  _globals['_LISTENROLMENTSRESPONSE']._serialized_start=294
-  _globals['_LISTENROLMENTSRESPONSE']._serialized_end=361
-  _globals['_ENROLMENT']._serialized_start=364
-  _globals['_ENROLMENT']._serialized_end=577
-  _globals['_APPROVEDEVICEREQUEST']._serialized_start=579
-  _globals['_APPROVEDEVICEREQUEST']._serialized_end=639
-  _globals['_APPROVEDEVICERESPONSE']._serialized_start=641
-  _globals['_APPROVEDEVICERESPONSE']._serialized_end=664
-  _globals['_REVOKEDEVICEREQUEST']._serialized_start=666
-  _globals['_REVOKEDEVICEREQUEST']._serialized_end=706
-  _globals['_REVOKEDEVICERESPONSE']._serialized_start=708
-  _globals['_REVOKEDEVICERESPONSE']._serialized_end=730
-  _globals['_ADDPERSONREQUEST']._serialized_start=732
-  _globals['_ADDPERSONREQUEST']._serialized_end=824
-  _globals['_ADDPERSONRESPONSE']._serialized_start=826
-  _globals['_ADDPERSONRESPONSE']._serialized_end=866
-  _globals['_REMOVEPERSONREQUEST']._serialized_start=868
-  _globals['_REMOVEPERSONREQUEST']._serialized_end=903
-  _globals['_REMOVEPERSONRESPONSE']._serialized_start=905
-  _globals['_REMOVEPERSONRESPONSE']._serialized_end=927
-  _globals['_LISTAUDITREQUEST']._serialized_start=929
-  _globals['_LISTAUDITREQUEST']._serialized_end=983
-  _globals['_LISTAUDITRESPONSE']._serialized_start=985
-  _globals['_LISTAUDITRESPONSE']._serialized_end=1045
-  _globals['_AUDITENTRY']._serialized_start=1048
-  _globals['_AUDITENTRY']._serialized_end=1176
-  _globals['_FLEETSERVICE']._serialized_start=1375
-  _globals['_FLEETSERVICE']._serialized_end=1958
+  _globals['_ENROLMENTSTATE']._serialized_start=1893
+  _globals['_ENROLMENTSTATE']._serialized_end=2086
+  _globals['_CREATECLAIMREQUEST']._serialized_start=127
+  _globals['_CREATECLAIMREQUEST']._serialized_end=206
+  _globals['_CREATECLAIMRESPONSE']._serialized_start=208
+  _globals['_CREATECLAIMRESPONSE']._serialized_end=291
+  _globals['_LISTENROLMENTSREQUEST']._serialized_start=293
+  _globals['_LISTENROLMENTSREQUEST']._serialized_end=316
+  _globals['_LISTENROLMENTSRESPONSE']._serialized_start=318
+  _globals['_LISTENROLMENTSRESPONSE']._serialized_end=385
+  _globals['_ENROLMENT']._serialized_start=388
+  _globals['_ENROLMENT']._serialized_end=601
+  _globals['_APPROVEDEVICEREQUEST']._serialized_start=603
+  _globals['_APPROVEDEVICEREQUEST']._serialized_end=663
+  _globals['_APPROVEDEVICERESPONSE']._serialized_start=665
+  _globals['_APPROVEDEVICERESPONSE']._serialized_end=688
+  _globals['_REVOKEDEVICEREQUEST']._serialized_start=690
+  _globals['_REVOKEDEVICEREQUEST']._serialized_end=730
+  _globals['_REVOKEDEVICERESPONSE']._serialized_start=732
+  _globals['_REVOKEDEVICERESPONSE']._serialized_end=754
+  _globals['_ADDPERSONREQUEST']._serialized_start=756
+  _globals['_ADDPERSONREQUEST']._serialized_end=848
+  _globals['_ADDPERSONRESPONSE']._serialized_start=850
+  _globals['_ADDPERSONRESPONSE']._serialized_end=890
+  _globals['_REMOVEPERSONREQUEST']._serialized_start=892
+  _globals['_REMOVEPERSONREQUEST']._serialized_end=927
+  _globals['_REMOVEPERSONRESPONSE']._serialized_start=929
+  _globals['_REMOVEPERSONRESPONSE']._serialized_end=951
+  _globals['_SENDCOMMANDREQUEST']._serialized_start=954
+  _globals['_SENDCOMMANDREQUEST']._serialized_end=1097
+  _globals['_SENDCOMMANDRESPONSE']._serialized_start=1099
+  _globals['_SENDCOMMANDRESPONSE']._serialized_end=1168
+  _globals['_LISTCOMMANDSREQUEST']._serialized_start=1170
+  _globals['_LISTCOMMANDSREQUEST']._serialized_end=1210
+  _globals['_LISTCOMMANDSRESPONSE']._serialized_start=1212
+  _globals['_LISTCOMMANDSRESPONSE']._serialized_end=1278
+  _globals['_COMMANDSTATE']._serialized_start=1281
+  _globals['_COMMANDSTATE']._serialized_end=1641
+  _globals['_LISTAUDITREQUEST']._serialized_start=1643
+  _globals['_LISTAUDITREQUEST']._serialized_end=1697
+  _globals['_LISTAUDITRESPONSE']._serialized_start=1699
+  _globals['_LISTAUDITRESPONSE']._serialized_end=1759
+  _globals['_AUDITENTRY']._serialized_start=1762
+  _globals['_AUDITENTRY']._serialized_end=1890
+  _globals['_FLEETSERVICE']._serialized_start=2089
+  _globals['_FLEETSERVICE']._serialized_end=2835
 # @@protoc_insertion_point(module_scope)

@@ -69,6 +69,16 @@ class FleetServiceStub:
                 request_serializer=aidpost_dot_v1_dot_fleet__pb2.RemovePersonRequest.SerializeToString,
                 response_deserializer=aidpost_dot_v1_dot_fleet__pb2.RemovePersonResponse.FromString,
                 _registered_method=True)
+        self.SendCommand = channel.unary_unary(
+                '/aidpost.v1.FleetService/SendCommand',
+                request_serializer=aidpost_dot_v1_dot_fleet__pb2.SendCommandRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_fleet__pb2.SendCommandResponse.FromString,
+                _registered_method=True)
+        self.ListCommands = channel.unary_unary(
+                '/aidpost.v1.FleetService/ListCommands',
+                request_serializer=aidpost_dot_v1_dot_fleet__pb2.ListCommandsRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_fleet__pb2.ListCommandsResponse.FromString,
+                _registered_method=True)
         self.ListAudit = channel.unary_unary(
                 '/aidpost.v1.FleetService/ListAudit',
                 request_serializer=aidpost_dot_v1_dot_fleet__pb2.ListAuditRequest.SerializeToString,
@@ -126,6 +136,20 @@ class FleetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SendCommand(self, request, context):
+        """Ask a device for something. It is delivered as long as it has not expired and its result has not come.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCommands(self, request, context):
+        """List what devices were asked, and what became of it, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAudit(self, request, context):
         """Read the audit log, oldest first.
         """
@@ -165,6 +189,16 @@ def add_FleetServiceServicer_to_server(servicer, server):
                     servicer.RemovePerson,
                     request_deserializer=aidpost_dot_v1_dot_fleet__pb2.RemovePersonRequest.FromString,
                     response_serializer=aidpost_dot_v1_dot_fleet__pb2.RemovePersonResponse.SerializeToString,
+            ),
+            'SendCommand': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendCommand,
+                    request_deserializer=aidpost_dot_v1_dot_fleet__pb2.SendCommandRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_fleet__pb2.SendCommandResponse.SerializeToString,
+            ),
+            'ListCommands': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCommands,
+                    request_deserializer=aidpost_dot_v1_dot_fleet__pb2.ListCommandsRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_fleet__pb2.ListCommandsResponse.SerializeToString,
             ),
             'ListAudit': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAudit,
@@ -339,6 +373,60 @@ class FleetService:
             '/aidpost.v1.FleetService/RemovePerson',
             aidpost_dot_v1_dot_fleet__pb2.RemovePersonRequest.SerializeToString,
             aidpost_dot_v1_dot_fleet__pb2.RemovePersonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendCommand(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/SendCommand',
+            aidpost_dot_v1_dot_fleet__pb2.SendCommandRequest.SerializeToString,
+            aidpost_dot_v1_dot_fleet__pb2.SendCommandResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCommands(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/ListCommands',
+            aidpost_dot_v1_dot_fleet__pb2.ListCommandsRequest.SerializeToString,
+            aidpost_dot_v1_dot_fleet__pb2.ListCommandsResponse.FromString,
             options,
             channel_credentials,
             insecure,

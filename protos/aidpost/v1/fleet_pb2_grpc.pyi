@@ -50,6 +50,10 @@ class FleetServiceStub:
     """Give a person a role and a certificate."""
     RemovePerson: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.RemovePersonRequest, _fleet_pb2.RemovePersonResponse]
     """Shut a person out."""
+    SendCommand: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.SendCommandRequest, _fleet_pb2.SendCommandResponse]
+    """Ask a device for something. It is delivered as long as it has not expired and its result has not come."""
+    ListCommands: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.ListCommandsRequest, _fleet_pb2.ListCommandsResponse]
+    """List what devices were asked, and what became of it, oldest first."""
     ListAudit: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.ListAuditRequest, _fleet_pb2.ListAuditResponse]
     """Read the audit log, oldest first."""
 
@@ -75,6 +79,10 @@ class FleetServiceAsyncStub(FleetServiceStub):
     """Give a person a role and a certificate."""
     RemovePerson: _aio.UnaryUnaryMultiCallable[_fleet_pb2.RemovePersonRequest, _fleet_pb2.RemovePersonResponse]  # type: ignore[assignment]
     """Shut a person out."""
+    SendCommand: _aio.UnaryUnaryMultiCallable[_fleet_pb2.SendCommandRequest, _fleet_pb2.SendCommandResponse]  # type: ignore[assignment]
+    """Ask a device for something. It is delivered as long as it has not expired and its result has not come."""
+    ListCommands: _aio.UnaryUnaryMultiCallable[_fleet_pb2.ListCommandsRequest, _fleet_pb2.ListCommandsResponse]  # type: ignore[assignment]
+    """List what devices were asked, and what became of it, oldest first."""
     ListAudit: _aio.UnaryUnaryMultiCallable[_fleet_pb2.ListAuditRequest, _fleet_pb2.ListAuditResponse]  # type: ignore[assignment]
     """Read the audit log, oldest first."""
 
@@ -133,6 +141,22 @@ class FleetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_fleet_pb2.RemovePersonResponse, _abc.Awaitable[_fleet_pb2.RemovePersonResponse]]:
         """Shut a person out."""
+
+    @_abc_1.abstractmethod
+    def SendCommand(
+        self,
+        request: _fleet_pb2.SendCommandRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fleet_pb2.SendCommandResponse, _abc.Awaitable[_fleet_pb2.SendCommandResponse]]:
+        """Ask a device for something. It is delivered as long as it has not expired and its result has not come."""
+
+    @_abc_1.abstractmethod
+    def ListCommands(
+        self,
+        request: _fleet_pb2.ListCommandsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fleet_pb2.ListCommandsResponse, _abc.Awaitable[_fleet_pb2.ListCommandsResponse]]:
+        """List what devices were asked, and what became of it, oldest first."""
 
     @_abc_1.abstractmethod
     def ListAudit(
