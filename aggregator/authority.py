@@ -16,10 +16,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from aggregator.store.identities import Certificate
 from trust import certificates
 from trust.checking import Request, fingerprint
-from trust.claim import Claim
+from trust.claim import AUTHORITY_PROTOCOL, Claim
 
-AUTHORITY_PROTOCOL = "aidpost-authority"
-"""ALPN of a connection that is answered with the authority's certificate, for devices that pin it."""
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, x509_vfy.h
 _KEY, _CERTIFICATE, _SERVER = "authority.key", "authority.pem", "server.pem"
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import structlog
 
@@ -39,7 +39,8 @@ from firmware.store.quarantine import Saved
 from firmware.store.store import Store
 from firmware.store.thread import StoreThread
 from firmware.uplink.backoff import Backoff
-from firmware.uplink.channel import Target
+from firmware.uplink.channel import Dialler, InTheClear, Target
+from firmware.uplink.membership import Membership
 from firmware.uplink.time_hints import TimeHints
 from firmware.uplink.uplink import Uplink
 from sensors.board.opening import open_board
@@ -52,6 +53,7 @@ from sensors.fingerprint.opening import open_reader
 from sensors.fingerprint.port import FingerprintReader
 from sensors.worker import Closable, DeviceWorker
 from trust.keys.guard import KeyGuard
+from trust.names import DeviceName
 
 T = TypeVar("T")
 DeviceT = TypeVar("DeviceT", bound=Closable)
@@ -97,6 +99,19 @@ def open_store(config: Config, guard: KeyGuard) -> Store:
     """Open the store that the configuration names, or make it. Raises StoreError."""
     with guard.store_key() as key:
         return store_settings(config).open(key)
+
+
+def open_membership(
+    config: Config,
+    guard: KeyGuard,
+    target: Target,
+    clock: Clock,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Membership:
+    """Return what joins the aggregator at `target`, and is shown to it."""
+    device = config.device
+    named = DeviceName(device.id, device.site)
+    return Membership(target, guard, named, device.data, monotonic_ns=clock.monotonic_ns, sleep=sleep)
 
 
 class Appliance:
@@ -248,11 +263,21 @@ class Appliance:
     def _start_uplink(self) -> Uplink | None:
         if self._config.uplink is None:
             return None
+        settings = self._config.uplink
+        target = Target.parse(settings.target, in_the_clear=settings.insecure_loopback)
+        dialler: Dialler
+        if settings.insecure_loopback:
+            log.warning("uplink not encrypted", target=str(target))
+            dialler = InTheClear(target)
+        else:
+            dialler = membership = open_membership(self._config, self.guard, target, self._clock)
+            self._run_beside("certificate", membership.keep_valid())
         uplink = Uplink(
-            Target.parse(self._config.uplink.target),
+            target,
+            dialler,
             self.store.run,
             self._clock,
-            Backoff(random.SystemRandom(), cap_s=self._config.uplink.retry_cap_s),
+            Backoff(random.SystemRandom(), cap_s=settings.retry_cap_s),
             device_id=self._config.device.id,
             software_version=version("aidpost"),
             on_change=lambda _: self._uplink_changed.set(),
@@ -299,7 +324,11 @@ class Appliance:
                 await self._purge()
 
         await self._purge()
-        task = asyncio.create_task(keep_house(), name="housekeeping")
+        self._run_beside("housekeeping", keep_house())
+
+    def _run_beside(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` as a task until the stop."""
+        task = asyncio.create_task(work, name=name)
         task.add_done_callback(_report_bug)
         self._stack.push_async_callback(asyncio.wait, {task})
         self._stack.callback(task.cancel)

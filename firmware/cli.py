@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "keys": ("firmware.commands.keys", "Change the PIN; program the board's secret."),
         "lock": ("firmware.commands.keys", "Destroy the keys: nothing opens any more."),
         "operating-point": ("firmware.commands.operating_point", "Show what the thresholds rest on."),
+        "join": ("firmware.commands.join", "Become a device of an aggregator."),
         "register": ("firmware.commands.people", "Register a person, with or without biometrics."),
         "restore": ("firmware.commands.backup", "Let a new store go on from a backup."),
         "run": ("firmware.commands.run", "Serve people until stopped."),

@@ -172,10 +172,14 @@ class Policy(_Table, frozen=True, kw_only=True):
 
 
 class Uplink(_Table, frozen=True, kw_only=True):
-    """Where results go, as host:port, and the longest wait between two tries to connect."""
+    """Where results go, as host:port, and the longest wait between two tries to connect.
+
+    insecure_loopback: for development: no certificates and no encryption, to an aggregator on this machine.
+    """
 
     target: str
     retry_cap_s: Positive = 60.0
+    insecure_loopback: bool = False
 
 
 class Config(_Table, frozen=True, kw_only=True):

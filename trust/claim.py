@@ -16,6 +16,8 @@ from typing import Self
 SECRET_BYTES = 10
 PIN_BYTES = 16
 """A second certificate with the same 128 bits costs 2^128 tries; collisions are of no use to anybody here."""
+AUTHORITY_PROTOCOL = "aidpost-authority"
+"""ALPN of a connection that is answered with the authority's certificate, for devices that pin it."""
 _CHECK_BYTES = 2
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _READ_AS = str.maketrans("OIL", "011")  # Crockford: what people write for 0 and 1

@@ -14,12 +14,14 @@ import ssl
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from aggregator.address import Address, AddressInUse
-from aggregator.authority import AUTHORITY_PROTOCOL, Authority
+from aggregator.authority import Authority
 from aggregator.link.callers import Caller, Callers
 from aggregator.link.refusals import Refusals
 from trust.checking import CertificateRefused, peer_of
+from trust.claim import AUTHORITY_PROTOCOL
 from trust.names import Named
 
 BACKLOG = 1024
@@ -186,17 +188,19 @@ class Gate:
             inner.bind("\0" + name)
             with self._callers.present(f"unix-abstract:{name}", caller):
                 back = _End()
+                front.join(back, None if named else self._limits.anonymous_bytes)
                 loop = asyncio.get_running_loop()
                 await loop.sock_connect(inner, str(self._inner))
+                # gRPC speaks first: what it says may come before this returns.
                 await loop.create_unix_connection(lambda: back, sock=inner)
-                front.join(back, None if named else self._limits.anonymous_bytes)
+                front.begin()
                 try:
                     async with asyncio.timeout(None if named else self._limits.anonymous_s):
                         await front.lost.wait()
                 finally:
                     await back.finish()
-        except TimeoutError:
-            pass  # a device that asks to join comes again
+        except OSError:
+            pass  # its time is over (a device that asks to join comes again), or the server is stopping
         finally:
             inner.close()
             if task in same:
@@ -226,14 +230,14 @@ class _End(asyncio.Protocol):
         return self._tls().getpeercert(binary_form=True)
 
     def join(self, other: _End, max_bytes: int | None) -> None:
-        """Begin to relay both ways; max_bytes: what this end may send in all."""
+        """Give what the other end takes in to this one; max_bytes: what this end may send in all."""
         self._other, other._other = other, self
         self._bytes_left = max_bytes
-        if self.lost.is_set() or other.lost.is_set():
-            self.transport.close()
-        for end in (self, other):
-            if not end.transport.is_closing():
-                end.transport.resume_reading()
+
+    def begin(self) -> None:
+        """Give what this end takes in to the other one, now that it is connected."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def abort(self) -> None:
         """Drop the connection and what was not sent yet."""
@@ -252,10 +256,9 @@ class _End(asyncio.Protocol):
             self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("a stream was expected")
-        self.transport = transport
-        transport.pause_reading()
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's has its methods and not its class
+        if self._other is None:
+            self.transport.pause_reading()
 
     def data_received(self, data: bytes) -> None:
         if self._other is None:
@@ -269,7 +272,7 @@ class _End(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost.set()
-        if self._other is not None:
+        if self._other is not None and hasattr(self._other, "transport"):
             self._other.transport.close()
 
     def pause_writing(self) -> None:

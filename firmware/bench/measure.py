@@ -193,6 +193,7 @@ driver = "console"
 
 [uplink]
 target = "{target}"
+insecure_loopback = true
 
 [session]
 order = ["{order[0]}", "{order[1]}"]

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypeVarTuple
@@ -24,6 +25,7 @@ from firmware.store.audit import AuditBroken
 from firmware.store.errors import StoreError
 from firmware.uplink.channel import Target
 from firmware.uplink.errors import UplinkError
+from firmware.uplink.identity_file import read_identity
 from inference.errors import InferenceError
 from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
@@ -31,6 +33,7 @@ from sensors.board.port import Board
 from sensors.camera.port import Camera
 from sensors.errors import SensorError
 from sensors.fingerprint.port import FingerprintReader
+from trust.checking import Validity
 from trust.keys.errors import GuardError
 
 ArgsT = TypeVarTuple("ArgsT")
@@ -80,6 +83,7 @@ def examine(config: Config) -> Iterator[Finding]:
     yield _checked("fingerprint", SensorError, _reader, hardware.reader)
     yield _checked("camera", SensorError, _camera, hardware.camera)
     yield _checked("board", SensorError, _board, config, hardware.board)
+    yield _checked("identity", UplinkError, _identity, config)
     yield _checked("uplink", UplinkError, _uplink, config)
 
 
@@ -170,10 +174,34 @@ def _board(config: Config, opener: Callable[[], Board] | None) -> Finding | None
         return Finding("board", config.board.driver, _library("gpiozero"), True)
 
 
+def _identity(config: Config) -> Finding | None:
+    if config.uplink is None:
+        return None
+    if config.uplink.insecure_loopback:
+        return Finding(
+            "identity", "", "", False, "`uplink.insecure_loopback` is for development: join instead"
+        )
+    identity = read_identity(config.device.data)
+    if identity is None:
+        return Finding("identity", "", "", False, "not joined: ask for a claim code and run `aidpost join`")
+    now = datetime.now(UTC)
+    found = f"{identity.named.device_id} at {identity.named.site}, certificate until {identity.ends:%Y-%m-%d}"
+    match identity.validity(now):
+        case Validity.VALID:
+            due = "renewed at the next connection" if identity.renewal_due(now) else ""
+            return Finding("identity", found, _library("cryptography"), True, due)
+        case Validity.EXPIRED:
+            again = "expired: run `aidpost join` and ask for a new approval (or is the clock wrong?)"
+            return Finding("identity", found, "", False, again)
+        case Validity.NOT_YET:
+            behind = "this clock is behind it: the certificate serves all the same, the aggregator decides"
+            return Finding("identity", found, _library("cryptography"), True, behind)
+
+
 def _uplink(config: Config) -> Finding | None:
     if config.uplink is None:
         return None
-    target = Target.parse(config.uplink.target)
+    target = Target.parse(config.uplink.target, in_the_clear=config.uplink.insecure_loopback)
     try:
         socket.create_connection((target.host, target.port), CONNECT_TIMEOUT_S).close()
     except OSError as error:

@@ -35,15 +35,20 @@ class Server:
     store: Path
     listen: tuple[str, int]
     dashboard: str
+    _credential: Path
     _process: asyncio.subprocess.Process
 
     @classmethod
     async def start(cls, folder: Path) -> Self:
-        """Start it on free ports and wait until it listens. Raises ServerFailed."""
-        store = folder / "aggregator.db"
+        """Make its authority, start it on free ports and wait until it listens. Raises ServerFailed."""
+        store, identity = folder / "aggregator.db", folder / "authority"
+        credential = folder / "administrator.pem"
+        await _told(
+            *("init", "--store", str(store), "--identity", str(identity), "--credential", str(credential))
+        )
         with (folder / "aggregator.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                *(_command(), "serve", "--store", str(store), "--insecure-loopback"),
+                *(_command(), "serve", "--store", str(store), "--identity", str(identity)),
                 *("--listen", "127.0.0.1:0", "--dashboard", "127.0.0.1:0"),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -56,23 +61,21 @@ class Server:
             raise ServerFailed(f"the aggregator did not start; see {folder / 'aggregator.log'}")
         ready = json.loads(line)
         host, _, port = ready["listen"].rpartition(":")
-        return cls(store, (host, int(port)), ready["dashboard"], process)
+        return cls(store, (host, int(port)), ready["dashboard"], credential, process)
+
+    @property
+    def target(self) -> str:
+        """Where it listens for devices, as host:port."""
+        return f"{self.listen[0]}:{self.listen[1]}"
+
+    async def administer(self, *words: str) -> str:
+        """Do what an operator types; return what is printed. Raises ServerFailed."""
+        return await _told(*words, "--server", self.target, "--credential", str(self._credential))
 
     async def results(self) -> list[dict[str, Any]]:
         """Return every event that it holds, as its own `results` command tells."""
-        process = await asyncio.create_subprocess_exec(
-            _command(),
-            "results",
-            "--store",
-            str(self.store),
-            "--format",
-            "json",
-            stdout=asyncio.subprocess.PIPE,
-        )
-        out, _ = await process.communicate()
-        if process.returncode != 0:
-            raise ServerFailed("aidpost-aggregator results failed")
-        rows: list[dict[str, Any]] = json.loads(out)
+        told = await _told("results", "--store", str(self.store), "--format", "json")
+        rows: list[dict[str, Any]] = json.loads(told)
         return rows
 
     async def wait(self) -> None:
@@ -88,3 +91,14 @@ class Server:
             except TimeoutError:
                 self._process.kill()
                 await self._process.wait()
+
+
+async def _told(*words: str) -> str:
+    """Run one command of the aggregator and return what it prints; raises ServerFailed."""
+    process = await asyncio.create_subprocess_exec(
+        _command(), *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, said = await process.communicate()
+    if process.returncode != 0:
+        raise ServerFailed(f"aidpost-aggregator {words[0]} failed: {said.decode(errors='replace').strip()}")
+    return out.decode()

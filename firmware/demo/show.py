@@ -16,6 +16,7 @@ from firmware import log
 from firmware.appliance import Appliance, Hardware
 from firmware.config import Camera, Config, Device, Fingerprint, Keys, Session, Uplink
 from firmware.demo.cast import Cast, people
+from firmware.demo.joining import join
 from firmware.demo.report import Report, Served, compare_records, is_suggestion_of_other
 from firmware.demo.scenario import Arrival, Face, Finger, Person, arrivals
 from firmware.demo.server import Server
@@ -94,7 +95,10 @@ async def _play(
         hardware = Hardware(
             reader=lambda: open_reader(ReaderSettings("R503", sensor.port)), camera=lambda: camera, board=None
         )
-        async with Appliance(_config(folder, sensor.port, wire.address), hardware) as appliance:
+        config = _config(folder, sensor.port, wire.address)
+        key = await join(server, config)
+        console.print(f"{config.device.id} has joined: the operator approved its key {key}.")
+        async with Appliance(config, hardware) as appliance:
             appliance.presenter.add_listener(stage.on_signal)
             show = _Show(appliance, stage, view, wire)
             with view.live():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 import grpc
 import grpc.aio
@@ -13,6 +13,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
 from firmware.uplink.errors import UplinkMisconfigured
+from trust.certificates import SERVER_NAME
 
 _STATUS_KEY = "grpc-status-details-bin"
 _MAX_PEER_TEXT = 200
@@ -44,24 +45,60 @@ class Target:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read ``host:port``. Raises UplinkMisconfigured, also for an address that is not this machine's."""
+    def parse(cls, text: str, *, in_the_clear: bool = False) -> Self:
+        """Read ``host:port``. Raises UplinkMisconfigured.
+
+        in_the_clear: nothing will be encrypted, so that only this machine's own addresses are taken.
+        """
         host, colon, port = text.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
         if not (colon and host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
             raise UplinkMisconfigured(f"`uplink.target` is {text!r}: write it as host:port, 127.0.0.1:50051")
-        if not _is_loopback(host):
+        if in_the_clear and not _is_loopback(host):
             raise UplinkMisconfigured(
-                f"`uplink.target` is {text!r}, another machine, and this version cannot encrypt its uplink: "
-                "run the aggregator on this machine, or lead an SSH tunnel to it and name the tunnel's local "
-                "end, 127.0.0.1:port"
+                f"`uplink.target` is {text!r}, another machine, and `uplink.insecure_loopback` is for this "
+                "one alone: leave it out, and join the aggregator with `aidpost join`"
             )
         return cls(host, int(port))
 
 
-def open_channel(target: Target) -> grpc.aio.Channel:
-    """Return a channel of its own, in the clear; `Target` let this machine alone through."""
-    return grpc.aio.insecure_channel(str(target), options=OPTIONS)
+def open_channel(target: Target, tls: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+    """Return a channel of its own; tls: None for a development server on this machine."""
+    if tls is None:
+        return grpc.aio.insecure_channel(str(target), options=OPTIONS)
+    # The server is known by its authority, not by its address, which may be a tunnel's or change.
+    options = (*OPTIONS, ("grpc.ssl_target_name_override", SERVER_NAME))
+    return grpc.aio.secure_channel(str(target), tls, options=options)
+
+
+class Dialler(Protocol):
+    """Opens channels to the aggregator, and hears what concerns the device's certificate."""
+
+    async def dial(self) -> grpc.aio.Channel:
+        """Return a new channel; raises UplinkError."""
+
+    def told_time(self, server_ns: int) -> None:
+        """Take the aggregator's clock from a welcome, nanoseconds since 1970."""
+
+    async def refused(self) -> None:
+        """Do what can be done after the aggregator called the certificate expired or unknown."""
+
+
+class InTheClear:
+    """The `Dialler` for a development server on this machine: nothing is encrypted, nobody authenticated."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    async def dial(self) -> grpc.aio.Channel:
+        """Return a new channel."""
+        return open_channel(self._target, None)
+
+    def told_time(self, server_ns: int) -> None:
+        """There is no certificate that could end."""
+
+    async def refused(self) -> None:
+        """There is no certificate that could be renewed."""
 
 
 def retry_delay_s(metadata: grpc.aio.Metadata | None) -> float | None:

@@ -11,6 +11,18 @@ class UplinkMisconfigured(UplinkError, ValueError):
     """The address cannot be used: it is no address, or records would travel in the clear."""
 
 
+class JoinRefused(UplinkError, PermissionError):
+    """The aggregator does not let this device join or renew; the message says what to do."""
+
+
+class WrongAggregator(UplinkError, ConnectionError):
+    """What answers is not the aggregator that the claim code is of."""
+
+
+class IdentityDamaged(UplinkError, ValueError):
+    """The file with the device's certificate cannot be used."""
+
+
 class LinkLost(UplinkError, ConnectionError):
     """The aggregator cannot be reached, or ended the stream.
 
@@ -28,3 +40,11 @@ class NoAnswer(LinkLost, TimeoutError):
 
 class BadAnswer(LinkLost):
     """What answers does not keep to the protocol; nothing was taken from the outbox for it."""
+
+
+class NotJoined(LinkLost):
+    """The device has no certificate to show."""
+
+
+class CertificateRefused(LinkLost):
+    """The aggregator calls the device's certificate expired or unknown: it has to join again."""

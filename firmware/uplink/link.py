@@ -15,7 +15,7 @@ from aidpost.v1 import batch_pb2, link_pb2
 from firmware.records import Queued, SignedReceipt
 from firmware.uplink import codec
 from firmware.uplink.channel import cleaned, retry_delay_s
-from firmware.uplink.errors import BadAnswer, LinkLost, NoAnswer
+from firmware.uplink.errors import BadAnswer, CertificateRefused, LinkLost, NoAnswer
 from firmware.uplink.window import Sent, Window
 
 STATUS_TIMEOUT_S = 1.0  # a call that has ended knows its status at once
@@ -253,7 +253,11 @@ class Connection:
             metadata = await self._call.trailing_metadata()
         if code is grpc.StatusCode.OK:
             return LinkLost("the aggregator closed the stream; the appliance connects again by itself")
-        if code is grpc.StatusCode.UNAVAILABLE:
+        if code is grpc.StatusCode.UNAUTHENTICATED:
+            return CertificateRefused(f"the aggregator asks this device to join again ({details})")
+        if code is grpc.StatusCode.PERMISSION_DENIED:
+            what = "the aggregator lets this device in no longer; ask its operator"
+        elif code is grpc.StatusCode.UNAVAILABLE:
             what = "the aggregator cannot be reached; check that it runs and that `uplink.target` names it"
         else:
             what = "the aggregator ended the stream; its log says why"

@@ -16,9 +16,9 @@ from firmware.store.store import Store
 from firmware.store.thread import RunInStore
 from firmware.uplink import codec
 from firmware.uplink.backoff import Backoff
-from firmware.uplink.channel import Target, open_channel
+from firmware.uplink.channel import Dialler, Target
 from firmware.uplink.codec import Standing
-from firmware.uplink.errors import LinkLost
+from firmware.uplink.errors import CertificateRefused, LinkLost, UplinkError
 from firmware.uplink.link import Connection, Limits
 from firmware.uplink.time_hints import TimeHints
 
@@ -35,7 +35,7 @@ class UplinkState:
 
     connected: bool = False
     acked_seq: int = 0
-    last_error: LinkLost | StoreError | None = None
+    last_error: UplinkError | StoreError | None = None
 
 
 class Uplink:
@@ -44,6 +44,7 @@ class Uplink:
     def __init__(
         self,
         target: Target,
+        dialler: Dialler,
         run_in_store: RunInStore,
         clock: Clock,
         backoff: Backoff,
@@ -57,7 +58,7 @@ class Uplink:
         on_command: Callable[[codec.Command], None] = lambda _: None,
         hints: TimeHints | None = None,
     ) -> None:
-        self._target = target
+        self._dialler = dialler
         self._outbox = _StoreOutbox(run_in_store, clock)
         self._backoff = backoff
         self._device_id = device_id
@@ -97,6 +98,8 @@ class Uplink:
                 if self._monotonic_s() - began_s >= self._backoff.cap_s:
                     self._backoff.reset()  # a stream that lived that long was no failed attempt
                 self._went_down(fault)
+                if isinstance(fault, CertificateRefused):
+                    await self._dialler.refused()
                 await self._sleep(
                     self._backoff.next_s(fault.retry_after_s if isinstance(fault, LinkLost) else None)
                 )
@@ -115,9 +118,13 @@ class Uplink:
             if running:
                 self._log.error("uplink_stop_late", timeout_s=STOP_TIMEOUT_S)
 
-    async def _serve_one_stream(self) -> LinkLost | StoreError:
+    async def _serve_one_stream(self) -> UplinkError | StoreError:
+        try:
+            channel = await self._dialler.dial()
+        except UplinkError as fault:
+            return fault
         self._connection = Connection(
-            open_channel(self._target),
+            channel,
             self._outbox,
             self._limits,
             device_id=self._device_id,
@@ -125,7 +132,7 @@ class Uplink:
             instance=self._instance,
             on_through=self._came_up,
             on_ack=self._acknowledged,
-            on_hint=self._hints.hear,
+            on_hint=self._hinted,
             on_command=self._on_command,
             monotonic_ns=self._monotonic_ns,
         )
@@ -136,6 +143,10 @@ class Uplink:
         finally:
             self._connection = None
         raise AssertionError("a connection ends with a fault")
+
+    def _hinted(self, server_ns: int, asked_ns: int, answered_ns: int) -> None:
+        self._hints.hear(server_ns, asked_ns, answered_ns)
+        self._dialler.told_time(server_ns)
 
     def _came_up(self) -> None:
         if self._loss_logged:
@@ -148,7 +159,7 @@ class Uplink:
             self._backoff.reset()
             self._change(acked_seq=seq)
 
-    def _went_down(self, fault: LinkLost | StoreError) -> None:
+    def _went_down(self, fault: UplinkError | StoreError) -> None:
         if not self._loss_logged:
             self._loss_logged = True
             self._log.warning("uplink_lost", fault=type(fault).__name__, reason=str(fault))

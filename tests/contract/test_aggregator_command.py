@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import stat
+import sys
 from pathlib import Path
 
 import grpc
@@ -12,11 +14,13 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from aggregator.authority import Authority
 from aggregator.cli import main
 from aggregator.store.database import open_reader
 from aggregator.store.reader import read_events
 from tests.kit.aggregator_process import AggregatorProcess
-from tests.kit.link_device import LinkDevice, check_in, dialled
+from tests.kit.identities import DeviceIdentity, join, shown
+from tests.kit.link_device import SITE, LinkDevice, check_in, dialled
 
 
 async def test_what_was_acknowledged_survives_a_crash_and_reporting_goes_on(tmp_path: Path) -> None:
@@ -106,3 +110,55 @@ async def test_a_busy_port_is_said_clearly(tmp_path: Path, option: str) -> None:
         server = AggregatorProcess(tmp_path / "store.db", f"--{option}={busy}")
         with pytest.raises(RuntimeError, match=f"cannot listen on {busy}"):
             await server.start()
+
+
+async def run_command(*words: str) -> str:
+    command = str(Path(sys.executable).with_name("aidpost-aggregator"))
+    process = await asyncio.create_subprocess_exec(
+        command, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, said = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    return out.decode()
+
+
+async def test_an_operator_lets_a_device_in_and_shuts_it_out_by_commands(tmp_path: Path) -> None:
+    store, identity = tmp_path / "store.db", tmp_path / "identity"
+    mine = str(tmp_path / "mine.pem")
+    await run_command("init", "--store", str(store), "--identity", str(identity), "--credential", mine)
+    assert stat.S_IMODE((identity / "authority.key").stat().st_mode) == 0o600
+    authority = Authority.load(identity).certificate
+    async with AggregatorProcess(store, identity=identity) as server:
+        as_me = ("--server", server.target, "--credential", mine)
+        code = (await run_command("claim", "create", "--site", SITE, *as_me)).strip()
+        device = DeviceIdentity("desk-1")
+        await join(server.target, authority, device, code)
+        assert device.words in await run_command("devices", "pending", *as_me)
+        await run_command("devices", "approve", "desk-1", device.words, *as_me)
+        await join(server.target, authority, device, code)
+        for seq in range(1, 31):  # each a connection of its own, in the event loop that the server really has
+            async with shown(server.target, authority, device.held()) as channel:
+                link = LinkDevice(channel)
+                await link.hello()
+                assert await link.report([check_in(seq)]) == seq
+        ana = str(tmp_path / "ana.pem")
+        await run_command("user", "add", "ana", "--role", "auditor", "--out", ana, *as_me)
+        as_ana = ("--server", server.target, "--credential", ana)
+        assert "administrator administrator: device approved (desk-1" in await run_command(
+            "audit", "show", *as_ana
+        )
+        with pytest.raises(AssertionError, match="not for the role auditor"):
+            await run_command("devices", "revoke", "desk-1", *as_ana)
+        await run_command("devices", "revoke", "desk-1", *as_me)
+        async with shown(server.target, authority, device.held()) as channel:
+            assert "revoked" in (await LinkDevice(channel).ending()).message
+    assert "entries hold" in await run_command("audit", "verify", "--store", str(store))
+
+
+def test_init_gives_nobody_a_second_administrator(tmp_path: Path) -> None:
+    words = ["init", f"--store={tmp_path / 's.db'}", f"--identity={tmp_path / 'identity'}"]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    again = CliRunner().invoke(main, [*words, "--administrator", "other"])
+    assert again.exit_code == 1
+    assert "has an administrator" in again.output
+    assert not (tmp_path / "identity" / "other.pem").exists()

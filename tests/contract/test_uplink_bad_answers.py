@@ -137,7 +137,7 @@ class SlowOutbox:
 
 async def test_writing_to_a_stream_that_has_ended_is_a_lost_link(rig: Rig) -> None:
     rig.aggregator.script.append(closes_at_once)
-    channel = WatchedChannel(open_channel(Target("127.0.0.1", rig.aggregator.port)))
+    channel = WatchedChannel(open_channel(Target("127.0.0.1", rig.aggregator.port), None))
     connection = Connection(
         channel,  # type: ignore[arg-type]
         SlowOutbox(channel),

@@ -154,7 +154,7 @@ async def test_records_reach_the_aggregator_exactly_once_across_a_cut(
     wire = Wire(server.listen)
     await wire.mend()
     try:
-        async with line(tmp_path, actors, uplink=wire.address) as desk:
+        async with line(tmp_path, actors, uplink=wire.address, joins=server) as desk:
             await desk.register(person)
             await desk.verify(person, order=FACE_ONLY)
             await wire.cut()

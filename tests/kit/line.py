@@ -10,7 +10,9 @@ from pathlib import Path
 from firmware.appliance import Appliance, Hardware
 from firmware.clock import Clock
 from firmware.config import Camera, Config, Device, Fingerprint, Keys, Session, Uplink
+from firmware.demo.joining import join
 from firmware.demo.scenario import Face, Finger, Person
+from firmware.demo.server import Server
 from firmware.demo.stage import Actors, Stage
 from firmware.session.check_in import CheckInResult, Suggestion
 from firmware.session.machine import Show
@@ -76,6 +78,7 @@ async def line(
     uplink: str | None = None,
     max_store_mb: float | None = None,
     clock: Clock | None = None,
+    joins: Server | None = None,
 ) -> AsyncIterator[Line]:
     camera = ReplayCamera()
     with VirtualSensor("R503") as sensor:
@@ -96,6 +99,8 @@ async def line(
         hardware = Hardware(
             reader=lambda: open_reader(ReaderSettings("R503", sensor.port)), camera=lambda: camera, board=None
         )
+        if joins is not None:
+            await join(joins, config)
         async with Appliance(config, hardware, clock) as appliance:
             stage = Stage(actors, sensor, camera)
             shown: list[Show] = []

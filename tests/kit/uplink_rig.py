@@ -16,7 +16,7 @@ from firmware.store.errors import StoreFull
 from firmware.store.store import Store
 from firmware.store.thread import StoreThread
 from firmware.uplink.backoff import Backoff
-from firmware.uplink.channel import Target
+from firmware.uplink.channel import InTheClear, Target
 from firmware.uplink.link import Limits
 from firmware.uplink.uplink import Uplink, UplinkState
 from tests.kit.aggregator_stub import AggregatorStub
@@ -71,7 +71,8 @@ class Rig:
         gather_events: int = 20,
     ) -> None:
         self._uplink = Uplink(
-            Target("127.0.0.1", port or self.aggregator.port),
+            (target := Target("127.0.0.1", port or self.aggregator.port)),
+            InTheClear(target),
             self.run_in_store,
             Clock(),
             Backoff(seeded(7)),
