@@ -17,7 +17,9 @@ import numpy as np
 from rich.progress import Progress
 
 from firmware.bench.process import ApplianceProcess
+from firmware.config import load
 from firmware.demo.cast import FACES
+from firmware.demo.joining import join
 from firmware.demo.server import Server
 from firmware.demo.views import ViewCondition, face_view
 from inference.search import FaceIndex
@@ -67,11 +69,10 @@ async def measure(progress: Progress) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="aidpost-bench-") as name:
         folder = Path(name)
         server = await Server.start(folder)
-        target = "{}:{}".format(*server.listen)
         try:
-            face = await _run(folder / "face", ("face", "finger"), "R503", target, progress)
-            r503 = await _run(folder / "r503", ("finger", "face"), "R503", target, progress)
-            as608 = await _run(folder / "as608", ("finger", "face"), "AS608", target, progress)
+            face = await _run(folder / "face", ("face", "finger"), "R503", server, progress)
+            r503 = await _run(folder / "r503", ("finger", "face"), "R503", server, progress)
+            as608 = await _run(folder / "as608", ("finger", "face"), "AS608", server, progress)
         finally:
             await server.stop()
     runs = (face, r503, as608)
@@ -95,14 +96,15 @@ class _Run:
     peak_mb: float
 
 
-async def _run(folder: Path, order: tuple[str, str], model: str, target: str, progress: Progress) -> _Run:
+async def _run(folder: Path, order: tuple[str, str], model: str, server: Server, progress: Progress) -> _Run:
     """Serve arrivals in one appliance process; the last one is a stranger, so that both networks have run."""
     task = progress.add_task(f"{order[0]} first, {model}", total=ARRIVALS + 2)
     finger, stranger = make_finger(11), make_finger(12)
     known_face = folder / "known"
     _write_views(known_face, "collins")
     with VirtualSensor(model) as sensor:
-        config = _write_config(folder, order, model, sensor.port, target, known_face)
+        config = _write_config(folder, order, model, sensor.port, server.target, known_face)
+        await join(server, load(config))
         sensor.place(_impression(finger, model, 0))
         await _register(config)
         progress.advance(task)
@@ -193,7 +195,6 @@ driver = "console"
 
 [uplink]
 target = "{target}"
-insecure_loopback = true
 
 [session]
 order = ["{order[0]}", "{order[1]}"]
