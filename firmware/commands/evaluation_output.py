@@ -19,6 +19,7 @@ from inference.evaluation.calibration import source_point
 from inference.evaluation.cohort_figures import CohortRate, CohortReport
 from inference.evaluation.cohort_file import CohortFile
 from inference.evaluation.cohorts import cohort_report, worse_cohorts
+from inference.evaluation.controls import Controls
 from inference.evaluation.fuse import Fusion, FusionReport
 from inference.evaluation.plots import draw, draw_fusion, require_library
 from inference.evaluation.record import add_source
@@ -166,6 +167,13 @@ def _facts(figures: Report, rows: Sequence[SetReport]) -> Iterator[str]:
         yield f"FNMR % at FMR {figures.discard.fmr} without the worst samples by quality: " + ", ".join(
             f"{100 * point.fnmr:.2f} without {100 * point.dropped:.0f} %"
             for point in figures.discard.nearest(_DROPPED_SHARES)
+        )
+    if isinstance(figures.controls, Controls):
+        control = figures.controls
+        yield (
+            f"controls: EER {100 * control.shuffled_eer:.1f} % with identities shuffled, {control.shuffles} "
+            f"times (deviation {100 * control.shuffled_eer_deviation:.1f}); {control.swapped} scores change "
+            f"by {control.swapped_largest_change:.2g} at most with probe and reference swapped"
         )
     yield from (f"no template from {failure.image}: {failure.reason}" for failure in figures.failures[:10])
     if len(figures.failures) > 10:

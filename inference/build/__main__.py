@@ -11,7 +11,7 @@ from pathlib import Path
 # Two builds must give the same bytes; and TensorFlow's start-up messages are of no use here.
 os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", TF_ENABLE_ONEDNN_OPTS="0", CUDA_VISIBLE_DEVICES="-1")
 
-from inference.build import face_networks, leader
+from inference.build import face_networks, finger_score, leader
 from inference.build.context import BuildContext, BuildFailed
 from inference.models.catalogue import FOLDER
 
@@ -19,6 +19,7 @@ BUILDERS: dict[str, Callable[[BuildContext], None]] = {
     "yunet": face_networks.build_yunet,
     "sface": face_networks.build_sface,
     "leader": leader.build,
+    "finger-score": finger_score.build,
 }
 
 

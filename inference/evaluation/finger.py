@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from inference.attack import Unchecked
 from inference.comparators import COMPARATORS
+from inference.evaluation.controls import controls, to_swap
 from inference.evaluation.datasets import DataSetRefused, Impression, read_fingers, read_grey
 from inference.evaluation.parallel import Progress, run_all
 from inference.evaluation.report import Compared, Evaluation, Extracted, Scored, compared, evaluation
@@ -40,6 +43,14 @@ class _Block:
     runtime: RuntimeName
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Measured:
+    """One data set, and by how much some raw scores changed with probe and reference swapped."""
+
+    compared: Compared
+    swapped_changes: NDArray[np.float64]
+
+
 def evaluate_fingers(
     folders: Sequence[Path], sensor: SensorLike, runtime: RuntimeName, jobs: int, progress: Progress
 ) -> Evaluation:
@@ -47,12 +58,18 @@ def evaluate_fingers(
     if len({folder.name for folder in folders}) != len(folders):
         raise DataSetRefused("two of the folders have the same name; each data set is given once")
     listed = [(folder, read_fingers(folder)) for folder in folders]
-    sets = [_evaluate_set(folder.name, images, sensor, runtime, jobs, progress) for folder, images in listed]
+    scored_by = (_recogniser(runtime).scored_by,)
+    measured = [
+        _evaluate_set(folder.name, images, sensor, runtime, jobs, progress) for folder, images in listed
+    ]
+    sets = tuple(replace(one.compared, made_by=scored_by) for one in measured)
     protocol = (
         f"images {sensor.described}; genuine: all pairs of impressions of a finger; impostors: all pairs of "
         "impressions of different fingers of the same data set; one impression against one"
     )
-    return evaluation(f"finger/{sensor.name}", protocol, COMPARATORS[Modality.FINGER], sets)
+    made = evaluation(f"finger/{sensor.name}", protocol, COMPARATORS[Modality.FINGER], sets)
+    checked = controls([one.scores for one in sets], [one.swapped_changes for one in measured])
+    return replace(made, report=msgspec.structs.replace(made.report, controls=checked))
 
 
 def _evaluate_set(
@@ -62,30 +79,35 @@ def _evaluate_set(
     runtime: RuntimeName,
     jobs: int,
     progress: Progress,
-) -> Compared:
+) -> _Measured:
     tasks = [_Image(image, sensor, runtime) for image in images]
     extracted = run_all(_extract, tasks, jobs, f"{name}: templates", progress)
     made = [(one.identity, one.template) for one in extracted if one.template is not None]
     templates = [template for _, template in made]
     pairs = list(itertools.combinations(range(len(made)), 2))
+    swapped = to_swap(len(pairs))
+    again = [(pairs[place][1], pairs[place][0]) for place in swapped]
     blocks = [
-        _Block(templates, pairs[start : start + _PAIRS_PER_TASK], runtime)
-        for start in range(0, len(pairs), _PAIRS_PER_TASK)
+        _Block(templates, some[start : start + _PAIRS_PER_TASK], runtime)
+        for some in (pairs, again)
+        for start in range(0, len(some), _PAIRS_PER_TASK)
     ]
-    measured = [
+    found = [
         pair for block in run_all(_compare, blocks, jobs, f"{name}: comparisons", progress) for pair in block
     ]
+    measured, measured_again = found[: len(pairs)], found[len(pairs) :]
     raw = np.array([score for score, _ in measured])
     numbers = np.array(pairs, np.intp).reshape(-1, 2)
     finger = np.array([identity for identity, _ in made])
     same = finger[numbers[:, 0]] == finger[numbers[:, 1]]
-    return compared(
+    figures = compared(
         name,
         extracted,
         genuine=Scored(raw[same], numbers[same]),
         impostor=Scored(raw[~same], numbers[~same]),
         compare_ms=[ms for _, ms in measured],
     )
+    return _Measured(figures, np.array([score for score, _ in measured_again]) - raw[swapped])
 
 
 @cache

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from inference.evaluation.calibration_quality import HeldOut, cllr, held_out, min_cllr
 from inference.evaluation.cohort_figures import CohortReport
+from inference.evaluation.controls import Controls
 from inference.evaluation.discard import DiscardCurve, discard_curve
 from inference.evaluation.intervals import wilson
 from inference.evaluation.measured import MeasuredSet, Trials, pool_sets
@@ -152,6 +153,7 @@ class Report(SetReport, frozen=True):
     accuracy_pairs: int | UnsetType = UNSET
     accuracy_of_compared: float | UnsetType = UNSET
     cohorts: CohortReport | UnsetType = UNSET
+    controls: Controls | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,6 +15,9 @@ Flags: TypeAlias = NDArray[np.bool_]
 Indices: TypeAlias = NDArray[np.intp]
 
 HYPOTHESES = 24
+SAME_PX, SAME_RAD = 8.0, 0.12
+"""Two hypotheses that lay the middle of the print this close to each other are one."""
+LAID = 8
 REFINED = 4
 REFINEMENTS = 2
 """Two fits of the four best hypotheses took the mean EER of four readers at two sizes from 1.86 to 1.64 %."""
@@ -50,6 +53,8 @@ class Alignment:
     paired: shape (n, m), 0 (no pair) to 1 (exactly on each other).
     distance, turn: shape (n, m), px and radians.
     probe_overlap, reference_overlap: shape (n,) and (m,), whether the other print reaches there.
+    rotation_rad: by which the probe was turned, -pi to pi.
+    linear, shift: shape (2, 2) and (2,); a point p of the probe lies on linear @ p + shift, px with y up.
     """
 
     paired: Floats
@@ -57,18 +62,30 @@ class Alignment:
     turn: Floats
     probe_overlap: Flags
     reference_overlap: Flags
+    rotation_rad: float
+    linear: Floats
+    shift: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Moved:
-    """The probe's minutiae under several hypotheses: x, y and direction, each shape (hypotheses, n)."""
+class _Maps:
+    """Affine maps from the probe into the reference, one for each hypothesis.
 
-    x: Floats
-    y: Floats
-    direction: Floats
+    linear, shift: shape (hypotheses, 2, 2) and (hypotheses, 2), px. rotation: shape (hypotheses,), radians.
+    """
 
-    def only(self, chosen: Indices) -> _Moved:
-        return _Moved(self.x[chosen], self.y[chosen], self.direction[chosen])
+    linear: Floats
+    shift: Floats
+    rotation: Floats
+
+    def only(self, chosen: Indices) -> _Maps:
+        return _Maps(self.linear[chosen], self.shift[chosen], self.rotation[chosen])
+
+    def moved(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Where points of the probe come to lie; each shape (hypotheses, points)."""
+        (a, b), (c, d) = self.linear.transpose(1, 2, 0)[..., None]
+        shift_x, shift_y = self.shift.T[..., None]
+        return a * x + b * y + shift_x, c * x + d * y + shift_y
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,13 +101,14 @@ class _Laid:
 def align(probe: PreparedFinger, reference: PreparedFinger, similarity: Floats, pairs: Pairs) -> Alignment:
     """Find the alignment with the most agreement. similarity: of cylinders, shape (n, m)."""
     seeds = np.argsort(-pairs.support, kind="stable")[:HYPOTHESES]
-    moved = _move(probe, reference, pairs, seeds)
-    laid = _lay(moved, reference, similarity)
+    maps = _propose(probe, reference, pairs, seeds)
+    maps = maps.only(_distinct(maps, probe)[:LAID])
+    laid = _lay(maps, probe, reference, similarity)
     best = np.argsort(-laid.merit, kind="stable")[:REFINED]
-    moved, paired = moved.only(best), laid.paired[best]
+    maps, paired = maps.only(best), laid.paired[best]
     for _ in range(REFINEMENTS):
-        moved = _refit(moved, reference, paired)
-        laid = _lay(moved, reference, similarity)
+        maps = _refit(maps, probe, reference, paired)
+        laid = _lay(maps, probe, reference, similarity)
         paired = laid.paired
     chosen = int(np.argmax(laid.merit))
     distance = laid.distance[chosen]
@@ -100,6 +118,9 @@ def align(probe: PreparedFinger, reference: PreparedFinger, similarity: Floats, 
         turn=laid.turn[chosen],
         probe_overlap=distance.min(1) < OVERLAP_PX,
         reference_overlap=distance.min(0) < OVERLAP_PX,
+        rotation_rad=float(wrap(maps.rotation)[chosen]),
+        linear=maps.linear[chosen],
+        shift=maps.shift[chosen],
     )
 
 
@@ -110,7 +131,7 @@ def sigmoid(values: Floats, mu: float, tau: float) -> Floats:
     return np.asarray(1 / (1 + np.exp(steepness)), np.float32)
 
 
-def _move(probe: PreparedFinger, reference: PreparedFinger, pairs: Pairs, seeds: Indices) -> _Moved:
+def _propose(probe: PreparedFinger, reference: PreparedFinger, pairs: Pairs, seeds: Indices) -> _Maps:
     """For each seed pair, turn and shift the probe by least squares over the pairs that fit the seed."""
     weight = pairs.compatibility[seeds]
     weight = np.where(weight > COMPATIBLE, weight, 0)
@@ -118,26 +139,39 @@ def _move(probe: PreparedFinger, reference: PreparedFinger, pairs: Pairs, seeds:
     ax, ay = probe.x[pairs.of_probe], probe.y[pairs.of_probe]
     bx, by = reference.x[pairs.of_reference], reference.y[pairs.of_reference]
     total = weight.sum(1)
-    centre_ax, centre_ay, centre_bx, centre_by = ((weight @ v / total)[:, None] for v in (ax, ay, bx, by))
-    from_x, from_y, to_x, to_y = ax - centre_ax, ay - centre_ay, bx - centre_bx, by - centre_by
+    centre_ax, centre_ay, centre_bx, centre_by = ((weight @ v / total) for v in (ax, ay, bx, by))
+    from_x, from_y = ax - centre_ax[:, None], ay - centre_ay[:, None]
+    to_x, to_y = bx - centre_bx[:, None], by - centre_by[:, None]
     turn = wrap(reference.direction[pairs.of_reference] - probe.direction[pairs.of_probe])
     lever = np.float32(DIRECTION_LEVER_PX2)
     sine = (weight * (from_x * to_y - from_y * to_x)).sum(1) + lever * (weight @ np.sin(turn))
     cosine = (weight * (from_x * to_x + from_y * to_y)).sum(1) + lever * (weight @ np.cos(turn))
-    rotation = np.arctan2(sine, cosine)[:, None]
+    rotation = np.arctan2(sine, cosine)
     c, s = np.cos(rotation), np.sin(rotation)
-    x, y = probe.x - centre_ax, probe.y - centre_ay
-    return _Moved(c * x - s * y + centre_bx, s * x + c * y + centre_by, probe.direction + rotation)
+    linear = np.stack([np.stack([c, -s], 1), np.stack([s, c], 1)], 1)
+    shift_x = centre_bx - c * centre_ax + s * centre_ay
+    shift_y = centre_by - s * centre_ax - c * centre_ay
+    return _Maps(linear, np.stack([shift_x, shift_y], 1), rotation)
 
 
-def _refit(moved: _Moved, reference: PreparedFinger, paired: Floats) -> _Moved:
+def _distinct(maps: _Maps, probe: PreparedFinger) -> Indices:
+    """Places of the maps that no earlier one resembles."""
+    x, y = maps.moved(probe.x.mean(keepdims=True), probe.y.mean(keepdims=True))
+    near = np.hypot(x - x.T, y - y.T) < SAME_PX
+    near &= np.abs(wrap(maps.rotation[:, None] - maps.rotation)) < SAME_RAD
+    return np.flatnonzero(~np.tril(near, -1).any(1))
+
+
+def _refit(maps: _Maps, probe: PreparedFinger, reference: PreparedFinger, paired: Floats) -> _Maps:
     """An affine map by least squares over the pairs found, held back towards no change by the stiffness."""
+    moved_x, moved_y = maps.moved(probe.x, probe.y)
     weight = paired.sum(2)
     total = np.maximum(weight.sum(1, keepdims=True), np.float32(1e-3))
     to_x, to_y = paired @ reference.x, paired @ reference.y
     centre_to_x, centre_to_y = to_x.sum(1, keepdims=True) / total, to_y.sum(1, keepdims=True) / total
-    x = moved.x - (weight * moved.x).sum(1, keepdims=True) / total
-    y = moved.y - (weight * moved.y).sum(1, keepdims=True) / total
+    centre_x = (weight * moved_x).sum(1, keepdims=True) / total
+    centre_y = (weight * moved_y).sum(1, keepdims=True) / total
+    x, y = moved_x - centre_x, moved_y - centre_y
     to_x, to_y = to_x - weight * centre_to_x, to_y - weight * centre_to_y
     stiff = np.float32(STIFFNESS_PX2)
     xx, yy = (weight * x * x).sum(1) + stiff, (weight * y * y).sum(1) + stiff
@@ -148,17 +182,19 @@ def _refit(moved: _Moved, reference: PreparedFinger, paired: Floats) -> _Moved:
     right_ay, right_by = (x * to_y).sum(1), (y * to_y).sum(1) + stiff
     a, b = (right_ax * yy - right_bx * xy) / determinant, (right_bx * xx - right_ax * xy) / determinant
     c, d = (right_ay * yy - right_by * xy) / determinant, (right_by * xx - right_ay * xy) / determinant
-    a, b, c, d = (v[:, None] for v in (a, b, c, d))
-    return _Moved(
-        a * x + b * y + centre_to_x,
-        c * x + d * y + centre_to_y,
-        moved.direction + np.arctan2(c - b, a + d),
-    )
+    change = np.stack([np.stack([a, b], 1), np.stack([c, d], 1)], 1)
+    centre = np.concatenate([centre_x, centre_y], 1)
+    centre_to = np.concatenate([centre_to_x, centre_to_y], 1)
+    shift = (change @ (maps.shift - centre)[:, :, None])[:, :, 0] + centre_to
+    return _Maps(change @ maps.linear, shift, maps.rotation + np.arctan2(c - b, a + d))
 
 
-def _lay(moved: _Moved, reference: PreparedFinger, similarity: Floats) -> _Laid:
-    distance = np.hypot(moved.x[:, :, None] - reference.x, moved.y[:, :, None] - reference.y)
-    turn = np.abs(wrap(moved.direction[:, :, None] - reference.direction))
+def _lay(maps: _Maps, probe: PreparedFinger, reference: PreparedFinger, similarity: Floats) -> _Laid:
+    x, y = maps.moved(probe.x, probe.y)
+    direction = probe.direction + maps.rotation[:, None]
+    # Ten times as fast as hypot, which minds overflow.
+    distance = np.sqrt((x[:, :, None] - reference.x) ** 2 + (y[:, :, None] - reference.y) ** 2)
+    turn = np.abs(wrap(direction[:, :, None] - reference.direction))
     closeness = np.zeros_like(distance)
     near = (distance < 1.6 * TOLERANCE_PX) & (turn < 1.3 * TOLERANCE_RAD)
     closeness[near] = sigmoid(distance[near], TOLERANCE_PX, -0.5) * sigmoid(turn[near], TOLERANCE_RAD, -15.0)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.finger.alignment import Alignment, Pairs, align, sigmoid
-from inference.finger.cylinders import BITS, PreparedFinger, wrap
+from inference.finger.cylinders import BITS, SECTIONS, PreparedFinger, Words, wrap
 
 Floats: TypeAlias = NDArray[np.float32]
 Indices: TypeAlias = NDArray[np.intp]
@@ -25,6 +25,7 @@ LEAST_COMMON_SHARE = 0.3  # min_ME is 0.6, of cylinders that are mostly whole; p
 MOST_TURN_RAD = 3 * np.pi / 4  # delta_theta is pi/2
 MOST_PAIRS = 120
 LEAST_CONFIDENCE_SUM = 1.5
+BORDER_PX = 8.0
 RELAXATIONS = 5  # n_rel
 RELAXATION_WEIGHT = 0.5  # w_R
 # mu and tau of the three compatibilities (rho): distance, relative direction, relative bearing. The distance
@@ -32,6 +33,8 @@ RELAXATION_WEIGHT = 0.5  # w_R
 DISTANCE_MU_PX, DISTANCE_TAU = 9.0, -0.5
 DIRECTION_MU_RAD, DIRECTION_TAU = np.pi / 8, -20.0
 BEARING_MU_RAD, BEARING_TAU = np.pi / 9, -20.0
+FAR_PX, FAR_DIRECTION_RAD, FAR_BEARING_RAD = 21.0, 0.7, 0.65
+"""Beyond these a compatibility is below 0.003: nine in ten pairs of pairs need no exponential."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class Agreement:
     relaxed: mean relaxed similarity of the best pairs, 0 to 1.
     support: similarity of the pairs that agree with the best one.
     probe_count, reference_count: minutiae of each print.
+    rotation_rad: by which one print had to be turned, 0 to pi.
+    probe_inside, reference_inside: minutiae of each print that lie in the rectangle about the other's.
     """
 
     matched: float
@@ -59,10 +64,14 @@ class Agreement:
     support: float
     probe_count: int
     reference_count: int
+    rotation_rad: float
+    probe_inside: int
+    reference_inside: int
 
 
-def compare(probe: PreparedFinger, reference: PreparedFinger) -> Agreement:
-    """Find the alignment under which the two prints agree best."""
+def compare(one: PreparedFinger, other: PreparedFinger) -> Agreement:
+    """Find the alignment under which the two prints agree best; the order of the two does not matter."""
+    probe, reference = sorted((one, other), key=_rank)
     counts = len(probe), len(reference)
     if min(counts) < LEAST_MINUTIAE:
         return _nothing(counts)
@@ -90,11 +99,19 @@ def compare(probe: PreparedFinger, reference: PreparedFinger) -> Agreement:
         support=float(support.max()),
         probe_count=counts[0],
         reference_count=counts[1],
+        rotation_rad=abs(best.rotation_rad),
+        probe_inside=_inside(probe, reference, best.linear, best.shift),
+        reference_inside=_inside(reference, probe, *_inverse(best.linear, best.shift)),
     )
 
 
+def _rank(finger: PreparedFinger) -> tuple[int, bytes]:
+    """The print with fewer minutiae is laid over the other; where both have as many, any fixed order does."""
+    return len(finger), finger.x.tobytes()
+
+
 def _nothing(counts: tuple[int, int]) -> Agreement:
-    return Agreement(0.0, 0.0, 0.0, 0, 0, 0.0, 0.0, 0.0, 0.0, *counts)
+    return Agreement(0.0, 0.0, 0.0, 0, 0, 0.0, 0.0, 0.0, 0.0, *counts, 0.0, 0, 0)
 
 
 def _confidence_share(best: Alignment, probe: PreparedFinger, reference: PreparedFinger) -> float:
@@ -108,25 +125,53 @@ def _confidence_share(best: Alignment, probe: PreparedFinger, reference: Prepare
     return math.sqrt(share)
 
 
+def _inside(laid: PreparedFinger, under: PreparedFinger, linear: Floats, shift: Floats) -> int:
+    x = linear[0, 0] * laid.x + linear[0, 1] * laid.y + shift[0]
+    y = linear[1, 0] * laid.x + linear[1, 1] * laid.y + shift[1]
+    inside = (x >= under.x.min() - BORDER_PX) & (x <= under.x.max() + BORDER_PX)
+    inside &= (y >= under.y.min() - BORDER_PX) & (y <= under.y.max() + BORDER_PX)
+    return int(inside.sum())
+
+
+def _inverse(linear: Floats, shift: Floats) -> tuple[Floats, Floats]:
+    (a, b), (c, d) = linear
+    inverse = np.array([[d, -b], [-c, a]], np.float32) / (a * d - b * c)
+    return inverse, -inverse @ shift
+
+
 def _weighted_mean(values: Floats, weights: Floats) -> float:
     return float((values * weights).sum() / max(float(weights.sum()), 1e-3))
 
 
 def local_similarity(probe: PreparedFinger, reference: PreparedFinger) -> Floats:
     """Equation 14, for bits: similarity 0 to 1 of each probe cylinder to each reference cylinder."""
-    a, a_mask = probe.bits[:, None], probe.masks[:, None]
-    b, b_mask = reference.bits[None], reference.masks[None]
-    common = np.bitwise_count(a_mask & b_mask).sum(2, dtype=np.uint16)
-    differing = np.bitwise_count((a ^ b) & a_mask & b_mask).sum(2, dtype=np.uint16)
-    a_norm = np.bitwise_count(a & b_mask).sum(2, dtype=np.uint16)
-    b_norm = np.bitwise_count(b & a_mask).sum(2, dtype=np.uint16)
-    norms = np.sqrt(a_norm, dtype=np.float32) + np.sqrt(b_norm, dtype=np.float32)
-    similarity = 1 - np.sqrt(differing, dtype=np.float32) / np.maximum(norms, np.float32(1e-6))
+    # One product gives the three counts under a mask; only what both have set needs the bits themselves.
+    n, m = len(probe), len(reference)
+    product = probe.cells.astype(np.float32) @ reference.cells.astype(np.float32).T
+    a_norm, b_norm, common = product[:n, m:], product[n:, :m], product[n:, m:] * SECTIONS
+    both = _set_bits(probe.bits[:, None] & reference.bits[None])
+    differing = a_norm + b_norm - 2 * both.astype(np.float32)
+    norms = np.sqrt(a_norm) + np.sqrt(b_norm)
+    similarity = 1 - np.sqrt(differing) / np.maximum(norms, np.float32(1e-6))
     similarity[common < LEAST_COMMON_SHARE * BITS] = 0
     similarity[~probe.usable] = 0
     similarity[:, ~reference.usable] = 0
     similarity[np.abs(wrap(probe.direction[:, None] - reference.direction)) > MOST_TURN_RAD] = 0
     return np.asarray(similarity, np.float32)
+
+
+if hasattr(np, "bitwise_count"):
+
+    def _set_bits(words: Words) -> NDArray[np.uint16]:
+        """How many bits are set along the last axis."""
+        return np.asarray(np.bitwise_count(words).sum(-1, dtype=np.uint16))
+
+else:  # numpy 1, which tflite-runtime needs
+    _OF_BYTE = np.array([value.bit_count() for value in range(256)], np.uint8)
+
+    def _set_bits(words: Words) -> NDArray[np.uint16]:
+        """How many bits are set along the last axis."""
+        return np.asarray(_OF_BYTE[words.view(np.uint8)].sum(-1, dtype=np.uint16))
 
 
 def _best_pairs(similarity: Floats) -> tuple[Indices, Indices, Floats]:
@@ -148,11 +193,15 @@ def _compatibility(
     distance = np.abs(probe.distance[p] - reference.distance[r])
     direction = np.abs(wrap((a[:, None] - a) - (b[:, None] - b)))
     bearing = np.abs(wrap((a[:, None] - probe.bearing[p]) - (b[:, None] - reference.bearing[r])))
-    rho = sigmoid(distance, DISTANCE_MU_PX, DISTANCE_TAU)
-    rho *= sigmoid(direction, DIRECTION_MU_RAD, DIRECTION_TAU)
-    rho *= sigmoid(bearing, BEARING_MU_RAD, BEARING_TAU)
-    rho[(of_probe[:, None] == of_probe) | (of_reference[:, None] == of_reference)] = 0
-    return rho
+    rho = np.zeros_like(distance)
+    near = (distance < FAR_PX) & (direction < FAR_DIRECTION_RAD) & (bearing < FAR_BEARING_RAD)
+    near &= (of_probe[:, None] != of_probe) & (of_reference[:, None] != of_reference)
+    rho[near] = (
+        sigmoid(distance[near], DISTANCE_MU_PX, DISTANCE_TAU)
+        * sigmoid(direction[near], DIRECTION_MU_RAD, DIRECTION_TAU)
+        * sigmoid(bearing[near], BEARING_MU_RAD, BEARING_TAU)
+    )
+    return np.asarray(rho, np.float32)
 
 
 def _pairs_to_average(fewer: int) -> int:

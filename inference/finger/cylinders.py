@@ -61,7 +61,9 @@ class PreparedFinger:
     """A template made ready for comparison; callers may keep it as long as they may keep the template.
 
     x, y, direction, confidence: shape (n,), float32; pixels at 500 ppi with y up, and radians.
-    bits, masks: shape (n, WORDS), uint64; set bits, and bits whose cell lies in the print.
+    kind: shape (n,), float32; 0 ending, 1 bifurcation.
+    bits: shape (n, WORDS), uint64; set bits, all in cells that lie in the print.
+    cells: shape (2 * n, CELLS), uint8; set bits of each cell, then whether the cell is in the print.
     usable: shape (n,), whether the cylinder has enough of the print around it.
     distance, bearing: shape (n, n), float32; from minutia to minutia.
     coarse: shape (n, COARSE_LENGTH), uint8, 0 to 4; the bits by 2x2 cells, for the first pass of a search.
@@ -72,8 +74,9 @@ class PreparedFinger:
     y: Floats
     direction: Floats
     confidence: Floats
+    kind: Floats
     bits: Words
-    masks: Words
+    cells: NDArray[np.uint8]
     usable: Flags
     distance: Floats
     bearing: Floats
@@ -112,8 +115,9 @@ def prepare(template: FingerTemplate) -> PreparedFinger:
         y=y,
         direction=direction,
         confidence=confidence,
+        kind=minutiae[:, 3].copy(),
         bits=_pack(set_bits),
-        masks=_pack(np.broadcast_to(in_print[:, :, None], set_bits.shape)),
+        cells=np.concatenate([set_bits.sum(2, dtype=np.uint8), in_print.astype(np.uint8)]),
         usable=(in_print.mean(1) > LEAST_VALID_SHARE) & (neighbours >= LEAST_NEIGHBOURS)
         if len(x)
         else np.zeros(0, np.bool_),

@@ -13,10 +13,10 @@ from inference.finger import compare as comparison
 from inference.finger.cylinders import PreparedFinger, prepare
 from inference.finger.minutiae import from_maps
 from inference.finger.quality import assess_quality
-from inference.finger.score import score
+from inference.finger.score import ScoreHead
 from inference.finger.search import shortlist
 from inference.finger.segment import ridge_area
-from inference.models.catalogue import Catalogue, LoadedModel, made_by
+from inference.models.catalogue import Catalogue, LoadedModel, made_by, short_name
 from inference.runtime import RuntimeName
 from inference.types import Assessed, ComparisonScore, FingerPosition, FingerTemplate, Live, Modality
 from sensors.frames import FingerFrame, Pixels, Retry, RetryReason
@@ -60,16 +60,23 @@ class RankedReference:
 
 
 class FingerRecogniser:
-    """The finger pipeline. Extraction belongs to one thread, that of the model; comparison to any."""
+    """The finger pipeline. Extraction and comparison run networks and belong to one thread."""
 
-    def __init__(self, extractor: LoadedModel) -> None:
+    def __init__(self, extractor: LoadedModel, head: LoadedModel) -> None:
         self._extractor = extractor
+        self._head = ScoreHead(head)
         self._made_by = made_by(extractor)
+        self._scored_by = f"{short_name(extractor)}+{made_by(head)}"
 
     @property
     def made_by(self) -> str:
         """What its templates say of their origin."""
         return self._made_by
+
+    @property
+    def scored_by(self) -> str:
+        """What an operating point says of the models: the extractor and the score's network."""
+        return self._scored_by
 
     def assess(self, frame: FingerFrame) -> Assessed[FingerSample] | Retry:
         """Find the finger in the frame and judge it; no network runs yet.
@@ -114,7 +121,7 @@ class FingerRecogniser:
         Raises `ComparisonRefused` when another extractor made the reference.
         """
         _require_same_origin(probe, reference)
-        raw = score(comparison.compare(probe, reference))
+        raw = self._head.score(comparison.compare(probe, reference))
         return ComparisonScore(Modality.FINGER, raw, f"finger/{probe.sensor}")
 
     def search(
@@ -132,13 +139,16 @@ class FingerRecogniser:
         return ranked[:limit]
 
     def forget(self) -> None:
-        """Overwrite what the network's working memory holds of the last finger."""
+        """Overwrite what the networks' working memory holds of the last finger."""
         self._extractor.engine.forget()
+        self._head.forget()
 
 
 def build_finger_recogniser(catalogue: Catalogue, runtime: RuntimeName, threads: int = 1) -> FingerRecogniser:
-    """Load LEADER and build the pipeline around it."""
-    return FingerRecogniser(catalogue.load("leader", runtime, threads))
+    """Load LEADER and the score's network and build the pipeline around them."""
+    return FingerRecogniser(
+        catalogue.load("leader", runtime, threads), catalogue.load("finger-score", runtime)
+    )
 
 
 def _assess(pixels: Pixels, sensor: str) -> Assessed[FingerSample] | Retry:

@@ -76,7 +76,12 @@ class Catalogue:
 
 def made_by(model: LoadedModel) -> str:
     """What a template says of its origin: model, short digest, runtime: ``sface-0123456789abcdef/litert``."""
-    return f"{model.card.name}-{model.card.sha256[:DIGEST_CHARACTERS]}/{model.engine.runtime.value}"
+    return f"{short_name(model)}/{model.engine.runtime.value}"
+
+
+def short_name(model: LoadedModel) -> str:
+    """Model and short digest: ``sface-0123456789abcdef``."""
+    return f"{model.card.name}-{model.card.sha256[:DIGEST_CHARACTERS]}"
 
 
 def _check_tensors(

@@ -46,6 +46,10 @@ def test_fingers_become_figures_and_an_operating_point(shared_data: Path, tmp_pa
     assert list(cohorts) == ["18-39", "60+", "not stated"]
     assert (cohorts["60+"]["fnmr"]["trials"], cohorts["60+"]["fmr"]["trials"]) == (12, 16)
     assert cohorts["not stated"]["fta"]["errors"] == 1
+    controls = figures["controls"]
+    assert 0.4 < controls["shuffled_eer"] < 0.6
+    assert (controls["swapped"], controls["swapped_largest_change"]) == (190, 0.0)
+    assert "+finger-score-" in figures["model_digests"][0]
     drawn = {path.name for path in (tmp_path / "plots").iterdir()}
     assert {"det.svg", "det.png", "scores.svg", "cohorts.png"} <= drawn
 

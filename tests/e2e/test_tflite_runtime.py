@@ -1,4 +1,4 @@
-"""Both TFLite runtimes hold one contract: the same models load, and a face is the same face in both.
+"""Both TFLite runtimes hold one contract: the same models load, and a face or finger is the same in both.
 
 tflite-runtime exists for Python 3.11 alone, so on a later one there is no test here.
 """
@@ -47,3 +47,6 @@ if sys.version_info < (3, 12):
         # Not bit for bit: the runtimes quantise activations in different ways. Two people are below 0.4.
         assert alike.min() > 0.97, alike
         assert alike.min() < 1 - 1e-6, "one runtime ran twice"
+        for scores in (new["finger_scores"], old["finger_scores"]):
+            assert scores[0] > scores[1] + 8, "a finger is no longer told from another"
+        assert new["finger_scores"] == pytest.approx(old["finger_scores"], abs=1.5)

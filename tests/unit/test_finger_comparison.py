@@ -1,6 +1,7 @@
 """Cylinders, comparison, score and search on minutiae that are made up, so that the truth is known."""
 
 import dataclasses
+from functools import cache
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ from numpy.typing import NDArray
 from inference.finger.compare import compare, local_similarity
 from inference.finger.cylinders import PreparedFinger, prepare
 from inference.finger.minutiae import from_maps
-from inference.finger.score import COMPARATOR, score
+from inference.finger.score import COMPARATOR, ScoreHead
 from inference.finger.search import shortlist
+from inference.models.catalogue import Catalogue
+from inference.runtime import RuntimeName
 from inference.types import FingerPosition, FingerTemplate
 
 SIDE = 280
@@ -51,8 +54,13 @@ def prepared(minutiae: NDArray[np.float32]) -> PreparedFinger:
     return prepare(template(minutiae))
 
 
+@cache
+def head() -> ScoreHead:
+    return ScoreHead(Catalogue().load("finger-score", RuntimeName.LITERT))
+
+
 def compared(probe: PreparedFinger, reference: PreparedFinger) -> float:
-    return score(compare(probe, reference))
+    return head().score(compare(probe, reference))
 
 
 def test_cylinders_do_not_change_when_the_finger_is_turned_and_shifted() -> None:
@@ -89,8 +97,27 @@ def test_scores_are_those_that_the_operating_points_were_measured_with() -> None
         finger(3)[:20],
     ]
     scores = [compared(prepared(probe), prepared(reference)) for probe in probes]
-    assert COMPARATOR == "cylinders-1"
-    assert scores == pytest.approx([18.469, 9.852, -8.662, -7.071], abs=0.01)
+    assert COMPARATOR == "cylinders-2"
+    assert scores == pytest.approx([18.35, 8.24, -3.02, -3.52], abs=0.15)
+
+
+def test_the_score_does_not_depend_on_which_print_is_the_probe() -> None:
+    prints = [prepared(finger(seed, count)) for seed, count in ((1, 40), (2, 40), (3, 25))]
+    prints.append(prepared(moved(finger(1), 0.4, jitter_px=2, seed=1)[:30]))
+    for one in prints:
+        for other in prints:
+            assert compared(one, other) == compared(other, one)
+
+
+def test_the_score_has_more_levels_than_one_int8() -> None:
+    rng = np.random.default_rng(3)
+    base = compare(prepared(finger(1)), prepared(moved(finger(1), 0.2, jitter_px=3, seed=4)[:25]))
+    near = [
+        dataclasses.replace(base, distance_px=base.distance_px + shift, matched=base.matched + shift)
+        for shift in rng.uniform(-0.5, 0.5, 300)
+    ]
+    scores = np.unique([head().score(agreement) for agreement in near])
+    assert np.diff(scores).min() < 0.05
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
