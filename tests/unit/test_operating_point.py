@@ -9,6 +9,7 @@ import pytest
 
 from inference.errors import OperatingPointRefused
 from inference.evaluation.record import add_source, save, with_source
+from inference.finger.pipeline import build_finger_recogniser
 from inference.models.catalogue import Catalogue
 from inference.models.catalogue import made_by as made_by_model
 from inference.operating_point import DEFAULT, GalleryTooLarge, OperatingPoint, Strength, Threshold, load
@@ -180,8 +181,12 @@ def test_the_operating_point_of_this_distribution_belongs_to_its_models() -> Non
     catalogue = Catalogue()
     made_by = {
         Modality.FACE: made_by_model(catalogue.load("sface", RuntimeName.LITERT)),
-        Modality.FINGER: made_by_model(catalogue.load("leader", RuntimeName.LITERT)),
+        Modality.FINGER: build_finger_recogniser(catalogue, RuntimeName.LITERT).scored_by,
     }
+    with pytest.raises(OperatingPointRefused, match="other models"):
+        load(
+            DEFAULT, made_by | {Modality.FINGER: made_by_model(catalogue.load("leader", RuntimeName.LITERT))}
+        )
     point = load(DEFAULT, made_by)
     assert set(point.sources) == {"face", "finger/R503", "finger/AS608", "finger/R307"}
     # What 1:1 asks for: FMR 1e-4 with face, or with two fingers, and FMR 1e-3 with one finger.
