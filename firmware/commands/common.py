@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from rich.console import Console
 
 from firmware import log
 from firmware.appliance import Appliance, Hardware
@@ -27,6 +28,7 @@ from trust.keys.errors import GuardError, PinRefused
 
 T = TypeVar("T")
 
+_WIDTH_OF_A_FILE = 160
 NOT_SETTLED = 3
 """Exit status when a person has to be served by a person: no fault, and no match."""
 
@@ -119,3 +121,9 @@ def echo_signals(effect: Show) -> None:
     """Print each signal as it is shown."""
     if effect.signal is not Signal.IDLE:
         click.echo(signal_line(effect))
+
+
+def report_console() -> Console:
+    """Return where tables go; a file or a pipe has no width, and 80 columns would break every cell."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH_OF_A_FILE)

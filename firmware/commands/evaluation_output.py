@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from firmware.commands.common import report_console
 from inference.errors import InferenceError
 from inference.evaluation.calibration import source_point
 from inference.evaluation.cohort_figures import CohortRate, CohortReport
@@ -66,13 +66,13 @@ class Outputs:
     def write(self, result: Evaluation) -> None:
         """Print the figures and write what was asked for."""
         figures = result.report
-        Console().print(figures_table(figures))
+        report_console().print(figures_table(figures))
         cohorts = None
         if self.cohorts is not None:
             with clear_refusals():
                 cohorts = cohort_report(figures, result.sets, self.cohorts)
             figures = msgspec.structs.replace(figures, cohorts=cohorts)
-            Console().print(cohorts_table(cohorts))
+            report_console().print(cohorts_table(cohorts))
         if self.json_file is not None:
             write_json(figures, self.json_file)
         if self.plots is not None:
@@ -84,7 +84,7 @@ class Outputs:
 
     def write_fusion(self, result: Fusion) -> None:
         """Print the figures of fusion and write what was asked for."""
-        Console().print(fusion_table(result.report))
+        report_console().print(fusion_table(result.report))
         if self.json_file is not None:
             write_json(result.report, self.json_file)
         if self.plots is not None:

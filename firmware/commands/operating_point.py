@@ -7,11 +7,10 @@ from itertools import combinations_with_replacement
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from firmware.commands.common import clear_errors
+from firmware.commands.common import clear_errors, report_console
 from inference.operating_point import (
     DEFAULT,
     STRENGTH_MEANING,
@@ -44,7 +43,7 @@ def show(file: Path, gallery: int | None, fpir: float) -> None:
     """Show the operating point in FILE; the shipped one if not given."""
     with clear_errors():
         content = read(file)
-    point, console = OperatingPoint(content), Console()
+    point, console = OperatingPoint(content), report_console()
     console.print(f"[bold]{escape(content.name)}[/], made {content.created}, {content.digest}")
     for source, measured in content.sources.items():
         console.print(f"{source}: {measured.made_by}, comparator {measured.comparator}")

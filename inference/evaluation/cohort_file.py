@@ -63,19 +63,22 @@ class CohortFile:
 def read_cohorts(path: Path) -> CohortFile:
     """Read a CSV file. Raises DataSetRefused, naming row and column.
 
-    The first row has the names of the columns, one of them `image` or `identity`. An empty field is
-    `NOT_STATED`.
+    The first row has the names of the columns, one of them `image` or `identity`; where both are there, the
+    image counts. An empty field is `NOT_STATED`.
     """
     try:
         lines = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines(), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as fault:
         raise DataSetRefused(f"{path} cannot be read as CSV: {fault}") from fault
     header = [name.strip() for name in lines[0]] if lines else []
-    keys = [name for name in header if name.lower() in _KEYS]
-    if len(keys) != 1:
-        raise DataSetRefused(f"{path}, row 1: expected one column named image or identity, not {header}")
+    keys = sorted(
+        (name for name in header if name.lower() in _KEYS), key=lambda name: _KEYS.index(name.lower())
+    )
+    if not keys:
+        raise DataSetRefused(f"{path}, row 1: expected a column named image or identity, not {header}")
     key_column = header.index(keys[0])
-    attributes = tuple(name for column, name in enumerate(header) if column != key_column)
+    columns = [column for column, name in enumerate(header) if name not in keys]
+    attributes = tuple(header[column] for column in columns)
     for column, name in enumerate(header, start=1):
         if not name or header.count(name) > 1:
             raise DataSetRefused(f"{path}, row 1, column {column}: every column needs a name of its own")
@@ -87,11 +90,10 @@ def read_cohorts(path: Path) -> CohortFile:
             continue
         if len(fields) != len(header):
             raise DataSetRefused(f"{path}, row {number}: {len(fields)} columns, but row 1 has {len(header)}")
-        stripped = [field.strip() for field in fields]
-        key = stripped.pop(key_column)
+        key = fields[key_column].strip()
         if not key:
             raise DataSetRefused(f"{path}, row {number}, column {keys[0]}: is empty")
-        values = tuple(value or NOT_STATED for value in stripped)
+        values = tuple(fields[column].strip() or NOT_STATED for column in columns)
         if rows.setdefault(key, values) != values:
             column = next(i for i, value in enumerate(values) if value != rows[key][i])
             raise DataSetRefused(

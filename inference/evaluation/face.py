@@ -52,11 +52,17 @@ def evaluate_faces(
     if not templates:
         raise DataSetRefused(f"no image in {images} gave a template; the first: {extracted[0].failure}")
     pair_scores, compare_ms = _compare_pairs(pairs, templates, _recogniser(runtime))
+    if len({pair.fold for pair, score in zip(pairs, pair_scores, strict=True) if np.isfinite(score)}) < 2:
+        raise DataSetRefused(
+            f"{pairs_file}: accuracy takes pairs that can be compared in two folds or more, and only "
+            f"{len(templates)} of {len(names)} images gave a template; the first failure: "
+            f"{next(one.failure for one in extracted if one.failure)}"
+        )
     embeddings = np.stack([template.embedding for template in templates.values()])
     people = np.unique([name.rpartition("/")[0] for name in templates], return_inverse=True)[1]
     genuine, impostor = _all_pairs(embeddings, people)
     _check_shortcut(pairs, pair_scores, templates)
-    measured = compared(images.name, extracted, genuine, impostor, compare_ms)
+    measured = compared(images.resolve().name, extracted, genuine, impostor, compare_ms)
     result = evaluation(SOURCE, _PROTOCOL, COMPARATORS[Modality.FACE], [measured])
     folds = fold_accuracies(pair_scores, pairs)
     there = np.isfinite(pair_scores)

@@ -55,6 +55,7 @@ def evaluate_fingers(
     folders: Sequence[Path], sensor: SensorLike, runtime: RuntimeName, jobs: int, progress: Progress
 ) -> Evaluation:
     """Compare every pair of impressions within each folder. Raises DataSetRefused."""
+    folders = [folder.resolve() for folder in folders]
     if len({folder.name for folder in folders}) != len(folders):
         raise DataSetRefused("two of the folders have the same name; each data set is given once")
     listed = [(folder, read_fingers(folder)) for folder in folders]

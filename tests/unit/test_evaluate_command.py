@@ -52,7 +52,7 @@ def test_a_malformed_cohort_file_is_refused_before_anything_is_measured(tmp_path
     cohorts.write_text("who,sex\n")
     code, output = run("finger", "--images", tmp_path, "--cohorts", cohorts)
     assert code == 1
-    assert "row 1: expected one column named image or identity" in output
+    assert "row 1: expected a column named image or identity" in output
 
 
 def test_plots_without_the_library_that_draws_them_are_refused_before_anything_is_measured(

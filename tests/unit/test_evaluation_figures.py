@@ -160,12 +160,19 @@ def test_images_are_named_in_any_usual_way(tmp_path: Path) -> None:
         assert placed.values["age_band"][0] == "not stated"
 
 
+def test_the_image_counts_where_the_identity_is_given_too(tmp_path: Path) -> None:
+    file = read_cohorts(cohort_csv(tmp_path, "identity,image,sex\n000,0.png,f\n000,1.png,m\n"))
+    placed = file.place(drawn_set("people", 1, 2, distance=9, seed=1).images)
+    assert placed.values == {"sex": ["f", "m"]}
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "row 1: expected one column named image or identity"),
-        ("name,sex\nx,f\n", "row 1: expected one column named image or identity"),
+        ("", "row 1: expected a column named image or identity"),
+        ("name,sex\nx,f\n", "row 1: expected a column named image or identity"),
         ("identity\nx\n", "row 1: expected a column for each attribute"),
+        ("image,identity\nx,y\n", "row 1: expected a column for each attribute"),
         ("identity,sex,sex\nx,f,f\n", "row 1, column 2: every column needs a name of its own"),
         ("identity,sex\nx\n", "row 2: 1 columns, but row 1 has 2"),
         ("identity,sex\nx,f\n,m\n", "row 3, column identity: is empty"),
