@@ -89,7 +89,7 @@ def make_client(
     ]
     builder = (
         _may_sign(builder, path_length=0)
-        .add_extension(x509.ExtendedKeyUsage([_CLIENT]), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([_CLIENT]), critical=False)
         .add_extension(x509.NameConstraints(None, everything), critical=True)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
     )
@@ -183,7 +183,7 @@ def _leaf(
     builder = (
         builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([use]), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
     )
     return builder.add_extension(x509.SubjectAlternativeName(names), critical=False) if names else builder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +20,7 @@ from aggregator.store.errors import StoreError
 from aggregator.store.identities import Standing
 from aggregator.store.writer import StoreWriter
 from aidpost.v1 import enrolment_pb2, fleet_pb2, ingest_pb2, link_pb2
-from trust.names import PEOPLE, DeviceName, Role
+from trust.names import PEOPLE, Role
 
 NOBODY = None
 """Stands in the table for a caller without a certificate."""
@@ -108,43 +109,45 @@ class Authorisation(grpc.aio.ServerInterceptor):
 
     def _guard_stream(self, method: str, inner: Any) -> Any:
         async def guarded(request: Any, context: Any) -> None:
-            await self._check(method, context)
-            answers = inner(request, context)
-            if hasattr(answers, "__aiter__"):
-                async for answer in answers:
-                    await context.write(answer)
-            else:
-                await answers
+            life_s = await self._check(method, context)
+            try:
+                async with asyncio.timeout(life_s) as life:
+                    answers = inner(request, context)
+                    if hasattr(answers, "__aiter__"):
+                        async for answer in answers:
+                            await context.write(answer)
+                    else:
+                        await answers
+            except TimeoutError:
+                if not life.expired():
+                    raise
+                await ending.certificate_ended().abort(context)
 
         return guarded
 
-    async def _check(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    async def _check(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> float | None:
+        """Return how many seconds the caller's certificate still lasts, None without one; or end the call."""
         caller = self._callers.of(context)
-        refused = _refusal(caller, method) or await self._bar(caller)
-        if refused is not None:
-            who = f"{caller} at {caller.address}"
-            self._refusals.note(who, refused.message, method=method)
+        try:
+            _refuse_role(caller, method)
+            return await self._life_s(caller)
+        except LinkEnded as refused:
+            self._refusals.note(f"{caller} at {caller.address}", refused.message, method=method)
             await refused.abort(context)
 
-    async def _bar(self, caller: Caller) -> LinkEnded | None:
-        """Return why the caller's certificate is not good, None when it is, or when it has none."""
+    async def _life_s(self, caller: Caller) -> float | None:
+        """Return how many seconds the caller's certificate still lasts; raises LinkEnded."""
         peer = caller.peer
         if peer is None:
             return None
         now_ns = self._wall_ns()
-        named = peer.named
         try:
-            if isinstance(named, DeviceName):
-                standing = await self._store.submit(
-                    lambda db: identities.device_standing(db, peer.serial, now_ns)
-                )
-            else:
-                standing = await self._store.submit(
-                    lambda db: identities.person_standing(db, named, peer.serial, now_ns)
-                )
+            worth = await self._store.submit(lambda db: identities.worth(db, peer, now_ns))
         except StoreError as error:
-            return ending.not_stored(error)
-        return None if standing is Standing.GOOD else ending.barred(standing)
+            raise ending.not_stored(error) from error
+        if worth.standing is not Standing.GOOD:
+            raise ending.barred(worth.standing)
+        return (worth.ends_ns - now_ns) / 1e9
 
     async def _refuse_unlisted(self, _request: Any, context: Any) -> None:
         caller = self._callers.of(context)
@@ -152,9 +155,9 @@ class Authorisation(grpc.aio.ServerInterceptor):
         await context.abort(grpc.StatusCode.PERMISSION_DENIED, "there is no such call")
 
 
-def _refusal(caller: Caller, method: str) -> LinkEnded | None:
+def _refuse_role(caller: Caller, method: str) -> None:
     if caller.role in ALLOWED[method]:
-        return None
+        return
     if caller.role is None:
-        return LinkEnded(grpc.StatusCode.UNAUTHENTICATED, "this call needs a certificate")
-    return LinkEnded(grpc.StatusCode.PERMISSION_DENIED, f"this call is not for the role {caller.role.value}")
+        raise LinkEnded(grpc.StatusCode.UNAUTHENTICATED, "this call needs a certificate")
+    raise LinkEnded(grpc.StatusCode.PERMISSION_DENIED, f"this call is not for the role {caller.role.value}")

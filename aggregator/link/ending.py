@@ -53,6 +53,11 @@ def barred(standing: Standing) -> LinkEnded:
             return revoked()
 
 
+def certificate_ended() -> LinkEnded:
+    """The certificate that the stream was opened with has ended; the device may have the next one already."""
+    return LinkEnded(grpc.StatusCode.ABORTED, "the certificate of this stream has ended: connect again")
+
+
 def revoked() -> LinkEnded:
     """An operator has shut the caller out."""
     return LinkEnded(

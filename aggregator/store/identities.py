@@ -12,7 +12,7 @@ from sqlite_utils import Database
 from aggregator.holdings import Enrolment, EnrolmentState
 from aggregator.records import Hello
 from aggregator.store import administration
-from trust.checking import Request, key_words, public_key_der
+from trust.checking import Peer, Request, key_words, public_key_der
 from trust.names import DeviceName, PersonName, Role
 
 COLLECT_NS = 24 * 3600 * 1_000_000_000
@@ -54,6 +54,13 @@ class JoinRefused(msgspec.Struct, frozen=True):
 
 
 JoinAnswer: TypeAlias = Certificate | JoinPending | JoinRefused
+
+
+class Worth(msgspec.Struct, frozen=True):
+    """What a certificate is worth now, and when it ends (nanoseconds since 1970; 0 for an unknown one)."""
+
+    standing: Standing
+    ends_ns: int
 
 
 class Barred(msgspec.Struct, frozen=True):
@@ -172,6 +179,18 @@ def revoke(db: Database, device_id: str, now_ns: int, actor: str) -> bool:
     if changed:
         administration.append(db, now_ns, actor, "device revoked", device_id)
     return changed > 0
+
+
+def worth(db: Database, peer: Peer, now_ns: int) -> Worth:
+    """Return what a caller's certificate is worth."""
+    if isinstance(peer.named, PersonName):
+        standing = person_standing(db, peer.named, peer.serial, now_ns)
+        found = db.execute("SELECT ends_ns FROM people WHERE name = ?", (peer.named.name,)).fetchone()
+    else:
+        standing = device_standing(db, peer.serial, now_ns)
+        serial = _serial(peer.serial)
+        found = db.execute("SELECT ends_ns FROM certificates WHERE serial = ?", (serial,)).fetchone()
+    return Worth(standing, found[0] if found else 0)
 
 
 def device_standing(db: Database, serial: int, now_ns: int) -> Standing:

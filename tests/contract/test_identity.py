@@ -144,6 +144,13 @@ async def test_a_certificate_is_renewed_for_the_same_device_and_key_alone(site: 
     await link.hello()
 
 
+async def test_a_stream_does_not_outlive_its_certificate(site: Site) -> None:
+    device = await site.joined()
+    site.clock[0] += 30 * DAY_NS - 200_000_000  # a fifth of a second before the end
+    ending = await LinkDevice(await site.channel(device)).ending()
+    assert (ending.code, "has ended" in ending.message) == (grpc.StatusCode.ABORTED, True)
+
+
 async def test_a_revoked_device_loses_its_live_stream_at_once_and_for_good(site: Site) -> None:
     device = await site.joined()
     channel = await site.channel(device)

@@ -76,6 +76,20 @@ class AggregatorProcess:
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime, proc(5)
 
+    def memory_mb(self) -> float:
+        """Return the server's resident memory."""
+        return self._status_mb("VmRSS")
+
+    def memory_peak_mb(self) -> float:
+        """Return the most that the server's resident memory has been."""
+        return self._status_mb("VmHWM")
+
+    def _status_mb(self, field: str) -> float:
+        for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
+            if line.startswith(field + ":"):
+                return int(line.split()[1]) * 1024 / 1e6  # in KiB, proc(5)
+        raise AssertionError(f"no {field}")
+
     def log(self) -> str:
         """Return what the server has logged."""
         return self._store.with_suffix(".log").read_text()

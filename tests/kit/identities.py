@@ -56,12 +56,14 @@ class DeviceIdentity:
         return Held(session, (leaf, self.certificate))
 
 
-def first_administrator(authority: Authority, store: Path, life: timedelta = timedelta(days=365)) -> Held:
+def first_administrator(
+    authority: Authority, store: Path, life: timedelta = timedelta(days=365), now_ns: int = NOW_NS
+) -> Held:
     """Do what `init` does: the store gets its administrator."""
     key, person = certificates.new_key(), PersonName("root", Role.ADMINISTRATOR)
-    made = authority.issue(read_request(to_der(certificates.make_request(person, key))), NOW_NS, life)
+    made = authority.issue(read_request(to_der(certificates.make_request(person, key))), now_ns, life)
     with open_writer(store, None) as db, db.atomic():
-        identities.add_person(db, person, made, NOW_NS, "init")
+        identities.add_person(db, person, made, now_ns, "init")
     return Held(key, (from_der(made.der),))
 
 
