@@ -20,6 +20,7 @@ import structlog
 
 from firmware.clock import Clock
 from firmware.config import Config
+from firmware.custody import Custody
 from firmware.desk import Desk
 from firmware.guard.opening import no_console, open_guard
 from firmware.guard.pin import AskPin
@@ -42,7 +43,7 @@ from firmware.uplink.backoff import Backoff
 from firmware.uplink.channel import Dialler, InTheClear, Target
 from firmware.uplink.membership import Membership
 from firmware.uplink.time_hints import TimeHints
-from firmware.uplink.uplink import Uplink
+from firmware.uplink.uplink import Uplink, UplinkState
 from sensors.board.opening import open_board
 from sensors.board.port import Board, BoardEvent
 from sensors.board.signals import Signal
@@ -115,13 +116,13 @@ def open_membership(
 
 
 class Appliance:
-    """One appliance; use it as an async context manager.
+    """One appliance; use it as an async context manager. Stop it when the keys are `custody.gone`.
 
-    locked: the keys were destroyed on an operator's command; stop, and do not start again.
     Raises GuardError, StoreError, InferenceError, SensorError.
     """
 
     guard: KeyGuard
+    custody: Custody
     desk: Desk
     store: StoreThread
     matcher: Matcher
@@ -142,8 +143,10 @@ class Appliance:
         self._uplink_changed = asyncio.Event()
         self.uplink = None
         self._saved: Saved | None = None
-        self.locked = asyncio.Event()
-        self._faults: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
+        self._connected = False
+        self.notices: dict[str, str] = {}
+        """What staff must know, in sentences, by the part that it is about."""
 
     async def __aenter__(self) -> Self:
         try:
@@ -177,6 +180,16 @@ class Appliance:
         self._stack.callback(self.guard.close)
         self.store = await StoreThread.open(self._open_store)
         self._stack.push_async_callback(self.store.close)
+        self.custody = Custody(
+            self.guard,
+            self.store.run,
+            self._clock,
+            limits=config.lease.limits() if config.lease else None,
+            destroy_on_tamper=config.keys.on_tamper == "destroy",
+            on_lapsing=self._lease_lapses,
+        )
+        await self.custody.count()
+        self.custody.refuse_if_gone()
 
         engine = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
         loop = asyncio.get_running_loop()
@@ -197,6 +210,8 @@ class Appliance:
         if self._hardware.board is not None:
             self._board = self._hardware.board()
             self._stack.callback(self._board.close)
+            self._board.listen(self.custody.watch)
+            self.custody.refuse_if_gone()
         reader = self._worker("fingerprint", self._hardware.reader)
         camera = self._worker("camera", self._hardware.camera)
         # The presenter comes first: a part that is missing at the start is shown at once.
@@ -240,8 +255,8 @@ class Appliance:
         )
         await self._start_housekeeping()
         if self._saved is not None:
-            # Seen by staff and by the aggregator: a card that lost pages once will lose more.
-            self.presenter.show(Show(Signal.DEVICE_FAULT))
+            # For staff and for the aggregator: a card that lost pages once will lose more.
+            self.notices["store"] = f"{str(self._saved).capitalize()}. Get another card."
             await self._record_fault(DeviceFault("store", recovered=False, kind=StoreDamaged.__name__))
         log.info(
             "ready",
@@ -280,7 +295,7 @@ class Appliance:
             Backoff(random.SystemRandom(), cap_s=settings.retry_cap_s),
             device_id=self._config.device.id,
             software_version=version("aidpost"),
-            on_change=lambda _: self._uplink_changed.set(),
+            on_change=self._uplink_changed_to,
             on_command=self._orders.take,
             hints=self._hints,
         )
@@ -310,10 +325,7 @@ class Appliance:
         return orders
 
     async def _lock(self) -> None:
-        log.warning("locked by the aggregator")
-        await asyncio.to_thread(self.guard.destroy, "locked by an operator through the aggregator")
-        self.presenter.show(Show(Signal.DEVICE_FAULT))
-        self.locked.set()
+        await self.custody.destroy("locked by an operator through the aggregator")
 
     async def _start_housekeeping(self) -> None:
         """Erase what was acknowledged a day ago, now and every hour."""
@@ -322,6 +334,10 @@ class Appliance:
             while True:
                 await asyncio.sleep(HOUSEKEEPING_S)
                 await self._purge()
+                if self._connected:
+                    await self.custody.renew()
+                else:
+                    await self.custody.count()
 
         await self._purge()
         self._run_beside("housekeeping", keep_house())
@@ -343,6 +359,20 @@ class Appliance:
         if purged:
             log.info("purged", records=purged)
 
+    def _uplink_changed_to(self, state: UplinkState) -> None:
+        self._uplink_changed.set()
+        if state.connected and not self._connected:
+            self.notices.pop("lease", None)
+            self._in_background(self.custody.renew())
+        self._connected = state.connected
+
+    def _lease_lapses(self, left: str) -> None:
+        log.warning("lease lapses", left=left)
+        self.notices["lease"] = (
+            f"The keys of this appliance will be destroyed: {left} are left. Bring it to where it reaches "
+            "its aggregator."
+        )
+
     def _committed(self) -> None:
         if self.uplink is not None:
             self.uplink.notify()
@@ -354,9 +384,12 @@ class Appliance:
         else:
             log.warning("part lost", part=part, kind=kind, reason=str(error))
             self.presenter.show(Show(Signal.DEVICE_FAULT))
-        task = asyncio.ensure_future(self._record_fault(DeviceFault(part, available, kind)))
-        self._faults.add(task)
-        task.add_done_callback(self._faults.discard)
+        self._in_background(self._record_fault(DeviceFault(part, available, kind)))
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def _record_fault(self, fault: DeviceFault) -> None:
         moment = self._clock.now()

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 
 from firmware.guard.settings import GuardSettings
+from firmware.lease import LeaseLimits
 from inference.types import FingerPosition
 from sensors.board.settings import BoardDriver, BoardPins, BoardSettings, PinFactoryName
 from sensors.camera.settings import CameraDriver, CameraSettings, PixelFormat
@@ -182,6 +183,17 @@ class Uplink(_Table, frozen=True, kw_only=True):
     insecure_loopback: bool = False
 
 
+class Lease(_Table, frozen=True, kw_only=True):
+    """How long the keys live without contact to the aggregator: days of uptime, and boots."""
+
+    uptime_days: Positive = 30.0
+    boots: Annotated[int, msgspec.Meta(ge=1)] = 200
+
+    def limits(self) -> LeaseLimits:
+        """Return them as the lease counts them."""
+        return LeaseLimits(int(self.uptime_days * 86_400e9), self.boots)
+
+
 class Config(_Table, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -195,6 +207,7 @@ class Config(_Table, frozen=True, kw_only=True):
     attack: Attack = Attack()
     policy: Policy = Policy()
     uplink: Uplink | None = None
+    lease: Lease | None = None
 
 
 def load(path: Path) -> Config:
@@ -218,6 +231,8 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: {_explain(str(error))}") from error
     if config.fingerprint is None and config.camera is None:
         raise ConfigError(f"{path}: no sensor: add a [fingerprint] or a [camera] table")
+    if config.lease is not None and config.uplink is None:
+        raise ConfigError(f"{path}: a [lease] is renewed through the uplink: add [uplink], or leave it out")
     return _rooted(config, path.parent)
 
 

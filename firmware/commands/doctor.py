@@ -6,9 +6,8 @@ import platform
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVarTuple
 
@@ -17,12 +16,12 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from firmware.appliance import Hardware, open_keys, open_store, store_settings
-from firmware.commands.common import ask_pin, config_option, read_config
+from firmware.appliance import Hardware
+from firmware.commands.common import config_option, read_config
+from firmware.commands.doctor_store import examine_store
+from firmware.commands.finding import Finding, library
 from firmware.config import Config
 from firmware.recognition import build_recognition
-from firmware.store.audit import AuditBroken
-from firmware.store.errors import StoreError
 from firmware.uplink.channel import Target
 from firmware.uplink.errors import UplinkError
 from firmware.uplink.identity_file import read_identity
@@ -34,23 +33,11 @@ from sensors.camera.port import Camera
 from sensors.errors import SensorError
 from sensors.fingerprint.port import FingerprintReader
 from trust.checking import Validity
-from trust.keys.errors import GuardError
 
 ArgsT = TypeVarTuple("ArgsT")
 
 CONNECT_TIMEOUT_S = 3.0
 MARKS = {True: Text("✓", "green"), False: Text("✗", "red"), None: Text("–", "dim")}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What is known of one part. advice: what to do, empty when it is well or not fitted."""
-
-    part: str
-    found: str
-    version: str
-    well: bool | None
-    advice: str = ""
 
 
 @click.command()
@@ -75,7 +62,7 @@ def examine(config: Config) -> Iterator[Finding]:
     """Check one part after the other; a fault is a finding and never stops the rest."""
     hardware = Hardware.of(config)
     yield Finding("software", "aidpost", f"{version('aidpost')}, Python {platform.python_version()}", True)
-    yield _checked("store", (GuardError, StoreError), _store, config)
+    yield from examine_store(config)
     catalogue = Catalogue()
     for name in catalogue.names():
         yield _checked(f"model {name}", InferenceError, _model, catalogue, name, config)
@@ -89,7 +76,7 @@ def examine(config: Config) -> Iterator[Finding]:
 
 def _checked(
     part: str,
-    fault: type[Exception] | tuple[type[Exception], ...],
+    fault: type[Exception],
     check: Callable[[*ArgsT], Finding | None],
     *args: *ArgsT,
 ) -> Finding:
@@ -98,35 +85,6 @@ def _checked(
         return check(*args) or Finding(part, "not fitted", "", None)
     except fault as error:
         return Finding(part, "", "", False, str(error))
-
-
-def _library(name: str) -> str:
-    """Return a library's name and version; Debian's packages may carry no metadata."""
-    try:
-        return f"({name} {version(name)})"
-    except PackageNotFoundError:
-        return f"({name})"
-
-
-def _store(config: Config) -> Finding:
-    path = store_settings(config).path
-    if not path.exists():
-        return Finding("store", str(path), "", True, "will be made when the appliance first starts")
-    with open_keys(config, ask_pin) as guard, closing(open_store(config, guard)) as store:
-        counts, audit = store.counts(), store.verify_audit()
-    found = (
-        f"{counts.references} {'entry' if counts.references == 1 else 'entries'}, "
-        f"{counts.waiting} of {counts.written} events waiting"
-    )
-    if isinstance(audit, AuditBroken):
-        return Finding(
-            "store",
-            found,
-            "",
-            False,
-            f"the audit log does not hold ({audit}): tell the data-protection officer",
-        )
-    return Finding("store", f"{found}, {audit} audit rows", _library("sqlite-utils"), True)
 
 
 def _model(catalogue: Catalogue, name: str, config: Config) -> Finding:
@@ -152,7 +110,7 @@ def _reader(opener: Callable[[], FingerprintReader] | None) -> Finding | None:
         info = reader.info
     found = f"{info.identity.model} on {info.identity.unit}, {info.width}×{info.height}, {info.baud} baud"
     foreign = f"its own library holds {info.stored} templates that are not Aidpost's: empty it"
-    driver = _library("adafruit-circuitpython-fingerprint")
+    driver = library("adafruit-circuitpython-fingerprint")
     return Finding("fingerprint", found, driver, not info.stored, foreign if info.stored else "")
 
 
@@ -163,15 +121,15 @@ def _camera(opener: Callable[[], Camera] | None) -> Finding | None:
         camera.self_test()
         info = camera.info
     found = f"{info.identity.model} through {info.driver}, {info.width}×{info.height}"
-    library = "picamera2" if info.driver == "picamera2" else "opencv-python-headless"
-    return Finding("camera", found, _library(library), True)
+    package = "picamera2" if info.driver == "picamera2" else "opencv-python-headless"
+    return Finding("camera", found, library(package), True)
 
 
 def _board(config: Config, opener: Callable[[], Board] | None) -> Finding | None:
     if opener is None or config.board is None:
         return None
     with closing(opener()):
-        return Finding("board", config.board.driver, _library("gpiozero"), True)
+        return Finding("board", config.board.driver, library("gpiozero"), True)
 
 
 def _identity(config: Config) -> Finding | None:
@@ -189,13 +147,13 @@ def _identity(config: Config) -> Finding | None:
     match identity.validity(now):
         case Validity.VALID:
             due = "renewed at the next connection" if identity.renewal_due(now) else ""
-            return Finding("identity", found, _library("cryptography"), True, due)
+            return Finding("identity", found, library("cryptography"), True, due)
         case Validity.EXPIRED:
             again = "expired: run `aidpost join` and ask for a new approval (or is the clock wrong?)"
             return Finding("identity", found, "", False, again)
         case Validity.NOT_YET:
             behind = "this clock is behind it: the certificate serves all the same, the aggregator decides"
-            return Finding("identity", found, _library("cryptography"), True, behind)
+            return Finding("identity", found, library("cryptography"), True, behind)
 
 
 def _uplink(config: Config) -> Finding | None:
@@ -207,4 +165,4 @@ def _uplink(config: Config) -> Finding | None:
     except OSError as error:
         wait = f"no connection ({error.strerror or error}): results wait in the outbox and are sent later"
         return Finding("uplink", str(target), "", False, wait)
-    return Finding("uplink", str(target), _library("grpcio"), True)
+    return Finding("uplink", str(target), library("grpcio"), True)

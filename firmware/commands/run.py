@@ -15,9 +15,11 @@ from firmware.appliance import Appliance, Hardware
 from firmware.commands.common import ask_pin, clear_errors, config_option, read_config, signal_line
 from firmware.config import Config
 from firmware.session.check_in import CheckInResult, Suggestion
+from firmware.session.machine import Show
 from firmware.store.errors import StoreError
 from inference.operating_point import STRENGTH_MEANING
 from sensors.board.port import BoardEvent, Button, TamperEvent
+from sensors.board.signals import Signal
 
 logger = structlog.get_logger()
 
@@ -52,12 +54,18 @@ async def _serve(config: Config) -> None:
 
         appliance.listen(from_board)
         appliance.desk.idle()
-        waits = [asyncio.ensure_future(event.wait()) for event in (stop, appliance.locked)]
+        for notice in appliance.notices.values():
+            click.echo(notice)
+            appliance.presenter.show(Show(Signal.DEVICE_FAULT))
+        waits = [asyncio.ensure_future(event.wait()) for event in (stop, appliance.custody.gone)]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
         logger.info("stopping")
+        if appliance.custody.gone.is_set():
+            appliance.presenter.show(Show(Signal.DEVICE_FAULT))
         await kiosk.finish()
+        appliance.custody.refuse_if_gone()
 
 
 class Kiosk:

@@ -31,7 +31,8 @@ class Inheritance:
     audit: (entry, chain) of each row from the first, as far as the chain holds. waiting: what the aggregator
     did not hold, in order. generation: of the last hello; the aggregator takes only a higher one, so a
     backup's is held back until an operator has approved the device anew. receipt_key: the aggregator's, as it
-    was seen first. lost: about how many rows could not be read, by what they were.
+    was seen first. lease: what of it was used up, as stored. lost: about how many rows could not be read, by
+    what they were.
     """
 
     epoch: bytes | None = None
@@ -41,6 +42,7 @@ class Inheritance:
     references: Sequence[Reference] = ()
     generation: int = 0
     receipt_key: bytes = b""
+    lease: bytes = b""
     lost: dict[str, int] = field(default_factory=dict)
 
 
@@ -71,6 +73,7 @@ def read(reader: RangeReader, purpose: Purpose, site: str) -> Inheritance:
         references=references,
         generation=appliance.get("generation", 0),
         receipt_key=appliance.get("receipt_key", b""),
+        lease=(reader.only_row("lease") or {}).get("used", b""),
         lost={what: count for what, count in lost.items() if count},
     )
 

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import msgspec
 from sqlite_utils import Database
 
 from firmware.clock import random_id
+from firmware.lease import LeaseUse
 from firmware.records import (
     Attempts,
     CheckIn,
@@ -319,6 +321,8 @@ class Store:
             for reference in former.references:
                 self._refuse_other(reference.purpose, reference.site)
                 gallery.insert(self._db, reference)
+            if former.lease:
+                self._db.execute("INSERT INTO lease (id, used) VALUES (1, ?)", (former.lease,))
         self._chain_epoch = began
 
     def copy_to(self, target: Path, key: SecretKey) -> None:
@@ -330,6 +334,23 @@ class Store:
                 self._db.execute(f"PRAGMA copy.application_id = {APPLICATION_ID:d}")
             finally:
                 self._db.execute("DETACH copy")
+
+    # Lease
+
+    def lease(self) -> LeaseUse | None:
+        """Return what of the lease was used up when it was last noted, None before the first time."""
+        with translated(self._path):
+            row = self._db.execute("SELECT used FROM lease").fetchone()
+            return msgspec.msgpack.decode(row[0], type=LeaseUse) if row else None
+
+    def note_lease(self, change: Callable[[LeaseUse | None], LeaseUse]) -> LeaseUse:
+        """Replace what was used up by what `change` makes of it; returns that."""
+        with self._transaction():
+            use = change(self.lease())
+            self._db.execute(
+                "INSERT OR REPLACE INTO lease (id, used) VALUES (1, ?)", (msgspec.msgpack.encode(use),)
+            )
+        return use
 
     # Oversight
 

@@ -17,12 +17,12 @@ PAGE, RESERVED, SALT = 4096, 80, 16
 WAL_HEADER, FRAME_HEADER = 32, 24
 
 
-def decrypted_pages(folder: Path, key: bytes) -> Iterator[bytes]:
-    whole = (folder / "store.db").read_bytes()
+def decrypted_pages(path: Path, key: bytes) -> Iterator[bytes]:
+    whole = path.read_bytes()
     yield _decrypted(whole[SALT:PAGE], key)
     for at in range(PAGE, len(whole), PAGE):
         yield _decrypted(whole[at : at + PAGE], key)
-    log = folder / "store.db-wal"
+    log = path.with_name(path.name + "-wal")
     frames = log.read_bytes()[WAL_HEADER:] if log.exists() else b""
     for at in range(FRAME_HEADER, len(frames), FRAME_HEADER + PAGE):
         page, number = frames[at : at + PAGE], int.from_bytes(frames[at - FRAME_HEADER : at - 20], "big")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from firmware.appliance import Appliance, Hardware
 from firmware.clock import Clock
-from firmware.config import Camera, Config, Device, Fingerprint, Keys, Session, Uplink
+from firmware.config import Camera, Config, Device, Fingerprint, Keys, Lease, Session, Uplink
 from firmware.demo.joining import join
 from firmware.demo.scenario import Face, Finger, Person
 from firmware.demo.server import Server
@@ -18,6 +18,7 @@ from firmware.session.check_in import CheckInResult, Suggestion
 from firmware.session.machine import Show
 from firmware.session.registration import NoticeAnswer, RegistrationResult
 from inference.types import Modality
+from sensors.board.port import Board
 from sensors.camera.replay import ReplayCamera
 from sensors.emulator.virtual import VirtualSensor
 from sensors.fingerprint.opening import ReaderSettings, open_reader
@@ -79,6 +80,8 @@ async def line(
     max_store_mb: float | None = None,
     clock: Clock | None = None,
     joins: Server | None = None,
+    board: Board | None = None,
+    lease: Lease | None = None,
 ) -> AsyncIterator[Line]:
     camera = ReplayCamera()
     with VirtualSensor("R503") as sensor:
@@ -94,10 +97,15 @@ async def line(
             fingerprint=Fingerprint(model="R503", port=sensor.port),
             camera=Camera(driver="replay"),
             session=Session(face_timeout_s=0.5, finger_timeout_s=1.0),
-            uplink=Uplink(target=uplink, retry_cap_s=1.0) if uplink else None,
+            uplink=Uplink(target=uplink, retry_cap_s=1.0, insecure_loopback=joins is None)
+            if uplink
+            else None,
+            lease=lease,
         )
         hardware = Hardware(
-            reader=lambda: open_reader(ReaderSettings("R503", sensor.port)), camera=lambda: camera, board=None
+            reader=lambda: open_reader(ReaderSettings("R503", sensor.port)),
+            camera=lambda: camera,
+            board=(lambda: board) if board else None,
         )
         if joins is not None:
             await join(joins, config)

@@ -206,7 +206,7 @@ def part_of_template(entry: Reference) -> bytes:
 
 def is_in_a_file(folder: Path, needle: bytes) -> bool:
     """Whether somebody with the key finds it, in any page that is there, free or not."""
-    return any(needle in page for page in decrypted_pages(folder, KEY))
+    return any(needle in page for page in decrypted_pages(folder / "store.db", KEY))
 
 
 def test_an_erased_template_is_in_no_file(tmp_path: Path, store: Store) -> None:

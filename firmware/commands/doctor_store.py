@@ -1,0 +1,79 @@
+"""What `aidpost doctor` says of the keys, the store, what was set aside, and the lease."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+from firmware import lease
+from firmware.appliance import open_keys, open_store, store_settings
+from firmware.clock import Clock
+from firmware.commands.common import ask_pin
+from firmware.commands.finding import Finding, library
+from firmware.config import Config
+from firmware.guard.file import WARNING
+from firmware.lease import LeaseState
+from firmware.store import quarantine
+from firmware.store.audit import AuditBroken
+from firmware.store.errors import StoreError
+from firmware.store.store import Store
+from trust.keys.errors import GuardError
+from trust.keys.guard import GuardKind
+
+
+def examine_store(config: Config) -> Iterator[Finding]:
+    """Open keys and store once; a fault of either is a finding. Makes nothing that is not there yet."""
+    path = store_settings(config).path
+    for note in quarantine.notes(path):
+        yield Finding("damaged store", note.folder, "", False, f"{note}; keep a copy, then delete the folder")
+    kind = config.keys.guard
+    if not path.exists():
+        later = "will be made when the appliance first starts"
+        yield Finding("keys", f"guard {kind.value}", "", True, later)
+        yield Finding("store", str(path), "", True, later)
+        return
+    try:
+        guard = open_keys(config, ask_pin)
+    except GuardError as error:
+        yield Finding("keys", f"guard {kind.value}", "", False, str(error))
+        return
+    with guard:
+        if kind is GuardKind.FILE:
+            yield Finding("keys", "guard file, for development", "", None, WARNING)
+        else:
+            yield Finding("keys", f"guard {kind.value}", "", True)
+        try:
+            with closing(open_store(config, guard)) as store:
+                yield _store(store)
+                yield _lease(config, store)
+        except StoreError as error:
+            yield Finding("store", "", "", False, str(error))
+
+
+def _store(store: Store) -> Finding:
+    counts, audit = store.counts(), store.verify_audit()
+    found = (
+        f"{counts.references} {'entry' if counts.references == 1 else 'entries'}, "
+        f"{counts.waiting} of {counts.written} events waiting"
+    )
+    if isinstance(audit, AuditBroken):
+        advice = f"the audit log does not hold ({audit}): tell the data-protection officer"
+        return Finding("store", found, "", False, advice)
+    return Finding("store", f"{found}, {audit} audit rows, encrypted", library("sqlcipher3"), True)
+
+
+def _lease(config: Config, store: Store) -> Finding:
+    noted = store.lease()
+    if config.lease is None:
+        return Finding("lease", "none: the keys stay however long the aggregator is not heard of", "", None)
+    limits = config.lease.limits()
+    now = Clock().now()
+    use = lease.used(noted, now) if noted else lease.renewed(now)
+    match lease.state(use, limits):
+        case LeaseState.RUNNING:
+            return Finding("lease", f"{lease.left(use, limits)} left", "", True)
+        case LeaseState.LAPSING:
+            advice = "bring the appliance to where it reaches its aggregator: its keys will be destroyed"
+            return Finding("lease", f"only {lease.left(use, limits)} left", "", False, advice)
+        case LeaseState.LAPSED:
+            return Finding("lease", "lapsed", "", False, "its keys are destroyed at the next start")
