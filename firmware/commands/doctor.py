@@ -26,6 +26,7 @@ from firmware.uplink.channel import Target
 from firmware.uplink.errors import UplinkError
 from firmware.uplink.identity_file import read_identity
 from inference.errors import InferenceError
+from inference.face.attack import DETECTOR
 from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
 from sensors.board.port import Board
@@ -67,6 +68,7 @@ def examine(config: Config) -> Iterator[Finding]:
     for name in catalogue.names():
         yield _checked(f"model {name}", InferenceError, _model, catalogue, name, config)
     yield _checked("recognition", InferenceError, _recognition, config)
+    yield _attack_check(config)
     yield _checked("fingerprint", SensorError, _reader, hardware.reader)
     yield _checked("camera", SensorError, _camera, hardware.camera)
     yield _checked("board", SensorError, _board, config, hardware.board)
@@ -100,6 +102,15 @@ def _recognition(config: Config) -> Finding:
     )
     found = f"operating point {name}" + (f", enough for 1:few by {reach}" if reach else "")
     return Finding("recognition", found, digest.removeprefix("sha256:")[:12], True)
+
+
+def _attack_check(config: Config) -> Finding:
+    attack = config.attack
+    fitted = [name for name in ("passive", "active") if getattr(attack, name)] if config.camera else []
+    if not fitted:
+        return Finding("attack check", "not fitted", "", None)
+    found = f"{' and '.join(fitted)}, on the face alone; no resistance is claimed"
+    return Finding("attack check", found, f"({DETECTOR})", True)
 
 
 def _reader(opener: Callable[[], FingerprintReader] | None) -> Finding | None:

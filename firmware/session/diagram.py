@@ -8,7 +8,10 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from firmware.session import active_check
+from firmware.session.active_check import NotPassed
 from firmware.session.machine import (
     Capture,
     CheckNotPassed,
@@ -36,7 +39,9 @@ from firmware.session.machine import (
     Weight,
     step,
 )
+from inference.face.pose import HeadPose
 from inference.types import FingerPosition, Modality
+from sensors.board.signals import Signal
 from sensors.frames import RetryReason
 
 EVENTS: Sequence[tuple[str, Event]] = (
@@ -57,7 +62,7 @@ TITLES = {Goal.VERIFY: "Check-in, 1:1", Goal.IDENTIFY: "Check-in, 1:few", Goal.R
 
 
 def page() -> str:
-    """Return docs/session.md: one diagram for each goal."""
+    """Return docs/session.md: one diagram for each goal, and that of the active check of a face."""
     parts = [
         "# The capture session",
         "",
@@ -68,6 +73,10 @@ def page() -> str:
         parts += ["", f"## {title}", "", "```mermaid", "stateDiagram-v2", "    [*] --> Ready"]
         parts += [f"    {arrow}" for arrow in sorted(set(_arrows(goal)))]
         parts.append("```")
+    parts += ["", "## Active check of a face, where it is switched on", ""]
+    parts += ["```mermaid", "stateDiagram-v2", "    [*] --> Facing"]
+    parts += [f"    {arrow}" for arrow in sorted(set(_check_arrows()))]
+    parts.append("```")
     return "\n".join(parts) + "\n"
 
 
@@ -84,6 +93,42 @@ def _arrows(goal: Goal) -> Iterator[str]:
             if after not in seen:
                 seen.add(after)
                 queue.append(after)
+
+
+FACING = HeadPose(0.0, 60.0, (320.0, 240.0))
+POSES = (
+    ("faces the camera", FACING),
+    ("turns left", replace(FACING, yaw_deg=active_check.TURN_DEG)),
+    ("turns right", replace(FACING, yaw_deg=-active_check.TURN_DEG)),
+)
+LATER_S = 1.0
+TIMEOUT_S = 3.0
+
+
+def _check_arrows() -> Iterator[str]:
+    """Walk the check with one order; every event comes a second after the one before."""
+    task = active_check.Task(active_check.Order.TURN_LEFT, pause_s=0.5)
+    first: active_check.State = active_check.Facing(active_check.Track((task,), TIMEOUT_S))
+    seen, queue = {(first, 0.0)}, deque([(first, 0.0)])
+    while queue:
+        state, before_s = queue.popleft()
+        at_s = before_s + LATER_S
+        for name, pose in (*POSES, ("is out of view", None)):
+            event = active_check.Seen(pose, at_s) if pose is not None else active_check.Unseen(at_s)
+            after, asked = active_check.step(state, event)
+            if type(after) is not type(state):
+                yield f"{type(state).__name__} --> {type(after).__name__}: {_check_words(name, after, asked)}"
+            if (after, at_s) not in seen and at_s < 2 * TIMEOUT_S and not isinstance(after, NotPassed):
+                seen.add((after, at_s))
+                queue.append((after, at_s))
+
+
+def _check_words(name: str, after: active_check.State, asked: Sequence[active_check.Ask]) -> str:
+    if isinstance(after, NotPassed):
+        return f"{after.outcome.value} / next modality"
+    for ask in asked:
+        return f"{name} / show {ask.order.value if ask.order is not None else Signal.LOOK_HERE.value}"
+    return f"{name} / capture"
 
 
 def _name(state: State) -> str:
