@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.evaluation.measured import MeasuredSet, Scores, halve
+from inference.evaluation.metrics import NotMeasurable
 
 Instance = tuple[int, int]
 """Which data set (0: faces, then fingers), and which identity in it."""
@@ -86,8 +87,13 @@ def compare_subjects(half: Half, subjects: Sequence[Subject], random: np.random.
     """Compare each subject with itself, and with every other whose fingers are of the same data set.
 
     There are as many comparisons as the last instance has; those of the others are dealt out to them at
-    random, each as often as the next.
+    random, each as often as the next. Raises NotMeasurable where no two subjects can be compared.
     """
+    if next(_same_data_set(subjects), None) is None:
+        raise NotMeasurable(
+            "virtual subjects take two of them in each half of a data set: four fingers for one each, eight "
+            "for two each, with two usable impressions, and as many people with two usable images"
+        )
     scores = [
         _Lookup(
             measured, [instance[1] for subject in subjects for instance in subject if instance[0] == number]

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import msgspec
 import numpy as np
+import pytest
 
 from inference.evaluation.fuse import FUSED, fuse_evaluations, operating_point_of
 from inference.evaluation.measured import MeasuredSet
+from inference.evaluation.metrics import NotMeasurable
 from inference.evaluation.virtual import compare_subjects, face_and_finger, halves, two_fingers
 from tests.kit.drawn_evaluations import drawn_evaluation, drawn_set
 
@@ -77,6 +79,13 @@ def test_together_they_err_less_than_either_and_the_seed_repeats_all() -> None:
     assert fuse_evaluations(face, finger, pairings=3, seed=1).report == figures
     assert fuse_evaluations(face, finger, pairings=3, seed=2).report != figures
     assert msgspec.json.decode(msgspec.json.encode(figures))["parts"]["finger"]["fmr_bound"] > 0
+
+
+def test_too_few_fingers_for_two_each_are_refused_with_what_it_takes() -> None:
+    face = drawn_evaluation("face", [FACES])
+    six = drawn_evaluation("finger/R503", [drawn_set("six", 6, 8, distance=4, seed=2)])
+    with pytest.raises(NotMeasurable, match="eight for two each"):
+        fuse_evaluations(face, six, pairings=1, seed=1)
 
 
 def test_each_half_is_judged_by_the_thresholds_of_the_other() -> None:
