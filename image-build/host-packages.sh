@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that the host's Python is new enough and can create virtual environments.
+# Makes sure that the host's Python is new enough and can create virtual environments, and installs valgrind.
 # As root on Debian it installs what is missing; otherwise it says what to install.
 set -euo pipefail
 python=${1:-python3}
@@ -11,6 +11,13 @@ fi
 if ! "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'; then
     echo "Aidpost needs Python 3.11 to 3.13; $python is $("$python" --version 2>&1). Set PYTHON=/path/to/python3.11" >&2
     exit 1
+fi
+
+# valgrind counts instructions for a test (make instructions); where it cannot be installed that test is skipped.
+if ! command -v valgrind >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing valgrind ..."
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq valgrind >/dev/null; } ||
+        echo "valgrind is not installed: the counts of instructions will not be compared." >&2
 fi
 
 can_make_environments() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
