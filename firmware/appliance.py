@@ -37,6 +37,7 @@ from firmware.store.connection import PAGE_BYTES
 from firmware.store.errors import StoreDamaged, StoreError
 from firmware.store.opening import StoreSettings, open_or_mend
 from firmware.store.quarantine import Saved
+from firmware.store.space import SpaceLimits
 from firmware.store.store import Store
 from firmware.store.thread import StoreThread
 from firmware.uplink.backoff import Backoff
@@ -87,7 +88,10 @@ def store_settings(config: Config) -> StoreSettings:
     """Return where the store lies, and what it serves."""
     device = config.device
     max_pages = None if device.max_store_mb is None else int(device.max_store_mb * 1e6) // PAGE_BYTES
-    return StoreSettings(device.data / "aidpost.db", device.id, device.purpose, device.site, max_pages)
+    limits = SpaceLimits(waiting_events=device.max_waiting_events, free_share=device.min_free_share)
+    return StoreSettings(
+        device.data / "aidpost.db", device.id, device.purpose, device.site, max_pages, limits
+    )
 
 
 def open_keys(config: Config, ask_pin: AskPin = no_console) -> KeyGuard:
@@ -351,8 +355,13 @@ class Appliance:
 
     async def _purge(self) -> None:
         now = self._clock.now()
+
+        def work(store: Store) -> int:
+            store.note_uptime(now)
+            return store.purge_acknowledged(now)
+
         try:
-            purged = await self.store.run(lambda store: store.purge_acknowledged(now))
+            purged = await self.store.run(work)
         except StoreError as error:
             log.warning("not purged", kind=type(error).__name__, reason=str(error))
             return

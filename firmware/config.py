@@ -42,6 +42,8 @@ class Device(_Table, frozen=True, kw_only=True):
     """Who this appliance is, and the one site and purpose that its gallery serves.
 
     data: folder of the store. max_store_mb: the most that the store may take of the card, all by default.
+    max_waiting_events: the most that may wait for the aggregator. min_free_share: of the disk. Where either
+    is near, telemetry is dropped first, then registration stops; check-ins go on.
     """
 
     id: Identifier
@@ -49,6 +51,8 @@ class Device(_Table, frozen=True, kw_only=True):
     purpose: Purpose
     data: Path
     max_store_mb: Positive | None = None
+    max_waiting_events: Annotated[int, msgspec.Meta(ge=1000)] = 200_000
+    min_free_share: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.05
 
 
 class Keys(_Table, frozen=True, kw_only=True):

@@ -37,6 +37,10 @@ class DeskBusy(DeskError, RuntimeError):
     """Another session is under way."""
 
 
+class RegistrationStopped(DeskError, RuntimeError):
+    """Too little space, too long without a sync, or too many registrations that wait."""
+
+
 class NotRegistered(DeskError, LookupError):
     """Nobody is registered under this subject, or only without biometrics."""
 
@@ -120,7 +124,7 @@ class Desk:
     async def register(self, subject: str, answer: NoticeAnswer) -> RegistrationResult:
         """Register a person; one who declined is registered without templates and served the same.
 
-        Raises AlreadyRegistered, DeskBusy and StoreError.
+        Raises RegistrationStopped, AlreadyRegistered, DeskBusy and StoreError.
         """
         purpose = self._config.device.purpose
         if await self._in_store(lambda store: store.find_subject(purpose, subject)):
@@ -128,6 +132,11 @@ class Desk:
                 "somebody is registered under this subject: check the number; to register the same person "
                 "anew, erase the old entry first"
             )
+        moment = self._clock.now()
+        stopped = await self._in_store(lambda store: store.registration_stopped(moment))
+        if stopped is not None:
+            self._presenter.show(Show(Signal.GO_TO_A_PERSON))
+            raise RegistrationStopped(f"{stopped}. Serve the person all the same, and register later")
         plan = self._plan(Goal.REGISTER, None, impressions=self._config.session.impressions)
         if answer.consent is Consent.DECLINED:
             plan = Plan(Goal.REGISTER, ())

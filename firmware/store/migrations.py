@@ -124,12 +124,22 @@ def m005_epochs_and_lease(database: Database) -> None:
     """)
 
 
+def m006_lanes(database: Database) -> None:
+    """Say of each event that waits which lane and kind it is of."""
+    database.executescript("""
+        ALTER TABLE outbox ADD COLUMN lane TEXT NOT NULL DEFAULT 'results';
+        ALTER TABLE outbox ADD COLUMN kind TEXT NOT NULL DEFAULT '';
+        CREATE INDEX waiting_registrations ON outbox (kind) WHERE kind = 'registration';
+    """)
+
+
 _STEPS = (
     m001_records_outbox_audit_gallery,
     m002_generation_of_hellos,
     m003_device_and_chain,
     m004_failed_attempts,
     m005_epochs_and_lease,
+    m006_lanes,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

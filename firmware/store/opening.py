@@ -12,6 +12,7 @@ from firmware.store import quarantine
 from firmware.store.errors import StoreDamaged
 from firmware.store.lock import ProcessLock
 from firmware.store.quarantine import Saved
+from firmware.store.space import SpaceLimits
 from firmware.store.store import Store, lock_of
 from trust.consent import Purpose
 from trust.keys.secret import SecretKey
@@ -21,13 +22,17 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """Where a store lies, what it serves, and how many pages of 4 KiB it may take, None for all."""
+    """Where a store lies and what it serves.
+
+    max_pages: of 4 KiB, that it may take; None for all. limits: what is given up when space is short.
+    """
 
     path: Path
     device_id: str
     purpose: Purpose
     site: str
     max_pages: int | None = None
+    limits: SpaceLimits = SpaceLimits()  # noqa: RUF009 -- frozen
 
     def open(self, key: SecretKey) -> Store:
         """Open the store, or make it. Raises StoreError and its kinds."""
@@ -38,6 +43,7 @@ class StoreSettings:
             purpose=self.purpose,
             site=self.site,
             max_pages=self.max_pages,
+            limits=self.limits,
         )
 
 

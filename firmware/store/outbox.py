@@ -6,7 +6,7 @@ import msgspec
 from sqlite_utils import Database
 
 from firmware.event_message import canonical
-from firmware.records import Event, EventBody, Moment, Queued
+from firmware.records import Event, EventBody, Lane, Moment, Queued, lane_of
 from firmware.store.errors import NeverGiven, StoreDamaged
 from trust.chain import next_link
 
@@ -25,7 +25,7 @@ def put(database: Database, moment: Moment, body: EventBody) -> tuple[int, bytes
     database.execute(
         "INSERT INTO records (seq, event, link) VALUES (?, ?, ?)", (seq, msgspec.msgpack.encode(event), link)
     )
-    database.execute("INSERT INTO outbox (seq) VALUES (?)", (seq,))
+    _queue(database, event)
     return seq, link
 
 
@@ -42,6 +42,12 @@ def depth(database: Database) -> int:
     """Return how many events wait."""
     (waiting,) = database.execute("SELECT count(*) FROM outbox").fetchone()
     return int(waiting)
+
+
+def lanes(database: Database) -> dict[Lane, int]:
+    """Return how many events wait in each lane that has any."""
+    rows = database.execute("SELECT lane, count(*) FROM outbox GROUP BY lane")
+    return {Lane(lane): count for lane, count in rows}
 
 
 def acknowledge(database: Database, last_seq: int, seq: int, moment: Moment) -> int:
@@ -62,9 +68,12 @@ def acknowledge(database: Database, last_seq: int, seq: int, moment: Moment) -> 
 
 def requeue(database: Database, after_seq: int) -> int:
     """Queue again what is kept after `after_seq`; returns how many events that was."""
-    return database.execute(
-        "INSERT OR IGNORE INTO outbox (seq) SELECT seq FROM records WHERE seq > ?", (after_seq,)
-    ).rowcount
+    rows = database.execute(
+        "SELECT seq, event FROM records WHERE seq > ? AND seq NOT IN (SELECT seq FROM outbox)", (after_seq,)
+    ).fetchall()
+    for seq, data in rows:
+        _queue(database, decoded(seq, data))
+    return len(rows)
 
 
 def purge(database: Database, now: Moment, keep_ns: int) -> int:
@@ -83,6 +92,13 @@ def purge(database: Database, now: Moment, keep_ns: int) -> int:
     return database.execute(
         "DELETE FROM records WHERE seq <= ? AND seq NOT IN (SELECT seq FROM outbox)", (newest_due,)
     ).rowcount
+
+
+def _queue(database: Database, event: Event) -> None:
+    kind = str(event.body.__struct_config__.tag)
+    database.execute(
+        "INSERT INTO outbox (seq, lane, kind) VALUES (?, ?, ?)", (event.seq, lane_of(event.body).value, kind)
+    )
 
 
 def _is_fresh(then: Moment, now: Moment, keep_ns: int) -> bool:

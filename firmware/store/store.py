@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -25,12 +26,14 @@ from firmware.records import (
     CommandResult,
     DeviceFault,
     EventBody,
+    Lane,
     Moment,
     Queued,
     Registration,
     SignedReceipt,
+    TelemetryDropped,
 )
-from firmware.store import audit, gallery, orders, outbox, receipts
+from firmware.store import audit, gallery, orders, outbox, receipts, space
 from firmware.store.audit import AuditBroken, AuditEntry
 from firmware.store.connection import APPLICATION_ID, empty_wal, open_database, translated
 from firmware.store.errors import OtherDevice, PurposeRefused, StoreError
@@ -39,6 +42,7 @@ from firmware.store.lock import ProcessLock
 from firmware.store.migrations import migrate
 from firmware.store.pragma_key import lent_text
 from firmware.store.reference import Reference
+from firmware.store.space import Pressure, SpaceLimits
 from trust.chain import first_link
 from trust.consent import Consent, Purpose
 from trust.keys.secret import SecretKey
@@ -64,8 +68,19 @@ def lock_of(path: Path) -> Path:
 class Store:
     """Records, audit log, outbox and gallery in one encrypted file; all methods raise StoreError kinds."""
 
-    def __init__(self, path: Path, lock: ProcessLock, database: Database) -> None:
+    def __init__(
+        self,
+        path: Path,
+        lock: ProcessLock,
+        database: Database,
+        max_pages: int | None,
+        limits: SpaceLimits | None,
+        free_share: Callable[[], float] | None,
+    ) -> None:
         self._path = path
+        self._max_pages = max_pages
+        self._limits = limits or SpaceLimits()
+        self._free_share = free_share or partial(space.disk_free_share, path)
         self._lock = lock
         self._db = database
         self._wal_holds_erased = True  # as far as is known: the power may have failed after an erasure
@@ -88,12 +103,15 @@ class Store:
         purpose: Purpose,
         site: str,
         max_pages: int | None = None,
+        limits: SpaceLimits | None = None,
+        free_share: Callable[[], float] | None = None,
         new_epoch: Callable[[], bytes] = random_id,
     ) -> Self:
         """Open the store, or make it; it serves this device, this purpose and this site for ever.
 
         key: 32 bytes; the caller closes it. max_pages: the most pages of 4 KiB that the file may have, None
-        for as much as the disk has.
+        for as much as the disk has. limits: what is given up when. free_share: of the disk, asked for anew at
+        each decision.
         """
         if not path.parent.is_dir():
             raise StoreError(f"the folder {path.parent} does not exist; create it or change `device.data`")
@@ -112,7 +130,7 @@ class Store:
                        VALUES (1, ?, ?, ?, ?, ?)""",
                     (device_id, epoch, site, purpose.value, first_link(device_id, epoch)),
                 )
-                store = cls(path, lock, database)
+                store = cls(path, lock, database, max_pages, limits, free_share)
             store._refuse_other_device(device_id)
             store._refuse_other(purpose, site)
         except BaseException:
@@ -169,10 +187,39 @@ class Store:
                 gallery.insert(self._db, reference)
             return self._commit(moment, registration)
 
-    def commit_fault(self, moment: Moment, fault: DeviceFault) -> int:
-        """Write a device fault or a recovery; returns its sequence number."""
+    def commit_fault(self, moment: Moment, fault: DeviceFault) -> int | None:
+        """Write a device fault or a recovery; returns its sequence number.
+
+        Returns None where telemetry finds no space: the fault is counted, and the count reported later.
+        """
         with self._transaction():
+            if self._pressure() >= Pressure.TELEMETRY:
+                self._db.execute("UPDATE appliance SET dropped_telemetry = dropped_telemetry + 1")
+                return None
+            self._report_dropped(moment)
             return self._commit(moment, fault)
+
+    def registration_stopped(self, now: Moment) -> str | None:
+        """Return one sentence that says why nobody can be registered now, None when people can."""
+        with translated(self._path):
+            return space.registration_stopped(self._db, self._limits, self._pressure(), now)
+
+    def note_uptime(self, now: Moment) -> None:
+        """Count how long the aggregator was not heard of, and report dropped telemetry if there is space."""
+        with self._transaction():
+            space.note_uptime(self._db, now)
+            self._report_dropped(now)
+
+    def note_synced(self, now: Moment) -> None:
+        """The aggregator holds everything."""
+        with self._transaction():
+            space.note_synced(self._db, now)
+            self._report_dropped(now)
+
+    def lanes(self) -> dict[Lane, int]:
+        """Return how many events wait in each lane that has any."""
+        with translated(self._path):
+            return outbox.lanes(self._db)
 
     def begin_command(self, command_id: bytes, kind: CommandKind) -> bool:
         """Note that a command is begun; returns False for one that was begun before."""
@@ -211,7 +258,11 @@ class Store:
         with self._transaction():
             if receipt is not None:
                 receipts.keep(self._db, receipt)
-            return outbox.acknowledge(self._db, self._last_seq(), seq, moment)
+            taken = outbox.acknowledge(self._db, self._last_seq(), seq, moment)
+            if taken:
+                space.note_synced(self._db, moment)
+                self._report_dropped(moment)
+            return taken
 
     def requeue(self, after_seq: int) -> int:
         """Queue again what is kept after `after_seq`, for an aggregator that went back to an older state.
@@ -380,6 +431,15 @@ class Store:
         entry = AuditEntry(act, moment, self.purpose, link, seq, facts)
         audit.append(self._db, self._chain_epoch, entry)
         return seq
+
+    def _pressure(self) -> Pressure:
+        return space.pressure(self._db, self._limits, self._max_pages, self._free_share())
+
+    def _report_dropped(self, moment: Moment) -> None:
+        (dropped,) = self._db.execute("SELECT dropped_telemetry FROM appliance").fetchone()
+        if dropped and self._pressure() is Pressure.NONE:
+            self._db.execute("UPDATE appliance SET dropped_telemetry = 0")
+            self._commit(moment, TelemetryDropped(dropped))
 
     def _audit_reference(self, act: str, moment: Moment, entry_id: bytes) -> None:
         about = _digest(entry_id)

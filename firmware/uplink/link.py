@@ -50,6 +50,9 @@ class Outbox(Protocol):
     async def acknowledge(self, seq: int, receipt: SignedReceipt | None = None) -> None:
         """Take everything up to seq from the outbox, and keep the receipt if it holds."""
 
+    async def synced(self) -> None:
+        """The aggregator holds everything that this outbox has given."""
+
     async def rewind(self, acked_seq: int) -> None:
         """Queue again what is kept after `acked_seq`: the aggregator holds no more than that."""
 
@@ -136,6 +139,8 @@ class Connection:
         elif welcome.acked_seq > standing.acked_seq:
             # It committed a batch whose acknowledgement got lost with the stream before.
             await self._outbox.acknowledge(welcome.acked_seq)
+        if welcome.acked_seq == standing.last_seq:
+            await self._outbox.synced()
         self._on_ack(welcome.acked_seq)
         if welcome.server_ns is not None:
             self._on_hint(welcome.server_ns, asked_ns, self._monotonic_ns())

@@ -204,6 +204,10 @@ class _StoreOutbox:
             else:
                 log.error("receipt refused", seq=seq, reason="another key, or another chain than ours")
 
+    async def synced(self) -> None:
+        moment = self._clock.now()
+        await self._run(lambda store: store.note_synced(moment))
+
     async def rewind(self, acked_seq: int) -> None:
         queued = await self._run(lambda store: store.requeue(acked_seq))
         if acked_seq != self._went_back_to:

@@ -131,6 +131,9 @@ class SlowOutbox:
     async def acknowledge(self, seq: int, receipt: SignedReceipt | None = None) -> None:
         raise AssertionError("never reached")
 
+    async def synced(self) -> None:
+        raise AssertionError("never reached")
+
     async def rewind(self, acked_seq: int) -> None:
         raise AssertionError("never reached")
 
