@@ -16,6 +16,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "backup": ("firmware.commands.backup", "Write the store to one encrypted file."),
+        "audit": ("firmware.commands.audit", "Check the audit log, offline, or export it."),
         "bench": ("firmware.commands.bench", "Measure stage times and memory of the whole appliance."),
         "demo": ("firmware.commands.demo", "Show the whole line on an emulated sensor and a replay camera."),
         "doctor": ("firmware.commands.doctor", "Check each part and say what to do."),

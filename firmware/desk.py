@@ -20,6 +20,7 @@ from firmware.session.matching import Matcher
 from firmware.session.registration import NoticeAnswer, RegistrationHost, RegistrationResult
 from firmware.session.runner import SessionHost, SessionRunner
 from firmware.store.errors import StoreError
+from firmware.store.store import Store
 from firmware.store.thread import RunInStore
 from inference.types import Modality
 from sensors.board.port import Button
@@ -111,13 +112,18 @@ class Desk:
         if standing.wait_s:
             self._presenter.show(Show(Signal.GO_TO_A_PERSON, tries_left=0, wait_s=standing.wait_s))
             raise ClaimWaits(standing.wait_s)
-        host = self._check_in_host(Claim(subject, claimed, attempts), _nobody)
+        host = await self._check_in_host(Claim(subject, claimed, attempts), _nobody)
         await self._run(host, self._plan(Goal.VERIFY, order, impressions=1))
         return _finished(host.result)
 
-    async def identify(self, confirm: Confirm, *, order: Sequence[Modality] | None = None) -> CheckInResult:
-        """1:few: suggest at most three entries; a person confirms. Raises DeskBusy and StoreError."""
-        host = self._check_in_host(None, confirm)
+    async def identify(
+        self, confirm: Confirm, *, order: Sequence[Modality] | None = None, operator: str = ""
+    ) -> CheckInResult:
+        """1:few: suggest at most three entries; a person confirms. Raises DeskBusy and StoreError.
+
+        operator: who confirms, for the audit log; empty where nobody signed in.
+        """
+        host = await self._check_in_host(None, confirm, operator)
         await self._run(host, self._plan(Goal.IDENTIFY, order, impressions=1))
         return _finished(host.result)
 
@@ -193,7 +199,8 @@ class Desk:
         finally:
             self._running = None
 
-    def _check_in_host(self, claim: Claim | None, confirm: Confirm) -> CheckInHost:
+    async def _check_in_host(self, claim: Claim | None, confirm: Confirm, operator: str = "") -> CheckInHost:
+        input_key = await self._in_store(Store.input_key)
         return CheckInHost(
             claim=claim,
             purpose=self._config.device.purpose,
@@ -204,6 +211,8 @@ class Desk:
             clock=self._clock,
             confirm=confirm,
             committed=self._committed,
+            operator=operator,
+            input_key=input_key,
         )
 
     def _plan(self, goal: Goal, order: Sequence[Modality] | None, *, impressions: int) -> Plan:

@@ -107,6 +107,21 @@ class CheckIn(msgspec.Struct, frozen=True, tag="check_in"):
     attack_score: float | None = None
 
 
+class Use(msgspec.Struct, frozen=True):
+    """What the audit log keeps of one use on a person, beside the record (EU AI Act, art. 12(3)).
+
+    began: the moment of the record is its end. gallery_digest: SHA-256 over the sorted ids of the entries
+    that were searched. models: what made the templates. operator: who confirmed, empty where nobody signed
+    in. input_digest: HMAC-SHA-256 of the probe templates under a key of this store, None without a match.
+    """
+
+    began: Moment
+    gallery_digest: bytes
+    models: tuple[str, ...]
+    operator: str
+    input_digest: bytes | None
+
+
 class Registration(msgspec.Struct, frozen=True, tag="registration"):
     """A person was registered; entry_id is None for a person without templates (consent declined)."""
 

@@ -109,7 +109,8 @@ def verify(config_path: Path, subject: str) -> None:
 
 @click.command()
 @config_option
-def identify(config_path: Path) -> None:
+@click.option("--operator", default="", help="Who confirms; it is kept in the audit log.")
+def identify(config_path: Path, operator: str) -> None:
     """Look for the person among those registered here; staff confirm by sight.
 
     Exit status 0: confirmed; 3: a person takes over.
@@ -117,7 +118,7 @@ def identify(config_path: Path) -> None:
 
     async def work(appliance: Appliance) -> CheckInResult:
         appliance.presenter.add_listener(echo_signals)
-        return await appliance.desk.identify(ask_staff)
+        return await appliance.desk.identify(ask_staff, operator=operator)
 
     _conclude(with_appliance(read_config(config_path), work))
 

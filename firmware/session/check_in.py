@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+import numpy as np
+
 from firmware.clock import Clock, random_id
 from firmware.presenter import Presenter
-from firmware.records import Attempts, CheckIn, Mode, Moment, Outcome, StageTime
+from firmware.records import Attempts, CheckIn, Mode, Moment, Outcome, StageTime, Use
 from firmware.session.acquire import InThread
 from firmware.session.attempts import Failed, Matched, Standing, step
 from firmware.session.comparison import Comparison, Verdict
@@ -18,7 +21,7 @@ from firmware.session.runner import Taken
 from firmware.store.reference import Reference
 from firmware.store.thread import RunInStore
 from inference.operating_point import Strength
-from inference.types import Template
+from inference.types import FaceTemplate, Template
 from sensors.board.signals import Signal
 from sensors.frames import RetryReason
 from trust.consent import Purpose
@@ -77,6 +80,8 @@ class CheckInHost:
         clock: Clock,
         confirm: Confirm,
         committed: Callable[[], None],
+        operator: str,
+        input_key: bytes,
     ) -> None:
         self._mode = Mode.IDENTIFY if claim is None else Mode.VERIFY
         self._claim = claim
@@ -91,6 +96,10 @@ class CheckInHost:
         self._clock = clock
         self._confirm = confirm
         self._committed = committed
+        self._claimed_ids = claimed_ids
+        self._operator = operator
+        self._input_key = input_key
+        self._began = clock.now()
         self._verdict = Verdict(None, None, ())
         self._chosen = 0
         self._suggested: tuple[Suggestion, ...] = ()
@@ -131,8 +140,8 @@ class CheckInHost:
         record = self._record(concluded, taken)
         moment = self._clock.now()
         with taken.stages.timed("commit"):
-            claim = self._note_attempt(concluded, taken, moment)
-            seq = await self._in_store(lambda store: store.commit_check_in(moment, record, claim))
+            claim, use = self._note_attempt(concluded, taken, moment), self._use(record, taken)
+            seq = await self._in_store(lambda store: store.commit_check_in(moment, record, claim, use))
         self._committed()
         settled = concluded.outcome is Outcome.MATCH or concluded.confirmed
         subject = await self._subject(record.entry_id) if settled and record.entry_id else None
@@ -154,6 +163,15 @@ class CheckInHost:
         else:
             return None
         return self._claim.subject, attempts
+
+    def _use(self, record: CheckIn, taken: Taken) -> Use:
+        return Use(
+            began=self._began,
+            gallery_digest=self._matcher.gallery_digest(self._claimed_ids),
+            models=self._matcher.models,
+            operator=self._operator,
+            input_digest=_keyed_digest(self._input_key, taken.templates) if record.entry_id else None,
+        )
 
     def _record(self, concluded: Concluded, taken: Taken) -> CheckIn:
         verdict, outcome = self._verdict, concluded.outcome
@@ -182,3 +200,12 @@ class CheckInHost:
     async def _subject(self, entry_id: bytes) -> str | None:
         reference = await self._in_store(lambda store: store.reference(self._purpose, entry_id))
         return reference.subject if reference is not None else None
+
+
+def _keyed_digest(key: bytes, templates: Sequence[Template]) -> bytes:
+    """Return HMAC-SHA-256 over the numbers of the templates, in order."""
+    digest = hmac.new(key, digestmod="sha256")
+    for template in templates:
+        values = template.embedding if isinstance(template, FaceTemplate) else template.minutiae
+        digest.update(np.ascontiguousarray(values).data.cast("B"))
+    return digest.digest()

@@ -9,14 +9,12 @@ The row of an event holds the value of the event chain after it, so this chain c
 from __future__ import annotations
 
 import hashlib
-import hmac
 from dataclasses import dataclass
 from typing import assert_never
 
 import msgspec
 from sqlite_utils import Database
 
-from firmware.event_message import canonical
 from firmware.records import (
     CheckIn,
     CommandResult,
@@ -25,10 +23,8 @@ from firmware.records import (
     Moment,
     Registration,
     TelemetryDropped,
+    Use,
 )
-from firmware.store.errors import StoreDamaged
-from firmware.store.outbox import decoded
-from trust.chain import next_link as next_event_link
 from trust.consent import Purpose
 
 
@@ -67,6 +63,18 @@ def first_link(epoch: bytes) -> bytes:
 def next_link(link: bytes, entry: bytes) -> bytes:
     """Return the chain value of a row: SHA-256 of the one before and the row's bytes."""
     return hashlib.sha256(link + entry).digest()
+
+
+def facts_of_use(use: Use) -> dict[str, str]:
+    """Return what stays of a use of the appliance on a person, beside its record's own facts."""
+    began = use.began
+    return {
+        "began": f"{began.boot_id.hex()} {began.monotonic_ns} {began.wall_ns} {began.quality.value}",
+        "gallery": use.gallery_digest.hex(),
+        "models": " ".join(use.models),
+        "operator": use.operator or "not signed in",
+        "input": use.input_digest.hex() if use.input_digest is not None else "",
+    }
 
 
 def facts_of(body: EventBody) -> tuple[str, dict[str, str]]:
@@ -111,50 +119,3 @@ def append(database: Database, chain_epoch: bytes, entry: AuditEntry) -> None:
     data = msgspec.msgpack.encode(entry)
     chain = next_link(newest[0] if newest else first_link(chain_epoch), data)
     database.execute("INSERT INTO audit (entry, chain) VALUES (?, ?)", (data, chain))
-
-
-def verify(
-    database: Database, chain_epoch: bytes, epoch_began_at: int, event_link: bytes, last_seq: int
-) -> int | AuditBroken:
-    """Walk the chain; return how many rows hold, or the first that does not.
-
-    epoch_began_at: the row that began the present epoch, whose records are kept here. event_link: what its
-    first event is chained to. Also every record still kept must be the one that its row names, and no
-    sequence number may lack a row.
-    """
-    link, number, seq = first_link(chain_epoch), 0, 0
-    for found, data, chain in database.execute("SELECT number, entry, chain FROM audit ORDER BY number"):
-        number += 1
-        if found != number:
-            return AuditBroken(number, "a row is missing")
-        link = next_link(link, data)
-        if not hmac.compare_digest(link, chain):
-            return AuditBroken(number, "the row is not the one that was written here")
-        try:
-            entry = msgspec.msgpack.decode(data, type=AuditEntry)
-        except msgspec.DecodeError:
-            return AuditBroken(number, "the row cannot be read")
-        if entry.act == NEW_EPOCH:
-            seq = 0
-        if entry.seq is None:
-            continue
-        seq += 1
-        if entry.seq != seq:
-            return AuditBroken(number, f"the row of event {seq} is missing")
-        if number <= epoch_began_at:
-            continue
-        record = database.execute("SELECT event FROM records WHERE seq = ?", (seq,)).fetchone()
-        if record and not _continues(event_link, seq, record[0], entry.about):
-            return AuditBroken(number, f"the record of event {seq} was changed")
-        event_link = entry.about
-    if seq != last_seq:
-        return AuditBroken(number + 1, f"the rows after event {seq} are missing")
-    return number
-
-
-def _continues(link: bytes, seq: int, data: bytes, after: bytes) -> bool:
-    try:
-        event = decoded(seq, data)
-    except StoreDamaged:
-        return False
-    return hmac.compare_digest(next_event_link(link, canonical(event)), after)

@@ -125,11 +125,13 @@ def m005_epochs_and_lease(database: Database) -> None:
 
 
 def m006_lanes(database: Database) -> None:
-    """Say of each event that waits which lane and kind it is of."""
+    """Say of each event that waits which lane and kind it is of; key the digests of what matched."""
     database.executescript("""
         ALTER TABLE outbox ADD COLUMN lane TEXT NOT NULL DEFAULT 'results';
         ALTER TABLE outbox ADD COLUMN kind TEXT NOT NULL DEFAULT '';
         CREATE INDEX waiting_registrations ON outbox (kind) WHERE kind = 'registration';
+        -- Keys the digests of what matched; 32 bytes, or empty before the first.
+        ALTER TABLE appliance ADD COLUMN input_key BLOB NOT NULL DEFAULT x'';
     """)
 
 

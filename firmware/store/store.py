@@ -7,6 +7,7 @@ transaction: it is on the disk when the call returns, or it did not happen.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from firmware.records import (
     Registration,
     SignedReceipt,
     TelemetryDropped,
+    Use,
 )
 from firmware.store import audit, gallery, orders, outbox, receipts, space
 from firmware.store.audit import AuditBroken, AuditEntry
@@ -43,6 +45,7 @@ from firmware.store.migrations import migrate
 from firmware.store.pragma_key import lent_text
 from firmware.store.reference import Reference
 from firmware.store.space import Pressure, SpaceLimits
+from firmware.store.trail import FORMAT, Head, Holds, Trail
 from trust.chain import first_link
 from trust.consent import Consent, Purpose
 from trust.keys.secret import SecretKey
@@ -159,16 +162,30 @@ class Store:
             )
 
     def commit_check_in(
-        self, moment: Moment, check_in: CheckIn, claim: tuple[str, Attempts] | None = None
+        self,
+        moment: Moment,
+        check_in: CheckIn,
+        claim: tuple[str, Attempts] | None = None,
+        use: Use | None = None,
     ) -> int:
         """Write the record, its audit row and its place in the outbox; returns its sequence number.
 
         claim: the claimed subject with its attempts as they now stand; None leaves them as they are.
+        use: what only the audit log keeps.
         """
         with self._transaction():
             if claim is not None:
                 gallery.note_attempts(self._db, *claim)
-            return self._commit(moment, check_in)
+            return self._commit(moment, check_in, {} if use is None else audit.facts_of_use(use))
+
+    def input_key(self) -> bytes:
+        """Return the key under which the audit log keeps digests of what matched."""
+        with self._transaction():
+            (key,) = self._db.execute("SELECT input_key FROM appliance").fetchone()
+            if not key:
+                key = secrets.token_bytes(32)
+                self._db.execute("UPDATE appliance SET input_key = ?", (key,))
+            return bytes(key)
 
     def commit_registration(
         self, moment: Moment, registration: Registration, reference: Reference | None
@@ -412,11 +429,22 @@ class Store:
             return Counts(written, waiting, written - waiting, gallery.size(self._db))
 
     def verify_audit(self) -> int | AuditBroken:
-        """Check the audit log against itself and the kept records; returns how many rows hold."""
+        """Check the audit log against itself, the records and the receipts; return how many rows hold."""
+        checked = self.trail().check()
+        return checked.rows if isinstance(checked, Holds) else checked
+
+    def trail(self) -> Trail:
+        """Return the audit log as it can be checked and written to a file; for the calling thread."""
         with translated(self._path):
             (began_at,) = self._db.execute("SELECT epoch_began_at FROM appliance").fetchone()
-            event_link = first_link(self.device_id, self.epoch)
-            return audit.verify(self._db, self._chain_epoch, began_at, event_link, self._last_seq())
+            head = Head(FORMAT, self.device_id, self.epoch, self._chain_epoch, began_at, self._last_seq())
+            rows = self._db.execute("SELECT number, entry, chain FROM audit ORDER BY number").fetchall()
+            return Trail(head, rows, receipts.read(self._db), self._record)
+
+    def _record(self, seq: int) -> bytes | None:
+        with translated(self._path):
+            row = self._db.execute("SELECT event FROM records WHERE seq = ?", (seq,)).fetchone()
+            return row[0] if row else None
 
     def _erase_from_wal(self, *, erased: bool) -> None:
         # What is erased is gone from the tables whether or not this succeeds, so it is no fault; it is tried
@@ -425,10 +453,10 @@ class Store:
             with translated(self._path):
                 self._wal_holds_erased = not empty_wal(self._db)
 
-    def _commit(self, moment: Moment, body: EventBody) -> int:
+    def _commit(self, moment: Moment, body: EventBody, more_facts: dict[str, str] | None = None) -> int:
         seq, link = outbox.put(self._db, moment, body)
         act, facts = audit.facts_of(body)
-        entry = AuditEntry(act, moment, self.purpose, link, seq, facts)
+        entry = AuditEntry(act, moment, self.purpose, link, seq, facts | (more_facts or {}))
         audit.append(self._db, self._chain_epoch, entry)
         return seq
 
