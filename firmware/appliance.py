@@ -24,7 +24,7 @@ from firmware.custody import Custody
 from firmware.desk import Desk
 from firmware.guard.opening import no_console, open_guard
 from firmware.guard.pin import AskPin
-from firmware.order_handlers import self_test, sync_now
+from firmware.order_handlers import renew_lease, self_test, sync_now
 from firmware.orders import Orders
 from firmware.presenter import Presenter
 from firmware.recognition import build_recognition
@@ -316,6 +316,7 @@ class Appliance:
             self._hints,
             handlers={
                 CommandKind.SELF_TEST: partial(self_test, self.store.run, self._workers),
+                CommandKind.RENEW_LEASE: partial(renew_lease, self.custody.renew),
                 CommandKind.SYNC_NOW: partial(sync_now, self.store.run, self._committed),
             },
             lock=self._lock,

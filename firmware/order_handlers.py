@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from firmware.orders import OrderFailed
@@ -28,6 +28,12 @@ async def self_test(run_in_store: RunInStore, parts: Mapping[str, Part]) -> str:
     if missing := [name for name, part in parts.items() if part.error is not None]:
         raise OrderFailed(f"not available: {', '.join(missing)}")
     return f"well: {', '.join(parts)}; {audit} audit rows hold"
+
+
+async def renew_lease(renew: Callable[[], Awaitable[None]]) -> str:
+    """Begin the lease anew."""
+    await renew()
+    return "the lease begins anew"
 
 
 async def sync_now(run_in_store: RunInStore, send: Callable[[], None]) -> str:
