@@ -10,13 +10,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from firmware.commands.evaluation_output import write_json
-from inference.evaluation.attack_metrics import AtThreshold, Rate
-from inference.evaluation.attacks import AttackEvaluation, AttackReport, GroupReport
+from inference.evaluation.attack_metrics import AtThreshold, Rate, WorstSpecies
+from inference.evaluation.attacks import AttackEvaluation, AttackReport
 
 
 def write_attacks(result: AttackEvaluation, json_file: Path | None, plots: Path | None) -> None:
     """Print the figures and write what was asked for; the folders exist."""
-    Console().print(attacks_table(result.report))
+    console = Console()
+    console.print(presentations_table(result.report))
+    console.print(rates_table(result.report))
     click.echo(result.report.statement)
     if json_file is not None:
         write_json(result.report, json_file)
@@ -28,48 +30,51 @@ def write_attacks(result: AttackEvaluation, json_file: Path | None, plots: Path 
             click.echo(f"wrote {path}")
 
 
-def attacks_table(figures: AttackReport) -> Table:
-    """Return one row for each species and one for bona fide presentations; nothing is averaged."""
-    table = Table(
-        title=f"attack detection ({figures.detector}), faces found by {', '.join(figures.model_digests)}",
-        box=None,
-    )
-    table.add_column("presentations of", overflow="fold")
-    columns = ["number", "no face %", f"at {figures.threshold:g}, as shipped, %"]
-    columns += [f"at BPCER {float(key):.0%}, %" for key in figures.apcer_at_bpcer]
-    columns += [f"at APCER {float(key):.0%}, %" for key in figures.bpcer_at_apcer]
-    for column in columns:
-        table.add_column(column, justify="right", overflow="fold")
-    points = [*figures.apcer_at_bpcer.values(), *figures.bpcer_at_apcer.values()]
-    for group in figures.attacks:
-        rates = [figures.apcer[group.name], *(point.apcer[group.name] for point in points)]
-        table.add_row(f"{group.name} (APCER)", *_cells(group, rates))
-    table.add_row(
-        f"{figures.bona_fide.name} (BPCER)",
-        *_cells(figures.bona_fide, [figures.bpcer, *(point.bpcer for point in points)]),
-    )
-    table.caption = "\n".join(escape(fact) for fact in _facts(figures, points))
+def presentations_table(figures: AttackReport) -> Table:
+    """Return how many presentations there were, and how many gave no usable face."""
+    table = Table(title=f"presentations, faces found by {', '.join(figures.model_digests)}", box=None)
+    for column in ("presentations of", "number", "sequences", "no face %", "95 %"):
+        table.add_column(column, justify="left" if column == "presentations of" else "right")
+    for group in (*figures.attacks, figures.bona_fide):
+        table.add_row(group.name, f"{group.presentations:,}", f"{group.sequences:,}", *_cells(group.fta))
+    facts = [f"no score for {failure.image}: {failure.reason}" for failure in figures.failures[:10]]
+    if len(figures.failures) > 10:
+        facts.append(f"... and for {len(figures.failures) - 10} more (--json names all)")
+    table.caption = "\n".join(escape(fact) for fact in facts)
     table.caption_justify = "left"
     return table
 
 
-def _cells(group: GroupReport, rates: list[Rate]) -> list[str]:
-    return [f"{group.presentations:,}", f"{100 * group.fta.rate:.1f}", *(_cell(rate) for rate in rates)]
-
-
-def _cell(rate: Rate) -> str:
-    low, high = rate.interval_95
-    return f"{100 * rate.rate:.1f} ({100 * low:.1f} to {100 * high:.1f})"
-
-
-def _facts(figures: AttackReport, points: list[AtThreshold]) -> list[str]:
-    facts = [
-        f"worst species as shipped: {figures.apcer_worst_species}, APCER {_cell(figures.apcer_worst)} %; "
-        "in brackets: 95 % intervals (Wilson)"
+def rates_table(figures: AttackReport) -> Table:
+    """Return the rates at each threshold, species by species; nothing is averaged."""
+    table = Table(title=f"attack detection ({figures.detector})", box=None)
+    for column in ("threshold", "", "rate", "of", "%", "95 % (Wilson)"):
+        table.add_column(column, justify="right" if column.startswith(("%", "95")) else "left")
+    shipped = AtThreshold(
+        figures.threshold,
+        WorstSpecies(figures.apcer_worst_species, figures.apcer_worst),
+        figures.apcer,
+        figures.bpcer,
+        supported=True,
+    )
+    points = [
+        ("as shipped", shipped),
+        *((f"BPCER {float(key):.0%}", point) for key, point in figures.apcer_at_bpcer.items()),
+        *((f"APCER {float(key):.0%}", point) for key, point in figures.bpcer_at_apcer.items()),
     ]
-    if not all(point.supported for point in points):
-        facts.append("some rates have fewer than 3 / rate presentations behind them (`supported` in --json)")
-    facts += [f"no score for {failure.image}: {failure.reason}" for failure in figures.failures[:10]]
-    if len(figures.failures) > 10:
-        facts.append(f"... and for {len(figures.failures) - 10} more (--json names all)")
-    return facts
+    for name, point in points:
+        place = (name if point.supported else f"[{name}]", f"{point.threshold:.2f}")
+        for species, rate in point.apcer.items():
+            worst = "APCER, worst" if species == point.apcer_worst.species else "APCER"
+            table.add_row(*map(escape, place), worst, escape(species), *_cells(rate))
+            place = ("", "")
+        table.add_row("", "", "BPCER", figures.bona_fide.name, *_cells(point.bpcer), end_section=True)
+    if not all(point.supported for _, point in points):
+        table.caption = escape("[...] has fewer than 3 / rate presentations behind it")
+        table.caption_justify = "left"
+    return table
+
+
+def _cells(rate: Rate) -> tuple[str, str]:
+    low, high = rate.interval_95
+    return f"{100 * rate.rate:.2f}", f"{100 * low:.2f} to {100 * high:.2f}"
