@@ -123,7 +123,11 @@ class Aggregator:
         if not settings.listen.is_loopback:
             raise AddressRefused("without certificates the server listens on this machine alone")
         self._log.warning("server.insecure", why="no authority: nobody is authenticated, nothing encrypted")
-        self._link = LinkServer(self._for_devices(store, presence, desk, None), presence, None)
+        self._link = LinkServer(
+            self._for_devices(store, presence, desk, None, Refusals(self._log, time.monotonic)),
+            presence,
+            None,
+        )
         starting.push_async_callback(self._link.stop)
         return Address(settings.listen.host, await self._link.start(settings.listen))
 
@@ -140,7 +144,7 @@ class Aggregator:
         enrolment = EnrolmentService(store, authority, callers, wall_ns, log, refusals)
         fleet = FleetService(store, authority, callers, presence, desk, wall_ns)
         services: dict[str, Register] = {
-            **self._for_devices(store, presence, desk, callers),
+            **self._for_devices(store, presence, desk, callers, refusals),
             ENROLMENT: partial(enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server, enrolment),
             FLEET: partial(fleet_pb2_grpc.add_FleetServiceServicer_to_server, fleet),
         }
@@ -154,12 +158,17 @@ class Aggregator:
         return await gate.start()
 
     def _for_devices(
-        self, store: StoreWriter, presence: Presence, desk: CommandDesk, callers: Callers | None
+        self,
+        store: StoreWriter,
+        presence: Presence,
+        desk: CommandDesk,
+        callers: Callers | None,
+        refusals: Refusals,
     ) -> dict[str, Register]:
         """Return the services that take events; callers: None asks nobody for a certificate."""
         limits, wall_ns, log = self._settings.limits, self._wall_ns, self._log
         key = ReceiptKey.beside(self._settings.store)
-        admissions = Admissions(store, presence, callers, key, limits.credit, wall_ns)
+        admissions = Admissions(store, presence, callers, refusals, key, limits.credit, wall_ns)
         link = DeviceLinkService(store, presence, admissions, desk, limits, wall_ns, log)
         ingest = IngestService(store, admissions, limits.max_batch_events, log)
         return {

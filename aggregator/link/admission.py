@@ -11,7 +11,10 @@ from structlog.typing import FilteringBoundLogger
 from aggregator import codec
 from aggregator.link import ending
 from aggregator.link.callers import Callers
+from aggregator.link.ending import LinkEnded
 from aggregator.link.presence import Presence
+from aggregator.link.refusals import Refusals
+from aggregator.logs import clean
 from aggregator.receipts import ReceiptKey
 from aggregator.records import Credit, Hello
 from aggregator.store.errors import StoreError
@@ -24,6 +27,14 @@ from trust.names import DeviceName
 
 BUSY_BACKLOG = 64  # batches that wait for one commit; its time is then felt by everybody
 BUSY_SHARE = 8  # a busy server grants an eighth, which is still a batch and more
+_REFUSALS = frozenset(
+    {
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNAUTHENTICATED,
+    }
+)
 
 
 class Admissions:
@@ -37,6 +48,7 @@ class Admissions:
         store: StoreWriter,
         presence: Presence,
         callers: Callers | None,
+        refusals: Refusals,
         receipt_key: ReceiptKey,
         credit: Credit,
         wall_ns: Callable[[], int],
@@ -44,6 +56,7 @@ class Admissions:
         self._store = store
         self._presence = presence
         self._callers = callers
+        self._refusals = refusals
         self._key = receipt_key
         self._credit = credit
         self._wall_ns = wall_ns
@@ -72,6 +85,22 @@ class Admissions:
                 return admission
             case _:
                 assert_never(admission)
+
+    def who(self, context: grpc.aio.ServicerContext[Any, Any]) -> str:
+        """Return who calls, for the logs."""
+        if self._callers is None:
+            return clean(context.peer())
+        caller = self._callers.of(context)
+        return f"{caller} at {caller.address}"
+
+    def note_end(
+        self, ended: LinkEnded, context: grpc.aio.ServicerContext[Any, Any], log: FilteringBoundLogger
+    ) -> None:
+        """Log why a call ends; a refusal, which a device may cause without end, once."""
+        if ended.code in _REFUSALS:
+            self._refusals.note(self.who(context), ended.message, code=ended.code.name)
+        else:
+            log.info("link.ended", code=ended.code.name, why=ended.message)
 
     def welcome(self, admitted: Admitted, max_events: int) -> link_pb2.ConnectResponse:
         """Return the answer to a hello."""

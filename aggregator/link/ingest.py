@@ -11,7 +11,6 @@ from aggregator import codec
 from aggregator.link import ending
 from aggregator.link.admission import Admissions
 from aggregator.link.ending import LinkEnded
-from aggregator.logs import clean
 from aggregator.malformed import Malformed
 from aggregator.store.errors import StoreError
 from aggregator.store.writer import StoreWriter
@@ -35,11 +34,11 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> ingest_pb2.ReportResultsResponse:
         """Store one batch and acknowledge it."""
-        log = self._log.bind(peer=clean(context.peer()))
+        log = self._log.bind(peer=self._admissions.who(context))
         try:
             return await self._report(request, context, log)
         except LinkEnded as ended:
-            log.info("report.refused", code=ended.code.name, why=ended.message)
+            self._admissions.note_end(ended, context, log)
             await ended.abort(context)
 
     async def _report(

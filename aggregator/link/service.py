@@ -19,7 +19,6 @@ from aggregator.link.admission import Admissions
 from aggregator.link.commanding import CommandDesk
 from aggregator.link.ending import LinkEnded
 from aggregator.link.presence import Presence
-from aggregator.logs import clean
 from aggregator.malformed import Malformed
 from aggregator.records import Batch, CommandKind, Credit, Hello
 from aggregator.store import commands
@@ -112,13 +111,13 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
 
     async def Connect(self, request_iterator: object, context: Context) -> None:  # type: ignore[override]  # noqa: N802
         """Serve one device until it hangs up, or has to."""
-        log = self._log.bind(peer=clean(context.peer()))
+        log = self._log.bind(peer=self._admissions.who(context))
         try:
             hello = await self._hello(context)
             log = log.bind(device_id=hello.device_id)
             await self._converse(context, hello, log)
         except LinkEnded as ended:
-            log.info("link.ended", code=ended.code.name, why=ended.message)
+            self._admissions.note_end(ended, context, log)
             await ended.abort(context)
         except asyncio.CancelledError:
             log.info("link.lost")

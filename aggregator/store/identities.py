@@ -12,10 +12,16 @@ from sqlite_utils import Database
 from aggregator.holdings import Enrolment, EnrolmentState
 from aggregator.records import Hello
 from aggregator.store import administration
+from trust.certificates import DEVICE_LIFE
 from trust.checking import Peer, Request, key_words, public_key_der
 from trust.names import DeviceName, PersonName, Role
 
-COLLECT_NS = 24 * 3600 * 1_000_000_000
+DAY_NS = 24 * 3600 * 1_000_000_000
+LIFE_NS = int(DEVICE_LIFE.total_seconds()) * 1_000_000_000
+MAX_CERTIFICATES_A_DAY = (
+    20  # a lost answer is asked for again; more is a defect, or somebody who fills the store
+)
+COLLECT_NS = DAY_NS
 """How long after the approval the certificate can be collected, again too if the answer got lost."""
 
 
@@ -308,7 +314,13 @@ def _ask(db: Database, device: DeviceName, key: bytes, claim: int | None, now_ns
 
 def _issued(
     db: Database, enrolment: int, request: Request, issue: Issue, now_ns: int, device_id: str
-) -> Certificate:
+) -> Certificate | JoinRefused:
+    (last_day,) = db.execute(
+        "SELECT count(*) FROM certificates WHERE enrolment = ? AND ends_ns > ?",
+        (enrolment, now_ns + LIFE_NS - DAY_NS),
+    ).fetchone()
+    if last_day >= MAX_CERTIFICATES_A_DAY:
+        return JoinRefused("this device asked for too many certificates in a day: try again tomorrow")
     certificate = issue(request)
     db.execute("DELETE FROM certificates WHERE enrolment = ? AND ends_ns <= ?", (enrolment, now_ns))
     db.execute(

@@ -230,6 +230,16 @@ async def test_a_device_that_was_off_for_a_year_joins_again_with_its_key_and_an_
     assert "has not joined before" in (impostor.details() or "")
 
 
+async def test_a_device_that_asks_without_end_gets_no_certificates_without_end(site: Site) -> None:
+    device = DeviceIdentity("desk-1")
+    code = await claim_code(site.fleet)
+    await site.join(device, code)
+    await site.approve(device)
+    for _ in range(20):
+        await site.join(device, code)
+    assert "too many certificates" in ((await refused(site.join(device, code))).details() or "")
+
+
 async def test_a_second_key_for_a_name_needs_its_own_approval_and_replaces_the_first(site: Site) -> None:
     first = await site.joined()
     link = LinkDevice(await site.channel(first))

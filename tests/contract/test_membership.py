@@ -21,6 +21,7 @@ from firmware.uplink.channel import Target
 from firmware.uplink.errors import JoinRefused, NotJoined, WrongAggregator
 from firmware.uplink.identity_file import Identity, read_identity
 from firmware.uplink.membership import RENEWAL_CHECK_S, Membership
+from tests.kit import software_tpm
 from tests.kit.aggregator_fixture import NOW_NS, Running, running_aggregator
 from tests.kit.identities import claim_code, first_administrator, shown
 from tests.kit.link_device import PATIENCE_S, SITE, LinkDevice, check_in
@@ -28,6 +29,7 @@ from trust.claim import Claim
 from trust.keys.guard import GuardKind, KeyGuard
 from trust.names import DeviceName
 
+NO_TPM = software_tpm.why_there_is_none()
 DAY_NS = 24 * 3600 * 1_000_000_000
 
 
@@ -108,6 +110,17 @@ async def test_a_device_joins_with_its_guards_key_and_reports(post: Post) -> Non
     assert read_identity(post.folder) == identity
     assert await post.reports(1) == 1
     assert len(post.asked) == 1
+
+
+@pytest.mark.skipif(NO_TPM is not None, reason=NO_TPM or "")
+async def test_a_device_whose_key_is_in_a_tpm_joins_and_reports(post: Post, tmp_path: Path) -> None:
+    folder = tmp_path / "with-tpm"
+    with software_tpm.powered_tpm(tmp_path / "tpm") as address:
+        settings = GuardSettings(GuardKind.TPM, tpm=address)
+        with open_guard(settings, folder, store_exists=False) as guard:
+            device = Post(post.server, post.authority, post.fleet, guard, folder, post.clock)
+            await device.join()
+            assert await device.reports(1) == 1
 
 
 async def test_no_private_key_is_in_the_devices_folder_beside_the_guards_own(post: Post) -> None:

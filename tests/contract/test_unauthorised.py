@@ -180,6 +180,7 @@ async def test_a_device_cannot_report_for_another(post: Post) -> None:
             assert ending.code is grpc.StatusCode.PERMISSION_DENIED
             assert "another device" in ending.message
     assert post.server.events() == []
+    assert len([why for why in post.reasons() if "another device" in why]) == 1
 
 
 async def test_a_replayed_batch_is_held_once_and_another_content_is_refused(post: Post) -> None:

@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import verification
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,7 +57,18 @@ def test_a_device_with_any_clock_accepts_the_server_and_nothing_else_as_the_serv
     verifier = verification.PolicyBuilder().store(verification.Store([AUTHORITY])).time(clock)
     check = verifier.build_server_verifier(x509.DNSName(SERVER_NAME))
     assert len(check.verify(server, [])) == 2
-    for other in (SESSION, CERTIFICATE):
+    issued_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(DEVICE_KEY.public_key())
+    rogue = (
+        x509.CertificateBuilder(
+            CERTIFICATE.subject, server.subject, DEVICE_KEY.public_key(), 7,
+            server.not_valid_before_utc, server.not_valid_after_utc,
+        )
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(SERVER_NAME)]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(issued_by, critical=False)
+        .sign(DEVICE_KEY, hashes.SHA256())
+    )  # fmt: skip
+    for other in (SESSION, CERTIFICATE, rogue):
         with pytest.raises(verification.VerificationError):
             check.verify(other, [CERTIFICATE])
 
