@@ -10,6 +10,8 @@ from inference.evaluation.datasets import DataSetRefused
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+
 
 @dataclass(frozen=True, slots=True)
 class PresentationFiles:
@@ -71,7 +73,14 @@ def _presentation(path: Path) -> PresentationFiles:
 def _entries(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataSetRefused(f"the folder {folder} does not exist")
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    for path in entries:
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            raise DataSetRefused(
+                f"{path} is a video: put its frames into a folder {path.with_suffix('')}, "
+                f"for instance with ffmpeg -i {path.name} {path.stem}/%04d.png, and take it away"
+            )
+    return entries
 
 
 def _is_image(path: Path) -> bool:

@@ -83,6 +83,7 @@ def test_simulated_attacks_become_figures_by_species(tmp_path: Path) -> None:
         ("no species", "holds no folder of a species"),
         ("empty species", "holds no image"),
         ("folders in a sequence", "--each-image"),
+        ("video", "is a video"),
         ("no face", "of wall gave a usable face"),
     ],
 )
@@ -97,6 +98,9 @@ def test_a_set_that_cannot_be_measured_is_explained(tmp_path: Path, spoil: str, 
         (attacks / "print").mkdir()
     elif spoil == "folders in a sequence":
         save(attacks / "print" / "ann" / "first" / "0", empty_room(1))
+    elif spoil == "video":
+        (attacks / "replay").mkdir()
+        (attacks / "replay" / "one.mp4").write_bytes(b"film")
     elif spoil == "no face":
         save(attacks / "wall" / "one", empty_room(1))
 
