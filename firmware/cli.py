@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import resource
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -61,3 +62,5 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="aidpost")
 def main() -> None:
     """Aidpost: responsible check-in by fingerprint and face."""
+    # A core dump would hold what the store has open; the keys' own pages are left out of it anyway.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

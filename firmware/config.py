@@ -268,6 +268,8 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`(?: - at `
 def _explain(message: str) -> str:
     """Turn msgspec's sentence into one that says what to do; an unknown key gets the nearest known one."""
     unknown = _UNKNOWN.search(message)
+    if message == "Object missing required field `keys`":
+        return 'there is no [keys] table: add one with guard = "tpm", "otp", "pin", or "file" for development'
     if unknown is None:
         plain = message.replace("`$.", "`").replace("Object", "Table")
         return f"{plain}{_choices(message)}".replace(*_IDENTIFIER_IN_WORDS)

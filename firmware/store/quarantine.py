@@ -13,6 +13,8 @@ import msgspec
 from firmware.records import Moment
 from firmware.store import inheritance
 from firmware.store.errors import StoreError
+from firmware.store.first_page import with_new_first_page
+from firmware.store.inheritance import Inheritance
 from firmware.store.reading import RangeReader
 from firmware.store.store import Store
 from trust.keys.secret import SecretKey
@@ -52,8 +54,10 @@ def set_aside(path: Path) -> None:
 
 def folders(path: Path) -> list[Path]:
     """Return the folders of stores that were set aside, oldest first."""
-    found = path.parent.glob("damaged-*")
-    return sorted(found, key=lambda folder: int(folder.name.partition("-")[2] or 0))
+    found = [(folder.name.removeprefix("damaged-"), folder) for folder in path.parent.glob("damaged-*")]
+    return [
+        folder for _, folder in sorted((int(number), folder) for number, folder in found if number.isdigit())
+    ]
 
 
 def save_rows(store: Store, path: Path, key: SecretKey, moment: Moment) -> Saved | None:
@@ -61,12 +65,13 @@ def save_rows(store: Store, path: Path, key: SecretKey, moment: Moment) -> Saved
     folder = _unfinished(path)
     if folder is None:
         return None
-    with RangeReader(folder / path.name, key) as reader:
-        former = inheritance.read(reader, store.purpose, store.site)
+    former = _read(folder / path.name, key, store)
     saved = Saved(str(folder), len(former.waiting), len(former.references), len(former.audit), former.lost)
     if store.is_new():  # otherwise only the note below was missing
         store.inherit(former, moment, "damaged")
-    (folder / SAVED).write_bytes(msgspec.json.encode(saved))
+    note = folder / f"{SAVED}.new"
+    note.write_bytes(msgspec.json.encode(saved))
+    note.replace(folder / SAVED)
     return saved
 
 
@@ -74,6 +79,14 @@ def notes(path: Path) -> list[Saved]:
     """Return what is known of the stores that were set aside and are still here."""
     texts = [(folder / SAVED) for folder in folders(path) if (folder / SAVED).exists()]
     return [msgspec.json.decode(text.read_bytes(), type=Saved) for text in texts]
+
+
+def _read(path: Path, key: SecretKey, store: Store) -> Inheritance:
+    with RangeReader(path, key) as reader:
+        if reader.knows_its_tables():
+            return inheritance.read(reader, store.purpose, store.site)
+    with with_new_first_page(path, key) as copy, RangeReader(copy, key) as reader:
+        return inheritance.read(reader, store.purpose, store.site)
 
 
 def _unfinished(path: Path) -> Path | None:

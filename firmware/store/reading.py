@@ -27,6 +27,10 @@ class RangeReader:
         self._key = key
         self._connection: Any = None
 
+    def knows_its_tables(self) -> bool:
+        """Whether the page that names them can be read."""
+        return bool(self._query("SELECT name FROM sqlite_schema"))
+
     def only_row(self, table: str) -> dict[str, Any] | None:
         """Return a table's only row by column, None when it cannot be read."""
         columns = self._query("SELECT name FROM pragma_table_info(?)", table)

@@ -43,6 +43,8 @@ def test_relative_paths_are_taken_from_the_files_own_folder(tmp_path: Path) -> N
         (GOOD + "baud = 12345\n", "fingerprint.baud"),
         (GOOD.split("[fingerprint]")[0], "no sensor: add a [fingerprint] or a [camera] table"),
         ("[device\n", "not valid TOML"),
+        (GOOD.replace('[keys]\nguard = "file"\n', ""), "there is no [keys] table: add one"),
+        (GOOD + "[lease]\n", "renewed through the uplink"),
     ],
 )  # fmt: skip
 def test_a_bad_file_is_refused_with_what_to_do(tmp_path: Path, text: str, sentence: str) -> None:

@@ -23,7 +23,8 @@ from firmware.store.errors import (
     StoreNewer,
     StoreNotEncrypted,
 )
-from firmware.store.store import Store
+from firmware.store.lock import holder
+from firmware.store.store import Store, lock_of
 from tests.kit.store_values import (
     check_in,
     moment,
@@ -125,7 +126,9 @@ def test_two_processes_never_share_a_store(tmp_path: Path) -> None:
     assert f"another aidpost process (pid {os.getpid()}) holds this appliance; stop it first" in other.stderr
     with pytest.raises(StoreBusy):
         open_store(tmp_path)
+    assert holder(lock_of(tmp_path / "store.db")) == os.getpid()
     store.close()
+    assert holder(lock_of(tmp_path / "store.db")) is None
     open_store(tmp_path).close()
 
 

@@ -101,17 +101,18 @@ def test_a_file_without_its_end_gives_what_is_before_it(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_damaged_first_page_is_set_aside_whole_and_service_goes_on(tmp_path: Path) -> None:
+def test_without_its_first_page_everything_is_saved(tmp_path: Path) -> None:
     store = used_store(tmp_path)
-    epoch = store.epoch
+    epoch, rows = store.epoch, store.verify_audit()
     store.close()
     spoil(tmp_path / "store.db", 1)
     store, saved = mend(tmp_path)
     assert saved is not None
-    assert (saved.events, saved.entries) == (0, 0)
+    assert (saved.events, saved.entries, saved.audit_rows, saved.lost) == (PEOPLE, PEOPLE, rows, {})
     assert store.epoch != epoch
-    assert store.commit_check_in(moment(), check_in(1)) == 1
+    assert store.commit_check_in(moment(), check_in(1)) == PEOPLE + 1
     store.close()
+    assert {path.name for path in (tmp_path / "damaged-1").iterdir()} == {"store.db", "saved.json"}
     assert [note.folder for note in quarantine.notes(tmp_path / "store.db")] == [str(tmp_path / "damaged-1")]
 
 
