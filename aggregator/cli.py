@@ -20,6 +20,7 @@ from aggregator.address import Address, AddressInUse, AddressRefused
 from aggregator.administer import approve, audit, claim, init, pending, revoke, user
 from aggregator.ask import command
 from aggregator.authority import Authority, AuthorityError
+from aggregator.carry import import_bundles
 from aggregator.export import (
     DEVICE_TABLE,
     FORMATS,
@@ -231,7 +232,7 @@ def devices(context: click.Context, store: Path | None, form: Format) -> None:
         raise click.ClickException(str(error)) from error
 
 
-for _command in (init, claim, user, audit, command):
+for _command in (init, claim, user, audit, command, import_bundles):
     main.add_command(_command)
 for _command in (pending, approve, revoke):
     devices.add_command(_command)

@@ -82,7 +82,7 @@ def parse_request(request: link_pb2.ConnectRequest, *, max_events: int) -> Hello
     """Return the hello or the batch; raises Malformed."""
     match request.WhichOneof("message"):
         case "hello":
-            return _hello(request.hello)
+            return parse_hello(request.hello)
         case "batch":
             return parse_batch(request.batch, max_events=max_events)
         case _:
@@ -91,7 +91,7 @@ def parse_request(request: link_pb2.ConnectRequest, *, max_events: int) -> Hello
 
 def parse_report(request: ingest_pb2.ReportResultsRequest, *, max_events: int) -> tuple[Hello, Batch]:
     """Return what ReportResults was given; raises Malformed."""
-    return _hello(request.hello), parse_batch(request.batch, max_events=max_events)
+    return parse_hello(request.hello), parse_batch(request.batch, max_events=max_events)
 
 
 def parse_batch(batch: batch_pb2.EventBatch, *, max_events: int) -> Batch:
@@ -109,7 +109,7 @@ def welcome(
     return link_pb2.ConnectResponse(
         welcome=link_pb2.Welcome(
             acked_seq=acked_seq,
-            server_time=_timestamp(server_ns),
+            server_time=timestamp(server_ns),
             max_batch_events=max_events,
             credit=link_pb2.Credit(events=credit.events, bytes=credit.bytes),
             receipt_key=receipt_key,
@@ -122,7 +122,7 @@ def ack(acked_seq: int, server_ns: int, credit: Credit, receipt: bytes) -> link_
     return link_pb2.Ack(
         seq=acked_seq,
         credit=link_pb2.Credit(events=credit.events, bytes=credit.bytes),
-        server_time=_timestamp(server_ns),
+        server_time=timestamp(server_ns),
         receipt=receipt,
     )
 
@@ -131,7 +131,7 @@ def command(command_id: bytes, kind: CommandKind, expires_ns: int) -> link_pb2.C
     """Return a command as a message of the stream."""
     return link_pb2.ConnectResponse(
         command=link_pb2.Command(
-            command_id=command_id, kind=_KINDS_OF_COMMANDS[kind], expires_at=_timestamp(expires_ns)
+            command_id=command_id, kind=_KINDS_OF_COMMANDS[kind], expires_at=timestamp(expires_ns)
         )
     )
 
@@ -144,18 +144,19 @@ def command_state(command: Command) -> fleet_pb2.CommandState:
         device_id=command.device_id,
         kind=_KINDS_OF_COMMANDS[CommandKind(command.kind)],
         asked_by=command.asked_by,
-        asked_at=_timestamp(command.asked_ns),
-        expires_at=_timestamp(command.expires_ns),
-        delivered_at=None if delivered_ns is None else _timestamp(delivered_ns),
+        asked_at=timestamp(command.asked_ns),
+        expires_at=timestamp(command.expires_ns),
+        delivered_at=None if delivered_ns is None else timestamp(delivered_ns),
         outcome=_OUTCOMES_OF_COMMANDS[CommandOutcome(command.outcome)]
         if command.outcome
         else event_pb2.COMMAND_OUTCOME_UNSPECIFIED,
         detail=command.detail or "",
-        done_at=None if done_ns is None else _timestamp(done_ns),
+        done_at=None if done_ns is None else timestamp(done_ns),
     )
 
 
-def _hello(hello: link_pb2.Hello) -> Hello:
+def parse_hello(hello: link_pb2.Hello) -> Hello:
+    """Return the hello; raises Malformed."""
     if not _NAME.fullmatch(hello.device_id):
         raise Malformed("device_id must be 1 to 63 of A-Z a-z 0-9 . _ - and begin with a letter or digit")
     if hello.site and not _NAME.fullmatch(hello.site):
@@ -276,5 +277,6 @@ def _counted(value: int, field: str) -> int:
     return value
 
 
-def _timestamp(wall_ns: int) -> Timestamp:
+def timestamp(wall_ns: int) -> Timestamp:
+    """Return a time as protobuf; wall_ns: nanoseconds since 1970 UTC."""
     return Timestamp(seconds=wall_ns // SECOND_NS, nanos=wall_ns % SECOND_NS)

@@ -23,6 +23,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "doctor": ("firmware.commands.doctor", "Check each part and say what to do."),
         "emulate": ("firmware.commands.emulate", "Run a virtual sensor by hand."),
         "erase": ("firmware.commands.people", "Erase a person from the gallery."),
+        "export": ("firmware.commands.carry", "Write what waits into signed bundles, to be carried by hand."),
+        "import-receipts": (
+            "firmware.commands.carry",
+            "Take from the outbox what the aggregator signed for.",
+        ),
         "evaluate": ("firmware.commands.evaluate", "Measure error rates; make operating points."),
         "identify": ("firmware.commands.people", "Find a person among the few registered here (1:few)."),
         "keys": ("firmware.commands.keys", "Change the PIN; program the board's secret."),

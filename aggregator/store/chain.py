@@ -56,7 +56,19 @@ def follow(
         db.execute("DELETE FROM chain_claims WHERE outbox = ? AND seq <= ?", (outbox, acked_seq))
         for first_seq, last_seq in breaks:
             db.execute("INSERT INTO chain_breaks VALUES (?, ?, ?, ?)", (outbox, first_seq, last_seq, now_ns))
+    return (None if _is_broken(db, outbox) else head), tuple(breaks)
+
+
+def head(db: Database, device_id: str, epoch: bytes, outbox: int) -> tuple[int, bytes | None]:
+    """Return how far the chain was followed, and its value there, None when it is broken."""
+    seq, value = db.execute(
+        "SELECT chain_seq, chain_head FROM outboxes WHERE outbox = ?", (outbox,)
+    ).fetchone()
+    return seq, None if _is_broken(db, outbox) else value or first_link(device_id, epoch)
+
+
+def _is_broken(db: Database, outbox: int) -> bool:
     (broken,) = db.execute(
         "SELECT EXISTS (SELECT 1 FROM chain_breaks WHERE outbox = ?)", (outbox,)
     ).fetchone()
-    return (None if broken else head), tuple(breaks)
+    return bool(broken)

@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -25,15 +25,17 @@ BUSY_TIMEOUT_S = 5.0  # a reader's checkpoint or a backup tool may hold the lock
 
 
 @contextmanager
-def open_writer(path: Path, max_bytes: int | None) -> Iterator[Database]:
+def open_writer(path: Path, max_bytes: int | None, *, beside_server: bool = False) -> Iterator[Database]:
     """Open the store for writing, make or migrate its tables; raises StoreError.
+
+    beside_server: also while a server writes to it; every transaction must then begin with a write.
 
     max_bytes: the size that the file may reach; a full store refuses events and takes them again after
     room was made. None: as much as the disk holds.
     """
     with (
         translated(path),
-        _locked(path),
+        nullcontext() if beside_server else _locked(path),
         closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection,
     ):
         db = Database(connection, execute_plugins=False)

@@ -69,6 +69,22 @@ class Kept(msgspec.Struct, frozen=True):
 
 def admit(db: Database, hello: Hello, now_ns: int) -> Admission:
     """Note the device and its outbox, and say where to go on."""
+    outbox, acked_seq, top_seq, disputed_ns = _note(db, hello, now_ns)
+    if hello.last_seq < top_seq:
+        db.execute("UPDATE outboxes SET disputed_ns = ? WHERE outbox = ?", (now_ns, outbox))
+        return OutboxBehind(top_seq, first_time=disputed_ns is None)
+    db.execute("UPDATE outboxes SET told_seq = ? WHERE outbox = ?", (hello.last_seq, outbox))
+    return Admitted(outbox, acked_seq, hello.device_id, hello.epoch)
+
+
+def admit_carried(db: Database, hello: Hello, now_ns: int) -> Admitted:
+    """Note the device and its outbox for a bundle, which may be older than what came over the link."""
+    outbox, acked_seq, _, _ = _note(db, hello, now_ns)
+    db.execute("UPDATE outboxes SET told_seq = max(told_seq, ?) WHERE outbox = ?", (hello.last_seq, outbox))
+    return Admitted(outbox, acked_seq, hello.device_id, hello.epoch)
+
+
+def _note(db: Database, hello: Hello, now_ns: int) -> tuple[int, int, int, int | None]:
     db.execute(
         """INSERT INTO devices VALUES (:device_id, :site, :version, :now, :now)
            ON CONFLICT DO UPDATE SET site = :site, software_version = :version, last_seen_ns = :now""",
@@ -76,14 +92,10 @@ def admit(db: Database, hello: Hello, now_ns: int) -> Admission:
     )
     key = (hello.device_id, hello.epoch)
     db.execute("INSERT INTO outboxes (device_id, epoch) VALUES (?, ?) ON CONFLICT DO NOTHING", key)
-    outbox, acked_seq, top_seq, disputed_ns = db.execute(
+    found: tuple[int, int, int, int | None] = db.execute(
         "SELECT outbox, acked_seq, top_seq, disputed_ns FROM outboxes WHERE device_id = ? AND epoch = ?", key
     ).fetchone()
-    if hello.last_seq < top_seq:
-        db.execute("UPDATE outboxes SET disputed_ns = ? WHERE outbox = ?", (now_ns, outbox))
-        return OutboxBehind(top_seq, first_time=disputed_ns is None)
-    db.execute("UPDATE outboxes SET told_seq = ? WHERE outbox = ?", (hello.last_seq, outbox))
-    return Admitted(outbox, acked_seq, hello.device_id, hello.epoch)
+    return found
 
 
 def keep(db: Database, admitted: Admitted, batch: Batch, now_ns: int) -> Kept:

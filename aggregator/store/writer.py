@@ -151,6 +151,8 @@ class StoreWriter:
         """Do all jobs in one transaction; when that fails, each in its own: one cannot fail the others."""
         try:
             with translated(self._path), self._db.atomic():
+                # A write first: `import` may commit from another process between a read and a write.
+                self._db.execute("UPDATE outboxes SET outbox = outbox WHERE 0")
                 return [(job, job.work(self._db)) for job in group]
         except StoreError as error:
             if len(group) == 1:

@@ -261,6 +261,11 @@ class Store:
         with translated(self._path):
             return outbox.pending(self._db, after_seq, limit)
 
+    def knows_aggregator(self) -> bool:
+        """Whether the key of the aggregator's receipts was seen."""
+        with translated(self._path):
+            return bool(self._db.execute("SELECT receipt_key FROM appliance").fetchone()[0])
+
     def receipt_holds(self, receipt: SignedReceipt) -> bool:
         """Whether the aggregator signed what this store holds, with the key that it had the first time."""
         with translated(self._path):
