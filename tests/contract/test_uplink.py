@@ -110,6 +110,17 @@ async def test_a_stream_that_the_server_ends_by_its_age_is_resumed(rig: Rig) -> 
     assert "closed the stream" in str(state.last_error)
 
 
+async def test_a_certificate_that_is_called_expired_is_asked_for_again(rig: Rig) -> None:
+    await rig.commit(1)
+    rig.aggregator.script.extend(
+        [refuses(grpc.StatusCode.UNAUTHENTICATED), refuses(grpc.StatusCode.PERMISSION_DENIED)]
+    )
+    rig.connect()
+    state = await rig.until(lambda state: state.acked_seq == 1)
+    assert rig.refused == [True]
+    assert "ask its operator" in str(state.last_error)
+
+
 async def test_the_delay_that_the_aggregator_names_wins(rig: Rig) -> None:
     await rig.commit(1)
     rig.aggregator.script.extend(
@@ -130,7 +141,7 @@ async def test_an_aggregator_that_comes_back_gets_everything_and_one_line_each_i
         await rig.until(lambda _: len(rig.delays) >= 5)
         assert not rig.uplink.state.connected
         await rig.aggregator.start()
-        await rig.until(lambda state: state.acked_seq == 120)
+        await rig.until(lambda state: state.connected and state.acked_seq == 120)
     assert [line["event"] for line in logs] == ["uplink_lost", "uplink_recovered"]
     assert "check that it runs" in logs[0]["reason"]
     assert rig.held() == list(range(1, 121))

@@ -31,6 +31,20 @@ def seeded(seed: int) -> random.Random:
     return random.Random(seed)  # noqa: S311  (delays are no secrets)
 
 
+class Listening(InTheClear):
+    """Notes what concerns the certificate."""
+
+    def __init__(self, target: Target, told: list[int], refused: list[bool]) -> None:
+        super().__init__(target)
+        self._told, self._refused = told, refused
+
+    def told_time(self, server_ns: int) -> None:
+        self._told.append(server_ns)
+
+    async def refused(self) -> None:
+        self._refused.append(True)
+
+
 class Rig:
     """The three, wired; `delays` are what the back-off asked for, `states` what the uplink reported."""
 
@@ -40,6 +54,8 @@ class Rig:
         self.delays: list[float] = []
         self.states: list[UplinkState] = []
         self.store_faults: list[StoreFull] = []
+        self.told: list[int] = []
+        self.refused: list[bool] = []
         self._changed = asyncio.Event()
         self._uplink: Uplink | None = None
         self._task: asyncio.Task[None] | None = None
@@ -72,7 +88,7 @@ class Rig:
     ) -> None:
         self._uplink = Uplink(
             (target := Target("127.0.0.1", port or self.aggregator.port)),
-            InTheClear(target),
+            Listening(target, self.told, self.refused),
             self.run_in_store,
             Clock(),
             Backoff(seeded(7)),
