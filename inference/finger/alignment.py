@@ -50,16 +50,17 @@ class Pairs:
 class Alignment:
     """One way to lay the probe (n minutiae) over the reference (m minutiae).
 
-    paired: shape (n, m), 0 (no pair) to 1 (exactly on each other).
-    distance, turn: shape (n, m), px and radians.
+    of_probe, of_reference, closeness, distance_px: shape (pairs,), the minutiae that pair up, how closely
+    (0 to 1: exactly on each other), and how far apart they come to lie.
     probe_overlap, reference_overlap: shape (n,) and (m,), whether the other print reaches there.
     rotation_rad: by which the probe was turned, -pi to pi.
     linear, shift: shape (2, 2) and (2,); a point p of the probe lies on linear @ p + shift, px with y up.
     """
 
-    paired: Floats
-    distance: Floats
-    turn: Floats
+    of_probe: Indices
+    of_reference: Indices
+    closeness: Floats
+    distance_px: Floats
     probe_overlap: Flags
     reference_overlap: Flags
     rotation_rad: float
@@ -90,12 +91,41 @@ class _Maps:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Laid:
-    """What each hypothesis gives; shapes as in `Alignment`, with the hypotheses in front."""
+    """What the hypotheses give. Few minutiae come to lie near each other, so pairs are listed.
 
-    paired: Floats
-    distance: Floats
-    turn: Floats
+    hypothesis, of_probe, of_reference, closeness, distance_px: shape (pairs of all hypotheses,).
+    moved_x, moved_y: shape (pairs of all hypotheses,), where the probe's minutia of the pair lies.
+    probe_overlap, reference_overlap: shape (hypotheses, n) and (hypotheses, m). merit: shape (hypotheses,).
+    """
+
+    hypothesis: Indices
+    of_probe: Indices
+    of_reference: Indices
+    closeness: Floats
+    distance_px: Floats
+    moved_x: Floats
+    moved_y: Floats
+    probe_overlap: Flags
+    reference_overlap: Flags
     merit: Floats
+
+    def only(self, chosen: Indices) -> _Laid:
+        place = np.full(len(self.merit), -1, np.intp)
+        place[chosen] = np.arange(len(chosen))
+        hypothesis = place[self.hypothesis]
+        kept = hypothesis >= 0
+        return _Laid(
+            hypothesis[kept],
+            self.of_probe[kept],
+            self.of_reference[kept],
+            self.closeness[kept],
+            self.distance_px[kept],
+            self.moved_x[kept],
+            self.moved_y[kept],
+            self.probe_overlap[chosen],
+            self.reference_overlap[chosen],
+            self.merit[chosen],
+        )
 
 
 def align(probe: PreparedFinger, reference: PreparedFinger, similarity: Floats, pairs: Pairs) -> Alignment:
@@ -105,19 +135,19 @@ def align(probe: PreparedFinger, reference: PreparedFinger, similarity: Floats, 
     maps = maps.only(_distinct(maps, probe)[:LAID])
     laid = _lay(maps, probe, reference, similarity)
     best = np.argsort(-laid.merit, kind="stable")[:REFINED]
-    maps, paired = maps.only(best), laid.paired[best]
+    maps, laid = maps.only(best), laid.only(best)
     for _ in range(REFINEMENTS):
-        maps = _refit(maps, probe, reference, paired)
+        maps = _refit(maps, laid, reference)
         laid = _lay(maps, probe, reference, similarity)
-        paired = laid.paired
     chosen = int(np.argmax(laid.merit))
-    distance = laid.distance[chosen]
+    own = laid.hypothesis == chosen
     return Alignment(
-        paired=laid.paired[chosen],
-        distance=distance,
-        turn=laid.turn[chosen],
-        probe_overlap=distance.min(1) < OVERLAP_PX,
-        reference_overlap=distance.min(0) < OVERLAP_PX,
+        of_probe=laid.of_probe[own],
+        of_reference=laid.of_reference[own],
+        closeness=laid.closeness[own],
+        distance_px=laid.distance_px[own],
+        probe_overlap=laid.probe_overlap[chosen],
+        reference_overlap=laid.reference_overlap[chosen],
         rotation_rad=float(wrap(maps.rotation)[chosen]),
         linear=maps.linear[chosen],
         shift=maps.shift[chosen],
@@ -162,48 +192,65 @@ def _distinct(maps: _Maps, probe: PreparedFinger) -> Indices:
     return np.flatnonzero(~np.tril(near, -1).any(1))
 
 
-def _refit(maps: _Maps, probe: PreparedFinger, reference: PreparedFinger, paired: Floats) -> _Maps:
+def _refit(maps: _Maps, laid: _Laid, reference: PreparedFinger) -> _Maps:
     """An affine map by least squares over the pairs found, held back towards no change by the stiffness."""
-    moved_x, moved_y = maps.moved(probe.x, probe.y)
-    weight = paired.sum(2)
-    total = np.maximum(weight.sum(1, keepdims=True), np.float32(1e-3))
-    to_x, to_y = paired @ reference.x, paired @ reference.y
-    centre_to_x, centre_to_y = to_x.sum(1, keepdims=True) / total, to_y.sum(1, keepdims=True) / total
-    centre_x = (weight * moved_x).sum(1, keepdims=True) / total
-    centre_y = (weight * moved_y).sum(1, keepdims=True) / total
-    x, y = moved_x - centre_x, moved_y - centre_y
-    to_x, to_y = to_x - weight * centre_to_x, to_y - weight * centre_to_y
+    number, weight = laid.hypothesis, laid.closeness
+    count = len(maps.rotation)
+
+    def total_of(values: Floats) -> Floats:
+        return np.asarray(np.bincount(number, weight * values, count), np.float32)
+
+    total = np.maximum(total_of(np.ones_like(weight)), np.float32(1e-3))
+
+    def mean_of(values: Floats) -> Floats:
+        return np.asarray(total_of(values) / total, np.float32)
+
+    to_x, to_y = reference.x[laid.of_reference], reference.y[laid.of_reference]
+    centre_x, centre_y = mean_of(laid.moved_x), mean_of(laid.moved_y)
+    centre_to_x, centre_to_y = mean_of(to_x), mean_of(to_y)
+    x, y = laid.moved_x - centre_x[number], laid.moved_y - centre_y[number]
+    to_x, to_y = to_x - centre_to_x[number], to_y - centre_to_y[number]
     stiff = np.float32(STIFFNESS_PX2)
-    xx, yy = (weight * x * x).sum(1) + stiff, (weight * y * y).sum(1) + stiff
-    xy = (weight * x * y).sum(1)
+    xx, yy, xy = total_of(x * x) + stiff, total_of(y * y) + stiff, total_of(x * y)
     determinant = xx * yy - xy * xy
     # Rows of the 2x2 normal equations, solved by Cramer's rule: new x = a * x + b * y, new y = c * x + d * y.
-    right_ax, right_bx = (x * to_x).sum(1) + stiff, (y * to_x).sum(1)
-    right_ay, right_by = (x * to_y).sum(1), (y * to_y).sum(1) + stiff
+    right_ax, right_bx = total_of(x * to_x) + stiff, total_of(y * to_x)
+    right_ay, right_by = total_of(x * to_y), total_of(y * to_y) + stiff
     a, b = (right_ax * yy - right_bx * xy) / determinant, (right_bx * xx - right_ax * xy) / determinant
     c, d = (right_ay * yy - right_by * xy) / determinant, (right_by * xx - right_ay * xy) / determinant
     change = np.stack([np.stack([a, b], 1), np.stack([c, d], 1)], 1)
-    centre = np.concatenate([centre_x, centre_y], 1)
-    centre_to = np.concatenate([centre_to_x, centre_to_y], 1)
+    centre = np.stack([centre_x, centre_y], 1)
+    centre_to = np.stack([centre_to_x, centre_to_y], 1)
     shift = (change @ (maps.shift - centre)[:, :, None])[:, :, 0] + centre_to
-    return _Maps(change @ maps.linear, shift, maps.rotation + np.arctan2(c - b, a + d))
+    return _Maps(
+        change @ maps.linear, np.asarray(shift, np.float32), maps.rotation + np.arctan2(c - b, a + d)
+    )
 
 
 def _lay(maps: _Maps, probe: PreparedFinger, reference: PreparedFinger, similarity: Floats) -> _Laid:
     x, y = maps.moved(probe.x, probe.y)
-    direction = probe.direction + maps.rotation[:, None]
-    # Ten times as fast as hypot, which minds overflow.
-    distance = np.sqrt((x[:, :, None] - reference.x) ** 2 + (y[:, :, None] - reference.y) ** 2)
-    turn = np.abs(wrap(direction[:, :, None] - reference.direction))
-    closeness = np.zeros_like(distance)
-    near = (distance < 1.6 * TOLERANCE_PX) & (turn < 1.3 * TOLERANCE_RAD)
-    closeness[near] = sigmoid(distance[near], TOLERANCE_PX, -0.5) * sigmoid(turn[near], TOLERANCE_RAD, -15.0)
-    mutual = closeness > PAIRED
-    mutual &= closeness == closeness.max(2, keepdims=True)
-    mutual &= closeness == closeness.max(1, keepdims=True)
-    paired = np.where(mutual, closeness, np.float32(0))
-    matched = paired.sum((1, 2))
-    alike = (paired * np.maximum(similarity, np.float32(PAIRED))).sum((1, 2))
-    overlaps = (np.maximum((distance.min(axis) < OVERLAP_PX).sum(1), LEAST_OVERLAP) for axis in (1, 2))
-    first, second = overlaps
-    return _Laid(paired, distance, turn, 0.5 * matched**1.5 / np.sqrt(first * second) + 0.5 * alike)
+    squared = (x[:, :, None] - reference.x) ** 2 + (y[:, :, None] - reference.y) ** 2
+    number, a, b = np.nonzero(squared < (1.6 * TOLERANCE_PX) ** 2)
+    distance = np.sqrt(squared[number, a, b])
+    turn = np.abs(wrap(probe.direction[a] + maps.rotation[number] - reference.direction[b]))
+    closeness = sigmoid(distance, TOLERANCE_PX, -0.5) * sigmoid(turn, TOLERANCE_RAD, -15.0)
+    closeness[turn >= 1.3 * TOLERANCE_RAD] = 0
+    # A pair counts where each of the two is the closest to the other.
+    closest_to_probe = np.zeros(x.shape, np.float32)
+    closest_to_reference = np.zeros((len(x), len(reference)), np.float32)
+    np.maximum.at(closest_to_probe, (number, a), closeness)
+    np.maximum.at(closest_to_reference, (number, b), closeness)
+    mutual = (closeness > PAIRED) & (closeness == closest_to_probe[number, a])
+    mutual &= closeness == closest_to_reference[number, b]
+    number, a, b = number[mutual], a[mutual], b[mutual]
+    distance, closeness = distance[mutual], closeness[mutual]
+    matched = np.bincount(number, closeness, len(x))
+    alike = np.bincount(number, closeness * np.maximum(similarity[a, b], np.float32(PAIRED)), len(x))
+    within: Flags = squared < OVERLAP_PX**2
+    probe_overlap, reference_overlap = np.asarray(within.any(2)), np.asarray(within.any(1))
+    first = np.maximum(probe_overlap.sum(1), LEAST_OVERLAP)
+    second = np.maximum(reference_overlap.sum(1), LEAST_OVERLAP)
+    merit = np.asarray(0.5 * matched**1.5 / np.sqrt(first * second) + 0.5 * alike, np.float32)
+    return _Laid(
+        number, a, b, closeness, distance, x[number, a], y[number, a], probe_overlap, reference_overlap, merit
+    )

@@ -1,8 +1,9 @@
-"""Compare two prepared fingers: local similarity, relaxation, alignment, and what then agrees.
+"""Compare two prepared fingers: local similarity, support, alignment, and what then agrees.
 
-Steps one and two follow Cappelli et al. 2010, section 4 (cylinder similarity, LSS-R relaxation). The paper
-stops at the relaxed local scores; here the best pairs also propose alignments, and the print as a whole is
-judged under the best of them: how many minutiae pair up, and which share of the overlap that is.
+Cylinder similarity and the compatibility of pairs follow Cappelli et al. 2010, sections 4.1 and 4.3. The
+paper relaxes local scores by it and stops there; here the pairs that most others support propose
+alignments, and the print as a whole is judged under the best of them: how many minutiae pair up, and which
+share of the overlap that is. With the score's network, relaxed local scores added nothing.
 """
 
 from __future__ import annotations
@@ -26,8 +27,6 @@ MOST_TURN_RAD = 3 * np.pi / 4  # delta_theta is pi/2
 MOST_PAIRS = 120
 LEAST_CONFIDENCE_SUM = 1.5
 BORDER_PX = 8.0
-RELAXATIONS = 5  # n_rel
-RELAXATION_WEIGHT = 0.5  # w_R
 # mu and tau of the three compatibilities (rho): distance, relative direction, relative bearing. The distance
 # is wider than the paper's 5 px and the slopes gentler: skin on a small sensor stretches.
 DISTANCE_MU_PX, DISTANCE_TAU = 9.0, -0.5
@@ -45,9 +44,7 @@ class Agreement:
     matched_similarity: the same, each also weighted by its cylinder similarity.
     confidence_share: how much of the extractor's confidence in the overlap is paired, 0 to about 1.
     probe_overlap, reference_overlap: minutiae of each print that lie where the other has some.
-    distance_px, turn_rad: how far the pairs are apart, on average.
-    relaxed: mean relaxed similarity of the best pairs, 0 to 1.
-    support: similarity of the pairs that agree with the best one.
+    distance_px: how far the pairs are apart, on average.
     probe_count, reference_count: minutiae of each print.
     rotation_rad: by which one print had to be turned, 0 to pi.
     probe_inside, reference_inside: minutiae of each print that lie in the rectangle about the other's.
@@ -59,9 +56,6 @@ class Agreement:
     probe_overlap: int
     reference_overlap: int
     distance_px: float
-    turn_rad: float
-    relaxed: float
-    support: float
     probe_count: int
     reference_count: int
     rotation_rad: float
@@ -80,23 +74,16 @@ def compare(one: PreparedFinger, other: PreparedFinger) -> Agreement:
     if len(initial) < 2:
         return _nothing(counts)
     compatibility = _compatibility(probe, reference, of_probe, of_reference)
-    relaxed = initial
-    for _ in range(RELAXATIONS):
-        neighbours = compatibility @ relaxed / np.float32(len(initial) - 1)
-        relaxed = RELAXATION_WEIGHT * relaxed + (1 - RELAXATION_WEIGHT) * neighbours
     support = compatibility @ initial
-    strongest = np.sort(relaxed)[::-1][: _pairs_to_average(min(counts))]
     best = align(probe, reference, similarity, Pairs(of_probe, of_reference, compatibility, support))
+    matched = float(best.closeness.sum())
     return Agreement(
-        matched=float(best.paired.sum()),
-        matched_similarity=float((best.paired * similarity).sum()),
+        matched=matched,
+        matched_similarity=float(best.closeness @ similarity[best.of_probe, best.of_reference]),
         confidence_share=_confidence_share(best, probe, reference),
         probe_overlap=int(best.probe_overlap.sum()),
         reference_overlap=int(best.reference_overlap.sum()),
-        distance_px=_weighted_mean(best.distance, best.paired),
-        turn_rad=_weighted_mean(best.turn, best.paired),
-        relaxed=float(strongest.mean()),
-        support=float(support.max()),
+        distance_px=float(best.closeness @ best.distance_px) / max(matched, 1e-3),
         probe_count=counts[0],
         reference_count=counts[1],
         rotation_rad=abs(best.rotation_rad),
@@ -111,17 +98,19 @@ def _rank(finger: PreparedFinger) -> tuple[int, bytes]:
 
 
 def _nothing(counts: tuple[int, int]) -> Agreement:
-    return Agreement(0.0, 0.0, 0.0, 0, 0, 0.0, 0.0, 0.0, 0.0, *counts, 0.0, 0, 0)
+    return Agreement(0.0, 0.0, 0.0, 0, 0, 0.0, *counts, 0.0, 0, 0)
 
 
 def _confidence_share(best: Alignment, probe: PreparedFinger, reference: PreparedFinger) -> float:
     """Geometric mean over both prints: how much of the confidence in the overlap is paired."""
     share = 1.0
     for paired, overlap, confidence in (
-        (best.paired.sum(1), best.probe_overlap, probe.confidence),
-        (best.paired.sum(0), best.reference_overlap, reference.confidence),
+        (best.of_probe, best.probe_overlap, probe.confidence),
+        (best.of_reference, best.reference_overlap, reference.confidence),
     ):
-        share *= float(paired @ confidence) / max(float(confidence[overlap].sum()), LEAST_CONFIDENCE_SUM)
+        share *= float(best.closeness @ confidence[paired]) / max(
+            float(confidence[overlap].sum()), LEAST_CONFIDENCE_SUM
+        )
     return math.sqrt(share)
 
 
@@ -137,10 +126,6 @@ def _inverse(linear: Floats, shift: Floats) -> tuple[Floats, Floats]:
     (a, b), (c, d) = linear
     inverse = np.array([[d, -b], [-c, a]], np.float32) / (a * d - b * c)
     return inverse, -inverse @ shift
-
-
-def _weighted_mean(values: Floats, weights: Floats) -> float:
-    return float((values * weights).sum() / max(float(weights.sum()), 1e-3))
 
 
 def local_similarity(probe: PreparedFinger, reference: PreparedFinger) -> Floats:
@@ -202,8 +187,3 @@ def _compatibility(
         * sigmoid(bearing[near], BEARING_MU_RAD, BEARING_TAU)
     )
     return np.asarray(rho, np.float32)
-
-
-def _pairs_to_average(fewer: int) -> int:
-    """Equation 20 with n_P from 4 to 12, mu_P 20 and tau_P 2/5."""
-    return 4 + int(0.5 + 8 / (1 + math.exp(-0.4 * (fewer - 20))))
