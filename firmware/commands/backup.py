@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -56,7 +57,11 @@ def restore(config_path: Path, source: Path, passphrase_file: Path | None) -> No
             )
         former = backup_file.read(source, _passphrase(passphrase_file), config.device.data, store)
         store.inherit(former, Clock().now(), "restored")
-    click.echo(f"Restored {len(former.references)} entries and {len(former.waiting)} waiting events.")
+    made = datetime.fromtimestamp((former.as_of_ns or 0) / 1e9, UTC)
+    click.echo(
+        f"Restored {len(former.references)} entries and {len(former.waiting)} waiting events, as they were "
+        f"on {made:%Y-%m-%d %H:%M} UTC. Erase again who was erased since."
+    )
 
 
 def _passphrase(file: Path | None, *, twice: bool = False) -> bytearray:

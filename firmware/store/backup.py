@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -113,7 +114,7 @@ def read(source: Path, passphrase: bytearray, folder: Path, store: Store) -> Inh
                 raise BackupRefused(f"{source} cannot be restored: {error}") from error
     if inherited.lost:
         raise BackupRefused(f"{source} is damaged: take an earlier backup")
-    return inherited
+    return replace(inherited, as_of_ns=header.made_ns)
 
 
 def _header(line: bytes, source: Path) -> _Header:

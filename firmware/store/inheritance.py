@@ -31,8 +31,8 @@ class Inheritance:
     audit: (entry, chain) of each row from the first, as far as the chain holds. waiting: what the aggregator
     did not hold, in order. generation: of the last hello; the aggregator takes only a higher one, so a
     backup's is held back until an operator has approved the device anew. receipt_key: the aggregator's, as it
-    was seen first. lease: what of it was used up, as stored. lost: about how many rows could not be read, by
-    what they were.
+    was seen first. lease: what of it was used up, as stored. as_of_ns: when a backup was made, by the
+    wall clock of its device. lost: about how many rows could not be read, by what they were.
     """
 
     epoch: bytes | None = None
@@ -43,6 +43,7 @@ class Inheritance:
     generation: int = 0
     receipt_key: bytes = b""
     lease: bytes = b""
+    as_of_ns: int | None = None
     lost: dict[str, int] = field(default_factory=dict)
 
 

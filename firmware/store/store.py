@@ -383,6 +383,8 @@ class Store:
                 self._db.execute("INSERT INTO audit (entry, chain) VALUES (?, ?)", row)
             facts = {"cause": cause, "waiting": str(len(former.waiting))}
             facts |= {f"lost {what}": str(count) for what, count in former.lost.items()}
+            if former.as_of_ns is not None:
+                facts["as of"] = str(former.as_of_ns)
             about = _digest(former.epoch or b"")
             new_epoch = AuditEntry(audit.NEW_EPOCH, moment, self.purpose, about, facts=facts)
             audit.append(self._db, began, new_epoch)

@@ -237,3 +237,32 @@ def test_after_lock_nothing_opens_and_each_command_says_why(desk: Desk) -> None:
         assert refused.exit_code == 1
     assert "the kit was left behind" in " ".join(desk.run("doctor").output.split())
     assert "the kit was left behind" in desk.run("verify", "case-1").output
+
+
+def test_lock_stops_an_appliance_that_runs(desk: Desk) -> None:
+    desk.config.write_text(desk.config.read_text() + '\n[board]\ndriver = "console"\n')
+    with subprocess.Popen(
+        [sys.executable, "-m", "firmware", "run", "--config", str(desk.config)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stderr is not None
+        while '"ready"' not in running.stderr.readline():
+            assert running.poll() is None
+        assert "The keys are destroyed" in desk.run("lock", "--yes").output
+        assert running.wait(20) == 0
+    assert "locked by hand" in desk.run("verify", "case-1").output
+
+
+def test_a_pin_is_asked_for_at_each_start_and_can_be_changed(desk: Desk) -> None:
+    desk.config.write_text(desk.config.read_text().replace('guard = "file"', 'guard = "pin"'))
+    first = desk.run("register", "case-1", "--consent", "accepted", answer="first PIN\nfirst PIN\n")
+    assert first.exit_code == 0, first.output
+    assert "first PIN" not in first.output
+    assert "wrong PIN: 4 more without a wait" in desk.run("verify", "case-1", answer="other PIN\n").output
+    assert "no PIN was entered" in desk.run("verify", "case-1", answer="").output
+    changed = desk.run("keys", "change-pin", answer="first PIN\nsecond PIN\nsecond PIN\n")
+    assert changed.exit_code == 0, changed.output
+    assert "Done: case-1" in desk.run("verify", "case-1", answer="second PIN\n").output
