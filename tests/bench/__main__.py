@@ -40,18 +40,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figures = out / "figures" / "benchmarks"
     figures.mkdir(parents=True, exist_ok=True)
     data = options.data if options.data is not None and options.data.is_dir() else None
+    machine = describe_machine()
+    # First what can fail for reasons of its own, so that no long comparison is lost with it.
+    appliance = None if options.only_ours else _json_of("firmware", "bench", "--json")
+    ingest = None if options.only_ours else _json_of("tests.bench.ingest", "--json")
+    search = None if options.only_ours else _search()
     faces, fingers = _side_by_side(data, options.quick, options.only_ours)
     run = Run(
-        machine=describe_machine(),
+        machine=machine,
         quick=options.quick,
         real_data=data is not None,
         faces=faces,
         fingers=fingers,
-        search=None if options.only_ours else _search(options.quick),
-        appliance=None if options.only_ours else _json_of("firmware", "bench", "--json"),
-        ingest=None
-        if options.only_ours
-        else _json_of("tests.bench.ingest", "--seconds", "1" if options.quick else "4", "--json"),
+        search=search,
+        appliance=appliance,
+        ingest=ingest,
     )
     (figures / "measured.json").write_bytes(msgspec.json.format(msgspec.json.encode(run)) + b"\n")
     draw(run, figures)
@@ -74,10 +77,9 @@ def _side_by_side(data: Path | None, quick: bool, only_ours: bool) -> tuple[SetF
         )
 
 
-def _search(quick: bool) -> dict[str, Any]:
-    command = [str(PEERS / "bin" / "python"), "-m", "tests.bench.peers.search"]
+def _search() -> dict[str, Any]:
     found = subprocess.run(
-        [*command, "--most", "10000"] if quick else command,
+        [str(PEERS / "bin" / "python"), "-m", "tests.bench.peers.search"],
         cwd=REPOSITORY,
         env={**os.environ, **dict.fromkeys(ONE_THREAD, "1")},
         stdout=subprocess.PIPE,

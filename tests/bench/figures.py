@@ -31,7 +31,7 @@ def _times(figures: SetFigures, path: Path) -> None:
         axes.set_yticks(range(len(names)), names)
         axes.invert_yaxis()
         axes.set_xscale("log")
-        axes.set_xlabel("milliseconds, one thread (median; 5 to 95 %)")
+        axes.set_xlabel("milliseconds of processor time, one thread (median; 5 to 95 %)")
 
 
 def _whole(peer: PeerFigures) -> tuple[float, float, float]:

@@ -11,7 +11,7 @@ import msgspec
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """load: of the last minute when the run began; more than 0 means that others computed too."""
+    """load: of the last minute when the run began; more than 0 tells that others computed too."""
 
     processor: str
     architecture: str

@@ -54,17 +54,23 @@ def _head(run: Run) -> str:
         else "**The evaluation data were not there**: images are demonstration photographs and synthetic "
         "prints, so the error rates below say nothing about people."
     )
+    notes = []
+    if run.quick and run.real_data:
+        notes.append(_SHORT_FORM)
+    if machine.load > machine.cores / 2:
+        notes.append(_BUSY.format(load=machine.load, cores=machine.cores))
     return f"""# Benchmarks
 
 Written by `{form}` on {machine.date}; every figure below is of that one run ([all
 values](figures/benchmarks/measured.json)). {data}
 
 Machine: {machine.processor}, {machine.cores} cores ({machine.architecture}), {machine.memory_gb:.0f} GB,
-{machine.system}, Python {machine.python}; load {machine.load:.1f} when the run began, so compare within the
-run, where all peers take turns image by image. One thread each. **Nothing was measured on a Raspberry Pi.**
+{machine.system}, Python {machine.python}. **Nothing was measured on a Raspberry Pi.** {" ".join(notes)}
 
-Each peer is a process of its own with its library's defaults, warmed up with {WARM_UP_RUNS} images; times
-are taken inside it, without decoding the file. Peak memory is the largest resident set of that process,
+Each peer is a process of its own with its library's defaults and one thread, warmed up with {WARM_UP_RUNS}
+images; the peers take turns, image by image. Times are processor time of that process, taken inside it
+without decoding the file: what one thread takes on an idle machine, and what a hidden second thread cannot
+make look shorter. Peak memory is the largest resident set of that process,
 with Python and all libraries in it; nothing is subtracted. Times are the median and, in brackets, the 5th
 and 95th percentile. An image of which a peer makes no template counts against it: as different from every
 other."""
@@ -152,7 +158,7 @@ def _search(figures: dict[str, Any]) -> str:
     measured = "; ".join(f"{name}: {value:.1f} GB/s" for name, value in bandwidth.items())
     versions = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
     return f"""One probe against N entries of {entry_bytes} int8 values, the 20 most alike returned,
-milliseconds on one thread; entries and probe from fixed seeds.
+milliseconds of processor time on one thread; entries and probe from fixed seeds.
 
 {_table(["entries", *names, "memory limit"], rows)}
 
@@ -213,6 +219,13 @@ def _spread(spread: Spread | None) -> str:
         return "–"
     return f"{spread.median:.3g} ({spread.p5:.3g}–{spread.p95:.3g})"
 
+
+_SHORT_FORM = "**This is the short form**: its error rates rest on too few images to tell peers apart."
+
+_BUSY = (
+    "**Others computed meanwhile** (load {load:.1f} on {cores} cores when the run began): processor times "
+    "are somewhat longer for it, as caches are shared, and elapsed times (appliance, ingest) much longer."
+)
 
 _FACE_NOTES = """\
 OpenCV's two rows run the ONNX files that this project's TFLite files are built from (YuNet and SFace, PyPI

@@ -10,10 +10,10 @@ import cv2
 from inference.attack import Unchecked
 from inference.evaluation.datasets import read_colour
 from inference.face.pipeline import build_face_recogniser
-from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
 from inference.types import Assessed, FaceTemplate
 from sensors.frames import ColourFrame, DeviceIdentity
+from tests.bench.peers.counting import CountingCatalogue
 from tests.bench.peers.worker import Extraction, Stopwatch, serve
 
 
@@ -22,9 +22,9 @@ class AidpostFace:
 
     def __init__(self) -> None:
         cv2.setNumThreads(1)
-        catalogue = Catalogue()
+        catalogue = CountingCatalogue()
         self._recogniser = build_face_recogniser(catalogue, RuntimeName.LITERT)
-        self.model_bytes = sum(catalogue.card(name).size_bytes for name in ("yunet", "sface"))
+        self.model_bytes = catalogue.total_bytes
         self.versions = {name: version(name) for name in ("aidpost", "ai-edge-litert")}
 
     def extract(self, path: str) -> Extraction:

@@ -11,10 +11,10 @@ from inference.attack import Unchecked
 from inference.evaluation.datasets import read_grey
 from inference.finger.cylinders import PreparedFinger
 from inference.finger.pipeline import build_finger_recogniser
-from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
 from inference.types import Assessed, FingerPosition
 from sensors.frames import DeviceIdentity, FingerFrame
+from tests.bench.peers.counting import CountingCatalogue
 from tests.bench.peers.worker import Extraction, Stopwatch, serve
 
 WIDTH_R503 = 192
@@ -25,9 +25,9 @@ class AidpostFinger:
 
     def __init__(self) -> None:
         cv2.setNumThreads(1)
-        catalogue = Catalogue()
+        catalogue = CountingCatalogue()
         self._recogniser = build_finger_recogniser(catalogue, RuntimeName.LITERT)
-        self.model_bytes = catalogue.card("leader").size_bytes
+        self.model_bytes = catalogue.total_bytes
         self.versions = {name: version(name) for name in ("aidpost", "ai-edge-litert")}
 
     def extract(self, path: str) -> Extraction:

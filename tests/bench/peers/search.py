@@ -1,12 +1,11 @@
 """Search of one probe among many entries, by library, beside what the memory allows.
 
-`python -m tests.bench.peers.search [--most N]` prints JSON. All search the same int8 vectors of 128 values
+`python -m tests.bench.peers.search` prints JSON. All search the same int8 vectors of 128 values
 with one thread and return the 20 most alike by inner product; entries and probes come from a fixed seed.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
@@ -34,14 +33,11 @@ WIDEN_UP_TO = 100_000
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--most", type=int, default=SIZES[-1])
-    most = parser.parse_args().most
     figures = {
         "versions": {name: version(name) for name in ("numpy", "usearch", "numkong")},
         "bandwidth_gb_s": _bandwidth(),
         "bytes_per_entry": LENGTH,
-        "sizes": {size: _measure(size) for size in SIZES if size <= most},
+        "sizes": {size: _measure(size) for size in SIZES},
     }
     sys.stdout.write(json.dumps(figures) + "\n")
 
@@ -99,9 +95,9 @@ def _spread(run: Callable[[], Any]) -> dict[str, float]:
 def _times_s(run: Callable[[], Any], count: int) -> list[float]:
     spent = []
     for _ in range(count):
-        begun_s = time.perf_counter()
+        begun_s = time.process_time()
         run()
-        spent.append(time.perf_counter() - begun_s)
+        spent.append(time.process_time() - begun_s)
     return spent
 
 
