@@ -24,11 +24,14 @@ from aggregator.carry import import_bundles
 from aggregator.export import (
     DEVICE_TABLE,
     FORMATS,
+    MISSING_TABLE,
     RESULT_TABLE,
     DeviceRow,
     Format,
+    MissingRow,
     ResultRow,
     device_row,
+    missing_row,
     result_row,
     write_rows,
 )
@@ -38,7 +41,7 @@ from aggregator.receipts import ReceiptKeyUnusable
 from aggregator.server import Aggregator, Bound, Settings
 from aggregator.store.database import open_reader
 from aggregator.store.errors import StoreError
-from aggregator.store.reader import read_devices, read_events
+from aggregator.store.reader import read_devices, read_events, read_missing
 from aggregator.unpacking import MAX_INT64
 
 MAX_FILES = 16_384  # three for each of 4,096 connections, and the store
@@ -228,6 +231,20 @@ def devices(context: click.Context, store: Path | None, form: Format) -> None:
     try:
         with open_reader(store) as db:
             write_rows(map(device_row, read_devices(db)), DeviceRow, form, sys.stdout, DEVICE_TABLE)
+    except StoreError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@_store
+@_format
+@click.option("--device", "device_id", help="One device's alone.")
+def missing(store: Path, form: Format, device_id: str | None) -> None:
+    """Show which sequence numbers of which device are not held: of a lost one, what is lost with it."""
+    try:
+        with open_reader(store) as db:
+            rows = map(missing_row, read_missing(db, device_id))
+            write_rows(rows, MissingRow, form, sys.stdout, MISSING_TABLE)
     except StoreError as error:
         raise click.ClickException(str(error)) from error
 

@@ -12,12 +12,13 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from aggregator.holdings import Device, StoredEvent
+from aggregator.holdings import Device, Missing, StoredEvent
 
 Format: TypeAlias = Literal["table", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("table", "csv", "json")
 RESULT_TABLE = ("wall_time", "device_id", "seq", "kind", "outcome", "mode", "tries", "score_llr", "reason")
 DEVICE_TABLE = ("device_id", "site", "software_version", "last_seen", "events_held", "missing", "faults")
+MISSING_TABLE = ("device_id", "site", "last_seen", "epoch", "held", "told_seq", "missing", "ranges")
 FILE_WIDTH_CHARACTERS = 160  # of a table that is not written to a terminal
 # A spreadsheet takes a cell that begins with one of these as a formula (OWASP, CSV injection).
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -76,6 +77,33 @@ class DeviceRow(msgspec.Struct, frozen=True):
     conflicts: int
     disputed: bool
     faults: dict[str, str]
+
+
+class MissingRow(msgspec.Struct, frozen=True):
+    """What is not held of one outbox; ranges: [first, last]."""
+
+    device_id: str
+    site: str
+    last_seen: str
+    epoch: str
+    held: int
+    told_seq: int
+    missing: int
+    ranges: tuple[tuple[int, int], ...]
+
+
+def missing_row(missing: Missing) -> MissingRow:
+    """Return what is not held of one outbox as it is exported."""
+    return MissingRow(
+        device_id=missing.device_id,
+        site=missing.site,
+        last_seen=_iso(missing.last_seen_ns),
+        epoch=missing.epoch.hex(),
+        held=missing.held,
+        told_seq=missing.told_seq,
+        missing=missing.count,
+        ranges=missing.ranges,
+    )
 
 
 def result_row(event: StoredEvent) -> ResultRow:

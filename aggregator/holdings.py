@@ -11,6 +11,9 @@ from aggregator.records import StageTime
 EVENT_KINDS = ("check_in", "registration", "device_fault", "command_result", "telemetry_dropped")
 
 
+MAX_MISSING_RANGES = 1000
+
+
 class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     """The parts of an event that no query filters by; kept as one JSON column."""
 
@@ -61,7 +64,8 @@ class Outbox(msgspec.Struct, frozen=True):
 
     acked_seq: everything up to it is held. top_seq: the highest number held. held: events held.
     missing: ranges (first, last) between them, the first twenty. conflicts: refused second versions.
-    disputed: the device came with fewer numbers given than are held.
+    disputed: the device came with fewer numbers given than are held. breaks: ranges of numbers in which one
+    is not what the device chained.
     """
 
     epoch: bytes
@@ -71,6 +75,24 @@ class Outbox(msgspec.Struct, frozen=True):
     missing: tuple[tuple[int, int], ...]
     conflicts: int
     disputed: bool
+    breaks: tuple[tuple[int, int], ...] = ()
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """What is not held of one outbox; of a device that is lost, what is lost with it.
+
+    told_seq: how far it had counted at its last hello, or in a bundle. ranges: (first, last), the first
+    MAX_MISSING_RANGES; count: of all numbers in all ranges.
+    """
+
+    device_id: str
+    site: str
+    last_seen_ns: int
+    epoch: bytes
+    held: int
+    told_seq: int
+    count: int
+    ranges: tuple[tuple[int, int], ...]
 
 
 class OpenFault(msgspec.Struct, frozen=True):

@@ -17,8 +17,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from aggregator.dashboard.missing import make_missing_page
 from aggregator.dashboard.views import make_page
-from aggregator.holdings import Overview
+from aggregator.holdings import Missing, Overview
 from aggregator.store.errors import StoreError
 
 LATEST_CHECK_INS = 50
@@ -39,14 +40,19 @@ HEADERS = {
 _FOLDER = Path(__file__).parent
 
 OverviewSource = Callable[[int], Awaitable[Overview]]
+MissingSource = Callable[[], Awaitable[tuple[Missing, ...]]]
 
 
 def create_app(
-    overview: OverviewSource, connected: Callable[[], frozenset[str]], wall_ns: Callable[[], int]
+    overview: OverviewSource,
+    missing: MissingSource,
+    connected: Callable[[], frozenset[str]],
+    wall_ns: Callable[[], int],
 ) -> Starlette:
     """Return the application.
 
-    overview: what the store holds, with so many of the latest check-ins. connected: who has a live stream.
+    overview: what the store holds, with so many of the latest check-ins. missing: what it lacks.
+    connected: who has a live stream.
     """
     pages = Environment(
         loader=FileSystemLoader(_FOLDER / "templates"),
@@ -66,6 +72,10 @@ def create_app(
     async def fragment(_request: Request) -> Response:
         return await answer("overview.html")
 
+    async def lacking(_request: Request) -> Response:
+        page = make_missing_page(await missing(), connected(), wall_ns())
+        return HTMLResponse(pages.get_template("missing.html").render(page=page))
+
     async def healthz(_request: Request) -> Response:
         await overview(0)
         return PlainTextResponse("ok\n")
@@ -77,6 +87,7 @@ def create_app(
         routes=[
             Route("/", index),
             Route("/fragments/overview", fragment),
+            Route("/missing", lacking),
             Route("/healthz", healthz),
             Mount("/static", StaticFiles(directory=_FOLDER / "static")),
         ],

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from aggregator.holdings import Device, Outbox, Overview, StoredEvent
+from aggregator.holdings import Device, Overview, StoredEvent
 from aggregator.records import Outcome
 
 SHOWN_ID_CHARACTERS = 8  # enough to find a record again among the latest
@@ -89,11 +89,11 @@ class Page(msgspec.Struct, frozen=True):
 
 def make_page(overview: Overview, connected: frozenset[str], now_ns: int) -> Page:
     """Return the page for what is held now."""
-    now = _time(now_ns)
+    now = utc(now_ns)
     devices = tuple(_device(device, device.device_id in connected, now) for device in overview.devices)
     tallies = overview.tallies
     return Page(
-        now=Stamp(f"{now:%H:%M:%S}", _iso(now)),
+        now=Stamp(f"{now:%H:%M:%S}", iso(now)),
         counts=tuple(
             Count(look, tallies.on_day.get(outcome.value, 0), tallies.total.get(outcome.value, 0))
             for outcome, look in LOOKS.items()
@@ -105,14 +105,14 @@ def make_page(overview: Overview, connected: frozenset[str], now_ns: int) -> Pag
 
 
 def _device(device: Device, connected: bool, now: datetime) -> DeviceRow:
-    last_seen = _time(device.last_seen_ns)
+    last_seen = utc(device.last_seen_ns)
     return DeviceRow(
         device_id=device.device_id,
         site=device.site,
         connected=connected,
-        last_seen=Stamp(_ago((now - last_seen).total_seconds()), _iso(last_seen)),
+        last_seen=Stamp(ago((now - last_seen).total_seconds()), iso(last_seen)),
         events_held=device.events_held,
-        missing=", ".join(filter(None, (_missing(outbox) for outbox in device.outboxes))),
+        missing=", ".join(filter(None, (ranges_text(outbox.missing) for outbox in device.outboxes))),
         version=device.software_version,
         faults=tuple(_faults(device)),
     )
@@ -122,11 +122,17 @@ def _faults(device: Device) -> Sequence[str]:
     found = [f"{fault.part}: {fault.fault}" for fault in device.faults]
     if any(outbox.disputed or outbox.conflicts for outbox in device.outboxes):
         found.append("card copied, restored or damaged")
+    found += [
+        f"hash chain broken in events {ranges_text(outbox.breaks)}"
+        for outbox in device.outboxes
+        if outbox.breaks
+    ]
     return found
 
 
-def _missing(outbox: Outbox) -> str:
-    return ", ".join(str(first) if first == last else f"{first}–{last}" for first, last in outbox.missing)
+def ranges_text(ranges: Sequence[tuple[int, int]]) -> str:
+    """Return ranges of numbers as 4–5, 8."""
+    return ", ".join(str(first) if first == last else f"{first}–{last}" for first, last in ranges)
 
 
 def _result(event: StoredEvent, now: datetime) -> ResultRow:
@@ -134,7 +140,7 @@ def _result(event: StoredEvent, now: datetime) -> ResultRow:
     total_ns = sum(stage.duration_ns for stage in details.stages)
     return ResultRow(
         record=(event.record_id or b"").hex()[:SHOWN_ID_CHARACTERS],
-        time=_moment(_time(event.wall_ns), now),
+        time=_moment(utc(event.wall_ns), now),
         clock_set=event.clock_quality == "synchronised",
         device_id=event.device_id,
         look=LOOKS[Outcome(event.outcome)],
@@ -165,20 +171,23 @@ def _ms(duration_ns: int) -> str:
     return f"{duration_ns / 1e6:.1f}" if duration_ns < 10_000_000 else f"{duration_ns / 1e6:.0f}"
 
 
-def _time(wall_ns: int) -> datetime:
+def utc(wall_ns: int) -> datetime:
+    """Return a time in nanoseconds since 1970 as a datetime."""
     return datetime.fromtimestamp(wall_ns / 1e9, UTC)
 
 
-def _iso(time: datetime) -> str:
+def iso(time: datetime) -> str:
+    """Return a time as 2026-01-31T08:00:00.000Z."""
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _moment(time: datetime, now: datetime) -> Stamp:
     same_day = time.date() == now.date()
-    return Stamp(f"{time:%H:%M:%S}" if same_day else f"{time:%Y-%m-%d %H:%M}", _iso(time))
+    return Stamp(f"{time:%H:%M:%S}" if same_day else f"{time:%Y-%m-%d %H:%M}", iso(time))
 
 
-def _ago(seconds: float) -> str:
+def ago(seconds: float) -> str:
+    """Return how long ago something was, in its largest unit."""
     for unit_s, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= unit_s:
             return f"{seconds / unit_s:.0f} {unit} ago"

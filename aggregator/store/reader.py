@@ -9,7 +9,17 @@ from typing import Any
 import msgspec
 from sqlite_utils import Database
 
-from aggregator.holdings import Details, Device, OpenFault, Outbox, Overview, StoredEvent, Tallies
+from aggregator.holdings import (
+    MAX_MISSING_RANGES,
+    Details,
+    Device,
+    Missing,
+    OpenFault,
+    Outbox,
+    Overview,
+    StoredEvent,
+    Tallies,
+)
 
 MAX_RANGES = 20  # of missing numbers, for one outbox; a device with more needs a person, not a list
 
@@ -46,6 +56,19 @@ def read_devices(db: Database) -> tuple[Device, ...]:
     """Return all devices, by identifier, as of one commit."""
     with db.atomic():
         return _devices(db)
+
+
+def read_missing(db: Database, device_id: str | None = None) -> tuple[Missing, ...]:
+    """Return what is not held of each outbox, of one device or of all, as of one commit."""
+    with db.atomic():
+        outboxes = db.execute(
+            """SELECT device_id, site, last_seen_ns, epoch, held, told_seq, outbox, acked_seq, top_seq
+               FROM outboxes JOIN devices USING (device_id)
+               WHERE max(told_seq, top_seq) > held AND (?1 IS NULL OR device_id = ?1)
+               ORDER BY device_id, outbox""",
+            (device_id,),
+        ).fetchall()
+        return tuple(_missing(db, *row) for row in outboxes)
 
 
 def read_tallies(db: Database, day: str) -> Tallies:
@@ -102,6 +125,25 @@ def _event(row: tuple[Any, ...]) -> StoredEvent:
     return StoredEvent(**columns, details=details)
 
 
+def _missing(
+    db: Database,
+    device_id: str,
+    site: str,
+    last_seen_ns: int,
+    epoch: bytes,
+    held: int,
+    told_seq: int,
+    outbox: int,
+    acked_seq: int,
+    top_seq: int,
+) -> Missing:
+    gaps = _gaps(db, outbox, acked_seq) if held != top_seq else ()
+    end = ((top_seq + 1, told_seq),) if told_seq > top_seq else ()
+    ranges = tuple(itertools.islice(itertools.chain(gaps, end), MAX_MISSING_RANGES))
+    count = max(told_seq, top_seq) - held
+    return Missing(device_id, site, last_seen_ns, epoch, held, told_seq, count, ranges)
+
+
 def _outbox(
     db: Database,
     outbox: int,
@@ -112,16 +154,16 @@ def _outbox(
     disputed_ns: int | None,
     conflicts: int,
 ) -> Outbox:
-    missing = _missing(db, outbox, acked_seq) if held != top_seq else ()
-    return Outbox(epoch, acked_seq, top_seq, held, missing, conflicts, disputed_ns is not None)
+    missing = tuple(itertools.islice(_gaps(db, outbox, acked_seq), MAX_RANGES)) if held != top_seq else ()
+    breaks = db.execute("SELECT first_seq, last_seq FROM chain_breaks WHERE outbox = ?", (outbox,)).fetchall()
+    return Outbox(epoch, acked_seq, top_seq, held, missing, conflicts, disputed_ns is not None, tuple(breaks))
 
 
-def _missing(db: Database, outbox: int, acked_seq: int) -> tuple[tuple[int, int], ...]:
-    rows = db.execute(
+def _gaps(db: Database, outbox: int, acked_seq: int) -> Iterable[tuple[int, int]]:
+    return db.execute(
         """SELECT previous + 1, seq - 1 FROM (
                SELECT seq, lag(seq, 1, :acked) OVER (ORDER BY seq) AS previous
                FROM events WHERE outbox = :outbox AND seq > :acked)
            WHERE seq > previous + 1""",
         {"outbox": outbox, "acked": acked_seq},
     )
-    return tuple(itertools.islice(rows, MAX_RANGES))

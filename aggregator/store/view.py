@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from aggregator.holdings import Command, Overview
+from aggregator.holdings import Command, Missing, Overview
 from aggregator.store import commands
 from aggregator.store.database import open_reader, translated
-from aggregator.store.reader import read_overview
+from aggregator.store.reader import read_missing, read_overview
 
 
 class StoreView:
@@ -42,6 +42,14 @@ class StoreView:
     async def due_commands(self) -> tuple[Command, ...]:
         """Return the commands that wait for their devices; raises StoreError."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._due_commands)
+
+    async def missing(self) -> tuple[Missing, ...]:
+        """Return what is not held of each device that lacks anything; raises StoreError."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._missing)
+
+    def _missing(self) -> tuple[Missing, ...]:
+        with translated(self._path):
+            return read_missing(self._db)
 
     def _due_commands(self) -> tuple[Command, ...]:
         with translated(self._path):

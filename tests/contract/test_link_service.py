@@ -15,6 +15,8 @@ import zstandard
 
 from aggregator.link.service import Limits
 from aggregator.records import Credit
+from aggregator.store.database import open_reader
+from aggregator.store.reader import read_missing
 from aidpost.v1 import batch_pb2, event_pb2, ingest_pb2, ingest_pb2_grpc, link_pb2
 from firmware.uplink.packing import pack
 from tests.kit.aggregator_fixture import NOW_NS, Running, running_aggregator
@@ -168,6 +170,22 @@ async def test_a_device_that_exceeds_its_credit_is_refused(tmp_path: Path) -> No
         ending = await device.ending()
         assert "credit" in ending.message
         assert len(server.events()) == 5
+
+
+async def test_what_a_lost_device_took_with_it_is_known_to_the_number(
+    server: Running, channel: grpc.aio.Channel
+) -> None:
+    device = LinkDevice(channel)
+    await device.hello(last_seq=12)
+    await device.report([check_in(1), check_in(2), check_in(5), check_in(9)])
+    device.break_off()
+    other = LinkDevice(channel, "desk-2")
+    await other.hello(last_seq=1)
+    await other.report([check_in(1)])
+    with open_reader(server.store) as db:
+        (missing,) = read_missing(db)
+    assert (missing.device_id, missing.told_seq, missing.held, missing.count) == ("desk-1", 12, 4, 8)
+    assert missing.ranges == ((3, 4), (6, 8), (10, 12))
 
 
 async def test_two_devices_and_two_epochs_do_not_mix(server: Running, channel: grpc.aio.Channel) -> None:

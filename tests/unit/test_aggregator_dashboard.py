@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from aggregator.dashboard.app import create_app
-from aggregator.holdings import Details, Device, OpenFault, Outbox, Overview, StoredEvent, Tallies
+from aggregator.holdings import Details, Device, Missing, OpenFault, Outbox, Overview, StoredEvent, Tallies
 from aggregator.records import Outcome, StageTime
 from aggregator.store.errors import StoreUnavailable
 from tests.kit.aggregator_fixture import NOW_NS
@@ -68,12 +68,17 @@ async def show_nothing(check_ins: int) -> Overview:
     return Overview((), (), Tallies("2026-01-01", {}, {}))
 
 
+async def show_missing() -> tuple[Missing, ...]:
+    seen_ns = NOW_NS - 90_000_000_000
+    return (Missing("desk-3", "gate", seen_ns, EPOCH, 5, 12, 7, ((2, 2), (6, 9), (11, 12))),)
+
+
 async def fail(check_ins: int) -> Overview:
     raise StoreUnavailable("disk gone")
 
 
 def browser(source: object = show_overview, host: str = "127.0.0.1:8080") -> httpx.AsyncClient:
-    app = create_app(source, lambda: frozenset({"desk-1"}), lambda: NOW_NS)  # type: ignore[arg-type]
+    app = create_app(source, show_missing, lambda: frozenset({"desk-1"}), lambda: NOW_NS)  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://{host}")
 
 
@@ -93,6 +98,11 @@ async def test_the_page_says_what_is_held(client: httpx.AsyncClient) -> None:
     assert "desk-2 north-gate not connected 2 min ago 7 none 0.1.0 camera: SensorTimeout" in page
     assert "08:59:00 Match desk-1 1:1 2 8.2 above 6.5 815 capture 812 · compare 3.4" in page
     assert "Match 12 345 in all" in page
+
+
+async def test_the_numbers_that_a_lost_device_took_with_it_are_named(client: httpx.AsyncClient) -> None:
+    page = words((await client.get("/missing")).text)
+    assert f"desk-3 gate not connected 2 min ago {EPOCH.hex()[:8]} 5 12 7 2, 6–9, 11–12" in page
 
 
 async def test_every_outcome_has_a_word_and_a_shape_and_none_is_red(client: httpx.AsyncClient) -> None:
