@@ -13,13 +13,20 @@ import sys
 import tempfile
 import time
 from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
+import grpc
 import uvloop
 
-from aidpost.v1 import link_pb2
+from aggregator.authority import Authority
+from aidpost.v1 import fleet_pb2_grpc, link_pb2
 from tests.kit.aggregator_process import AggregatorProcess
+from tests.kit.identities import first_administrator, joined, shown
 from tests.kit.link_device import Chained, LinkDevice, check_in, dialled, digest
 
 BATCHES = (1, 20, 100)
@@ -34,10 +41,13 @@ class Figures:
     server_cpu_us: float
 
 
-async def run_stream(target: str, number: int, batch: int, in_flight: int, until_s: float) -> int:
+Dial = Callable[[], AbstractAsyncContextManager[grpc.aio.Channel]]
+
+
+async def run_stream(dial: Dial, number: int, batch: int, in_flight: int, until_s: float) -> int:
     """Report until the time is up, with so many batches unacknowledged; return the events acknowledged."""
     chained = Chained(f"bench-{number}", digest(f"{batch} {number}"))
-    async with dialled(target) as channel:
+    async with dial() as channel:
         device = LinkDevice(channel, f"bench-{number}", digest(f"{batch} {number}"))
         await device.hello()
         seq = 0
@@ -58,14 +68,36 @@ async def run_stream(target: str, number: int, batch: int, in_flight: int, until
         return seq
 
 
-async def measure(batch: int, seconds: float, streams: int, in_flight: int) -> Figures:
+@asynccontextmanager
+async def serving(
+    folder: Path, streams: int, *, insecure: bool
+) -> AsyncIterator[tuple[AggregatorProcess, list[Dial]]]:
+    """Yield a server and, for each stream, what opens its channel."""
+    store, identity = folder / "store.db", folder / "identity"
+    if insecure:
+        async with AggregatorProcess(store) as server:
+            yield server, [partial(dialled, server.target)] * streams
+        return
+    authority = Authority.create(identity)
+    administrator = first_administrator(authority, store, timedelta(days=1), time.time_ns())
+    async with (
+        AggregatorProcess(store, identity=identity) as server,
+        shown(server.target, authority.certificate, administrator) as channel,
+    ):
+        fleet: fleet_pb2_grpc.FleetServiceAsyncStub = fleet_pb2_grpc.FleetServiceStub(channel)
+        names = [f"bench-{number}" for number in range(streams)]
+        devices = [await joined(fleet, server.target, authority.certificate, name) for name in names]
+        yield server, [partial(shown, server.target, authority.certificate, each.held()) for each in devices]
+
+
+async def measure(batch: int, seconds: float, streams: int, in_flight: int, *, insecure: bool) -> Figures:
     """Report batches of this size for so long."""
     with tempfile.TemporaryDirectory(prefix="aidpost-bench-") as folder:
-        async with AggregatorProcess(Path(folder) / "store.db") as server:
+        async with serving(Path(folder), streams, insecure=insecure) as (server, dials):
             start_s, start_cpu_s = time.monotonic(), server.cpu_s()
             running = [
-                run_stream(server.target, number, batch, in_flight, start_s + seconds)
-                for number in range(streams)
+                run_stream(dial, number, batch, in_flight, start_s + seconds)
+                for number, dial in enumerate(dials)
             ]
             events = sum(await asyncio.gather(*running))
             return Figures(
@@ -80,6 +112,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--streams", type=int, default=16)
     parser.add_argument("--in-flight", type=int, default=4)
+    parser.add_argument("--insecure", action="store_true", help="Without TLS, to see what it costs.")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     event_bytes = check_in(1).ByteSize()
@@ -90,7 +123,9 @@ def main() -> None:
     out.write("batch   events/s   server µs/event   trial events/s (mTLS, 81-byte events)\n")
     measured: dict[int, Figures] = {}
     for batch in BATCHES:
-        measured[batch] = uvloop.run(measure(batch, options.seconds, options.streams, options.in_flight))
+        measured[batch] = uvloop.run(
+            measure(batch, options.seconds, options.streams, options.in_flight, insecure=options.insecure)
+        )
         figures = measured[batch]
         rate, trial = f"{figures.events_per_s:8,.0f}", f"{TRIAL_PER_S[batch]:14,}"
         out.write(f"{batch:5}   {rate}   {figures.server_cpu_us:15.1f}   {trial}\n")

@@ -49,12 +49,13 @@ class DeviceLinkServiceServicer:
     def Connect(self, request_iterator, context):
         """The appliance says hello and then sends batches; the aggregator acknowledges what it has committed.
 
-        Errors: UNAUTHENTICATED (the certificate expired: join again), PERMISSION_DENIED (the hello names another device
-        than the certificate, or the device was revoked or is on hold), INVALID_ARGUMENT (the first message is no hello, a batch is malformed or its sequence numbers do
-        not rise), FAILED_PRECONDITION (an unknown protocol version, or the outbox contradicts what is held: a
-        copied or restored card), ABORTED (a newer connection of the same device took over), DEADLINE_EXCEEDED (no
-        hello came), UNAVAILABLE and RESOURCE_EXHAUSTED (nothing more was stored; try again after the delay that
-        google.rpc.RetryInfo names, if it is there).
+        Errors: UNAUTHENTICATED (the certificate expired: join again), PERMISSION_DENIED (the hello names another
+        device than the certificate, or the device was revoked or is on hold), INVALID_ARGUMENT (the first message
+        is no hello, a batch is malformed or its sequence numbers do not rise), FAILED_PRECONDITION (an unknown
+        protocol version, or the outbox contradicts what is held: a copied or restored card), ABORTED (a newer
+        connection of the same device took over, or the certificate of this stream ended: connect again),
+        DEADLINE_EXCEEDED (no hello came), UNAVAILABLE and RESOURCE_EXHAUSTED (nothing more was stored; try again
+        after the delay that google.rpc.RetryInfo names, if it is there).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,12 +36,13 @@ class DeviceLinkServiceStub:
     Connect: _grpc.StreamStreamMultiCallable[_link_pb2.ConnectRequest, _link_pb2.ConnectResponse]
     """The appliance says hello and then sends batches; the aggregator acknowledges what it has committed.
 
-    Errors: UNAUTHENTICATED (the certificate expired: join again), PERMISSION_DENIED (the hello names another device
-    than the certificate, or the device was revoked or is on hold), INVALID_ARGUMENT (the first message is no hello, a batch is malformed or its sequence numbers do
-    not rise), FAILED_PRECONDITION (an unknown protocol version, or the outbox contradicts what is held: a
-    copied or restored card), ABORTED (a newer connection of the same device took over), DEADLINE_EXCEEDED (no
-    hello came), UNAVAILABLE and RESOURCE_EXHAUSTED (nothing more was stored; try again after the delay that
-    google.rpc.RetryInfo names, if it is there).
+    Errors: UNAUTHENTICATED (the certificate expired: join again), PERMISSION_DENIED (the hello names another
+    device than the certificate, or the device was revoked or is on hold), INVALID_ARGUMENT (the first message
+    is no hello, a batch is malformed or its sequence numbers do not rise), FAILED_PRECONDITION (an unknown
+    protocol version, or the outbox contradicts what is held: a copied or restored card), ABORTED (a newer
+    connection of the same device took over, or the certificate of this stream ended: connect again),
+    DEADLINE_EXCEEDED (no hello came), UNAVAILABLE and RESOURCE_EXHAUSTED (nothing more was stored; try again
+    after the delay that google.rpc.RetryInfo names, if it is there).
     """
 
 @_typing.type_check_only
@@ -52,12 +53,13 @@ class DeviceLinkServiceAsyncStub(DeviceLinkServiceStub):
     Connect: _aio.StreamStreamMultiCallable[_link_pb2.ConnectRequest, _link_pb2.ConnectResponse]  # type: ignore[assignment]
     """The appliance says hello and then sends batches; the aggregator acknowledges what it has committed.
 
-    Errors: UNAUTHENTICATED (the certificate expired: join again), PERMISSION_DENIED (the hello names another device
-    than the certificate, or the device was revoked or is on hold), INVALID_ARGUMENT (the first message is no hello, a batch is malformed or its sequence numbers do
-    not rise), FAILED_PRECONDITION (an unknown protocol version, or the outbox contradicts what is held: a
-    copied or restored card), ABORTED (a newer connection of the same device took over), DEADLINE_EXCEEDED (no
-    hello came), UNAVAILABLE and RESOURCE_EXHAUSTED (nothing more was stored; try again after the delay that
-    google.rpc.RetryInfo names, if it is there).
+    Errors: UNAUTHENTICATED (the certificate expired: join again), PERMISSION_DENIED (the hello names another
+    device than the certificate, or the device was revoked or is on hold), INVALID_ARGUMENT (the first message
+    is no hello, a batch is malformed or its sequence numbers do not rise), FAILED_PRECONDITION (an unknown
+    protocol version, or the outbox contradicts what is held: a copied or restored card), ABORTED (a newer
+    connection of the same device took over, or the certificate of this stream ended: connect again),
+    DEADLINE_EXCEEDED (no hello came), UNAVAILABLE and RESOURCE_EXHAUSTED (nothing more was stored; try again
+    after the delay that google.rpc.RetryInfo names, if it is there).
     """
 
 class DeviceLinkServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -71,12 +73,13 @@ class DeviceLinkServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_link_pb2.ConnectResponse], _abc.AsyncIterator[_link_pb2.ConnectResponse]]:
         """The appliance says hello and then sends batches; the aggregator acknowledges what it has committed.
 
-        Errors: UNAUTHENTICATED (the certificate expired: join again), PERMISSION_DENIED (the hello names another device
-        than the certificate, or the device was revoked or is on hold), INVALID_ARGUMENT (the first message is no hello, a batch is malformed or its sequence numbers do
-        not rise), FAILED_PRECONDITION (an unknown protocol version, or the outbox contradicts what is held: a
-        copied or restored card), ABORTED (a newer connection of the same device took over), DEADLINE_EXCEEDED (no
-        hello came), UNAVAILABLE and RESOURCE_EXHAUSTED (nothing more was stored; try again after the delay that
-        google.rpc.RetryInfo names, if it is there).
+        Errors: UNAUTHENTICATED (the certificate expired: join again), PERMISSION_DENIED (the hello names another
+        device than the certificate, or the device was revoked or is on hold), INVALID_ARGUMENT (the first message
+        is no hello, a batch is malformed or its sequence numbers do not rise), FAILED_PRECONDITION (an unknown
+        protocol version, or the outbox contradicts what is held: a copied or restored card), ABORTED (a newer
+        connection of the same device took over, or the certificate of this stream ended: connect again),
+        DEADLINE_EXCEEDED (no hello came), UNAVAILABLE and RESOURCE_EXHAUSTED (nothing more was stored; try again
+        after the delay that google.rpc.RetryInfo names, if it is there).
         """
 
 def add_DeviceLinkServiceServicer_to_server(servicer: DeviceLinkServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
