@@ -240,6 +240,7 @@ class Appliance:
             in_inference=in_inference,
             monotonic_ns=self._clock.monotonic_ns,
             face_timeout_s=config.session.face_timeout_s,
+            face_frames=config.session.face_frames,
             finger_timeout_s=config.session.finger_timeout_s,
             active_check=(
                 ActiveCheck(random.SystemRandom(), config.attack.order_timeout_s)

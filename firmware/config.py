@@ -143,6 +143,7 @@ class Session(_Table, frozen=True, kw_only=True):
 
     order: which modality is asked for first; fingers: asked for in this order.
     tries: presentations of one face or finger; impressions: samples of each at registration.
+    face_frames: frames of one presentation that are averaged.
     """
 
     order: tuple[Literal["face", "finger"], ...] = ("face", "finger")
@@ -151,6 +152,7 @@ class Session(_Table, frozen=True, kw_only=True):
     impressions: Annotated[int, msgspec.Meta(ge=1, le=4)] = 2
     finger_timeout_s: Positive = 8.0
     face_timeout_s: Positive = 4.0
+    face_frames: Annotated[int, msgspec.Meta(ge=1, le=5)] = 2
 
     def finger_positions(self) -> tuple[FingerPosition, ...]:
         """Return `fingers` as positions."""

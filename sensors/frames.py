@@ -35,6 +35,9 @@ class RetryReason(Enum):
     HOLD_STILL = "hold still"
     MORE_LIGHT = "more light"
     LESS_LIGHT = "less light"
+    EVEN_LIGHT = "turn to the light"
+    SHOW_EYES = "show the eyes"
+    SHOW_MOUTH = "show nose and mouth"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,12 @@ from firmware.session.machine import Presentation, Show
 from firmware.session.stages import Stages
 from inference.attack import AttackDetector, Unchecked
 from inference.face.detect import DetectedFace
+from inference.face.embed import Sides
 from inference.face.pipeline import FaceRecogniser, FaceSample
+from inference.face.quality import covered
 from inference.finger.pipeline import FingerRecogniser
 from inference.runtime import Floats
-from inference.types import Modality, Suspect, Template
+from inference.types import FaceTemplate, Modality, Suspect, Template
 from sensors.camera.port import Camera
 from sensors.fingerprint.port import FingerprintReader
 from sensors.frames import ColourFrame, FingerFrame, Retry, RetryReason
@@ -49,6 +51,7 @@ class Acquirer:
 
     camera, reader: None where the part is not fitted. in_inference: runs work in the inference thread.
     active_check: None where people are not asked to turn and to come closer.
+    face_frames: how many frames make one face template.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Acquirer:
         in_inference: InThread,
         monotonic_ns: Callable[[], int],
         face_timeout_s: float,
+        face_frames: int,
         finger_timeout_s: float,
         active_check: ActiveCheck | None = None,
     ) -> None:
@@ -73,6 +77,7 @@ class Acquirer:
         self._in_inference = in_inference
         self._monotonic_ns = monotonic_ns
         self._face_timeout_s = face_timeout_s
+        self._face_frames = face_frames
         self._finger_timeout_s = finger_timeout_s
         self._active_check = active_check
 
@@ -111,38 +116,54 @@ class Acquirer:
     ) -> Sampled | Retry | Suspect | NotPassed:
         """Look at frames until one is good enough or the time is over; one blurred frame is not yet a try.
 
-        While an active check goes on, it says itself when the time is over.
+        While an active check goes on, it says itself when the time is over. The frames that follow the first
+        good one, `face_frames` in all, are averaged with it.
         """
         camera, face = self._camera, self._face
         if camera is None or face is None:
             raise LookupError("no camera is fitted: the plan must not ask for a face")
         ends_ns = self._monotonic_ns() + int(self._face_timeout_s * 1e9)
         course: list[Floats] = []
+        taken: list[Sampled] = []
+        left = self._face_frames
         result: Sampled | Retry | Suspect = Retry(RetryReason.NO_FACE)
-        while (left_s := (ends_ns - self._monotonic_ns()) / 1e9) > 0:
-            with stages.timed("capture"):
-                frame = await camera.call(partial(_capture, timeout_s=left_s))
-            try:
-                found = await self._to_the_end(partial(_find, face, frame, stages))
-                now_ns = self._monotonic_ns()
-                passed = watch is None or watch.see(found, now_ns / 1e9)
-                if isinstance(passed, NotPassed):
-                    return passed
-                if not passed:
-                    ends_ns = now_ns + int(self._face_timeout_s * 1e9)
-                if isinstance(found, Retry):
-                    result = found
-                    continue
-                if passed:
-                    result = await self._to_the_end(
-                        partial(self._face_template, face, frame, found, tuple(course), stages)
-                    )
-                course.append(found.landmarks)
-            finally:
-                frame.wipe()
-            if not isinstance(result, Retry):
-                return result
-        return result
+        try:
+            while left and (left_s := (ends_ns - self._monotonic_ns()) / 1e9) > 0:
+                with stages.timed("capture"):
+                    frame = await camera.call(partial(_capture, timeout_s=left_s))
+                try:
+                    found = await self._to_the_end(partial(_find, face, frame, stages))
+                    now_ns = self._monotonic_ns()
+                    passed = watch is None or watch.see(found, now_ns / 1e9)
+                    if isinstance(passed, NotPassed):
+                        return passed
+                    if not passed:
+                        ends_ns = now_ns + int(self._face_timeout_s * 1e9)
+                    if isinstance(found, Retry):
+                        result = found
+                    elif passed:
+                        result = await self._to_the_end(
+                            partial(
+                                self._face_template,
+                                *(face, frame, found),
+                                course=tuple(course),
+                                sides=self._sides(len(taken)),
+                                stages=stages,
+                            )
+                        )
+                        if isinstance(result, Sampled):
+                            taken.append(result)
+                        elif isinstance(result, Suspect):
+                            return result
+                    if not isinstance(found, Retry):
+                        course.append(found.landmarks)
+                finally:
+                    frame.wipe()
+                left -= bool(taken)
+            return _averaged(face, taken) if taken else result
+        finally:
+            for one in taken:
+                one.template.wipe()
 
     async def _to_the_end(self, work: Callable[[], T]) -> T:
         """Run `work` in the inference thread; a cancelled call waits for its end and wipes what it made.
@@ -158,12 +179,20 @@ class Acquirer:
                 made.template.wipe()
             raise
 
+    def _sides(self, taken: int) -> Sides:
+        """Of one frame the mean of both sides; of several, one each in turn, which takes half the time."""
+        if self._face_frames == 1:
+            return Sides.BOTH
+        return Sides.MIRRORED if taken % 2 else Sides.AS_SEEN
+
     def _face_template(
         self,
         face: FaceRecogniser,
         frame: ColourFrame,
         found: DetectedFace,
+        *,
         course: Sequence[Floats],
+        sides: Sides,
         stages: Stages,
     ) -> Sampled | Retry | Suspect:
         """course: landmarks of this presentation's frames before this one."""
@@ -172,12 +201,15 @@ class Acquirer:
         if isinstance(assessed, Retry):
             return assessed
         try:
+            reason = covered(assessed.quality)
+            if reason is not None:
+                return Retry(reason)
             with stages.timed("quality"):
                 live = self._attack_detector.check(assessed)
             if isinstance(live, Suspect):
                 return live
             with stages.timed("template"):
-                return Sampled(face.template(live), live.attack_score)
+                return Sampled(face.template(live, sides), live.attack_score)
         finally:
             assessed.sample.wipe()
 
@@ -219,6 +251,13 @@ class Acquirer:
 def _find(face: FaceRecogniser, frame: ColourFrame, stages: Stages) -> DetectedFace | Retry:
     with stages.timed("quality"):
         return face.find(frame)
+
+
+def _averaged(face: FaceRecogniser, taken: Sequence[Sampled]) -> Sampled:
+    """Make one of several samples of one presentation; the better frame weighs more."""
+    templates = [one.template for one in taken if isinstance(one.template, FaceTemplate)]
+    scores = [one.attack_score for one in taken if one.attack_score is not None]
+    return Sampled(face.combine(templates), max(scores, default=None))
 
 
 def _capture(camera: Camera, timeout_s: float) -> ColourFrame:

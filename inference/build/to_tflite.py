@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from inference.build.onnx_graph import Graph, read_graph
+from inference.build.onnx_graph import Graph
 from inference.build.to_tensorflow import run_graph
 from inference.build.weight_quantisation import quantise_convolutions
 
@@ -30,14 +29,14 @@ class _Network(tf.Module):  # type: ignore[misc]
         return {self._names.get(name, name): result for name, result in results.items()}
 
 
-def convert(onnx_file: Path, side_px: int, rename_outputs: dict[str, str]) -> bytes:
+def convert(graph: Graph, side_px: int, rename_outputs: dict[str, str]) -> bytes:
     """Return the network for square images, input `image`, shape (1, side, side, 3), float32.
 
     The weights of the convolutions become int8 with one scale per output channel; what flows between the
     layers is float32, quantised inside each convolution as it runs (dynamic range). So no calibration images
     are needed, and nobody's looks set the ranges.
     """
-    network = _Network(read_graph(onnx_file), side_px, rename_outputs)
+    network = _Network(graph, side_px, rename_outputs)
     with tempfile.TemporaryDirectory() as folder:
         # By way of a SavedModel: only then do the outputs keep their names.
         tf.saved_model.save(network, folder, signatures={"run": network.run})

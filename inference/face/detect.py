@@ -6,7 +6,7 @@ is the one that its authors publish for the four heads (class, objectness, box, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -19,6 +19,12 @@ from sensors.frames import Pixels
 STRIDES = (8, 16, 32)
 MIN_SCORE = 0.6
 MAX_OVERLAP = 0.3  # intersection over union above which two boxes are one face
+
+CLOSE_UP = 2.0
+"""Side of what the second look shows, in sides of the face: it then has 160 of the network's 320 px."""
+
+MIRRORED = [1, 0, 2, 4, 3]
+"""Which landmark of a mirrored face is which: right and left change places."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,11 +73,36 @@ class FaceDetector:
 
     def detect(self, pixels: Pixels) -> tuple[DetectedFace, ...]:
         """Return the faces in `pixels`, shape (height, width, 3) BGR uint8, the surest first."""
+        return self._detect(pixels, mirrored=False)
+
+    def look_again(self, pixels: Pixels, face: DetectedFace) -> DetectedFace:
+        """Return `face`, found in `pixels`, with its landmarks averaged with those of a second look.
+
+        The second look is at a mirrored close-up. Each look misplaces landmarks in its own way, by some 6 %
+        of the eye distance. Where the second does not find the face, the first stands alone.
+        """
+        height, width = pixels.shape[:2]
+        reach = CLOSE_UP / 2 * float(np.sqrt(face.area))
+        left, top = np.floor(face.centre - reach).clip(0).astype(int)
+        right, bottom = np.ceil(face.centre + reach).clip(0, (width, height)).astype(int)
+        for other in self._detect(pixels[top:bottom, left:right], mirrored=True):
+            landmarks = other.landmarks + np.array([left, top], np.float32)
+            apart = np.hypot(*(landmarks - face.landmarks).T)
+            if apart.max() < face.eye_distance_px / 2:
+                mean = np.asarray((face.landmarks + landmarks) / 2, np.float32)
+                return replace(face, landmarks=mean)
+        return face
+
+    def _detect(self, pixels: Pixels, *, mirrored: bool) -> tuple[DetectedFace, ...]:
+        """mirrored: the network is shown a mirror image; what it finds is told in places of `pixels`."""
         canvas, scale = letterbox(pixels, self._side_px)
-        heads = self._engine.run({"image": canvas[np.newaxis]})
+        # As a view: a copy here would be one more image to wipe.
+        heads = self._engine.run({"image": canvas[np.newaxis, :, :: -1 if mirrored else 1]})
         canvas[...] = 0
         candidates = decode(heads, self._side_px, self._min_score)
         kept = candidates[suppress_overlaps(candidates, MAX_OVERLAP)]
+        if mirrored:
+            kept = mirror(kept, self._side_px)
         kept[:, :14] /= scale
         return tuple(DetectedFace(row[:4], row[4:14].reshape(5, 2), float(row[14])) for row in kept)
 
@@ -111,6 +142,16 @@ def decode(heads: dict[str, Floats], side_px: int, min_score: float) -> Floats:
         rows[:, 14] = score[place]
         found.append(rows)
     return np.concatenate(found)
+
+
+def mirror(rows: Floats, side_px: int) -> Floats:
+    """Return rows of `decode` as a mirror shows them, in a square of `side_px`."""
+    mirrored = rows.copy()
+    mirrored[:, 0] = side_px - rows[:, 0] - rows[:, 2]
+    landmarks = rows[:, 4:14].reshape(-1, 5, 2)[:, MIRRORED]
+    landmarks[:, :, 0] = side_px - 1 - landmarks[:, :, 0]
+    mirrored[:, 4:14] = landmarks.reshape(-1, 10)
+    return mirrored
 
 
 def suppress_overlaps(rows: Floats, max_overlap: float) -> NDArray[np.intp]:

@@ -11,8 +11,8 @@ from inference.face import compare as comparison
 from inference.face.align import align
 from inference.face.choose import choose_face
 from inference.face.detect import DetectedFace, FaceDetector
-from inference.face.embed import FaceEmbedder
-from inference.face.quality import LEAST, assess_face
+from inference.face.embed import FaceEmbedder, Sides
+from inference.face.quality import assess_face, unusable
 from inference.models.catalogue import Catalogue, LoadedModel, made_by
 from inference.runtime import Floats, RuntimeName
 from inference.types import Assessed, ComparisonScore, FaceTemplate, Live
@@ -77,17 +77,19 @@ class FaceRecogniser:
 
         course: landmarks of the frames before this one in the same presentation.
         """
+        face = self._detector.look_again(frame.pixels, face)
         crop = align(frame.pixels, face.landmarks)
         quality = assess_face(face, crop)
-        if quality.score < LEAST:
+        reason = unusable(quality)
+        if reason is not None:
             crop[...] = 0
-            return Retry(quality.reasons[0])
+            return Retry(reason)
         scene, box = _scene(frame.pixels, face)
         return Assessed(FaceSample(crop, scene, box, (*course, face.landmarks)), quality)
 
-    def template(self, live: Live[FaceSample]) -> FaceTemplate:
+    def template(self, live: Live[FaceSample], sides: Sides = Sides.BOTH) -> FaceTemplate:
         """Embed a face that the attack detector let pass; the template's quality is the network's own."""
-        embedding, quality = self._embedder.embed(live.sample.crop)
+        embedding, quality = self._embedder.embed(live.sample.crop, sides)
         return FaceTemplate(embedding, quality, self._made_by)
 
     def compare(self, probe: FaceTemplate, reference: FaceTemplate) -> ComparisonScore:

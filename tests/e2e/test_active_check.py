@@ -87,6 +87,7 @@ async def acquirer(camera: ActingCamera) -> AsyncIterator[Acquirer]:
             in_inference=in_inference,
             monotonic_ns=lambda: int(camera.now_s * 1e9),
             face_timeout_s=2.0,
+            face_frames=1,
             finger_timeout_s=1.0,
             active_check=ActiveCheck(seeded(5), order_timeout_s=3.0),
         )

@@ -66,7 +66,7 @@ def test_each_sign_is_seen_on_what_shows_it_and_on_nothing_else(recogniser: Face
         found = picture_signs(sample.scene, sample.box)
         return found.pattern_nats > 5, found.glare > 0.02, found.border_sides >= 3
 
-    photo = load_face("collins.jpg")
+    photo = load_face("hopper.jpg")
     assert signs(face_view(photo, 1)) == (False, False, False)
     assert signs(print_frame(photo, 1)) == (True, False, True)
     assert signs(replay_frame(photo, 1))[1:] == (True, True)

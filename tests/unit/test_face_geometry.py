@@ -7,7 +7,7 @@ import pytest
 
 from inference.face.align import CROP_PX, REFERENCE_POINTS, align, similarity
 from inference.face.choose import choose_face
-from inference.face.detect import DetectedFace, decode, letterbox, suppress_overlaps
+from inference.face.detect import DetectedFace, decode, letterbox, mirror, suppress_overlaps
 from inference.runtime import Floats
 from sensors.frames import Retry, RetryReason
 
@@ -69,6 +69,18 @@ def test_of_overlapping_boxes_the_surest_stays_and_separate_ones_stay_too() -> N
     rows[:, 14] = [0.7, 0.9, 0.8, 0.6]
     assert suppress_overlaps(rows, 0.3).tolist() == [1, 2, 3]
     assert suppress_overlaps(rows[:0], 0.3).tolist() == []
+
+
+def test_in_a_mirror_places_change_sides_and_right_and_left_change_names() -> None:
+    row = np.arange(15, dtype=np.float32)[np.newaxis] * 4
+    row[0, :4] = [10, 20, 30, 40]
+    seen = mirror(row, SIDE_PX)
+    assert seen[0, :4].tolist() == [SIDE_PX - 40, 20, 30, 40]
+    right_eye, left_eye = row[0, 4:6], row[0, 6:8]
+    assert seen[0, 4:8].tolist() == [
+        SIDE_PX - 1 - left_eye[0], left_eye[1], SIDE_PX - 1 - right_eye[0], right_eye[1],
+    ]  # fmt: skip
+    np.testing.assert_array_equal(mirror(seen, SIDE_PX), row)
 
 
 def test_the_alignment_undoes_any_turn_scale_and_shift() -> None:

@@ -13,6 +13,7 @@ from firmware.demo.views import ViewCondition, empty_room, face_view, too_dark
 from inference.attack import Unchecked
 from inference.errors import ComparisonRefused
 from inference.face.compare import COMPARATOR, compare
+from inference.face.detect import DetectedFace
 from inference.face.pipeline import FaceRecogniser, FaceSample, build_face_recogniser
 from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
@@ -123,6 +124,52 @@ def test_a_worse_view_has_a_lower_quality_and_names_what_to_change(recogniser: F
     assert max(dim.quality.score, soft.quality.score) < good.quality.score <= 100
     made = [recogniser.template(Unchecked().check(assessed)).quality for assessed in (good, soft)]
     assert made[0] > made[1]
+
+
+def drawn_over(recogniser: FaceRecogniser, pixels: Pixels, what: str) -> Pixels:
+    """Dark glasses, or a cloth mask, drawn over the face in a frame."""
+    face = recogniser.find(ColourFrame(pixels, CAMERA, taken_at_s=0.0))
+    assert isinstance(face, DetectedFace)
+    covered, unit = pixels.copy(), face.eye_distance_px
+    right_eye, left_eye, nose, right_mouth, left_mouth = face.landmarks
+    if what == "glasses":
+        for eye in (right_eye, left_eye):
+            centre = (round(float(eye[0])), round(float(eye[1])))
+            cv2.ellipse(covered, centre, (round(0.42 * unit), round(0.3 * unit)), 0, 0, 360, (25, 22, 24), -1)
+    else:
+        mouth = (right_mouth + left_mouth) / 2
+        shape = np.array([(-1.1, 0), (0, -0.25), (1.1, 0), (0.6, 0.7), (0, 0.7), (-0.6, 0.7)])
+        outline = np.where(shape[:, 1:] > 0, mouth, nose) + shape * unit
+        cv2.fillPoly(covered, [np.rint(outline).astype(np.int32)], (200, 180, 150))
+    return np.asarray(cv2.GaussianBlur(covered, (0, 0), 0.7))
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"), [("glasses", RetryReason.SHOW_EYES), ("mask", RetryReason.SHOW_MOUTH)]
+)
+def test_what_covers_a_face_is_named(recogniser: FaceRecogniser, what: str, reason: RetryReason) -> None:
+    for person in PEOPLE:
+        free = sample(recogniser, view(person)).quality.reasons
+        assert not {RetryReason.SHOW_EYES, RetryReason.SHOW_MOUTH} & set(free), person
+        found = assess(recogniser, drawn_over(recogniser, view(person), what))
+        reasons = (found.reason,) if isinstance(found, Retry) else found.quality.reasons
+        assert reason in reasons, person
+
+
+def test_light_from_one_side_is_named(recogniser: FaceRecogniser) -> None:
+    shade = np.where(np.arange(640) < 320, 1.0, 0.22)[np.newaxis, :, np.newaxis]
+    half_dark = (view("collins") * shade).astype(np.uint8)
+    found = assess(recogniser, half_dark)
+    reasons = (found.reason,) if isinstance(found, Retry) else found.quality.reasons
+    assert RetryReason.EVEN_LIGHT in reasons
+
+
+def test_a_mirror_image_has_nearly_the_same_template(recogniser: FaceRecogniser) -> None:
+    """Two looks at the landmarks and the mean over both sides leave little of which side is which."""
+    for person in PEOPLE:
+        seen = template(recogniser, view(person))
+        mirrored = template(recogniser, np.ascontiguousarray(view(person)[:, ::-1]))
+        assert recogniser.compare(seen, mirrored).raw > 0.94, person
 
 
 def test_low_light_is_not_taken_for_blur(recogniser: FaceRecogniser) -> None:
