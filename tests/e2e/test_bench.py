@@ -8,12 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from tests.bench.__main__ import main
 from tests.bench.page import Run
 
 
 def test_the_short_form_writes_the_page_from_what_it_measured(tmp_path: Path) -> None:
+    held = np.ones(500_000_000, np.uint8)  # what the driver holds is not a peer's memory
     main(["--quick", "--only-ours", "--out", str(tmp_path)])
 
     figures = tmp_path / "figures" / "benchmarks"
@@ -27,7 +29,6 @@ def test_the_short_form_writes_the_page_from_what_it_measured(tmp_path: Path) ->
         assert ours.refused == 0
         assert ours.eer is not None
         assert ours.eer < 0.2
-        # A process with the models loaded, and not the driver's own.
-        assert 50 < ours.peak_mb < 400
+        assert 50 < ours.peak_mb < held.nbytes / 1e6
         assert f"| {ours.model_mb:.1f} | {ours.peak_mb:.0f} |" in page
         assert all(f"| {stage.median:.3g} (" in page for stage in ours.stages_ms.values())
