@@ -243,7 +243,10 @@ def missing(store: Path, form: Format, device_id: str | None) -> None:
     """Show which sequence numbers of which device are not held: of a lost one, what is lost with it."""
     try:
         with open_reader(store) as db:
-            rows = map(missing_row, read_missing(db, device_id))
+            rows = [missing_row(each) for each in read_missing(db, device_id)]
+            if form == "table" and not rows:
+                click.echo("Nothing is missing, as far as each device had counted when it was last heard of.")
+                return
             write_rows(rows, MissingRow, form, sys.stdout, MISSING_TABLE)
     except StoreError as error:
         raise click.ClickException(str(error)) from error

@@ -116,11 +116,15 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     event_bytes = check_in(1).ByteSize()
+    packed = {
+        batch: Chained("bench", digest("")).pack([check_in(seq) for seq in range(1, batch + 1)]).ByteSize()
+        for batch in BATCHES
+    }
     out = sys.stdout
     out.write(
         f"{options.streams} streams, {options.in_flight} batches in flight each, {event_bytes}-byte events\n"
     )
-    out.write("batch   events/s   server µs/event   trial events/s (mTLS, 81-byte events)\n")
+    out.write("batch   bytes/event   events/s   server µs/event   trial events/s (mTLS, 81-byte events)\n")
     measured: dict[int, Figures] = {}
     for batch in BATCHES:
         measured[batch] = uvloop.run(
@@ -128,7 +132,9 @@ def main() -> None:
         )
         figures = measured[batch]
         rate, trial = f"{figures.events_per_s:8,.0f}", f"{TRIAL_PER_S[batch]:14,}"
-        out.write(f"{batch:5}   {rate}   {figures.server_cpu_us:15.1f}   {trial}\n")
+        out.write(
+            f"{batch:5}   {packed[batch] / batch:11.1f}   {rate}   {figures.server_cpu_us:15.1f}   {trial}\n"
+        )
     if options.json is not None:
         options.json.write_text(
             json.dumps({"event_bytes": event_bytes, "batches": {b: asdict(f) for b, f in measured.items()}})
