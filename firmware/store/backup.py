@@ -83,7 +83,8 @@ def write(
                 shutil.copyfileobj(source, out)
                 out.flush()
                 os.fsync(out.fileno())
-            os.link(part, target)  # unlike a rename, never over another file
+            part.rename(target)  # no link: the FAT of a memory stick has none
+            _sync_folder(target.parent)
         except OSError as error:
             raise BackupRefused(f"cannot write {target}: {error.strerror}; free space there") from error
 
@@ -133,6 +134,14 @@ def _key(header: _Header, passphrase: bytearray, source: Path) -> SecretKey:
             return unwrap(kek, header.key, header.context())
         except KeysDamaged as error:
             raise BackupRefused(f"{source} does not open: another passphrase, or a changed file") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

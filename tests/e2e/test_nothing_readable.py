@@ -18,6 +18,8 @@ from firmware.appliance import Appliance
 from firmware.config import Lease
 from firmware.demo.cast import Cast, people
 from firmware.demo.scenario import Face, Finger, Person
+from firmware.demo.server import Server
+from firmware.demo.wire import Wire
 from firmware.guard import key_file
 from firmware.guard.opening import open_guard
 from firmware.guard.settings import GuardSettings
@@ -216,3 +218,32 @@ async def test_a_lapsed_lease_destroys_the_keys_at_the_next_start_and_warns_befo
         async with line(tmp_path, cast, uplink="127.0.0.1:9", lease=limits):
             pass
     assert {path.name for path in (tmp_path / "state").glob("keys*")} == {"keys.destroyed"}
+
+
+def boots_used(store: Store) -> int:
+    use = store.lease()
+    return use.boots if use else 0
+
+
+async def test_hearing_from_the_aggregator_begins_the_lease_anew(tmp_path: Path, cast: Cast) -> None:
+    server = await Server.start(tmp_path)
+    wire = Wire(server.listen)
+    await wire.mend()
+    try:
+        limits = Lease(uptime_days=1_000, boots=5)
+        async with line(tmp_path, cast, uplink=wire.address, lease=limits, joins=server) as desk:
+            async with asyncio.timeout(30):
+                await desk.register(person())
+                await desk.appliance.until_acknowledged()
+                await wire.cut()
+                await desk.appliance.store.run(
+                    lambda store: store.note_lease(lambda _: LeaseUse(bytes(16), 0, 0, boots=4))
+                )
+                await wire.mend()
+                await desk.verify(person())
+                await desk.appliance.until_acknowledged()
+                while await desk.appliance.store.run(boots_used):
+                    pass  # the acknowledgement may be noted first
+    finally:
+        await wire.cut()
+        await server.stop()

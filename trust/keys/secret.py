@@ -25,6 +25,8 @@ class SecretKey:
     (OpenSSL, SQLCipher) keep a copy of their own, which is theirs to overwrite.
     """
 
+    _open = False
+
     def __init__(self, size: int) -> None:
         """Make a key of zeros. Raises GuardUnavailable when the memory cannot be locked."""
         self._size = size
@@ -78,6 +80,9 @@ class SecretKey:
             self._open = False
             self._page[: self._size] = bytes(self._size)
             self._page.close()
+
+    def __del__(self) -> None:
+        self.close()  # for a key that an exception left behind
 
     def __len__(self) -> int:
         return self._size
