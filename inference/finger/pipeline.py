@@ -12,7 +12,7 @@ from inference.errors import ComparisonRefused
 from inference.finger import compare as comparison
 from inference.finger.cylinders import PreparedFinger, prepare
 from inference.finger.minutiae import from_maps
-from inference.finger.quality import assess_quality
+from inference.finger.quality import assess_quality, template_quality
 from inference.finger.score import ScoreHead
 from inference.finger.search import shortlist
 from inference.finger.segment import ridge_area
@@ -107,7 +107,7 @@ class FingerRecogniser:
             height=sample.image_height,
             position=position,
             sensor=sample.sensor,
-            quality=live.quality.score,
+            quality=template_quality(live.quality.score, minutiae[:, 4]),
             made_by=self._made_by,
         )
 

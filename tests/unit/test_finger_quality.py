@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.finger.quality import assess_quality
+from inference.finger.quality import assess_quality, template_quality
 from inference.finger.segment import ridge_area
 from inference.synthesis import Condition, make_finger
 from inference.types import Quality
@@ -88,3 +88,11 @@ def test_quality_falls_with_the_area_shown() -> None:
     half = whole.copy()
     half[:, : WIDTH // 2] = 240
     assert assess(whole).score > assess(half).score + 5
+
+
+def test_a_template_is_better_the_surer_the_network_is_of_its_minutiae() -> None:
+    sure, unsure = np.full(30, 0.95, np.float32), np.full(30, 0.6, np.float32)
+    assert template_quality(80, sure) == 90
+    assert template_quality(80, unsure) < template_quality(80, sure) - 30
+    assert template_quality(40, sure) < template_quality(80, sure)
+    assert template_quality(80, sure[:0]) == 0
