@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -118,7 +119,11 @@ def test_a_new_pin_is_long_and_typed_twice(tmp_path: Path, pins: tuple[str, str]
 
 
 def test_a_changed_pin_opens_the_same_keys_and_the_old_one_does_not(pin: PinBench) -> None:
-    change_pin_in(pin.folder, Operator("a long PIN", "another one", "another one"), moment)
+    with (pin.folder / "keys.json").open("rb") as former:
+        under_the_old_pin = key_file.read(pin.folder)
+        change_pin_in(pin.folder, Operator("a long PIN", "another one", "another one"), moment)
+        assert under_the_old_pin is not None
+        assert b64encode(under_the_old_pin.store_key) not in former.read(), "its blocks are overwritten"
     with pytest.raises(PinRefused):
         pin.open("a long PIN")
     guard = pin.open("another one")

@@ -102,6 +102,19 @@ def test_changed_keys_do_not_open(tmp_path: Path) -> None:
         file_guard(tmp_path)
 
 
+def test_what_is_destroyed_is_overwritten_before_it_is_unlinked(tmp_path: Path) -> None:
+    guard = file_guard(tmp_path)
+    with (tmp_path / "keys.json").open("rb") as keys, (tmp_path / "keys.secret").open("rb") as secret:
+        before = keys.read(), secret.read()
+        guard.destroy("lock")
+        keys.seek(0)
+        secret.seek(0)
+        after = keys.read(), secret.read()  # the blocks that the files had
+    for was, now in zip(before, after, strict=True):
+        assert len(was) == len(now)
+        assert not any(was[at : at + 16] in now for at in range(len(was) - 16))
+
+
 def test_destroyed_keys_stay_destroyed_and_the_next_start_says_why(tmp_path: Path) -> None:
     guard = file_guard(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
