@@ -1,6 +1,6 @@
 """What devices report, as values: parsed once by `aggregator.codec`, trusted from there on.
 
-gc=False: no cycles are possible among them, and parsing takes 8.1 instead of 9.0 µs an event.
+gc=False: no cycles are possible among them, and parsing is a tenth faster.
 """
 
 from __future__ import annotations

@@ -49,14 +49,15 @@ def unpack(batch: batch_pb2.EventBatch, max_events: int) -> list[event_pb2.Event
     others = dict(zip(places, columns.others, strict=True))
     if list(others) != sorted(others) or len(others) != len(places):
         raise Malformed("a batch places its other events wrongly")
-    bodies = iter(_check_ins(columns.check_ins, count - len(others)))
+    check_ins: list[event_pb2.CheckIn] = []
     for place, event in enumerate(events):
         if (other := others.get(place)) is None:
-            event.check_in.CopyFrom(next(bodies))
+            check_ins.append(event.check_in)
         else:
             if other.seq or other.HasField("moment") or other.WhichOneof("body") in (None, "check_in"):
                 raise Malformed("an event has no body that this version knows")
             event.MergeFrom(other)
+    _fill(check_ins, columns.check_ins)
     return events
 
 
@@ -108,8 +109,8 @@ def _moments(columns: batch_pb2.PackedEvents) -> list[event_pb2.Moment]:
     return moments
 
 
-def _check_ins(columns: batch_pb2.CheckInColumns, count: int) -> list[event_pb2.CheckIn]:
-    c = columns
+def _fill(bodies: Sequence[event_pb2.CheckIn], c: batch_pb2.CheckInColumns) -> None:
+    count = len(bodies)
     _check_lengths(
         count, c.modes, c.outcomes, c.entries, c.reasons, c.operating_points, c.modalities, c.tries, c.scores,
         c.thresholds, c.gallery_sizes, c.stages, c.confirmed,
@@ -127,31 +128,37 @@ def _check_ins(columns: batch_pb2.CheckInColumns, count: int) -> list[event_pb2.
         raise Malformed(f"a check-in has more than {MAX_MODALITIES} modalities")
     if any(len(names) > MAX_STAGES for names in stage_sets):
         raise Malformed(f"a check-in has more than {MAX_STAGES} stages")
-    bodies, timed = [], 0
-    for i, (entry, score, threshold) in enumerate(zip(c.entries, c.scores, c.thresholds, strict=True)):
-        names = _at(stage_sets, c.stages[i])
-        body = event_pb2.CheckIn(
-            record_id=record_ids[i],
-            mode=c.modes[i],
-            outcome=c.outcomes[i],
-            entry_id=_at(entry_ids, entry - 1) if entry else b"",
-            reason=_at(texts, c.reasons[i]),
-            modalities=_at(modality_sets, c.modalities[i]),
-            tries=c.tries[i],
-            score_hundredths=_without_none(score),
-            threshold_hundredths=_without_none(threshold),
-            operating_point=_at(texts, c.operating_points[i]),
-            gallery_size=c.gallery_sizes[i],
-            confirmed=c.confirmed[i],
-        )
+    timed = 0
+    rows = zip(
+        bodies, record_ids, c.modes, c.outcomes, c.entries, c.reasons, c.operating_points, c.modalities,
+        c.tries, c.scores, c.thresholds, c.gallery_sizes, c.stages, c.confirmed, strict=True,
+    )  # fmt: skip
+    for (
+        body, record_id, mode, outcome, entry, reason, operating_point, modality_set, tries, score, threshold,
+        gallery_size, stage_set, confirmed,
+    ) in rows:  # fmt: skip
+        body.record_id = record_id
+        body.mode = mode
+        body.outcome = outcome
+        if entry:
+            body.entry_id = _at(entry_ids, entry - 1)
+        body.reason = _at(texts, reason)
+        body.modalities.extend(_at(modality_sets, modality_set))
+        body.tries = tries
+        if score:
+            body.score_hundredths = score - 1 if score > 0 else score
+        if threshold:
+            body.threshold_hundredths = threshold - 1 if threshold > 0 else threshold
+        body.operating_point = _at(texts, operating_point)
+        body.gallery_size = gallery_size
+        body.confirmed = confirmed
+        names = _at(stage_sets, stage_set)
         times = durations[timed : timed + len(names)]
         _check_lengths(len(names), times)
         for name, tenths_ms in zip(names, times, strict=True):
             body.stages.add(stage=name, tenths_ms=tenths_ms)
         timed += len(names)
-        bodies.append(body)
     _check_lengths(timed, durations)
-    return bodies
 
 
 def _check_lengths(count: int, *columns: Sequence[object]) -> None:
@@ -169,9 +176,3 @@ def _at(dictionary: Sequence[_ValueT], index: int) -> _ValueT:
     if index >= len(dictionary):
         raise Malformed("a batch points outside its dictionary")
     return dictionary[index]
-
-
-def _without_none(score: int) -> int | None:
-    if not score:
-        return None
-    return score - 1 if score > 0 else score

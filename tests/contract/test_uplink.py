@@ -10,10 +10,14 @@ import grpc
 import pytest
 from structlog.testing import capture_logs
 
+from aidpost.v1 import link_pb2
 from firmware.event_message import to_message
 from firmware.store.store import Store
+from firmware.store.trail import Holds
 from firmware.uplink.errors import LinkLost
+from tests.kit.aggregator_fixture import running_aggregator
 from tests.kit.aggregator_stub import (
+    MAX_BATCH_EVENTS,
     Play,
     Stream,
     aborts_after_commit,
@@ -171,3 +175,68 @@ async def test_stopping_in_the_middle_keeps_what_is_not_acknowledged(rig: Rig) -
     assert not rig.uplink.state.connected
     waiting = await rig.store.run(lambda store: store.pending(0, 100))
     assert [event.seq for event in waiting] == list(range(26, 41))
+
+
+def credit(events: int, seq: int | None = None) -> link_pb2.ConnectResponse:
+    """A welcome, or the acknowledgement of seq, that grants so many events."""
+    granted = link_pb2.Credit(events=events, bytes=100_000)
+    if seq is None:
+        return link_pb2.ConnectResponse(
+            welcome=link_pb2.Welcome(max_batch_events=MAX_BATCH_EVENTS, credit=granted)
+        )
+    return link_pb2.ConnectResponse(ack=link_pb2.Ack(seq=seq, credit=granted))
+
+
+async def test_no_more_is_sent_than_the_aggregator_has_granted(rig: Rig) -> None:
+    await rig.commit(40)
+    taken: list[int] = []
+
+    async def grants_little(stream: Stream) -> None:
+        await stream.hello()
+        await stream.say(credit(7))
+        taken.append(stream.commit(await stream.batch()))
+        await stream.say(credit(3, seq=taken[-1]))
+        taken.append(stream.commit(await stream.batch()))
+        await stream.say(credit(100, seq=taken[-1]))
+        taken.append(stream.commit(await stream.batch()))
+        await stream.say(ack(taken[-1]))
+        await stream.until_it_hangs_up()
+
+    rig.aggregator.script.append(grants_little)
+    rig.connect()
+    await rig.until(lambda state: state.acked_seq == 40)
+    assert taken == [7, 10, 40]
+
+
+async def test_while_something_is_under_way_events_are_gathered(rig: Rig) -> None:
+    sizes: list[int] = []
+
+    async def answers_late(stream: Stream) -> None:
+        await stream.say(welcome(await stream.hello()))
+        first = await stream.batch() or []
+        # The first is under way: 5 wait, and with 20 more they are sent without an acknowledgement.
+        await rig.commit(5)
+        await rig.commit(20)
+        second = await stream.batch() or []
+        sizes.extend((len(first), len(second)))
+        await stream.say(ack(stream.commit(first + second)))
+        await stream.until_it_hangs_up()
+
+    rig.aggregator.script.append(answers_late)
+    await rig.commit(1)
+    rig.connect()
+    await rig.until(lambda state: state.acked_seq == 26)
+    assert sizes[0] == 1
+    assert sizes[1] >= 20
+
+
+async def test_receipts_are_kept_and_the_audit_log_fits_them(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "aggregator").mkdir()
+    async with running_aggregator(tmp_path / "aggregator" / "results.db") as server:
+        await rig.commit(30)
+        rig.connect(port=int(server.target.rpartition(":")[2]))
+        await rig.until(lambda state: state.acked_seq == 30)
+        await rig.commit(3)
+        await rig.until(lambda state: state.acked_seq == 33)
+    checked = await rig.store.run(lambda store: store.trail().check())
+    assert checked == Holds(rows=33, receipts=1, covered=33)
