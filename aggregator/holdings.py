@@ -162,11 +162,12 @@ class Tallies(msgspec.Struct, frozen=True):
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """What the dashboard's first page shows."""
+    """What the dashboard's first page shows; waiting: keys that an operator has to decide on."""
 
     devices: tuple[Device, ...]
     check_ins: tuple[StoredEvent, ...]
     tallies: Tallies
+    waiting: tuple[Enrolment, ...] = ()
 
 
 class Command(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from aggregator.holdings import Device, Overview, StoredEvent
+from aggregator.holdings import Device, Enrolment, EnrolmentState, Overview, StoredEvent
 from aggregator.records import Outcome
 
 SHOWN_ID_CHARACTERS = 8  # enough to find a record again among the latest
@@ -85,6 +85,7 @@ class Page(msgspec.Struct, frozen=True):
     devices: tuple[DeviceRow, ...]
     results: tuple[ResultRow, ...]
     faulty: int
+    waiting: tuple[str, ...]
 
 
 def make_page(overview: Overview, connected: frozenset[str], now_ns: int) -> Page:
@@ -101,7 +102,15 @@ def make_page(overview: Overview, connected: frozenset[str], now_ns: int) -> Pag
         devices=devices,
         results=tuple(_result(event, now) for event in overview.check_ins),
         faulty=sum(1 for device in devices if device.faults),
+        waiting=tuple(map(_waiting, overview.waiting)),
     )
+
+
+def _waiting(enrolment: Enrolment) -> str:
+    who = f"{enrolment.device_id} at {enrolment.site}"
+    if enrolment.state is EnrolmentState.HELD:
+        return f"{who} was seen twice, as a copied or restored card is, and is on hold"
+    return f"{who} asks to join with the key {enrolment.key_words}"
 
 
 def _device(device: Device, connected: bool, now: datetime) -> DeviceRow:

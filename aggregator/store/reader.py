@@ -13,6 +13,7 @@ from aggregator.holdings import (
     MAX_MISSING_RANGES,
     Details,
     Device,
+    EnrolmentState,
     Missing,
     OpenFault,
     Outbox,
@@ -20,8 +21,11 @@ from aggregator.holdings import (
     StoredEvent,
     Tallies,
 )
+from aggregator.store.identities import enrolments
 
 MAX_RANGES = 20  # of missing numbers, for one outbox; a device with more needs a person, not a list
+
+WAITING = (EnrolmentState.PENDING, EnrolmentState.HELD)
 
 _COLUMNS = StoredEvent.__struct_fields__
 _EVENTS = f"SELECT {', '.join(_COLUMNS)} FROM events JOIN outboxes USING (outbox)"  # noqa: S608
@@ -82,7 +86,8 @@ def read_overview(db: Database, day: str, check_ins: int) -> Overview:
     """Return what the dashboard shows, as of one commit; check_ins: how many of the latest, newest first."""
     with db.atomic():
         latest = tuple(read_events(db, kind="check_in", limit=check_ins))
-        return Overview(read_devices(db), latest[::-1], read_tallies(db, day))
+        waiting = tuple(each for each in enrolments(db) if each.state in WAITING)
+        return Overview(read_devices(db), latest[::-1], read_tallies(db, day), waiting)
 
 
 def _devices(db: Database) -> tuple[Device, ...]:

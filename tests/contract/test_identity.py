@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
+import httpx
 import pytest
 from cryptography import x509
 
@@ -192,6 +193,8 @@ async def test_a_copied_card_is_seen_and_both_wait_for_an_operator(site: Site) -
 
     assert (ending.code, "seen twice" in ending.message) == (grpc.StatusCode.PERMISSION_DENIED, True)
     assert await site.state() == "held"
+    async with httpx.AsyncClient() as browser:
+        assert "desk-1 at north-gate was seen twice" in (await browser.get(site.server.dashboard_url)).text
     assert len(site.server.logged("link.copied")) == 1
     waiting = LinkDevice(await site.channel(device))
     await waiting.send_hello(generation=9)

@@ -10,7 +10,18 @@ import httpx
 import pytest
 
 from aggregator.dashboard.app import create_app
-from aggregator.holdings import Details, Device, Missing, OpenFault, Outbox, Overview, StoredEvent, Tallies
+from aggregator.holdings import (
+    Details,
+    Device,
+    Enrolment,
+    EnrolmentState,
+    Missing,
+    OpenFault,
+    Outbox,
+    Overview,
+    StoredEvent,
+    Tallies,
+)
 from aggregator.records import Outcome, StageTime
 from aggregator.store.errors import StoreUnavailable
 from tests.kit.aggregator_fixture import NOW_NS
@@ -103,6 +114,19 @@ async def test_the_page_says_what_is_held(client: httpx.AsyncClient) -> None:
 async def test_the_numbers_that_a_lost_device_took_with_it_are_named(client: httpx.AsyncClient) -> None:
     page = words((await client.get("/missing")).text)
     assert f"desk-3 gate not connected 2 min ago {EPOCH.hex()[:8]} 5 12 7 2, 6–9, 11–12" in page
+
+
+async def test_devices_that_wait_for_an_operator_are_named() -> None:
+    asking = Enrolment("desk-4", "gate", EnrolmentState.PENDING, "3f2a-91bc-07de-5a10", NOW_NS, None)
+    copied = Enrolment("desk-5", "gate", EnrolmentState.HELD, "07de-5a10-3f2a-91bc", NOW_NS, NOW_NS)
+
+    async def waiting(check_ins: int) -> Overview:
+        return Overview((), (), OVERVIEW.tallies, (asking, copied))
+
+    async with browser(waiting) as client:
+        page = words((await client.get("/")).text)
+    assert "desk-4 at gate asks to join with the key 3f2a-91bc-07de-5a10" in page
+    assert "desk-5 at gate was seen twice" in page
 
 
 async def test_every_outcome_has_a_word_and_a_shape_and_none_is_red(client: httpx.AsyncClient) -> None:
