@@ -358,17 +358,25 @@ class Appliance:
     async def _purge(self) -> None:
         now = self._clock.now()
 
-        def work(store: Store) -> int:
+        def work(store: Store) -> tuple[int, str | None]:
             store.note_uptime(now)
-            return store.purge_acknowledged(now)
+            return store.purge_acknowledged(now), store.registration_stopped(now)
 
         try:
-            purged = await self.store.run(work)
+            purged, stopped = await self.store.run(work)
         except StoreError as error:
             log.warning("not purged", kind=type(error).__name__, reason=str(error))
             return
         if purged:
             log.info("purged", records=purged)
+        self._note_registration(stopped)
+
+    def _note_registration(self, stopped: str | None) -> None:
+        if stopped is None:
+            self.notices.pop("registration", None)
+        elif "registration" not in self.notices:
+            log.warning("registration stopped", reason=stopped)
+            self.notices["registration"] = f"{stopped.capitalize()}."
 
     def _uplink_changed_to(self, state: UplinkState) -> None:
         self._uplink_changed.set()
