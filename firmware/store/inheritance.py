@@ -6,13 +6,15 @@ numbered anew and keeps its record ids. The audit log goes on as one chain acros
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
+from sqlite_utils import Database
 
-from firmware.records import Event
-from firmware.store import outbox
+from firmware.records import Event, Moment
+from firmware.store import audit, gallery, outbox
 from firmware.store.audit import AuditEntry, first_link, next_link
 from firmware.store.errors import StoreDamaged
 from firmware.store.reading import RangeReader
@@ -22,6 +24,10 @@ from inference.errors import TemplateDamaged
 from inference.types import Template
 from trust.consent import Purpose
 
+# Of the table `appliance`. The aggregator takes only a higher generation, so that a restored backup is held
+# back until an operator has approved the device anew.
+CARRIED = ("generation", "receipt_key", "input_key", "synced", "unsynced_ns", "dropped_telemetry")
+
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
@@ -29,10 +35,9 @@ class Inheritance:
 
     epoch: of the former store, None when that could not be read. chain_epoch: what its audit log began with.
     audit: (entry, chain) of each row from the first, as far as the chain holds. waiting: what the aggregator
-    did not hold, in order. generation: of the last hello; the aggregator takes only a higher one, so a
-    backup's is held back until an operator has approved the device anew. receipt_key: the aggregator's, as it
-    was seen first. lease: what of it was used up, as stored. as_of_ns: when a backup was made, by the
-    wall clock of its device. lost: about how many rows could not be read, by what they were.
+    did not hold, in order. carried: the columns of `CARRIED`, as far as they were there. lease: what of it
+    was used up, as stored. as_of_ns: when a backup was made, by the wall clock of its device. lost: about how
+    many rows could not be read, by what they were.
     """
 
     epoch: bytes | None = None
@@ -40,8 +45,7 @@ class Inheritance:
     audit: Sequence[tuple[bytes, bytes]] = ()
     waiting: Sequence[Event] = ()
     references: Sequence[Reference] = ()
-    generation: int = 0
-    receipt_key: bytes = b""
+    carried: dict[str, bytes | int] = field(default_factory=dict)
     lease: bytes = b""
     as_of_ns: int | None = None
     lost: dict[str, int] = field(default_factory=dict)
@@ -72,11 +76,40 @@ def read(reader: RangeReader, purpose: Purpose, site: str) -> Inheritance:
         audit=audit,
         waiting=waiting,
         references=references,
-        generation=appliance.get("generation", 0),
-        receipt_key=appliance.get("receipt_key", b""),
+        carried={name: appliance[name] for name in CARRIED if name in appliance},
         lease=(reader.only_row("lease") or {}).get("used", b""),
         lost={what: count for what, count in lost.items() if count},
     )
+
+
+def take_over(
+    database: Database, former: Inheritance, moment: Moment, purpose: Purpose, epoch: bytes, cause: str
+) -> bytes:
+    """Write what was read into a new store of this epoch, within the caller's transaction.
+
+    Returns the epoch with which the audit log begins.
+    """
+    began = former.chain_epoch if former.audit and former.chain_epoch else epoch
+    values = former.carried | {"chain_epoch": began, "epoch_began_at": len(former.audit) + 1}
+    changes = ", ".join(f"{name} = ?" for name in values)
+    database.execute(f"UPDATE appliance SET {changes}", tuple(values.values()))  # noqa: S608
+    for row in former.audit:
+        database.execute("INSERT INTO audit (entry, chain) VALUES (?, ?)", row)
+    facts = {"cause": cause, "waiting": str(len(former.waiting))}
+    facts |= {f"lost {what}": str(count) for what, count in former.lost.items()}
+    if former.as_of_ns is not None:
+        facts["as of"] = str(former.as_of_ns)
+    about = hashlib.sha256(former.epoch or b"").digest()
+    audit.append(database, began, AuditEntry(audit.NEW_EPOCH, moment, purpose, about, facts=facts))
+    for event in former.waiting:
+        seq, link = outbox.put(database, event.moment, event.body)
+        facts = {"formerly": str(event.seq)}
+        audit.append(database, began, AuditEntry("event numbered anew", moment, purpose, link, seq, facts))
+    for reference in former.references:
+        gallery.insert(database, reference)
+    if former.lease:
+        database.execute("INSERT INTO lease (id, used) VALUES (1, ?)", (former.lease,))
+    return began
 
 
 def _chained(

@@ -35,7 +35,7 @@ from firmware.records import (
     TelemetryDropped,
     Use,
 )
-from firmware.store import audit, gallery, orders, outbox, receipts, space
+from firmware.store import audit, gallery, inheritance, orders, outbox, receipts, space
 from firmware.store.audit import AuditBroken, AuditEntry
 from firmware.store.connection import APPLICATION_ID, empty_wal, open_database, translated
 from firmware.store.errors import OtherDevice, PurposeRefused, StoreError
@@ -374,30 +374,9 @@ class Store:
         if not self.is_new():
             raise StoreError("this store is in use: only a new one takes over a former one")
         with self._transaction():
-            began = former.chain_epoch if former.audit and former.chain_epoch else self.epoch
-            self._db.execute(
-                "UPDATE appliance SET chain_epoch = ?, epoch_began_at = ?, generation = ?, receipt_key = ?",
-                (began, len(former.audit) + 1, former.generation, former.receipt_key),
-            )
-            for row in former.audit:
-                self._db.execute("INSERT INTO audit (entry, chain) VALUES (?, ?)", row)
-            facts = {"cause": cause, "waiting": str(len(former.waiting))}
-            facts |= {f"lost {what}": str(count) for what, count in former.lost.items()}
-            if former.as_of_ns is not None:
-                facts["as of"] = str(former.as_of_ns)
-            about = _digest(former.epoch or b"")
-            new_epoch = AuditEntry(audit.NEW_EPOCH, moment, self.purpose, about, facts=facts)
-            audit.append(self._db, began, new_epoch)
-            for event in former.waiting:
-                seq, link = outbox.put(self._db, event.moment, event.body)
-                facts = {"formerly": str(event.seq)}
-                entry = AuditEntry("event numbered anew", moment, self.purpose, link, seq, facts)
-                audit.append(self._db, began, entry)
             for reference in former.references:
                 self._refuse_other(reference.purpose, reference.site)
-                gallery.insert(self._db, reference)
-            if former.lease:
-                self._db.execute("INSERT INTO lease (id, used) VALUES (1, ?)", (former.lease,))
+            began = inheritance.take_over(self._db, former, moment, self.purpose, self.epoch, cause)
         self._chain_epoch = began
 
     def copy_to(self, target: Path, key: SecretKey) -> None:

@@ -158,13 +158,15 @@ def restore(source: Path, folder: Path, passphrase: str = PASSPHRASE) -> Store:
 
 def test_a_backup_opens_on_another_device_and_numbers_what_waits_anew(tmp_path: Path) -> None:
     store = used_store(tmp_path)
-    write_backup(store, tmp_path / "b.aidpost")
     before, epoch = store.counts(), store.epoch
     waiting = [queued.event.body for queued in store.pending(0, 1000)]
+    input_key = store.input_key()
+    write_backup(store, tmp_path / "b.aidpost")
     rows = store.verify_audit()
     assert isinstance(rows, int)
     store.close()
     restored = restore(tmp_path / "b.aidpost", tmp_path / "new")
+    assert restored.input_key() == input_key, "or no digest in the audit log can be checked again"
     assert restored.epoch != epoch
     assert restored.counts().references == before.references
     assert [queued.event.body for queued in restored.pending(0, 1000)] == waiting
