@@ -12,6 +12,7 @@ from firmware.commands.common import ask_pin
 from firmware.commands.finding import Finding, library
 from firmware.config import Config
 from firmware.guard.file import WARNING
+from firmware.guard.opening import probe_guard
 from firmware.lease import LeaseState
 from firmware.store import quarantine
 from firmware.store.audit import AuditBroken
@@ -29,7 +30,11 @@ def examine_store(config: Config) -> Iterator[Finding]:
     kind = config.keys.guard
     if not path.exists():
         later = "will be made when the appliance first starts"
-        yield Finding("keys", f"guard {kind.value}", "", True, later)
+        try:
+            probe_guard(config.keys.settings())
+            yield Finding("keys", f"guard {kind.value}", "", True, later)
+        except GuardError as error:
+            yield Finding("keys", f"guard {kind.value}", "", False, str(error))
         yield Finding("store", str(path), "", True, later)
         return
     try:

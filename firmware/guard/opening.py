@@ -14,7 +14,7 @@ from firmware.guard import key_file
 from firmware.guard.file import SECRET, open_file_guard
 from firmware.guard.key_file import KeyFile, TpmState
 from firmware.guard.mailbox import Mailbox, VcioMailbox
-from firmware.guard.otp import burn_rows, open_otp_guard
+from firmware.guard.otp import burn_rows, open_otp_guard, probe_rows
 from firmware.guard.pin import AskPin, change_pin, open_pin_guard
 from firmware.guard.settings import GuardSettings
 from firmware.records import Moment
@@ -61,6 +61,21 @@ def open_guard(
                 return _open_tpm(settings, folder, keys)
             case _:
                 assert_never(settings.kind)
+
+
+def probe_guard(settings: GuardSettings, mailbox: Mailbox | None = None) -> None:
+    """Check that what will hold the keys is there, without making any. Raises GuardUnavailable."""
+    match settings.kind:
+        case GuardKind.FILE | GuardKind.PIN:
+            pass  # a folder and a person
+        case GuardKind.OTP:
+            probe_rows(mailbox or VcioMailbox())
+        case GuardKind.TPM:
+            with _tpm_library():
+                from firmware.guard.tpm import TpmSettings, probe_tpm
+            probe_tpm(TpmSettings(settings.tpm, settings.pcrs))
+        case _:
+            assert_never(settings.kind)
 
 
 def destroy_keys(settings: GuardSettings, folder: Path, reason: str, mailbox: Mailbox | None = None) -> None:

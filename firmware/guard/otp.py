@@ -64,6 +64,11 @@ def fuse_secret(mailbox: Mailbox) -> None:
         program_rows(mailbox, view)
 
 
+def probe_rows(mailbox: Mailbox) -> None:
+    """Check that the rows hold a secret. Raises GuardUnavailable."""
+    _fused(mailbox).close()
+
+
 def burn_rows(mailbox: Mailbox) -> None:
     """Set every bit of the rows. Raises GuardUnavailable when they are locked."""
     program_rows(mailbox, _BURNT)

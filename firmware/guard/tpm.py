@@ -134,6 +134,12 @@ def destroy_in_tpm(folder: Path, state: TpmState, settings: TpmSettings, reason:
             tpm.evict_control(ESYS_TR.OWNER, tpm.tr_from_tpmpublic(handle), handle)
 
 
+def probe_tpm(settings: TpmSettings) -> None:
+    """Check that the TPM answers. Raises GuardUnavailable."""
+    with _tpm(settings) as tpm:
+        _persistent(tpm)
+
+
 def open_tpm_guard(folder: Path, keys: KeyFile | None, settings: TpmSettings) -> TpmGuard:
     """Open the guard of this folder; keys: None makes them in the TPM. Raises GuardError."""
     if keys is None:

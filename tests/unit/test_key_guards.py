@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from firmware.guard import key_file
 from firmware.guard.key_file import PinState
 from firmware.guard.mailbox import read_rows
-from firmware.guard.opening import change_pin_in, destroy_keys, open_guard
+from firmware.guard.opening import change_pin_in, destroy_keys, open_guard, probe_guard
 from firmware.guard.otp import fuse_secret
 from firmware.guard.pin import open_pin_guard, wait_s
 from firmware.guard.settings import GuardSettings
@@ -156,8 +156,10 @@ def test_the_card_opens_on_its_own_board_alone(tmp_path: Path, board: FakeMailbo
 
 def test_a_board_is_fused_once_and_only_when_asked(tmp_path: Path, board: FakeMailbox) -> None:
     blank = FakeMailbox()
-    with pytest.raises(GuardUnavailable, match="aidpost keys fuse"):
-        otp_guard(tmp_path, blank)
+    for use in (lambda: otp_guard(tmp_path, blank), lambda: probe_guard(GuardSettings(GuardKind.OTP), blank)):
+        with pytest.raises(GuardUnavailable, match="aidpost keys fuse"):
+            use()
+    probe_guard(GuardSettings(GuardKind.OTP), board)
     assert blank.rows == [0] * 8
     before = bytes(read_rows(board))
     with pytest.raises(GuardUnavailable, match="in use already"):
@@ -231,6 +233,8 @@ def test_the_card_does_not_open_with_another_tpm(tmp_path: Path, open_tpm: OpenT
             open_tpm(card, other)
     with pytest.raises(GuardUnavailable, match="check that it is fitted"):
         open_tpm(card, other)
+    with pytest.raises(GuardUnavailable, match="check that it is fitted"):
+        probe_guard(GuardSettings(GuardKind.TPM, other))
 
 
 @needs_tpm
