@@ -9,7 +9,7 @@ RUN := $(UV) run --frozen --no-sync
 READY := $(VENV)/.ready
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup demo test check protos models tflite-runtime-env tpm-env demo-assets operating-points finger-held-out bench instructions clean
+.PHONY: help setup demo test check protos models tflite-runtime-env tpm-env demo-assets operating-points finger-held-out bench instructions torture clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -121,6 +121,9 @@ bench: $(BENCH_VENV)/.ready ## Measure this project beside its peers and write d
 
 instructions: $(READY) ## Compare the instruction counts of one face and one finger decision (ARGS=--accept: keep new ones)
 	@$(RUN) python -m tests.bench.instructions $(ARGS)
+
+torture: $(READY) ## Try the faults of docs/reliability.md at length (ARGS="--only kills", ARGS="--share 0.05")
+	@$(RUN) python -m tests.torture $(ARGS)
 
 clean: ## Remove what the build made
 	@rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache out

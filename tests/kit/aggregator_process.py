@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,8 +19,16 @@ STOP_TIMEOUT_S = 20.0
 class AggregatorProcess:
     """Starts the server on a store; leaving the context stops it with SIGTERM."""
 
-    def __init__(self, store: Path, *options: str, identity: Path | None = None) -> None:
+    def __init__(
+        self,
+        store: Path,
+        *options: str,
+        identity: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """environment: None for this process's own."""
         self._store = store
+        self._environment = environment
         self._security = ["--insecure-loopback"] if identity is None else [f"--identity={identity}"]
         self._options = options
         self.target = ""
@@ -42,6 +51,7 @@ class AggregatorProcess:
             *self._options,
             stdout=asyncio.subprocess.PIPE,
             stderr=self._log,
+            env=self._environment,
         )
         assert self._process.stdout is not None
         async with asyncio.timeout(START_TIMEOUT_S):
