@@ -128,6 +128,9 @@ class _Laid:
         )
 
 
+_EARLIER = np.tri(HYPOTHESES, k=-1, dtype=np.bool_)
+
+
 def align(probe: PreparedFinger, reference: PreparedFinger, similarity: Floats, pairs: Pairs) -> Alignment:
     """Find the alignment with the most agreement. similarity: of cylinders, shape (n, m)."""
     seeds = np.argsort(-pairs.support, kind="stable")[:HYPOTHESES]
@@ -178,10 +181,10 @@ def _propose(probe: PreparedFinger, reference: PreparedFinger, pairs: Pairs, see
     cosine = (weight * (from_x * to_x + from_y * to_y)).sum(1) + lever * (weight @ np.cos(turn))
     rotation = np.arctan2(sine, cosine)
     c, s = np.cos(rotation), np.sin(rotation)
-    linear = np.stack([np.stack([c, -s], 1), np.stack([s, c], 1)], 1)
+    linear = np.array([[c, -s], [s, c]]).transpose(2, 0, 1)
     shift_x = centre_bx - c * centre_ax + s * centre_ay
     shift_y = centre_by - s * centre_ax - c * centre_ay
-    return _Maps(linear, np.stack([shift_x, shift_y], 1), rotation)
+    return _Maps(linear, np.array([shift_x, shift_y]).T, rotation)
 
 
 def _distinct(maps: _Maps, probe: PreparedFinger) -> Indices:
@@ -189,49 +192,46 @@ def _distinct(maps: _Maps, probe: PreparedFinger) -> Indices:
     x, y = maps.moved(probe.x.mean(keepdims=True), probe.y.mean(keepdims=True))
     near = np.hypot(x - x.T, y - y.T) < SAME_PX
     near &= np.abs(wrap(maps.rotation[:, None] - maps.rotation)) < SAME_RAD
-    return np.flatnonzero(~np.tril(near, -1).any(1))
+    near &= _EARLIER[: len(near), : len(near)]
+    return np.flatnonzero(~near.any(1))
 
 
 def _refit(maps: _Maps, laid: _Laid, reference: PreparedFinger) -> _Maps:
     """An affine map by least squares over the pairs found, held back towards no change by the stiffness."""
-    number, weight = laid.hypothesis, laid.closeness
-    count = len(maps.rotation)
-
-    def total_of(values: Floats) -> Floats:
-        return np.asarray(np.bincount(number, weight * values, count), np.float32)
-
-    total = np.maximum(total_of(np.ones_like(weight)), np.float32(1e-3))
-
-    def mean_of(values: Floats) -> Floats:
-        return np.asarray(total_of(values) / total, np.float32)
-
+    x, y = laid.moved_x, laid.moved_y
     to_x, to_y = reference.x[laid.of_reference], reference.y[laid.of_reference]
-    centre_x, centre_y = mean_of(laid.moved_x), mean_of(laid.moved_y)
-    centre_to_x, centre_to_y = mean_of(to_x), mean_of(to_y)
-    x, y = laid.moved_x - centre_x[number], laid.moved_y - centre_y[number]
-    to_x, to_y = to_x - centre_to_x[number], to_y - centre_to_y[number]
-    stiff = np.float32(STIFFNESS_PX2)
-    xx, yy, xy = total_of(x * x) + stiff, total_of(y * y) + stiff, total_of(x * y)
-    determinant = xx * yy - xy * xy
+    # All sums of all hypotheses in one product; float64, since the centres are taken off afterwards.
+    values = np.array(
+        [np.ones_like(x), x, y, to_x, to_y, x * x, y * y, x * y, x * to_x, y * to_x, x * to_y, y * to_y]
+    )
+    share = np.where(laid.hypothesis == np.arange(len(maps.rotation))[:, None], laid.closeness, 0)
+    sums = values.astype(np.float64) @ share.T.astype(np.float64)
+    total = np.maximum(sums[0], 1e-3)
+    sum_x, sum_y, sum_to_x, sum_to_y = sums[1:5]
+    centre = sums[1:3] / total
+    centre_to = sums[3:5] / total
+    xx = sums[5] - sum_x * centre[0] + STIFFNESS_PX2
+    yy = sums[6] - sum_y * centre[1] + STIFFNESS_PX2
+    xy = sums[7] - sum_x * centre[1]
     # Rows of the 2x2 normal equations, solved by Cramer's rule: new x = a * x + b * y, new y = c * x + d * y.
-    right_ax, right_bx = total_of(x * to_x) + stiff, total_of(y * to_x)
-    right_ay, right_by = total_of(x * to_y), total_of(y * to_y) + stiff
+    right_ax, right_bx = sums[8] - sum_to_x * centre[0] + STIFFNESS_PX2, sums[9] - sum_to_x * centre[1]
+    right_ay, right_by = sums[10] - sum_to_y * centre[0], sums[11] - sum_to_y * centre[1] + STIFFNESS_PX2
+    determinant = xx * yy - xy * xy
     a, b = (right_ax * yy - right_bx * xy) / determinant, (right_bx * xx - right_ax * xy) / determinant
     c, d = (right_ay * yy - right_by * xy) / determinant, (right_by * xx - right_ay * xy) / determinant
-    change = np.stack([np.stack([a, b], 1), np.stack([c, d], 1)], 1)
-    centre = np.stack([centre_x, centre_y], 1)
-    centre_to = np.stack([centre_to_x, centre_to_y], 1)
-    shift = (change @ (maps.shift - centre)[:, :, None])[:, :, 0] + centre_to
-    return _Maps(
-        change @ maps.linear, np.asarray(shift, np.float32), maps.rotation + np.arctan2(c - b, a + d)
-    )
+    change = np.array([[a, b], [c, d]], np.float32).transpose(2, 0, 1)
+    shift = (change @ (maps.shift - centre.T)[:, :, None])[:, :, 0] + centre_to.T
+    rotation = maps.rotation + np.arctan2(c - b, a + d).astype(np.float32)
+    return _Maps(change @ maps.linear, shift.astype(np.float32), rotation)
 
 
 def _lay(maps: _Maps, probe: PreparedFinger, reference: PreparedFinger, similarity: Floats) -> _Laid:
     x, y = maps.moved(probe.x, probe.y)
     squared = (x[:, :, None] - reference.x) ** 2 + (y[:, :, None] - reference.y) ** 2
-    number, a, b = np.nonzero(squared < (1.6 * TOLERANCE_PX) ** 2)
-    distance = np.sqrt(squared[number, a, b])
+    near = np.flatnonzero(squared < (1.6 * TOLERANCE_PX) ** 2)
+    number, rest = np.divmod(near, x.shape[1] * len(reference))
+    a, b = np.divmod(rest, len(reference))
+    distance = np.sqrt(squared.ravel()[near])
     turn = np.abs(wrap(probe.direction[a] + maps.rotation[number] - reference.direction[b]))
     closeness = sigmoid(distance, TOLERANCE_PX, -0.5) * sigmoid(turn, TOLERANCE_RAD, -15.0)
     closeness[turn >= 1.3 * TOLERANCE_RAD] = 0
@@ -250,7 +250,7 @@ def _lay(maps: _Maps, probe: PreparedFinger, reference: PreparedFinger, similari
     probe_overlap, reference_overlap = np.asarray(within.any(2)), np.asarray(within.any(1))
     first = np.maximum(probe_overlap.sum(1), LEAST_OVERLAP)
     second = np.maximum(reference_overlap.sum(1), LEAST_OVERLAP)
-    merit = np.asarray(0.5 * matched**1.5 / np.sqrt(first * second) + 0.5 * alike, np.float32)
+    merit = np.asarray(0.5 * matched * np.sqrt(matched / (first * second)) + 0.5 * alike, np.float32)
     return _Laid(
         number, a, b, closeness, distance, x[number, a], y[number, a], probe_overlap, reference_overlap, merit
     )

@@ -134,7 +134,7 @@ def local_similarity(probe: PreparedFinger, reference: PreparedFinger) -> Floats
     n, m = len(probe), len(reference)
     product = probe.cells.astype(np.float32) @ reference.cells.astype(np.float32).T
     a_norm, b_norm, common = product[:n, m:], product[n:, :m], product[n:, m:] * SECTIONS
-    both = _set_bits(probe.bits[:, None] & reference.bits[None])
+    both = _set_bits(probe.bits.T[:, :, None] & reference.bits.T[:, None])
     differing = a_norm + b_norm - 2 * both.astype(np.float32)
     norms = np.sqrt(a_norm) + np.sqrt(b_norm)
     similarity = 1 - np.sqrt(differing) / np.maximum(norms, np.float32(1e-6))
@@ -148,15 +148,16 @@ def local_similarity(probe: PreparedFinger, reference: PreparedFinger) -> Floats
 if hasattr(np, "bitwise_count"):
 
     def _set_bits(words: Words) -> NDArray[np.uint16]:
-        """How many bits are set along the last axis."""
-        return np.asarray(np.bitwise_count(words).sum(-1, dtype=np.uint16))
+        """How many bits are set along the first axis."""
+        return np.asarray(np.bitwise_count(words).sum(0, dtype=np.uint16))
 
 else:  # numpy 1, which tflite-runtime needs
     _OF_BYTE = np.array([value.bit_count() for value in range(256)], np.uint8)
 
     def _set_bits(words: Words) -> NDArray[np.uint16]:
-        """How many bits are set along the last axis."""
-        return np.asarray(_OF_BYTE[words.view(np.uint8)].sum(-1, dtype=np.uint16))
+        """How many bits are set along the first axis."""
+        of_word = _OF_BYTE[words[..., None].view(np.uint8)].sum(-1, dtype=np.uint16)
+        return np.asarray(of_word.sum(0, dtype=np.uint16))
 
 
 def _best_pairs(similarity: Floats) -> tuple[Indices, Indices, Floats]:
@@ -173,17 +174,23 @@ def _compatibility(
     probe: PreparedFinger, reference: PreparedFinger, of_probe: Indices, of_reference: Indices
 ) -> Floats:
     """Rho of the paper's section 4.3: how well each pair fits with each other pair, shape (pairs, pairs)."""
-    p, r = np.ix_(of_probe, of_probe), np.ix_(of_reference, of_reference)
-    a, b = probe.direction[of_probe], reference.direction[of_reference]
-    distance = np.abs(probe.distance[p] - reference.distance[r])
-    direction = np.abs(wrap((a[:, None] - a) - (b[:, None] - b)))
-    bearing = np.abs(wrap((a[:, None] - probe.bearing[p]) - (b[:, None] - reference.bearing[r])))
-    rho = np.zeros_like(distance)
+    turn = probe.direction[of_probe] - reference.direction[of_reference]
+    distance = np.abs(_among(probe.distance, of_probe) - _among(reference.distance, of_reference))
+    direction = np.abs(wrap(turn[:, None] - turn))
+    away = _among(probe.bearing, of_probe) - _among(reference.bearing, of_reference)
+    bearing = np.abs(wrap(turn[:, None] - away))
     near = (distance < FAR_PX) & (direction < FAR_DIRECTION_RAD) & (bearing < FAR_BEARING_RAD)
     near &= (of_probe[:, None] != of_probe) & (of_reference[:, None] != of_reference)
-    rho[near] = (
-        sigmoid(distance[near], DISTANCE_MU_PX, DISTANCE_TAU)
-        * sigmoid(direction[near], DIRECTION_MU_RAD, DIRECTION_TAU)
-        * sigmoid(bearing[near], BEARING_MU_RAD, BEARING_TAU)
+    places = np.flatnonzero(near)
+    rho = np.zeros(distance.shape, np.float32)
+    rho.ravel()[places] = (
+        sigmoid(distance.ravel()[places], DISTANCE_MU_PX, DISTANCE_TAU)
+        * sigmoid(direction.ravel()[places], DIRECTION_MU_RAD, DIRECTION_TAU)
+        * sigmoid(bearing.ravel()[places], BEARING_MU_RAD, BEARING_TAU)
     )
-    return np.asarray(rho, np.float32)
+    return rho
+
+
+def _among(matrix: Floats, chosen: Indices) -> Floats:
+    """The rows and columns that are chosen; `np.ix_` takes three times as long."""
+    return matrix[chosen].take(chosen, axis=1)
