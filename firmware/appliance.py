@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Self, TypeVar
@@ -20,10 +20,12 @@ import structlog
 
 from firmware.clock import Clock
 from firmware.config import Config
+from firmware.config import Uplink as UplinkSettings
 from firmware.custody import Custody
 from firmware.desk import Desk
-from firmware.guard.opening import no_console, open_guard
+from firmware.guard.opening import no_console
 from firmware.guard.pin import AskPin
+from firmware.opening import Hardware, open_keys, open_membership, store_settings, uplink_target
 from firmware.order_handlers import renew_lease, self_test, sync_now
 from firmware.orders import Orders
 from firmware.presenter import Presenter
@@ -33,29 +35,20 @@ from firmware.session.acquire import Acquirer
 from firmware.session.face_watch import ActiveCheck
 from firmware.session.machine import Show
 from firmware.session.matching import Matcher
-from firmware.store.connection import PAGE_BYTES
 from firmware.store.errors import StoreDamaged, StoreError
-from firmware.store.opening import StoreSettings, open_or_mend
+from firmware.store.opening import open_or_mend
 from firmware.store.quarantine import Saved
-from firmware.store.space import SpaceLimits
 from firmware.store.store import Store
 from firmware.store.thread import StoreThread
 from firmware.uplink.backoff import Backoff
 from firmware.uplink.channel import Dialler, InTheClear, Target
-from firmware.uplink.membership import Membership
 from firmware.uplink.time_hints import TimeHints
 from firmware.uplink.uplink import Uplink, UplinkState
-from sensors.board.opening import open_board
 from sensors.board.port import Board, BoardEvent
 from sensors.board.signals import Signal
-from sensors.camera.opening import open_camera
-from sensors.camera.port import Camera
 from sensors.errors import SensorError
-from sensors.fingerprint.opening import open_reader
-from sensors.fingerprint.port import FingerprintReader
 from sensors.worker import Closable, DeviceWorker
 from trust.keys.guard import KeyGuard
-from trust.names import DeviceName
 
 T = TypeVar("T")
 DeviceT = TypeVar("DeviceT", bound=Closable)
@@ -63,60 +56,6 @@ log = structlog.get_logger()
 
 HOUSEKEEPING_S = 3600.0
 STOP_TIMEOUT_S = 5.0  # one network takes 0.1 s; more means that it hangs, and the process ends without it
-
-
-@dataclass(frozen=True, slots=True)
-class Hardware:
-    """How each part is opened; None where it is not fitted. Tests and the demonstration hand in their own."""
-
-    reader: Callable[[], FingerprintReader] | None
-    camera: Callable[[], Camera] | None
-    board: Callable[[], Board] | None
-
-    @classmethod
-    def of(cls, config: Config, *, console_keys: bool = True) -> Self:
-        """The hardware that the configuration names; console_keys: see `open_board`."""
-        reader, camera, board = config.fingerprint, config.camera, config.board
-        return cls(
-            (lambda: open_reader(reader.settings())) if reader else None,
-            (lambda: open_camera(camera.settings())) if camera else None,
-            (lambda: open_board(board.settings(), with_keys=console_keys)) if board else None,
-        )
-
-
-def store_settings(config: Config) -> StoreSettings:
-    """Return where the store lies, and what it serves."""
-    device = config.device
-    max_pages = None if device.max_store_mb is None else int(device.max_store_mb * 1e6) // PAGE_BYTES
-    limits = SpaceLimits(waiting_events=device.max_waiting_events, free_share=device.min_free_share)
-    return StoreSettings(
-        device.data / "aidpost.db", device.id, device.purpose, device.site, max_pages, limits
-    )
-
-
-def open_keys(config: Config, ask_pin: AskPin = no_console) -> KeyGuard:
-    """Open the key guard that the configuration names; the first start makes the keys. Raises GuardError."""
-    folder, exists = config.device.data, store_settings(config).path.exists()
-    return open_guard(config.keys.settings(), folder, store_exists=exists, ask_pin=ask_pin)
-
-
-def open_store(config: Config, guard: KeyGuard) -> Store:
-    """Open the store that the configuration names, or make it. Raises StoreError."""
-    with guard.store_key() as key:
-        return store_settings(config).open(key)
-
-
-def open_membership(
-    config: Config,
-    guard: KeyGuard,
-    target: Target,
-    clock: Clock,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> Membership:
-    """Return what joins the aggregator at `target`, and is shown to it."""
-    device = config.device
-    named = DeviceName(device.id, device.site)
-    return Membership(target, guard, named, device.data, monotonic_ns=clock.monotonic_ns, sleep=sleep)
 
 
 class Appliance:
@@ -179,7 +118,9 @@ class Appliance:
             await self._uplink_changed.wait()
 
     async def _start(self) -> None:
-        config, device = self._config, self._config.device
+        config, device, uplink = self._config, self._config.device, self._config.uplink
+        if uplink is not None:
+            uplink_target(uplink)  # an address that cannot be is told before anything starts
         self.guard = await asyncio.to_thread(open_keys, config, self._ask_pin)
         self._stack.callback(self.guard.close)
         self.store = await StoreThread.open(self._open_store)
@@ -230,7 +171,7 @@ class Appliance:
             part: worker for part, worker in (("fingerprint", reader), ("camera", camera)) if worker
         }
         self._orders = self._start_orders()
-        self.uplink = self._start_uplink()
+        self.uplink = None if uplink is None else self._start_uplink(uplink, uplink_target(uplink))
         acquirer = Acquirer(
             camera=camera,
             reader=reader,
@@ -280,11 +221,7 @@ class Appliance:
             return None
         return DeviceWorker(part, opener, lambda available, error: self._part_changed(part, available, error))
 
-    def _start_uplink(self) -> Uplink | None:
-        if self._config.uplink is None:
-            return None
-        settings = self._config.uplink
-        target = Target.parse(settings.target, in_the_clear=settings.insecure_loopback)
+    def _start_uplink(self, settings: UplinkSettings, target: Target) -> Uplink:
         dialler: Dialler
         if settings.insecure_loopback:
             log.warning("uplink not encrypted", target=str(target))

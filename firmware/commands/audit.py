@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from firmware.appliance import open_keys, open_store
 from firmware.commands.common import ask_pin, clear_errors, config_option, read_config
+from firmware.opening import open_keys, open_store
 from firmware.store.audit import AuditBroken
 from firmware.store.trail import Trail, TrailUnreadable, read_lines
 from trust.checking import public_key_der

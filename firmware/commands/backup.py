@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from firmware.appliance import open_keys, open_store
 from firmware.clock import Clock
 from firmware.commands.common import ask_pin, clear_errors, config_option, read_config
+from firmware.opening import open_keys, open_store
 from firmware.store import backup as backup_file
 from firmware.store.errors import BackupRefused
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from firmware.appliance import open_keys, open_store
 from firmware.clock import Clock
 from firmware.commands.common import ask_pin, clear_errors, config_option, read_config
+from firmware.opening import open_keys, open_store
 from firmware.store.store import Store
 from firmware.uplink.bundles import CarriedReceipt, ReceiptUnreadable, Signer, read_receipt, write_bundles
 from trust.bundle import RECEIPT_SUFFIX

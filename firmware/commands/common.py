@@ -14,9 +14,10 @@ import click
 from rich.console import Console
 
 from firmware import log
-from firmware.appliance import Appliance, Hardware
+from firmware.appliance import Appliance
 from firmware.config import Config, ConfigError, load
 from firmware.desk import DeskError
+from firmware.opening import Hardware
 from firmware.session.machine import Show
 from firmware.store.errors import StoreError
 from firmware.uplink.errors import UplinkError

@@ -16,13 +16,12 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from firmware.appliance import Hardware
 from firmware.commands.common import config_option, read_config
 from firmware.commands.doctor_store import examine_store
 from firmware.commands.finding import Finding, library
 from firmware.config import Config
+from firmware.opening import Hardware, uplink_target
 from firmware.recognition import build_recognition
-from firmware.uplink.channel import Target
 from firmware.uplink.errors import UplinkError
 from firmware.uplink.identity_file import read_identity
 from inference.errors import InferenceError
@@ -170,7 +169,7 @@ def _identity(config: Config) -> Finding | None:
 def _uplink(config: Config) -> Finding | None:
     if config.uplink is None:
         return None
-    target = Target.parse(config.uplink.target, in_the_clear=config.uplink.insecure_loopback)
+    target = uplink_target(config.uplink)
     try:
         socket.create_connection((target.host, target.port), CONNECT_TIMEOUT_S).close()
     except OSError as error:

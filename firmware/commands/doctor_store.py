@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from firmware import lease
-from firmware.appliance import open_keys, open_store, store_settings
 from firmware.clock import Clock
 from firmware.commands.common import ask_pin
 from firmware.commands.finding import Finding, library
@@ -14,6 +13,7 @@ from firmware.config import Config
 from firmware.guard.file import WARNING
 from firmware.guard.opening import probe_guard
 from firmware.lease import LeaseState
+from firmware.opening import open_keys, open_store, store_settings
 from firmware.store import quarantine
 from firmware.store.audit import AuditBroken
 from firmware.store.errors import StoreError

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from firmware import log
-from firmware.appliance import open_keys, open_membership
 from firmware.clock import Clock
 from firmware.commands.common import ask_pin, clear_errors, config_option, read_config
+from firmware.opening import open_keys, open_membership
 from firmware.uplink.channel import Target
 from firmware.uplink.identity_file import Identity
 from firmware.uplink.membership import Membership

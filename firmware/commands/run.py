@@ -11,9 +11,10 @@ import click
 import structlog
 
 from firmware import log
-from firmware.appliance import Appliance, Hardware
+from firmware.appliance import Appliance
 from firmware.commands.common import ask_pin, clear_errors, config_option, read_config, signal_line
 from firmware.config import Config
+from firmware.opening import Hardware
 from firmware.session.check_in import CheckInResult, Suggestion
 from firmware.session.machine import Show
 from firmware.store.errors import StoreError

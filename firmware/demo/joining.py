@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from firmware.appliance import open_keys, open_membership
 from firmware.clock import Clock
 from firmware.config import Config
 from firmware.demo.server import Server
+from firmware.opening import open_keys, open_membership
 from firmware.uplink.channel import Target
 from trust.claim import Claim
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from firmware import log
-from firmware.appliance import Appliance, Hardware
+from firmware.appliance import Appliance
 from firmware.config import Camera, Config, Device, Fingerprint, Keys, Session, Uplink
 from firmware.demo.cast import Cast, people
 from firmware.demo.joining import join
@@ -23,6 +23,7 @@ from firmware.demo.server import Server
 from firmware.demo.stage import Stage
 from firmware.demo.view import View
 from firmware.demo.wire import Wire
+from firmware.opening import Hardware
 from firmware.records import Mode
 from firmware.session.check_in import Suggestion
 from firmware.session.machine import Show

@@ -11,10 +11,10 @@ from shutil import copy
 import pytest
 from click.testing import CliRunner, Result
 
-from firmware.appliance import open_keys, open_store
 from firmware.cli import main
 from firmware.config import load
 from firmware.demo.cast import FACES, SENSOR_SIZE
+from firmware.opening import open_keys, open_store
 from inference.synthesis import Condition, make_finger
 from sensors.emulator.virtual import VirtualSensor
 

@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.appliance import Appliance, Hardware
+from firmware.appliance import Appliance
 from firmware.clock import Clock
 from firmware.config import Camera, Config, Device, Fingerprint, Keys, Lease, Session, Uplink
 from firmware.demo.joining import join
 from firmware.demo.scenario import Face, Finger, Person
 from firmware.demo.server import Server
 from firmware.demo.stage import Actors, Stage
+from firmware.opening import Hardware
 from firmware.session.check_in import CheckInResult, Suggestion
 from firmware.session.machine import Show
 from firmware.session.registration import NoticeAnswer, RegistrationResult
