@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,8 +25,10 @@ class AggregatorProcess:
         *options: str,
         identity: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
-        """environment: None for this process's own."""
+        """environment: None for this process's own. prefix: a command that executes the one after it."""
+        self._prefix = prefix
         self._store = store
         self._environment = environment
         self._security = ["--insecure-loopback"] if identity is None else [f"--identity={identity}"]
@@ -42,6 +44,7 @@ class AggregatorProcess:
         """Start; raises RuntimeError with what the server said when it does not."""
         self._log = self._store.with_suffix(".log").open("ab")
         self._process = await asyncio.create_subprocess_exec(
+            *self._prefix,
             str(Path(sys.executable).with_name("aidpost-aggregator")),
             "serve",
             f"--store={self._store}",

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -26,16 +29,21 @@ class Device:
     """One life of a producer, from `start` to its end.
 
     said: how many lines of each kind. first_ns, latest_ns: when the first and the latest were said, and
-    began_ns when it was started, all monotonic.
+    began_ns when it was started, all monotonic. delays_s: of each event from when it was shown to when it was
+    acknowledged.
     """
 
-    def __init__(self, order: Producing, ledger: Ledger) -> None:
+    def __init__(self, order: Producing, ledger: Ledger, prefix: Sequence[str] = ()) -> None:
+        """prefix: a command that executes the one after it; then nothing is forked, and the start is slow."""
         self._order = order
+        self._prefix = prefix
         self._ledger = ledger
         self._news = asyncio.Event()
         self.said: Counter[str] = Counter()
         self.first_ns: dict[str, int] = {}
         self.latest_ns: dict[str, int] = {}
+        self.delays_s: list[float] = []
+        self._unacked: dict[int, int] = {}
 
     async def start(self) -> None:
         fifo = _fifo_at(Path(self._order.said))
@@ -47,10 +55,17 @@ class Device:
             lambda: asyncio.StreamReaderProtocol(reader), pipe
         )
         self.began_ns = time.monotonic_ns()
-        self._process = _forks.Process(target=main, args=(msgspec.json.encode(self._order).decode(),))
-        await asyncio.to_thread(self._process.start)  # the first start takes the imports
+        text = msgspec.json.encode(self._order).decode()
+        if self._prefix:
+            words = (*self._prefix, sys.executable, "-m", "tests.torture.producer", text)
+            launched = await asyncio.create_subprocess_exec(*words)
+            self._kill, exit_code = launched.kill, launched.wait()
+        else:
+            forked = _forks.Process(target=main, args=(text,))
+            await asyncio.to_thread(forked.start)  # the first start takes the imports
+            self._kill, exit_code = forked.kill, asyncio.to_thread(_joined, forked)
         self._reading = asyncio.create_task(self._read(reader))
-        self._ending = asyncio.create_task(self._end())
+        self._ending = asyncio.create_task(self._end(exit_code))
 
     async def until(self, condition: Callable[[Device], bool]) -> None:
         """Wait until it has said enough, or has ended."""
@@ -61,21 +76,18 @@ class Device:
 
     def kill(self) -> None:
         """SIGKILL, at once; `ended` waits for it."""
-        self._process.kill()
+        self._kill()
 
     async def ended(self) -> int:
         """Wait until it has ended and its last words are heard; returns the exit code."""
         async with asyncio.timeout(PATIENCE_S):
             return await self._ending
 
-    async def _end(self) -> int:
-        await asyncio.to_thread(self._process.join)
-        code = self._process.exitcode
+    async def _end(self, exit_code: Coroutine[Any, Any, int]) -> int:
+        code = await exit_code
         os.close(self._holder)
         await self._reading
         self._transport.close()
-        self._process.close()
-        assert code is not None
         return code
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
@@ -86,8 +98,24 @@ class Device:
             self.said[word] += 1
             self.first_ns.setdefault(word, int(at))
             self.latest_ns[word] = int(at)
+            self._count(word, said, int(at))
             self._news.set()
         self._news.set()
+
+    def _count(self, word: str, said: str, at_ns: int) -> None:
+        if word == "shown":
+            self._unacked[int(said.split()[1])] = at_ns
+        elif word == "acked":
+            acked = [seq for seq in self._unacked if seq <= int(said.split()[1])]
+            self.delays_s += [max(0, at_ns - self._unacked.pop(seq)) / 1e9 for seq in acked]
+
+
+def _joined(process: ForkServerProcess) -> int:
+    process.join()
+    code = process.exitcode
+    process.close()
+    assert code is not None
+    return code
 
 
 def _fifo_at(path: Path) -> Path:

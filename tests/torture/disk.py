@@ -56,10 +56,14 @@ def compiler() -> str | None:
 def preload(folder: Path) -> Path:
     """Make `folder`, and compile the layer into it."""
     folder.mkdir(parents=True)
-    library = folder / "oplog.so"
+    return compile_preload(SOURCE, folder / "oplog.so")
+
+
+def compile_preload(source: Path, library: Path) -> Path:
+    """Compile something for LD_PRELOAD; returns `library`."""
     found = compiler()
     assert found is not None
-    subprocess.run([found, "-O2", "-shared", "-fPIC", "-o", library, SOURCE], check=True)
+    subprocess.run([found, "-O2", "-shared", "-fPIC", "-o", library, source], check=True)
     return library
 
 

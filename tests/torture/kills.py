@@ -26,14 +26,15 @@ def ordered(post: Post, seed: int, events: int | None = None, **more: object) ->
     return Producing(seed=seed, events=events, **values)  # type: ignore[arg-type]
 
 
-async def drain(post: Post, ledger: Ledger, seed: int) -> float:
-    """Let the device run until everything is acknowledged; returns how long that took."""
+async def settled(post: Post, ledger: Ledger, seed: int) -> tuple[str, ...]:
+    """Let the device run until everything is acknowledged, stop both, and return what is wrong."""
     device = Device(ordered(post, seed, DRAIN_EVENTS), ledger)
     await device.start()
     code = await device.ended()
     if code != 0:
         ledger.faults.append(f"the device ended with {code} while nothing was at fault")
-    return (device.latest_ns.get("acked", device.began_ns) - device.began_ns) / 1e9
+    await post.stop()
+    return ledger.judge(post.store, post.device)
 
 
 async def kill_device(folder: Path, times: int, seed: int) -> Finding:
@@ -55,14 +56,12 @@ async def kill_device(folder: Path, times: int, seed: int) -> Finding:
             await device.ended()
             if life and "shown" in device.first_ns:
                 recoveries.append((device.first_ns["shown"] - device.began_ns) / 1e9)
-        await drain(post, ledger, seed)
-        await post.stop()
-        wrong = [*ledger.faults, *ledger.judge_aggregator(post.store), *ledger.judge_store(post.device)]
+        wrong = await settled(post, ledger, seed)
     return Finding(
         fault="SIGKILL of the device's process",
         tried=times,
         shown=len(ledger.shown),
-        wrong=tuple(wrong),
+        wrong=wrong,
         recoveries_s=tuple(recoveries),
         recovered="from the start of the process to the next event shown as done",
     )

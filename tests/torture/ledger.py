@@ -46,8 +46,12 @@ class Ledger:
                 self.erased.add(rest)
             case "fault":
                 self.faults.append(rest)
-            case _:  # ready, connected, lost: of interest for their times alone
+            case _:  # ready, connected, lost, full: of interest for their times alone
                 pass
+
+    def judge(self, store: Path, folder: Path) -> tuple[str, ...]:
+        """Return what is wrong at both ends after everything was delivered; store: the aggregator's."""
+        return (*self.faults, *self.judge_aggregator(store), *self.judge_store(folder))
 
     def judge_aggregator(self, store: Path, *, drained: bool = True) -> list[str]:
         """Return what is wrong at the aggregator, one sentence each.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -21,11 +21,12 @@ from trust.claim import Claim
 class Post:
     """The device's folder, the aggregator's store, and the aggregator, which may be killed and started.
 
-    environment: of the aggregator's process, None for our own.
+    environment: of the aggregator's process, None for our own. prefix: a command that executes it.
     """
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.environment: Mapping[str, str] | None = None
+        self.prefix: Sequence[str] = ()
         self.device = folder / "device"
         self.store = folder / "aggregator" / "store.db"
         self.identity = folder / "identity"
@@ -42,7 +43,12 @@ class Post:
         """Start the aggregator: at first on a free port, then on the same."""
         again = [f"--listen={self.target}"] if self.target else []
         server = AggregatorProcess(
-            self.store, *self._options, *again, identity=self.identity, environment=self.environment
+            self.store,
+            *self._options,
+            *again,
+            identity=self.identity,
+            environment=self.environment,
+            prefix=self.prefix,
         )
         await server.start()
         self._running, self.target = server, server.target
@@ -56,20 +62,29 @@ class Post:
             await self._running.__aexit__(None, None, None)
             self._running = None
 
+    def log(self) -> str:
+        """Return what the aggregator has logged over all its lives."""
+        return self.store.with_suffix(".log").read_text()
+
     async def join(self, authority: Authority, administrator: Held) -> None:
         """Take the device through claim, request, approval and certificate."""
-        self.device.mkdir()
+        self.device.mkdir(exist_ok=True)
         async with shown(self.target, authority.certificate, administrator) as channel:
             fleet: fleet_pb2_grpc.FleetServiceAsyncStub = fleet_pb2_grpc.FleetServiceStub(channel)
             code = await claim_code(fleet, SITE)
             with guard_of(self.device) as guard:
-                membership = membership_of(self.device, guard, self.target)
-                asked = asyncio.Event()
+                asked, approved = asyncio.Event(), asyncio.Event()
+
+                async def until_approved(_delay_s: float) -> None:
+                    await approved.wait()
+
+                membership = membership_of(self.device, guard, self.target, until_approved)
                 joining = asyncio.create_task(membership.join(Claim.parse(code), asked.set))
                 await asked.wait()
                 await fleet.ApproveDevice(
                     fleet_pb2.ApproveDeviceRequest(device_id=DEVICE, key_words=membership.key_words)
                 )
+                approved.set()
                 await joining
 
 
@@ -82,7 +97,7 @@ async def opened(
     options: of `serve`. before: called with the post before the aggregator starts.
     """
     post = Post(folder, *options)
-    post.store.parent.mkdir(parents=True)
+    post.store.parent.mkdir(parents=True, exist_ok=True)
     authority = Authority.create(post.identity)
     administrator = first_administrator(authority, post.store, timedelta(days=1), time.time_ns())
     before(post)

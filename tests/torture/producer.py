@@ -3,7 +3,7 @@
 Run as ``python -m tests.torture.producer ORDER``, ORDER being a `Producing` as JSON, or forked by
 `tests.torture.device`. What staff would have seen is said on `said`, one line for each:
 
-    TIME ready | connected | lost WHY | shown SEQ RECORD | acked SEQ
+    TIME ready | connected | lost WHY | full WHY | shown SEQ RECORD | acked SEQ
          | kept ENTRY | erasing ENTRY | erased ENTRY | fault WHY
 """
 
@@ -31,7 +31,7 @@ from firmware.store.thread import StoreThread
 from firmware.uplink.backoff import Backoff
 from firmware.uplink.channel import Target
 from firmware.uplink.link import Limits
-from firmware.uplink.membership import Membership
+from firmware.uplink.membership import Membership, Sleep
 from firmware.uplink.uplink import Uplink, UplinkState
 from tests.kit.store_values import DEVICE, PURPOSE, SITE, check_in, reference, registration
 from trust.keys.guard import GuardKind, KeyGuard
@@ -82,9 +82,11 @@ def guard_of(folder: Path) -> KeyGuard:
     return open_guard(GuardSettings(GuardKind.FILE), folder, store_exists=exists)
 
 
-def membership_of(folder: Path, guard: KeyGuard, target: str) -> Membership:
+def membership_of(folder: Path, guard: KeyGuard, target: str, sleep: Sleep = asyncio.sleep) -> Membership:
     clock, named = Clock(), DeviceName(DEVICE, SITE)
-    return Membership(Target.parse(target), guard, named, folder, monotonic_ns=clock.monotonic_ns)
+    return Membership(
+        Target.parse(target), guard, named, folder, monotonic_ns=clock.monotonic_ns, sleep=sleep
+    )
 
 
 class Producer:
@@ -114,7 +116,7 @@ class Producer:
                 await self._commit(number + 1)
                 number += 1
             except StoreFull as fault:
-                self._say(f"fault {fault}"[:300])
+                self._say(f"full {fault}"[:300])
                 await asyncio.sleep(WHEN_FULL_S)
             uplink.notify()
             await asyncio.sleep(self._order.pause_s)
