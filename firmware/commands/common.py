@@ -24,6 +24,7 @@ from firmware.uplink.errors import UplinkError
 from inference.errors import InferenceError
 from inference.types import FingerPosition
 from sensors.board.signals import PRESENTATIONS, Signal
+from sensors.board.table import REASON_SYMBOLS
 from sensors.errors import SensorError
 from trust.keys.errors import GuardError, PinRefused
 
@@ -110,7 +111,7 @@ def signal_line(effect: Show) -> str:
     if effect.presentation is not None and effect.presentation.position is not FingerPosition.UNKNOWN:
         parts.append(f"({effect.presentation.position.name.replace('_', ' ').lower()})")
     if effect.reason is not None:
-        parts.append(f"- {effect.reason.value}")
+        parts.append(f"- {REASON_SYMBOLS[effect.reason]} {effect.reason.value}")
     if effect.tries_left is not None:
         parts.append(f"- tries left: {effect.tries_left}")
     if effect.wait_s is not None:

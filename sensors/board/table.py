@@ -18,6 +18,7 @@ from sensors.board.signals import (
     Signal,
     Tone,
 )
+from sensors.frames import RetryReason
 
 # One character for each pictogram of the screen, so that the console differs by shape too.
 SYMBOLS: Mapping[str, str] = MappingProxyType(
@@ -35,6 +36,29 @@ SYMBOLS: Mapping[str, str] = MappingProxyType(
         "wrench": "⚒",
     }
 )
+
+
+REASON_SYMBOLS: Mapping[RetryReason, str] = MappingProxyType(
+    {
+        RetryReason.NO_FINGER: "☟",
+        RetryReason.TOO_DRY: "✧",
+        RetryReason.TOO_WET: "☂",
+        RetryReason.PRESS_MORE: "⇓",
+        RetryReason.MOVE_FINGER: "✥",
+        RetryReason.SAME_FINGER: "☝",
+        RetryReason.NO_FACE: "◌",
+        RetryReason.SEVERAL_FACES: "⚇",
+        RetryReason.COME_CLOSER: "⊕",
+        RetryReason.FACE_CAMERA: "⌖",
+        RetryReason.HOLD_STILL: "❚",
+        RetryReason.MORE_LIGHT: "☀",
+        RetryReason.LESS_LIGHT: "☼",
+        RetryReason.EVEN_LIGHT: "◐",
+        RetryReason.SHOW_EYES: "◉",
+        RetryReason.SHOW_MOUTH: "⌣",
+    }
+)
+"""One character for each reason that goes with "try again", so that reasons differ by shape too."""
 
 
 def describe_lamp(lamp: LampColour) -> str:
@@ -66,7 +90,19 @@ def signal_table_markdown() -> str:
         "| Signal | Screen | Lamp | Buzzer | Ring on the reader |\n"
         "|---|---|---|---|---|\n"
     )
-    return head + "".join(_row(signal, presentation) for signal, presentation in PRESENTATIONS.items())
+    reasons = (
+        "\n## Why to try again\n\n"
+        'With the signal "try again" the screen shows what the person can change.\n\n'
+        "| Screen | Reason |\n"
+        "|---|---|\n"
+    )
+    signals = "".join(_row(signal, presentation) for signal, presentation in PRESENTATIONS.items())
+    return (
+        head
+        + signals
+        + reasons
+        + "".join(f"| {REASON_SYMBOLS[reason]} | {reason.value} |\n" for reason in RetryReason)
+    )
 
 
 def _row(signal: Signal, presentation: Presentation) -> str:

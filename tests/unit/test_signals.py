@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from sensors.board.signals import PRESENTATIONS, LampColour, RingColour, RingMode, Signal
-from sensors.board.table import SYMBOLS, signal_table_markdown
+from sensors.board.table import REASON_SYMBOLS, SYMBOLS, signal_table_markdown
+from sensors.frames import RetryReason
 
 PAGE = Path(__file__).parents[2] / "docs" / "signals.md"
 
@@ -20,6 +21,11 @@ def test_any_two_signals_differ_in_shape_and_not_by_colour_alone() -> None:
         assert PRESENTATIONS[one].pictogram != PRESENTATIONS[other].pictogram
     assert set(SYMBOLS) == {presentation.pictogram for presentation in PRESENTATIONS.values()}
     assert len(set(SYMBOLS.values())) == len(SYMBOLS)
+
+
+def test_each_reason_to_try_again_has_a_shape_of_its_own() -> None:
+    assert set(REASON_SYMBOLS) == set(RetryReason)
+    assert len(set(REASON_SYMBOLS.values())) == len(REASON_SYMBOLS)
 
 
 def test_signals_that_light_the_lamp_differ_in_sound_too() -> None:
