@@ -45,6 +45,7 @@ def fuse(scores: Sequence[Evidence], point: OperatingPoint) -> FusedScore:
 
     Samples of one instance: the best one counts, less `best_of_nats * ln(k)` for k samples. The best of k
     would raise the false match rate up to k times; the price is what lowers the rate of this source by k.
+    In the same way a score pays for its `fmr_ratio`: `best_of_nats * ln(fmr_ratio)`.
 
     Instances: the sum. Different fingers and the face of an impostor resemble those of the other person
     independently, so likelihood ratios multiply. Each is clipped to what its data can support, so that no
@@ -64,7 +65,11 @@ def _best_of(samples: Iterable[ComparisonScore], point: OperatingPoint) -> tuple
     measured = [(point.source(sample.source), sample) for sample in samples]
     price = max(source.best_of_nats for source, _ in measured) * math.log(len(measured))
     llr, lower, name = max(
-        (source.calibration.llr(sample.raw), source.calibration.lower_llr, sample.source)
+        (
+            source.calibration.llr(sample.raw) - source.best_of_nats * math.log(sample.fmr_ratio),
+            source.calibration.lower_llr,
+            sample.source,
+        )
         for source, sample in measured
     )
     return max(llr - price, lower), name

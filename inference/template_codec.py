@@ -35,6 +35,7 @@ class _Face(msgspec.Struct, frozen=True, tag="face", array_like=True, forbid_unk
     embedding: Annotated[bytes, Meta(min_length=4 * EMBEDDING_LENGTH, max_length=4 * EMBEDDING_LENGTH)]
     quality: _Quality
     made_by: _Text
+    frames: Annotated[int, Meta(ge=1, le=255)] = 1
 
 
 class _Finger(msgspec.Struct, frozen=True, tag="finger", array_like=True, forbid_unknown_fields=True):
@@ -85,7 +86,8 @@ def decode(data: bytes) -> Template:
 
 
 def _pack_face(template: FaceTemplate) -> _Face:
-    return _Face(template.embedding.astype("<f4").tobytes(), template.quality, template.made_by)
+    embedding = template.embedding.astype("<f4").tobytes()
+    return _Face(embedding, template.quality, template.made_by, template.frames)
 
 
 def _unpack_face(packed: _Face) -> FaceTemplate:
@@ -93,7 +95,7 @@ def _unpack_face(packed: _Face) -> FaceTemplate:
     # Written so that NaN fails it too.
     if not abs(float(np.linalg.norm(embedding)) - 1.0) <= NORM_TOLERANCE:
         raise TemplateDamaged("the face embedding is not of length 1: it was wiped or damaged")
-    return FaceTemplate(embedding, packed.quality, packed.made_by)
+    return FaceTemplate(embedding, packed.quality, packed.made_by, packed.frames)
 
 
 def _pack_finger(template: FingerTemplate) -> _Finger:

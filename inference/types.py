@@ -95,11 +95,13 @@ class FaceTemplate:
 
     embedding: shape (128,), float32, L2 norm 1.
     made_by: digest of the model file and name of the runtime, since int8 embeddings differ between runtimes.
+    frames: how many frames it is the mean of.
     """
 
     embedding: NDArray[np.float32]
     quality: int
     made_by: str
+    frames: int = 1
 
     @property
     def modality(self) -> Modality:
@@ -148,8 +150,11 @@ class ComparisonScore:
 
     raw: the comparator's own scale, higher is more alike.
     source: what the calibration depends on: ``face``, or ``finger/R503``, ``finger/AS608`` and so on.
+    fmr_ratio: how many times as often two people score this high as with the single samples that the
+    calibration was made from.
     """
 
     modality: Modality
     raw: float
     source: str
+    fmr_ratio: float = 1.0

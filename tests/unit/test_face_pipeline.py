@@ -12,7 +12,7 @@ from firmware.demo.build_assets import load_face
 from firmware.demo.views import ViewCondition, empty_room, face_view, too_dark
 from inference.attack import Unchecked
 from inference.errors import ComparisonRefused
-from inference.face.compare import COMPARATOR, compare
+from inference.face.compare import COMPARATOR, FMR_RATIO_OF_FRAMES, combine, compare, fmr_ratio
 from inference.face.detect import DetectedFace
 from inference.face.pipeline import FaceRecogniser, FaceSample, build_face_recogniser
 from inference.models.catalogue import Catalogue
@@ -211,6 +211,19 @@ def test_a_combined_template_leans_to_the_better_sample(recogniser: FaceRecognis
     assert (both.quality, both.made_by) == (90, "one")
     with pytest.raises(ValueError, match="no template"):
         recogniser.combine([])
+
+
+def test_a_mean_of_frames_says_so_and_its_scores_say_what_it_costs() -> None:
+    one = FaceTemplate(np.eye(128, dtype=np.float32)[0], 90, "one")
+    two, many = combine([one, one]), combine([one] * 7)
+    assert (two.frames, combine([two, one]).frames) == (2, 3)
+    assert compare(one, one).fmr_ratio == 1
+    assert compare(two, one).fmr_ratio == compare(one, two).fmr_ratio == FMR_RATIO_OF_FRAMES[1][0]
+    assert compare(two, two).fmr_ratio == FMR_RATIO_OF_FRAMES[1][1]
+    assert compare(many, two).fmr_ratio == compare(many, many).fmr_ratio == FMR_RATIO_OF_FRAMES[-1][1]
+    ratios = np.array([[fmr_ratio(probe, reference) for probe in range(1, 9)] for reference in range(1, 9)])
+    assert (np.diff(ratios) >= 0).all()
+    np.testing.assert_array_equal(ratios, ratios.T)
 
 
 def test_a_sample_outlives_its_frame_and_can_be_wiped(recogniser: FaceRecogniser) -> None:

@@ -1,13 +1,15 @@
 """How scores combine: order, monotony, agreement and limits."""
 
 import math
+from statistics import NormalDist
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.fusion import Evidence, FusedScore, fuse
-from inference.operating_point import OperatingPoint
+from inference.operating_point import STRONG_FMR, OperatingPoint, Strength, Threshold
 from inference.types import ComparisonScore, FingerPosition, Modality
 from tests.kit.operating_points import drawn_operating_point
 
@@ -21,8 +23,8 @@ positions = st.sampled_from(
 )
 
 
-def face(raw: float) -> Evidence:
-    return Evidence(ComparisonScore(Modality.FACE, raw, "face"))
+def face(raw: float, fmr_ratio: float = 1.0) -> Evidence:
+    return Evidence(ComparisonScore(Modality.FACE, raw, "face", fmr_ratio))
 
 
 def finger(raw: float, position: FingerPosition = FingerPosition.RIGHT_INDEX) -> Evidence:
@@ -92,6 +94,33 @@ def test_the_best_sample_of_one_finger_counts_and_pays_for_the_choice() -> None:
     fused = fuse([finger(1.0), finger(-0.2)], POINT)
     assert fused.sources == ("finger/R503",)
     assert fused.llr == pytest.approx(FINGER.llr(1.0) - price)
+
+
+@pytest.mark.parametrize("fmr", [1e-3, 1e-4])
+def test_scores_that_strangers_reach_more_often_pay_for_it(fmr: float) -> None:
+    # Impostors a little nearer than those of the calibration: what averaging frames does.
+    ratio, threshold = 1.7, POINT.threshold(["face"], fmr).llr
+    of_single = NormalDist(-3.25)
+    rate = 1 - of_single.cdf((threshold - FACE.intercept) / FACE.slope)
+    nearer = of_single.inv_cdf(1 - rate) - of_single.inv_cdf(1 - ratio * rate)
+    strangers = np.random.default_rng(5).normal(-3.25 + nearer, 1, 4_000_000)
+    above = strangers[FACE.llrs(strangers) >= threshold]
+    assert above.size / strangers.size > 1.5 * rate
+    paid = sum(fuse([face(raw, ratio)], POINT).llr >= threshold for raw in above.tolist())
+    assert 0.5 * rate < paid / strangers.size <= 1.05 * rate
+
+
+def test_frames_lower_the_word_and_what_a_gallery_accepts() -> None:
+    gallery = POINT.for_gallery(["face"], 100)
+    assert isinstance(gallery, Threshold)
+    for threshold in (POINT.threshold(["face"], STRONG_FMR), gallery):
+        raw = (threshold.llr + 0.01 - FACE.intercept) / FACE.slope
+        single, averaged = fuse([face(raw)], POINT), fuse([face(raw, 1.5)], POINT)
+        assert averaged.llr < threshold.llr <= single.llr
+        assert single.llr - averaged.llr == pytest.approx(POINT.source("face").best_of_nats * math.log(1.5))
+    just_strong = (POINT.threshold(["face"], STRONG_FMR).llr + 0.01 - FACE.intercept) / FACE.slope
+    words = [POINT.strength(fuse([face(just_strong, ratio)], POINT).llr, ["face"]) for ratio in (1.0, 1.5)]
+    assert words == [Strength.STRONG, Strength.FAIR]
 
 
 def test_fingers_of_unknown_position_count_as_one() -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from firmware.config import Config, Device, Fingerprint, Keys
 from firmware.recognition import Recognition, build_recognition
 from firmware.session.comparison import Comparison
 from firmware.session.machine import Weight
-from firmware.session.matching import Matcher
+from firmware.session.matching import Matcher, Policy
 from inference.attack import Unchecked
-from inference.operating_point import Threshold
+from inference.face.compare import fmr_ratio
+from inference.face.pipeline import build_face_recogniser
+from inference.models.catalogue import Catalogue
+from inference.operating_point import DEFAULT, Strength, Threshold, load
+from inference.runtime import RuntimeName
 from inference.synthesis import Condition, make_finger
-from inference.types import Assessed, FingerPosition, FingerTemplate
+from inference.types import Assessed, FaceTemplate, FingerPosition, FingerTemplate, Modality
 from sensors.frames import DeviceIdentity, FingerFrame
 from trust.consent import Purpose
 from trust.keys.guard import GuardKind
@@ -88,3 +95,43 @@ def test_a_search_puts_the_right_entry_first_and_forgets_an_erased_one(
     ]
     matcher.remove(OTHER)
     assert OTHER not in [c.entry_id for c in Comparison(matcher, None).weigh([probe]).candidates]
+
+
+@pytest.fixture(scope="module")
+def faces() -> Matcher:
+    """126 faces that resemble nobody, at the operating point of this distribution."""
+    face = build_face_recogniser(Catalogue(), RuntimeName.LITERT)
+    point = load(DEFAULT, {Modality.FACE: face.made_by})
+    matcher = Matcher(face, None, point, Policy(fmr=1e-4, fpir=0.01), ["face"])
+    for number, direction in enumerate(np.eye(128, dtype=np.float32)[2:]):
+        matcher.add(number.to_bytes(16, "big"), [FaceTemplate(direction, 90, face.made_by)])
+    return matcher
+
+
+@pytest.mark.parametrize("claimed", [[ENTRY], None], ids=["1:1", "1:few"])
+def test_a_face_of_several_frames_must_score_higher(faces: Matcher, claimed: list[bytes] | None) -> None:
+    reference = FaceTemplate(np.eye(128, dtype=np.float32)[0], 90, faces.models[0])
+    faces.add(ENTRY, [reference])
+    threshold = faces.threshold(["face"], None if claimed is None else 1)
+    assert isinstance(threshold, Threshold)
+    calibration = load(DEFAULT, {Modality.FACE: faces.models[0]}).source("face").calibration
+    cosine = (threshold.llr + 0.1 - calibration.intercept) / calibration.slope
+    probe = replace(reference, embedding=np.zeros(128, np.float32))
+    probe.embedding[:2] = cosine, np.sqrt(1 - cosine**2)
+
+    one, two = (Comparison(faces, claimed).weigh([replace(probe, frames=frames)]) for frames in (1, 2))
+
+    assert one.weight is Weight.SUFFICIENT
+    assert two.weight is Weight.SPEAKS_FOR
+    assert one.best is not None
+    assert two.best is not None
+    paid = one.best.llr - two.best.llr
+    assert paid >= np.log(fmr_ratio(2, 1))
+    if claimed is not None:
+        assert [faces.strength(verdict.best) for verdict in (one, two) if verdict.best] == [
+            Strength.STRONG,
+            Strength.FAIR,
+        ]
+    # The one who was registered with several frames pays as well.
+    faces.add(ENTRY, [replace(reference, frames=2)])
+    assert Comparison(faces, claimed).weigh([probe]).best == two.best
