@@ -9,7 +9,7 @@ RUN := $(UV) run --frozen --no-sync
 READY := $(VENV)/.ready
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup demo test check protos models tflite-runtime-env tpm-env demo-assets operating-points finger-held-out bench instructions torture clean
+.PHONY: help setup demo test check protos models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions torture clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -62,6 +62,10 @@ operating-points: $(READY) ## Measure the models on EVALUATION_DATA and set the 
 	@for source in face finger-R503 finger-AS608; do for plot in det discard; do \
 		cp out/$$source/$$plot.svg docs/figures/$$source-$$plot.svg; done; done
 	@echo "Made inference/operating_points/default.json and docs/figures; commit them with the models."
+
+face-quality: $(READY) ## Show how often face quality speaks up, on real faces and on drawn masks and glasses
+	@$(RUN) python -m inference.evaluation.face_quality $(if $(JOBS),--jobs $(JOBS)) \
+		--images $(EVALUATION_DATA)/faces/lfw --pairs $(EVALUATION_DATA)/faces/pairs.txt
 
 finger-held-out: $(READY) ## Show the finger score in-sample and on data sets that it was not trained on
 	@$(RUN) python -m inference.build.finger_held_out $(ARGS)

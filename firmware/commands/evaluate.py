@@ -21,6 +21,7 @@ from inference.evaluation.face import evaluate_faces
 from inference.evaluation.finger import evaluate_fingers
 from inference.evaluation.fuse import PAIRINGS, SEED, fuse_evaluations
 from inference.evaluation.sensor_like import NOMINAL_PPI, SENSOR_SIZE, SIZES, SensorLike, choose
+from inference.models.catalogue import FOLDER as MODELS
 from inference.runtime import RuntimeName
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -99,12 +100,30 @@ def evaluate() -> None:
 @click.option("--pairs", type=_FILE, required=True, help="Pairs in LFW's form.")
 @_run_options
 @_point_options
-def face(images: Path, pairs: Path, jobs: int | None, runtime: str, **outputs: Any) -> None:
+@click.option(
+    "--models",
+    type=_FOLDER,
+    default=MODELS,
+    show_default="those of this release",
+    help="Folder of other face networks with their cards.",
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(1, 5),
+    default=1,
+    show_default=True,
+    help="Besides, measure probes of up to so many images of a person, averaged as frames are.",
+)
+def face(
+    images: Path, pairs: Path, jobs: int | None, runtime: str, models: Path, frames: int, **outputs: Any
+) -> None:
     """Measure face recognition."""
     out = Outputs(**outputs)
     out.prepare()
     with _progress() as progress:
-        result = evaluate_faces(images, pairs, RuntimeName(runtime), jobs or _cores(), progress)
+        result = evaluate_faces(
+            images, pairs, RuntimeName(runtime), jobs or _cores(), progress, models, frames
+        )
     out.write(result)
 
 

@@ -20,6 +20,7 @@ from inference.evaluation.cohort_figures import CohortRate, CohortReport
 from inference.evaluation.cohort_file import CohortFile
 from inference.evaluation.cohorts import cohort_report, worse_cohorts
 from inference.evaluation.controls import Controls
+from inference.evaluation.frames import FramesReport
 from inference.evaluation.fuse import Fusion, FusionReport
 from inference.evaluation.plots import draw, draw_fusion, require_library
 from inference.evaluation.record import add_source
@@ -67,6 +68,8 @@ class Outputs:
         """Print the figures and write what was asked for."""
         figures = result.report
         report_console().print(figures_table(figures))
+        if isinstance(figures.frames, FramesReport):
+            report_console().print(frames_table(figures.frames))
         cohorts = None
         if self.cohorts is not None:
             with clear_refusals():
@@ -117,8 +120,36 @@ def figures_table(figures: Report) -> Table:
         table.add_column(column, justify="left" if column == "data" else "right", overflow="fold")
     rows = [*figures.data_sets, figures] if len(figures.data_sets) > 1 else [figures]
     for row in rows:
-        table.add_row("all" if row is figures and len(rows) > 1 else row.name, *_cells(row))
+        table.add_row("all" if row is figures and len(rows) > 1 else row.name, *_cells(row, figures))
     table.caption = "\n".join(escape(fact) for fact in _facts(figures, rows))
+    table.caption_justify = "left"
+    return table
+
+
+def frames_table(figures: FramesReport) -> Table:
+    """Return what probes of several images gave for the terminal."""
+    table = Table(title=f"probes of up to {figures.frames} images, thresholds of single images", box=None)
+    keys = tuple(figures.rows[0].fnmr)
+    for column in ("probe", "reference"):
+        table.add_column(column)
+    for column in ("genuine", "impostor", *(f"FNMR % at FMR {key}" for key in keys)):
+        table.add_column(column, justify="right", overflow="fold")
+    for key in keys:
+        table.add_column(f"FMR % for {key} (ratio)", justify="right", overflow="fold")
+    for row in figures.rows:
+        ratios = ("–" if times is None else f"{times:.2f}" for times in row.fmr_ratio.values())
+        table.add_row(
+            *(row.probe, row.reference, f"{row.genuine:,}", f"{row.impostor:,}"),
+            *("–" if fnmr is None else f"{100 * fnmr:.2f}" for fnmr in row.fnmr.values()),
+            *(
+                f"{100 * row.fmr_measured[key]:.4f} ({ratio})"
+                for key, ratio in zip(keys, ratios, strict=True)
+            ),
+        )
+    table.caption = (
+        f"{figures.people} people with more than {figures.frames} images, {figures.draws} draws "
+        f"(seed {figures.seed}); different photographs, not frames of one moment"
+    )
     table.caption_justify = "left"
     return table
 
@@ -130,7 +161,7 @@ def fusion_table(figures: FusionReport) -> Table:
     for column in columns:
         table.add_column(column, justify="left" if column == "part" else "right", overflow="fold")
     for name, part in figures.parts.items():
-        table.add_row(name, *_cells(part))
+        table.add_row(name, *_cells(part, figures))
     facts = [
         f"{name} at the threshold of the other half for FMR {fmr}: "
         f"FMR {at.fmr_measured:.2g}, FNMR {100 * at.fnmr:.2f} %"
@@ -218,10 +249,15 @@ def _fmr_columns(figures: Report) -> list[str]:
     return [f"FNMR % at FMR {fmr}" for fmr in figures.fnmr_at_fmr]
 
 
-def _cells(row: SetReport) -> list[str]:
+def _cells(row: SetReport, whole: SetReport) -> list[str]:
+    """Return the cells of one row; its columns are the rates that `whole` is reported at."""
     cells = [f"{row.genuine:,}", f"{row.impostor:,}"]
     cells += [f"{100 * rate:.2f}" for rate in (row.fta, row.fte, row.eer)]
-    for at in row.fnmr_at_fmr.values():
+    for key in whole.fnmr_at_fmr:
+        at = row.fnmr_at_fmr.get(key)
+        if at is None:
+            cells.append("–")
+            continue
         low, high = at.interval_95
         interval = f"{100 * at.fnmr:.2f} ({100 * low:.2f} to {100 * high:.2f})"
         cells.append(interval if at.supported else escape(f"[{interval}]"))

@@ -21,6 +21,7 @@ BUILDERS: dict[str, Callable[[BuildContext], None]] = {
     "leader": leader.build,
     "finger-score": finger_score.build,
 }
+FACE_NETWORKS = ("yunet", "sface")
 
 
 def main() -> int:
@@ -31,17 +32,31 @@ def main() -> int:
     )
     parser.add_argument("--work", type=Path, default=Path("out/models"), help="where downloads are kept")
     parser.add_argument("--output", type=Path, default=FOLDER, help="where models and cards are written")
+    parser.add_argument(
+        "--float",
+        type=Path,
+        metavar="DIR",
+        help="write the face networks with float32 weights to DIR, for `aidpost evaluate face --models DIR`",
+    )
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.models) - BUILDERS.keys())
     if unknown:
         parser.error(f"there is no builder for {', '.join(unknown)}")
+    keep_float = arguments.float is not None
+    if keep_float:
+        if set(arguments.models) - set(FACE_NETWORKS):
+            parser.error(f"--float is for {' and '.join(FACE_NETWORKS)}")
+        if arguments.float.resolve() == FOLDER.resolve():
+            parser.error("the appliance ships int8 networks; name another folder for the float ones")
+        arguments.output = arguments.float
     for folder in (arguments.work, arguments.output):
         folder.mkdir(parents=True, exist_ok=True)
-    names = arguments.models or list(BUILDERS)
+    names = arguments.models or list(FACE_NETWORKS if keep_float else BUILDERS)
     for number, name in enumerate(names, start=1):
         _say(f"[{number}/{len(names)}] {name}")
         try:
-            BUILDERS[name](BuildContext(arguments.work.resolve(), arguments.output.resolve(), _say))
+            context = BuildContext(arguments.work.resolve(), arguments.output.resolve(), _say, keep_float)
+            BUILDERS[name](context)
         except BuildFailed as fault:
             _say(f"stopped: {fault}")
             return 1

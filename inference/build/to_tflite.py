@@ -29,16 +29,17 @@ class _Network(tf.Module):  # type: ignore[misc]
         return {self._names.get(name, name): result for name, result in results.items()}
 
 
-def convert(graph: Graph, side_px: int, rename_outputs: dict[str, str]) -> bytes:
+def convert(graph: Graph, side_px: int, rename_outputs: dict[str, str], *, keep_float: bool = False) -> bytes:
     """Return the network for square images, input `image`, shape (1, side, side, 3), float32.
 
     The weights of the convolutions become int8 with one scale per output channel; what flows between the
     layers is float32, quantised inside each convolution as it runs (dynamic range). So no calibration images
-    are needed, and nobody's looks set the ranges.
+    are needed, and nobody's looks set the ranges. keep_float: leave all weights float32, to measure what int8
+    costs.
     """
     network = _Network(graph, side_px, rename_outputs)
     with tempfile.TemporaryDirectory() as folder:
         # By way of a SavedModel: only then do the outputs keep their names.
         tf.saved_model.save(network, folder, signatures={"run": network.run})
         model = bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
-    return quantise_convolutions(model, LEAST_DEPTH, LEAST_OUTPUTS)
+    return model if keep_float else quantise_convolutions(model, LEAST_DEPTH, LEAST_OUTPUTS)

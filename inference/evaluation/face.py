@@ -11,14 +11,18 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from inference.attack import Unchecked
 from inference.comparators import COMPARATORS
 from inference.evaluation.datasets import DataSetRefused, Pair, read_colour, read_pairs
+from inference.evaluation.frames import Looks, frames_report
 from inference.evaluation.parallel import Progress, run_all
 from inference.evaluation.report import Evaluation, Extracted, Scored, compared, evaluation
+from inference.face.embed import Sides
 from inference.face.pipeline import FaceRecogniser, build_face_recogniser
+from inference.models.catalogue import FOLDER as MODELS
 from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
 from inference.types import FaceTemplate, Modality
@@ -38,20 +42,42 @@ class _Image:
     folder: Path
     name: str
     runtime: RuntimeName
+    models: Path
+    sides: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Made:
+    """What one image gave. looks: None where there is no template, or one side alone is not asked for."""
+
+    extracted: Extracted[FaceTemplate]
+    looks: Looks | None
 
 
 def evaluate_faces(
-    images: Path, pairs_file: Path, runtime: RuntimeName, jobs: int, progress: Progress
+    images: Path,
+    pairs_file: Path,
+    runtime: RuntimeName,
+    jobs: int,
+    progress: Progress,
+    models: Path = MODELS,
+    frames: int = 1,
 ) -> Evaluation:
-    """Make a template of each image that the pairs name, and compare all of them. Raises DataSetRefused."""
+    """Make a template of each image that the pairs name, and compare all of them.
+
+    models: folder of the networks and their cards. frames: besides, measure probes of up to so many images.
+    Raises DataSetRefused, NotMeasurable, and ModelRefused where a network is not the one of its card.
+    """
     pairs = read_pairs(images, pairs_file)
+    recogniser = _recogniser(runtime, models)
     names = sorted({name for pair in pairs for name in (pair.first, pair.second)})
-    tasks = [_Image(images, name, runtime) for name in names]
-    extracted = run_all(_extract, tasks, jobs, "faces: templates", progress)
+    tasks = [_Image(images, name, runtime, models, frames > 1) for name in names]
+    made = run_all(_extract, tasks, jobs, "faces: templates", progress)
+    extracted = [one.extracted for one in made]
     templates = {one.name: one.template for one in extracted if one.template is not None}
     if not templates:
         raise DataSetRefused(f"no image in {images} gave a template; the first: {extracted[0].failure}")
-    pair_scores, compare_ms = _compare_pairs(pairs, templates, _recogniser(runtime))
+    pair_scores, compare_ms = _compare_pairs(pairs, templates, recogniser)
     if len({pair.fold for pair, score in zip(pairs, pair_scores, strict=True) if np.isfinite(score)}) < 2:
         raise DataSetRefused(
             f"{pairs_file}: accuracy takes pairs that can be compared in two folds or more, and only "
@@ -67,8 +93,11 @@ def evaluate_faces(
     folds = fold_accuracies(pair_scores, pairs)
     there = np.isfinite(pair_scores)
     of_compared = fold_accuracies(pair_scores[there], list(itertools.compress(pairs, there)))
+    looks = [one.looks for one in made if one.looks is not None]
+    thresholds = {key: at.threshold for key, at in result.report.fnmr_at_fmr.items() if at.supported}
     figures = msgspec.structs.replace(
         result.report,
+        frames=frames_report(looks, frames, thresholds) if frames > 1 else UNSET,
         accuracy=float(np.mean(folds)),
         accuracy_fold_deviation=float(np.std(folds, ddof=1)),
         accuracy_pairs=len(pairs),
@@ -152,21 +181,30 @@ def _check_shortcut(
 
 
 @cache
-def _recogniser(runtime: RuntimeName) -> FaceRecogniser:
+def _recogniser(runtime: RuntimeName, models: Path) -> FaceRecogniser:
     """One recogniser for each process."""
-    return build_face_recogniser(Catalogue(), runtime)
+    return build_face_recogniser(Catalogue(models), runtime)
 
 
-def _extract(task: _Image) -> Extracted[FaceTemplate]:
-    recogniser = _recogniser(task.runtime)
+def _extract(task: _Image) -> _Made:
+    recogniser = _recogniser(task.runtime, task.models)
     person = task.name.rpartition("/")[0]
+
+    def failed(why: str) -> _Made:
+        return _Made(Extracted(task.name, person, None, why, 0.0), None)
+
     pixels = read_colour(task.folder / task.name)
     if pixels is None:
-        return Extracted(task.name, person, None, "does not decode", 0.0)
+        return failed("does not decode")
     frame = ColourFrame(pixels, DeviceIdentity("file", "evaluation"), taken_at_s=0.0)
     began = time.perf_counter()
     assessed = recogniser.assess(frame)
     if isinstance(assessed, Retry):
-        return Extracted(task.name, person, None, assessed.reason.value, 0.0)
-    template = recogniser.template(Unchecked().check(assessed))
-    return Extracted(task.name, person, template, "", 1e3 * (time.perf_counter() - began))
+        return failed(assessed.reason.value)
+    live = Unchecked().check(assessed)
+    template = recogniser.template(live)
+    extracted = Extracted(task.name, person, template, "", 1e3 * (time.perf_counter() - began))
+    if not task.sides:
+        return _Made(extracted, None)
+    as_seen, mirrored = (recogniser.template(live, sides) for sides in (Sides.AS_SEEN, Sides.MIRRORED))
+    return _Made(extracted, Looks(person, template, as_seen, mirrored))

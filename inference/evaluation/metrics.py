@@ -12,6 +12,10 @@ from inference.errors import InferenceError
 from inference.evaluation.intervals import supports, upper_bound, wilson
 
 REPORTED_FMR = (1e-2, 1e-3, 1e-4)
+"""Reported in any case, supported or not; thresholds, quality and cohorts are worked out at these."""
+
+FURTHER_FMR = (1e-5,)
+"""Reported besides where the impostor comparisons support them: 300,000 for 1e-5."""
 
 
 class NotMeasurable(InferenceError, ValueError):
@@ -41,6 +45,11 @@ class ScoreSet:
         self._repeats = repeats
         self.genuine = _sorted_scores(genuine, "genuine")
         self.impostor = _sorted_scores(impostor, "impostor")
+
+    def reported_fmr(self) -> tuple[float, ...]:
+        """Return the rates that these comparisons are reported at."""
+        impostor = self.impostor.size / self._repeats
+        return (*REPORTED_FMR, *(fmr for fmr in FURTHER_FMR if supports(fmr, impostor)))
 
     def false_matches(self, threshold: float) -> int:
         """Count the impostor scores at or above the threshold."""

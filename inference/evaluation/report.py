@@ -16,6 +16,7 @@ from inference.evaluation.calibration_quality import HeldOut, cllr, held_out, mi
 from inference.evaluation.cohort_figures import CohortReport
 from inference.evaluation.controls import Controls
 from inference.evaluation.discard import DiscardCurve, discard_curve
+from inference.evaluation.frames import FramesReport
 from inference.evaluation.intervals import wilson
 from inference.evaluation.measured import MeasuredSet, Trials, pool_sets
 from inference.evaluation.metrics import REPORTED_FMR, NotMeasurable, ScoreSet
@@ -104,8 +105,9 @@ class FnmrAtFmr(msgspec.Struct, frozen=True):
 class SetReport(msgspec.Struct, frozen=True):
     """The figures of one data set; all rates are fractions, all intervals two-sided 95 %.
 
-    fmr_bound: one-sided 95 % upper bound of the FMR at the strictest threshold of fnmr_at_fmr, by the rule of
-    three where no false match was seen.
+    fnmr_at_fmr: "1e-2", "1e-3" and "1e-4" in any case, "1e-5" where the data support it.
+    fmr_bound: one-sided 95 % upper bound of the FMR at the threshold for 1e-4, by the rule of three where no
+    false match was seen.
     """
 
     name: str
@@ -137,7 +139,7 @@ class Report(SetReport, frozen=True):
 
     calibration: None where the data are too few to hold any out. discard: None where quality does not differ.
     accuracy: LFW's protocol, faces alone; a pair that lacks a template counts as "different".
-    accuracy_of_compared: the same without such pairs.
+    accuracy_of_compared: the same without such pairs. frames: faces alone, where asked for.
     """
 
     source: str
@@ -152,6 +154,7 @@ class Report(SetReport, frozen=True):
     accuracy_fold_deviation: float | UnsetType = UNSET
     accuracy_pairs: int | UnsetType = UNSET
     accuracy_of_compared: float | UnsetType = UNSET
+    frames: FramesReport | UnsetType = UNSET
     cohorts: CohortReport | UnsetType = UNSET
     controls: Controls | UnsetType = UNSET
 
@@ -209,9 +212,9 @@ def set_report(compared: Compared) -> SetReport:
         scores = ScoreSet(compared.scores.genuine, compared.scores.impostor, compared.scores.repeats)
     except NotMeasurable as fault:
         raise NotMeasurable(f"{compared.scores.name}: {fault}") from fault
-    rows = {fmr_key(fmr): scores.at_fmr(fmr) for fmr in REPORTED_FMR}
+    rows = {fmr_key(fmr): scores.at_fmr(fmr) for fmr in scores.reported_fmr()}
     eer = scores.equal_error_rate()
-    drawn = resample(compared.scores, eer, REPORTED_FMR)
+    drawn = resample(compared.scores, eer, scores.reported_fmr())
     failures = tuple(Failure(image.name, image.failure) for image in compared.images if image.failure)
     identities, enrolled = len(compared.identities), len(compared.enrolled)
     return SetReport(
@@ -282,9 +285,10 @@ def report(source: str, protocol: str, sets: Sequence[Compared], unseen: HeldOut
 
 
 def strictest_supported(figures: SetReport) -> str:
-    """Return the key of the smallest FMR that the data support, or of the largest where they support none."""
-    supported = [key for key, row in figures.fnmr_at_fmr.items() if row.supported]
-    return supported[-1] if supported else next(iter(figures.fnmr_at_fmr))
+    """Return the key of the smallest of `REPORTED_FMR` that the data support, or of the largest."""
+    keys = [fmr_key(fmr) for fmr in REPORTED_FMR]
+    supported = [key for key in keys if figures.fnmr_at_fmr[key].supported]
+    return supported[-1] if supported else keys[0]
 
 
 def fmr_key(fmr: float) -> str:

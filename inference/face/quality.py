@@ -2,7 +2,8 @@
 
 Each component runs linearly from 0 at its `worst` to 100 at its `best` value; the unified score is the
 weakest one, since light does not make up for blur. The ends were set on 3,811 press photographs (LFW), of
-which at most 1.5 % fall below `GOOD` in any one component.
+which 3.0 % fall below `GOOD` in sharpness, 1.4 % in the mouth and at most 0.7 % in any other component, and
+at most 0.13 % below `LEAST` (`make face-quality`).
 """
 
 from __future__ import annotations

@@ -9,15 +9,20 @@ import numpy as np
 import pytest
 
 from inference.attack import Unchecked
+from inference.face.compare import SOURCE
 from inference.face.pipeline import FaceRecogniser, build_face_recogniser
 from inference.models.catalogue import Catalogue
+from inference.operating_point import DEFAULT, load
 from inference.runtime import RuntimeName
-from inference.types import Assessed, FaceTemplate
+from inference.types import Assessed, FaceTemplate, Modality
 from sensors.frames import ColourFrame, DeviceIdentity
 
 EVERY = 10
-THRESHOLD = 0.363
-"""OpenCV's published threshold for SFace; fixed, so that the test tunes nothing on its own data."""
+# Measured on this tenth: accuracy 99.67 %, TAR 97.65 %, FMR 8.4e-5 in 166,006. Two errors more of each are
+# what the rounding of another processor may bring.
+LEAST_ACCURACY = 0.99
+LEAST_TAR = 0.964
+MOST_FMR = 1e-4
 
 
 def read_pairs(path: Path) -> list[tuple[str, str, bool]]:
@@ -57,19 +62,29 @@ def test_faces_are_found_and_told_apart(shared_data: Path, recogniser: FaceRecog
     pairs = held[::EVERY]
     assert len(pairs) >= 300
     names = sorted({name for first, second, _ in pairs for name in (first, second)})
-    templates = {name: embed(recogniser, images / name) for name in names}
+    made = {name: embed(recogniser, images / name) for name in names}
+    found = {name: template for name, template in made.items() if template is not None}
+    assert len(found) >= len(names) - 1, sorted(made.keys() - found.keys())
 
-    found = {name: made for name, made in templates.items() if made is not None}
-    assert len(found) >= len(names) - 3, sorted(templates.keys() - found.keys())
+    source = load(DEFAULT, {Modality.FACE: recogniser.made_by}).source(SOURCE)
+    threshold = {row.fmr: row.threshold_llr for row in source.rows}
+    right = sum(
+        (source.calibration.llr(recogniser.compare(found[first], found[second]).raw) >= threshold[1e-3])
+        == genuine
+        for first, second, genuine in pairs
+        if first in found and second in found
+    )
+    assert right / len(pairs) >= LEAST_ACCURACY
 
-    right, missed_quality = 0, []
-    for first, second, genuine in pairs:
-        if first in found and second in found:
-            score = recogniser.compare(found[first], found[second]).raw
-            right += (score >= THRESHOLD) == genuine
-            if genuine and score < THRESHOLD:
-                missed_quality.append(min(found[first].quality, found[second].quality))
-    assert right / len(pairs) >= 0.98
+    person = np.array([name.partition("/")[0] for name in found])
+    embeddings = np.stack([template.embedding for template in found.values()])
+    quality = np.array([template.quality for template in found.values()])
+    rows, columns = np.triu_indices(len(found), 1)
+    llrs = source.calibration.llrs(np.asarray((embeddings @ embeddings.T)[rows, columns], np.float64))
+    same, matches = person[rows] == person[columns], llrs >= threshold[1e-4]
+    assert np.count_nonzero(~same) >= 3 / 1e-4
+    assert matches[~same].mean() <= MOST_FMR
+    assert matches[same].mean() >= LEAST_TAR
     # Quality tells which comparisons fail: those samples are worse than most.
-    if missed_quality:
-        assert np.mean(missed_quality) < np.median([made.quality for made in found.values()])
+    of_pair = np.minimum(quality[rows], quality[columns])
+    assert of_pair[same & ~matches].mean() < np.median(quality)

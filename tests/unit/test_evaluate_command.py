@@ -1,5 +1,6 @@
 """`aidpost evaluate` on data that is not what it should be: one clear sentence, no traceback."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from firmware.commands.evaluate import evaluate
+from inference.models.catalogue import FOLDER
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:
@@ -33,6 +35,21 @@ def test_a_malformed_pairs_file_is_named_with_its_line(tmp_path: Path) -> None:
     code, output = run("face", "--images", tmp_path, "--pairs", pairs)
     assert code == 1
     assert "line 2" in output
+
+
+def test_other_face_networks_are_held_to_their_own_cards(tmp_path: Path) -> None:
+    for name in ("Ann/Ann_0001.jpg", "Ann/Ann_0002.jpg", "Bob/Bob_0001.jpg", "Bob/Bob_0002.jpg"):
+        image = tmp_path / name
+        image.parent.mkdir(exist_ok=True)
+        image.touch()
+    pairs = tmp_path / "pairs.txt"
+    pairs.write_text("1\t2\nAnn\t1\t2\nBob\t1\t2\nAnn\t1\tBob\t1\nAnn\t2\tBob\t2\n")
+    for name in ("yunet.card.toml", "yunet.tflite", "sface.card.toml"):
+        shutil.copy(FOLDER / name, tmp_path / name)
+    shutil.copy(FOLDER / "yunet.tflite", tmp_path / "sface.tflite")
+    code, output = run("face", "--images", tmp_path, "--pairs", pairs, "--models", tmp_path)
+    assert code == 1
+    assert "sface.tflite is not the model of its card" in output
 
 
 def test_an_operating_point_needs_a_sensor_model(tmp_path: Path) -> None:
@@ -70,7 +87,7 @@ def test_plots_without_the_library_that_draws_them_are_refused_before_anything_i
 @pytest.mark.parametrize(
     ("command", "own"),
     [
-        ("face", ("--images", "--pairs", "--cohorts", "--operating-point")),
+        ("face", ("--images", "--pairs", "--cohorts", "--operating-point", "--models", "--frames")),
         ("finger", ("--images", "--sensor-like", "--sensor", "--ppi", "--cohorts", "--operating-point")),
         ("fuse", ("--faces", "--pairs", "--fingers", "--sensor-like", "--pairings", "--seed")),
     ],

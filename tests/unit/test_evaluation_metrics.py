@@ -68,6 +68,13 @@ def test_wilson_intervals() -> None:
     assert wilson(10, 10)[1] == 1.0
 
 
+def test_a_rate_of_1_in_100_000_is_reported_where_the_comparisons_support_it() -> None:
+    impostor = np.zeros(300_000)
+    assert ScoreSet([1.0], impostor).reported_fmr() == (1e-2, 1e-3, 1e-4, 1e-5)
+    assert ScoreSet([1.0], impostor[1:]).reported_fmr() == (1e-2, 1e-3, 1e-4)
+    assert ScoreSet([1.0], impostor, repeats=2).reported_fmr() == (1e-2, 1e-3, 1e-4)
+
+
 def test_the_rule_of_three_says_which_rate_is_supported() -> None:
     assert supports(1e-4, 30_000)
     assert not supports(1e-4, 29_999)
