@@ -229,7 +229,7 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path} is not UTF-8 text: save it as UTF-8") from error
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError; numbers and nesting without end
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     try:
         config = msgspec.convert(raw, Config, dec_hook=_decode_path, strict=True)

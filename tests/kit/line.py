@@ -83,8 +83,9 @@ async def line(
     joins: Server | None = None,
     board: Board | None = None,
     lease: Lease | None = None,
+    camera: ReplayCamera | None = None,
 ) -> AsyncIterator[Line]:
-    camera = ReplayCamera()
+    camera = camera or ReplayCamera()
     with VirtualSensor("R503") as sensor:
         config = Config(
             device=Device(

@@ -24,6 +24,7 @@ from aidpost.v1 import fleet_pb2_grpc
 from tests.kit.aggregator_process import AggregatorProcess
 from tests.kit.identities import first_administrator, joined, shown
 from tests.kit.link_device import LinkDevice, check_in
+from tests.torture.finding import Finding
 
 MEMORY_LIMIT_MB = 100.0
 HALF_A_HELLO = bytes.fromhex("16030100c8010000c40303")  # a TLS record of 200 bytes, of which six come
@@ -97,20 +98,40 @@ async def measure(connections: int) -> Found:
     return Found(connections, refused, len(took), max(took), before_mb, peak_mb, lines)
 
 
+async def scenario(_folder: Path, _seed: int, share: float) -> list[Finding]:
+    """Let ten thousand come."""
+    _allow_files()
+    found = await measure(max(200, round(10_000 * share)))
+    grown_mb = found.memory_peak_mb - found.memory_before_mb
+    finding = Finding(
+        fault="connections that say nothing, or half a TLS hello",
+        tried=found.connections,
+        shown=found.reported,
+        wrong=() if found.well else (f"{found.reported} reports, memory grew by {grown_mb:.0f} MB",),
+        recoveries_s=(found.slowest_report_s,),
+        recovered=f"the slowest report of a device meanwhile; memory grew by {grown_mb:.0f} MB",
+    )
+    return [finding]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--connections", type=int, default=10_000)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _allow_files()
     found = uvloop.run(measure(options.connections))
     line = json.dumps(asdict(found), indent=2)
     sys.stdout.write(line + "\n")
     if options.json is not None:
         options.json.write_text(line + "\n")
     sys.exit(0 if found.well else 1)
+
+
+def _allow_files() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

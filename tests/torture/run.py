@@ -18,7 +18,16 @@ from typing import TypeAlias
 import msgspec
 import structlog
 
-from tests.torture import aggregator_faults, clocks, hindrances, kills, links, power_cuts
+from tests.torture import (
+    aggregator_faults,
+    clocks,
+    crowd,
+    hindrances,
+    kills,
+    links,
+    power_cuts,
+    sensors_under_faults,
+)
 from tests.torture.finding import Finding
 from tests.torture.page import PAGE, with_table
 
@@ -35,6 +44,8 @@ SCENARIOS: dict[str, Scenario] = {
     "links": links.scenario,
     "aggregator": aggregator_faults.scenario,
     "clocks": clocks.scenario,
+    "sensors": sensors_under_faults.scenario,
+    "crowd": crowd.scenario,
 }
 
 
