@@ -20,6 +20,7 @@ import structlog
 
 from tests.torture import (
     aggregator_faults,
+    clinic,
     clocks,
     crowd,
     hindrances,
@@ -45,6 +46,7 @@ SCENARIOS: dict[str, Scenario] = {
     "aggregator": aggregator_faults.scenario,
     "clocks": clocks.scenario,
     "sensors": sensors_under_faults.scenario,
+    "clinic": clinic.scenario,
     "crowd": crowd.scenario,
 }
 

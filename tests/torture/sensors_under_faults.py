@@ -116,7 +116,7 @@ def _strike(rng: random.Random, sensor: VirtualSensor, camera: FailingCamera) ->
 
 
 async def scenario(folder: Path, seed: int, share: float) -> list[Finding]:
-    """Two hundred check-ins of an actor of the demonstration."""
+    """A hundred check-ins of an actor of the demonstration."""
     registered, _ = people()
     actors = await asyncio.to_thread(Cast, registered[:1], lambda _done, _of: None)
-    return [await serve(folder, actors, registered[0], round(200 * share) or 1, seed)]
+    return [await serve(folder, actors, registered[0], round(100 * share) or 1, seed)]
