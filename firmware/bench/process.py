@@ -79,6 +79,12 @@ class ApplianceProcess:
             raise ProcessFailed("the kernel does not tell the peak memory of the process")
         return int(found[1]) * 1024 / 1e6
 
+    async def kill(self) -> None:
+        """End it at once, as the kernel or a power cut would (SIGKILL)."""
+        self._process.kill()
+        await self._process.wait()
+        await self.stop()
+
     async def stop(self) -> None:
         """End it."""
         if self._process.returncode is None:

@@ -251,11 +251,11 @@ async def days(folder: Path, count: int, people: int, seed: int) -> Finding:
             ledger.faults.append("the certificate was not renewed at two thirds of its life")
     wrong = ledger.judge(held, device)
     return Finding(
-        fault=f"{24 * count} simulated hours of a clinic: outages, restarts, purges, renewals",
-        tried=clinic.restarts,
+        fault="simulated hours of a clinic: outages, restarts, purges, renewals",
+        tried=24 * count,
         shown=len(ledger.shown),
         wrong=wrong,
-        recovered=f"restarts are counted; {clinic.renewals} renewals",
+        note=f"{clinic.restarts} restarts, {clinic.renewals} renewals",
     )
 
 

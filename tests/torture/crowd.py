@@ -109,7 +109,8 @@ async def scenario(_folder: Path, _seed: int, share: float) -> list[Finding]:
         shown=found.reported,
         wrong=() if found.well else (f"{found.reported} reports, memory grew by {grown_mb:.0f} MB",),
         recoveries_s=(found.slowest_report_s,),
-        recovered=f"the slowest report of a device meanwhile; memory grew by {grown_mb:.0f} MB",
+        recovered="the slowest report of a device meanwhile",
+        note=f"memory grew by {grown_mb:.0f} MB",
     )
     return [finding]
 

@@ -11,7 +11,7 @@ PAGE = Path("docs/reliability.md")
 _BEGIN = "<!-- made by `make torture` -->\n"
 _END = "<!-- end -->\n"
 _HEAD = (
-    "| Fault | Tried | Events | Lost | Recovery, median | longest | Bytes per event | Recovery is counted |\n"
+    "| Fault | Tried | Events | Lost | Recovery, median | longest | Bytes per event | Counted from |\n"
     "|---|---:|---:|---|---:|---:|---:|---|\n"
 )
 
@@ -25,6 +25,8 @@ def with_table(page: str, findings: Sequence[Finding]) -> str:
 
 def _row(finding: Finding) -> str:
     lost = "nothing" if not finding.wrong else f"**{len(finding.wrong)}**: {finding.wrong[0]}"
+    if not finding.tried:
+        lost = "not tried"
     cells = (
         finding.fault,
         f"{finding.tried:,}",
@@ -33,7 +35,7 @@ def _row(finding: Finding) -> str:
         _seconds(finding.median_s),
         _seconds(finding.max_s),
         "" if finding.bytes_per_event is None else f"{finding.bytes_per_event:,.0f}",
-        finding.recovered,
+        "; ".join(filter(None, (finding.recovered, finding.note))),
     )
     return f"| {' | '.join(cells)} |\n"
 

@@ -28,6 +28,7 @@ from tests.torture import (
     links,
     power_cuts,
     sensors_under_faults,
+    whole_appliance,
 )
 from tests.torture.finding import Finding
 from tests.torture.page import PAGE, with_table
@@ -40,6 +41,7 @@ Scenario: TypeAlias = "Callable[[Path, int, float], Awaitable[list[Finding]]]"
 
 SCENARIOS: dict[str, Scenario] = {
     "kills": kills.scenario,
+    "whole": whole_appliance.scenario,
     "power-cuts": power_cuts.scenario,
     "hindrances": hindrances.scenario,
     "links": links.scenario,
