@@ -66,8 +66,8 @@ async def acked_more(device: Device) -> None:
 
 async def lost_and_gone_on(device: Device) -> None:
     """Wait until the device has noticed the loss, and has shown more events all the same."""
-    lost, shown = device.said["lost"], device.said["shown"]
-    await device.until(lambda device: device.said["lost"] > lost and device.said["shown"] >= shown + 5)
+    said, shown = device.said, device.said["shown"]
+    await device.until(lambda _: said["lost"] >= said["connected"] and said["shown"] >= shown + 5)
 
 
 async def _idle_cuts(post: Post, box: Middlebox, ledger: Ledger, times: int, seed: int) -> Finding:
