@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
 MAX_PEER_TEXT = 120
+
+
+class LossyStream:
+    """A stream on which a line is lost where it cannot be written (a full disk), and the work goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or lose the text."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand over what was written."""
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def configure_logs() -> FilteringBoundLogger:
@@ -31,7 +51,7 @@ def configure_logs() -> FilteringBoundLogger:
     # Libraries tell of their own starting and stopping at level info; the server's own entries say it once.
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     log: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
+        structlog.PrintLogger(cast("TextIO", LossyStream(sys.stderr))),
         processors=[*shared, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
@@ -17,6 +18,24 @@ from structlog.tracebacks import ExceptionDictTransformer
 FORBIDDEN = frozenset(
     {"subject", "name", "image", "pixels", "frame", "template", "embedding", "minutiae", "key"}
 )
+
+
+class LossyStream:
+    """A stream on which a line is lost where it cannot be written (a full disk), and the work goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or lose the text."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand over what was written."""
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def configure(level: str = "info", *, stream: Any = None) -> None:
@@ -31,7 +50,7 @@ def configure(level: str = "info", *, stream: Any = None) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(file=stream or sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", LossyStream(stream or sys.stderr))),
         cache_logger_on_first_use=False,
     )
 

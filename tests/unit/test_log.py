@@ -1,9 +1,14 @@
 import io
 import json
+import os
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
+import pytest
 import structlog
 
+from aggregator.logs import LossyStream
 from firmware import log
 
 
@@ -26,3 +31,16 @@ def test_a_trace_back_holds_no_local_values() -> None:
         structlog.get_logger().exception("failed")
     assert "171" not in out.getvalue()
     assert "ValueError" in out.getvalue()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("kind", [log.LossyStream, LossyStream])
+def test_a_log_on_a_full_disk_stops_nothing(kind: type[log.LossyStream] | type[LossyStream]) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    stream = os.fdopen(full, "w", buffering=1)
+    with pytest.raises(OSError, match="No space left"):
+        stream.write("a line\n")
+    kind(stream).write("another\n")
+    kind(stream).flush()
+    with suppress(OSError):
+        stream.close()
