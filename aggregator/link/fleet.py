@@ -18,7 +18,7 @@ from aggregator.link import ending
 from aggregator.link.callers import Callers
 from aggregator.link.commanding import CommandDesk
 from aggregator.link.presence import Presence
-from aggregator.store import administration, commands, identities
+from aggregator.store import administration, claims, commands, identities
 from aggregator.store.errors import StoreError
 from aggregator.store.writer import StoreWriter
 from aggregator.unpacking import ID_BYTES
@@ -75,7 +75,7 @@ class FleetService(fleet_pb2_grpc.FleetServiceServicer):
         ends_ns = self._wall_ns() + request.lifetime.seconds * 1_000_000_000
         await self._do(
             context,
-            lambda db, now_ns, actor: identities.add_claim(db, digest, request.site, now_ns, ends_ns, actor),
+            lambda db, now_ns, actor: claims.add(db, digest, request.site, now_ns, ends_ns, actor),
         )
         return fleet_pb2.CreateClaimResponse(code=claim.text(), expires_at=_timestamp(ends_ns))
 

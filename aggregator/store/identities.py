@@ -1,4 +1,4 @@
-"""Claims, devices' keys and certificates, and people; every function runs inside the writer's transaction."""
+"""Devices' keys and certificates, and people; every function runs inside the writer's transaction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlite_utils import Database
 
 from aggregator.holdings import Enrolment, EnrolmentState
 from aggregator.records import Hello
-from aggregator.store import administration
+from aggregator.store import administration, claims
 from trust.certificates import DEVICE_LIFE
 from trust.checking import Peer, Request, key_words, public_key_der
 from trust.names import DeviceName, PersonName, Role
@@ -21,6 +21,7 @@ LIFE_NS = int(DEVICE_LIFE.total_seconds()) * 1_000_000_000
 MAX_CERTIFICATES_A_DAY = (
     20  # a lost answer is asked for again; more is a defect, or somebody who fills the store
 )
+MAX_WAITING = 1000  # new devices at a time; more than an operator can compare keys of in days
 COLLECT_NS = DAY_NS
 """How long after the approval the certificate can be collected, again too if the answer got lost."""
 
@@ -79,62 +80,60 @@ class Copied(msgspec.Struct, frozen=True):
     """The hello's generation was used before: there are two of this device. It is on hold now."""
 
 
-def add_claim(db: Database, digest: bytes, site: str, now_ns: int, ends_ns: int, actor: str) -> None:
-    """Keep a claim's keyed digest."""
-    db.execute(
-        "INSERT INTO claims (digest, site, made_ns, ends_ns) VALUES (?, ?, ?, ?)",
-        (digest, site, now_ns, ends_ns),
-    )
-    administration.append(db, now_ns, actor, "claim created", site)
-
-
 def join(db: Database, request: Request, digest: bytes | None, now_ns: int, issue: Issue) -> JoinAnswer:
-    """Answer a request to join; digest: of the claim's secret, None from a device that joins again."""
+    """Answer a request to join; digest: of the claim's secret, None from a device that joins again.
+
+    What an operator approved is a key, a name and a site together. A key that asks for another site brings a
+    claim code of that site which nobody used before, and waits for its approval anew.
+    """
     device, key = request.named, public_key_der(request.public_key)
     if not isinstance(device, DeviceName):
         return JoinRefused("the request is not a device's")
     row = db.execute(
-        """SELECT enrolment, state, collect_until_ns, claim FROM enrolments
+        """SELECT enrolment, state, collect_until_ns, site FROM enrolments
            WHERE device_id = ? AND public_key = ?""",
         (device.device_id, key),
     ).fetchone()
-    claim = None
+    fresh: int | None = None
     if digest is not None:
-        found = db.execute(
-            "SELECT claim, site, ends_ns, used_by FROM claims WHERE digest = ?", (digest,)
-        ).fetchone()
-        if found is None:
-            return JoinRefused("the claim code is not known here")
-        claim, site, ends_ns, used_by = found
-        if site != device.site:
-            return JoinRefused(
-                f"the claim code is for the site {site}: correct `device.site`, or ask for another"
-            )
-        if used_by is not None and used_by != key:
-            return JoinRefused("the claim code was used by another device: ask for a new one")
-        if used_by is None and ends_ns <= now_ns:
-            return JoinRefused("the claim code has expired: ask for a new one")
-        if used_by is None:
-            db.execute("UPDATE claims SET used_by = ? WHERE claim = ?", (key, claim))
-    elif row is None:
-        return JoinRefused("this device has not joined before: it needs a claim code")
+        match claims.look_up(db, digest, device, key, now_ns):
+            case claims.Refused(why):
+                return JoinRefused(why)
+            case claims.Fresh(fresh):
+                pass
+            case claims.UsedByItself():
+                pass  # the same request again
     if row is None:
-        _ask(db, device, key, claim, now_ns, "join requested")
+        if fresh is None:
+            return JoinRefused("this device has not joined before: it needs a claim code")
+        if _waiting(db) >= MAX_WAITING:
+            return JoinRefused(
+                f"{MAX_WAITING} devices wait for approval: let the operator approve or revoke some first"
+            )
+        claims.use(db, fresh, device, key)
+        _ask(db, device, key, fresh, now_ns, "join requested")
         return JoinPending(first_time=True)
-    enrolment, state, collect_until_ns, claim_before = row
-    fresh_claim = claim is not None and claim != claim_before
+    enrolment, state, collect_until_ns, site = row
+    if fresh is not None:
+        claims.use(db, fresh, device, key)
+    elif site != device.site:
+        return JoinRefused(
+            f"this device joined at the site {site}: correct `device.site`, or join with a claim code "
+            "for the new site"
+        )
     match EnrolmentState(state):
-        case EnrolmentState.APPROVED if collect_until_ns > now_ns and not fresh_claim:
-            return _issued(db, enrolment, request, issue, now_ns, device.device_id)
-        case EnrolmentState.PENDING | EnrolmentState.HELD if not fresh_claim:
+        case EnrolmentState.APPROVED if collect_until_ns > now_ns and fresh is None:
+            return _issued(db, enrolment, request, issue, now_ns)
+        case EnrolmentState.PENDING | EnrolmentState.HELD if fresh is None:
             return JoinPending(first_time=False)
-        case EnrolmentState.REVOKED | EnrolmentState.REPLACED if not fresh_claim:
+        case EnrolmentState.REVOKED | EnrolmentState.REPLACED if fresh is None:
             return JoinRefused(f"this device's key was {state}: it needs a new claim code")
         case known:
-            if known is not EnrolmentState.APPROVED:
-                # What was shut out stays so until the approval: its certificates must not come alive with it.
+            if known is not EnrolmentState.APPROVED or site != device.site:
+                # What was shut out stays so until the approval, and what moved is no more of its old site:
+                # their certificates must not come alive with it.
                 db.execute("DELETE FROM certificates WHERE enrolment = ?", (enrolment,))
-            _ask(db, device, key, claim or claim_before, now_ns, "join requested again")
+            _ask(db, device, key, fresh, now_ns, "join requested again")
             return JoinPending(first_time=True)
 
 
@@ -151,7 +150,7 @@ def renew(
     ).fetchone()
     if request.named != DeviceName(device_id, site) or public_key_der(request.public_key) != key:
         return JoinRefused("the request is for another device or key than the certificate")
-    return _issued(db, enrolment, request, issue, now_ns, device_id)
+    return _issued(db, enrolment, request, issue, now_ns)
 
 
 def approve(db: Database, device_id: str, words: str, now_ns: int, actor: str) -> bool:
@@ -299,7 +298,8 @@ def _ask(db: Database, device: DeviceName, key: bytes, claim: int | None, now_ns
     db.execute(
         """INSERT INTO enrolments (device_id, site, public_key, claim, state, requested_ns)
            VALUES (:device_id, :site, :key, :claim, :state, :now)
-           ON CONFLICT DO UPDATE SET site = :site, claim = :claim, state = :state, requested_ns = :now""",
+           ON CONFLICT DO UPDATE SET site = :site, claim = coalesce(:claim, claim), state = :state,
+               requested_ns = :now""",
         {
             "device_id": device.device_id,
             "site": device.site,
@@ -312,23 +312,33 @@ def _ask(db: Database, device: DeviceName, key: bytes, claim: int | None, now_ns
     administration.append(db, now_ns, f"device {device.device_id}", act, f"{device.site} {key_words(key)}")
 
 
+def _waiting(db: Database) -> int:
+    pending = EnrolmentState.PENDING.value
+    (count,) = db.execute("SELECT count(*) FROM enrolments WHERE state = ?", (pending,)).fetchone()
+    return int(count)
+
+
 def _issued(
-    db: Database, enrolment: int, request: Request, issue: Issue, now_ns: int, device_id: str
+    db: Database, enrolment: int, request: Request, issue: Issue, now_ns: int
 ) -> Certificate | JoinRefused:
+    """Issue for what an operator approved, not for what the request says of itself."""
+    approved = DeviceName(
+        *db.execute("SELECT device_id, site FROM enrolments WHERE enrolment = ?", (enrolment,)).fetchone()
+    )
     (last_day,) = db.execute(
         "SELECT count(*) FROM certificates WHERE enrolment = ? AND ends_ns > ?",
         (enrolment, now_ns + LIFE_NS - DAY_NS),
     ).fetchone()
     if last_day >= MAX_CERTIFICATES_A_DAY:
         return JoinRefused("this device asked for too many certificates in a day: try again tomorrow")
-    certificate = issue(request)
+    certificate = issue(Request(approved, request.public_key))
     db.execute("DELETE FROM certificates WHERE enrolment = ? AND ends_ns <= ?", (enrolment, now_ns))
     db.execute(
         "INSERT INTO certificates VALUES (?, ?, ?)",
         (_serial(certificate.serial), enrolment, certificate.ends_ns),
     )
     administration.append(
-        db, now_ns, "aggregator", "certificate issued", f"{device_id} {certificate.serial:x}"
+        db, now_ns, "aggregator", "certificate issued", f"{approved.device_id} {certificate.serial:x}"
     )
     return certificate
 

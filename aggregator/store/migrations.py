@@ -180,6 +180,19 @@ def m0003_chain_and_commands(db: Database) -> None:
     db.execute("CREATE INDEX commands_due ON commands (expires_ns) WHERE outcome IS NULL")
 
 
+@migrations()
+def m0004_claims_of_one_device(db: Database) -> None:
+    """A claim is bound to a device's name too, not to its key alone."""
+    db.execute("ALTER TABLE claims ADD COLUMN used_by_device TEXT")
+    # With several names under one key the first to use the code keeps it.
+    db.execute("""
+        UPDATE claims SET used_by_device = (
+            SELECT device_id FROM enrolments
+            WHERE enrolments.claim = claims.claim AND enrolments.public_key = claims.used_by
+            ORDER BY requested_ns LIMIT 1)
+        WHERE used_by IS NOT NULL""")
+
+
 def check_not_newer(db: Database) -> None:
     """Raise StoreTooNew when the store has had a migration that this version does not know."""
     # Against an empty database every known migration is pending.

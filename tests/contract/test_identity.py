@@ -20,10 +20,10 @@ from aggregator.store.database import open_reader
 from aidpost.v1 import enrolment_pb2, enrolment_pb2_grpc, fleet_pb2, fleet_pb2_grpc
 from tests.kit.aggregator_fixture import NOW_NS, Running, running_aggregator
 from tests.kit.identities import DeviceIdentity, claim_code, first_administrator, join, joined, shown
-from tests.kit.link_device import PATIENCE_S, LinkDevice, check_in
+from tests.kit.link_device import PATIENCE_S, SITE, LinkDevice, check_in
 from trust.certificates import DEVICE_LIFE, from_der, renewal_due
 from trust.claim import Claim
-from trust.names import DeviceName
+from trust.names import DeviceName, from_subject
 
 DAY_NS = 24 * 3600 * 1_000_000_000
 
@@ -104,6 +104,11 @@ async def test_a_claim_is_good_for_one_device_of_its_site_and_for_its_time(site:
         grpc.StatusCode.PERMISSION_DENIED,
         True,
     )
+    renamed = DeviceIdentity("desk-2")
+    first = DeviceIdentity("desk-1", key=renamed.key)
+    shared_code = await claim_code(site.fleet)
+    await site.join(first, shared_code)
+    assert "used by another device" in ((await refused(site.join(renamed, shared_code))).details() or "")
     elsewhere = await refused(site.join(DeviceIdentity("desk-3", "south"), await claim_code(site.fleet)))
     assert "for the site north-gate" in (elsewhere.details() or "")
     late = await claim_code(site.fleet, lifetime_s=60)
@@ -111,6 +116,56 @@ async def test_a_claim_is_good_for_one_device_of_its_site_and_for_its_time(site:
     assert "has expired" in ((await refused(site.join(DeviceIdentity("desk-4"), late))).details() or "")
     unclaimed = await refused(site.join(DeviceIdentity("desk-5"), None))
     assert "needs a claim code" in (unclaimed.details() or "")
+
+
+@pytest.mark.parametrize("state", ["pending", "approved", "expired", "held", "revoked"])
+async def test_a_device_gets_no_certificate_for_a_site_that_no_operator_approved(
+    site: Site, state: str
+) -> None:
+    device = DeviceIdentity("desk-1")
+    first_code = await claim_code(site.fleet)
+    await site.join(device, first_code)
+    if state != "pending":
+        await site.approve(device)
+        await site.join(device, first_code)
+    if state == "expired":
+        site.clock[0] += 365 * DAY_NS
+    if state == "held":
+        original = LinkDevice(await site.channel(device))
+        copy = LinkDevice(await site.channel(device))
+        await original.send_hello(generation=7)
+        await original.read()
+        await copy.send_hello(generation=7)
+        await copy.ending()
+    if state == "revoked":
+        await site.fleet.RevokeDevice(fleet_pb2.RevokeDeviceRequest(device_id="desk-1"), timeout=PATIENCE_S)
+
+    device.site = "camp-b"
+    for code, why in ((None, "joined at the site north-gate"), (first_code, "for the site north-gate")):
+        error = await refused(site.join(device, code))
+        assert (error.code(), why in (error.details() or "")) == (grpc.StatusCode.PERMISSION_DENIED, True)
+
+    code = await claim_code(site.fleet, "camp-b")
+    assert (await site.join(device, code)).HasField("pending")
+    assert (await site.join(device, code)).HasField("pending")
+    assert await site.state() == "pending"
+    device.site = SITE
+    assert "joined at the site camp-b" in ((await refused(site.join(device, first_code))).details() or "")
+    device.site = "camp-b"
+    await site.approve(device)
+    assert (await site.join(device, code)).HasField("approved")
+    assert device.certificate is not None
+    assert from_subject(device.certificate.subject) == DeviceName("desk-1", "camp-b")
+
+
+async def test_a_device_that_asks_for_another_site_is_no_more_of_the_old_one(site: Site) -> None:
+    device = await site.joined()
+    stub = enrolment_pb2_grpc.EnrolmentServiceStub(await site.channel(device))
+    device.site = "camp-b"
+    renewal = enrolment_pb2.RenewCertificateRequest(certificate_request=device.request())
+    assert "another device" in ((await refused(stub.RenewCertificate(renewal))).details() or "")
+    await site.join(device, await claim_code(site.fleet, "camp-b"))
+    assert (await refused(stub.RenewCertificate(renewal))).code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 async def test_the_claim_code_itself_is_in_no_file(site: Site) -> None:
