@@ -21,7 +21,7 @@ async def test_portals_silence_and_cut_streams_lose_nothing(tmp_path: Path) -> N
 
 async def test_an_aggregator_that_is_killed_or_put_back_gets_everything(tmp_path: Path) -> None:
     for number, strike in enumerate((aggregator_faults.killed, aggregator_faults.put_back)):
-        found = await aggregator_faults.struck(tmp_path / str(number), strike.__name__, 3, SEED, strike, "")
+        found = await aggregator_faults.struck(tmp_path / str(number), strike.__name__, 2, SEED, strike, "")
         assert found.wrong == ()
 
 
