@@ -19,7 +19,7 @@ from cryptography import x509
 from firmware.uplink import enrolment
 from firmware.uplink.channel import Target, open_channel
 from firmware.uplink.enrolment import Pending
-from firmware.uplink.errors import JoinRefused, LinkLost, NotJoined
+from firmware.uplink.errors import LinkLost, NotJoined, UplinkError
 from firmware.uplink.identity_file import Identity, read_identity, write_identity
 from trust import certificates
 from trust.checking import key_words, public_key_der
@@ -102,12 +102,12 @@ class Membership:
             await self._time_told.wait()
             try:
                 await self.renew_if_due()
-            except (LinkLost, JoinRefused, GuardError, OSError) as error:
+            except (UplinkError, GuardError, OSError) as error:
                 self._complain("certificate_not_renewed", error)
             await self._sleep(RENEWAL_CHECK_S)
 
     async def renew_if_due(self) -> bool:
-        """Renew when it is time; returns whether that was done. Raises LinkLost, JoinRefused, OSError."""
+        """Renew when it is time; returns whether that was done. Raises UplinkError, GuardError, OSError."""
         identity = read_identity(self._folder)
         if identity is None or self._server_ahead_ns is None:
             return False
@@ -124,20 +124,25 @@ class Membership:
         return True
 
     async def refused(self) -> None:
-        """Do what can be done when the aggregator calls the certificate expired: ask once to join again."""
+        """Do what can be done when the aggregator calls the certificate expired: ask once to join again.
+
+        What goes wrong is logged once: the uplink that calls this goes on trying.
+        """
+        try:
+            await self._ask_once()
+        except (UplinkError, GuardError, OSError) as error:
+            self._complain("not_joined_again", error)
+
+    async def _ask_once(self) -> None:
         identity = read_identity(self._folder)
         if identity is None:
             return
-        try:
-            answer = await enrolment.ask_to_join(
-                self._target, identity.authority, self._key, await self._request(), b""
-            )
-        except (LinkLost, JoinRefused, GuardError) as error:
-            self._complain("not_joined_again", error)
-            return
+        answer = await enrolment.ask_to_join(
+            self._target, identity.authority, self._key, await self._request(), b""
+        )
         match answer:
             case Pending():
-                self._complain("waits_for_approval", None)
+                self._complain("waits_for_approval")
             case x509.Certificate():
                 self._keep(Identity(answer, identity.authority))
                 self._log.info("joined_again", ends=answer.not_valid_after_utc.isoformat())
@@ -182,9 +187,13 @@ class Membership:
         write_identity(self._folder, identity)
         self._complained = ""
 
-    def _complain(self, event: str, error: Exception | None) -> None:
+    def _complain(self, event: str, error: Exception | None = None) -> None:
         """Log a state once, until it has changed."""
         why = f"{event} {error}"
-        if why != self._complained:
-            self._complained = why
-            self._log.warning(event, fault=type(error).__name__, reason=str(error or ""))
+        if why == self._complained:
+            return
+        self._complained = why
+        if error is None:
+            self._log.warning(event)
+        else:
+            self._log.warning(event, fault=type(error).__name__, reason=str(error))

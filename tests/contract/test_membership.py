@@ -182,10 +182,38 @@ async def test_a_device_that_was_off_for_a_year_joins_again_without_a_claim(post
     with capture_logs() as logs:
         await post.membership.refused()
         await post.membership.refused()
-    assert [line["event"] for line in logs] == ["waits_for_approval"]
+    assert [(line["event"], "fault" in line) for line in logs] == [("waits_for_approval", False)]
     await post.approve()
     await post.membership.refused()
     assert await post.reports(2) == 2
+
+
+async def test_a_certificate_that_cannot_be_kept_or_read_is_complained_of_once_and_asked_for_again(
+    post: Post,
+) -> None:
+    await post.join()
+    await post.reports(1)
+    obstacle = post.folder / "identity.pem.partial"
+    obstacle.mkdir()  # the new certificate cannot be written, as on a full disk
+    with capture_logs() as logs:
+        await post.membership.refused()
+        await post.membership.refused()
+    assert [(line["event"], line["fault"]) for line in logs] == [("not_joined_again", "IsADirectoryError")]
+    obstacle.rmdir()
+    await post.membership.refused()
+    assert await post.reports(2) == 2
+
+    (post.folder / "identity.pem").write_bytes(b"damaged")
+    keeping = asyncio.create_task(post.membership.keep_valid())
+    with capture_logs() as logs:
+        await post.membership.refused()
+        async with asyncio.timeout(PATIENCE_S):
+            await post.checked.wait()
+    keeping.cancel()
+    assert [(line["event"], line["fault"]) for line in logs] == [
+        ("not_joined_again", "IdentityDamaged"),
+        ("certificate_not_renewed", "IdentityDamaged"),
+    ]
 
 
 async def test_a_certificate_of_another_device_is_not_used(post: Post) -> None:

@@ -7,10 +7,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlite_utils import Database
 
 from aggregator.codec import parse_batch
 from aggregator.records import Batch, Hello
-from aggregator.store import ingest
+from aggregator.store import claims, identities, ingest
 from aggregator.store.database import open_reader, open_writer
 from aggregator.store.errors import (
     StoreError,
@@ -21,12 +22,16 @@ from aggregator.store.errors import (
     StoreTooNew,
     StoreUnavailable,
 )
+from aggregator.store.identities import Certificate, JoinAnswer, JoinPending, JoinRefused
 from aggregator.store.ingest import Admitted
 from aggregator.store.migrations import migrations
 from aggregator.store.reader import read_devices
 from aggregator.store.writer import StoreWriter
 from tests.kit.aggregator_fixture import NOW_NS
 from tests.kit.link_device import EPOCH, Chained, check_in
+from trust.certificates import new_key
+from trust.checking import Request
+from trust.names import DeviceName
 
 
 def make_store(path: Path) -> None:
@@ -163,3 +168,26 @@ async def test_a_batch_that_finds_no_room_does_not_fail_those_that_wait_beside_i
 def events(device_id: str, count: int) -> Batch:
     batch = Chained(device_id, EPOCH).pack(check_in(seq) for seq in range(1, count + 1))
     return parse_batch(batch, max_events=count)
+
+
+def test_only_so_many_new_devices_wait_and_the_code_of_one_too_many_stays_good(tmp_path: Path) -> None:
+    key = new_key().public_key()
+
+    def ask(db: Database, number: int) -> JoinAnswer:
+        request = Request(DeviceName(f"kit-{number}", "north-gate"), key)
+        return identities.join(db, request, number.to_bytes(32, "big"), NOW_NS, _issues_nothing)
+
+    with open_writer(tmp_path / "store.db", None) as db, db.atomic():
+        for number in range(identities.MAX_WAITING + 1):
+            claims.add(db, number.to_bytes(32, "big"), "north-gate", NOW_NS, NOW_NS + 1, "operator")
+        answers = [ask(db, number) for number in range(identities.MAX_WAITING)]
+        assert set(answers) == {JoinPending(first_time=True)}
+        refused = ask(db, identities.MAX_WAITING)
+        assert isinstance(refused, JoinRefused)
+        assert "approve or revoke some first" in refused.why
+        identities.revoke(db, "kit-0", NOW_NS, "operator")
+        assert ask(db, identities.MAX_WAITING) == JoinPending(first_time=True)
+
+
+def _issues_nothing(_request: Request) -> Certificate:
+    raise AssertionError("nobody approved")
