@@ -14,7 +14,6 @@ from trust.keys.errors import GuardUnavailable
 from trust.keys.guard import GuardKind
 from trust.keys.secret import SecretKey
 
-SECRET = "keys.secret"  # noqa: S105 -- the name of a file
 _SECRET_BYTES = 32
 WARNING = "whoever takes the card reads the store: choose `pin`, `otp` or `tpm` for people's data"
 
@@ -27,14 +26,14 @@ def open_file_guard(folder: Path, keys: key_file.KeyFile | None) -> WrappedGuard
     if keys is None:
         with SecretKey.random(_SECRET_BYTES) as secret:
             with secret.view() as view:
-                key_file.write_private(folder / SECRET, view)
+                key_file.write_private(folder / key_file.SECRET, view)
             salt = os.urandom(SALT_BYTES)
             with derived(secret, salt, GuardKind.FILE) as kek:
                 keys = new_keys(GuardKind.FILE, salt, kek)
                 key_file.create(folder, keys)
-                return WrappedGuard(folder, keys, kek, SECRET)
-    with _read_secret(folder / SECRET) as secret, derived(secret, keys.salt, GuardKind.FILE) as kek:
-        return WrappedGuard(folder, keys, kek, SECRET)
+                return WrappedGuard(folder, keys, kek)
+    with _read_secret(folder / key_file.SECRET) as secret, derived(secret, keys.salt, GuardKind.FILE) as kek:
+        return WrappedGuard(folder, keys, kek)
 
 
 def _read_secret(path: Path) -> SecretKey:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +19,12 @@ from trust.keys.guard import GuardKind
 
 KEYS = "keys.json"
 DESTROYED = "keys.destroyed"
+SECRET = "keys.secret"  # noqa: S105 -- the name of a file, which the `file` guard alone has
+# One name for what is being written, so that a crash leaves one file that the next start knows of. Versions
+# before had the process id in it.
+_NEW = ".new"
+_LEFT_OVER = f"keys.*{_NEW}"
+_MOST_REASON = 200  # characters: the mark must fit where the keys were
 
 FileT = TypeVar("FileT", bound=msgspec.Struct)
 
@@ -59,26 +67,48 @@ class KeyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     tpm: TpmState | None = None
 
 
-class Mark(msgspec.Struct, frozen=True):
-    """The content of `keys.destroyed`."""
+class Mark(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The content of `keys.destroyed`.
+
+    tpm: what the TPM still holds. burn: whether the board is still to be burnt. Both are taken out when done.
+    """
 
     reason: str
+    guard: GuardKind | None = None
+    tpm: TpmState | None = None
+    burn: bool = False
+
+    def unfinished(self) -> bool:
+        """Whether something beyond the card is still to be done."""
+        return self.burn or self.tpm is not None
+
+
+def mark(folder: Path) -> Mark | None:
+    """Return why the keys were destroyed, None when they were not. Raises GuardUnavailable."""
+    for name in (DESTROYED, KEYS):  # on a full disk the mark is written over the keys, then renamed
+        try:
+            found = _decoded(folder / name, Mark)
+        except KeysDamaged:
+            found = Mark("unknown") if name == DESTROYED else None
+        if found is not None:
+            return found
+    return None
 
 
 def read(folder: Path) -> KeyFile | None:
-    """Return the keys of this folder, None before they were made.
+    """Return the keys of this folder, None before they were made; what a crash left over is overwritten.
 
     Raises KeysDestroyed, KeysDamaged, GuardUnavailable.
     """
-    if (folder / DESTROYED).exists():
-        _shred(folder / KEYS)  # the power may have failed between the mark and the shredding
-        mark = _decoded(folder / DESTROYED, Mark)
-        reason = mark.reason if mark else "unknown"
-        raise KeysDestroyed(
-            f"the keys of this appliance were destroyed ({reason}): what its store held stays closed. To use "
-            f"it again, move {folder} away, start anew, and restore a backup with `aidpost restore`"
-        )
-    return _decoded(folder / KEYS, KeyFile)
+    standing = mark(folder)
+    if standing is None:
+        _shred(*folder.glob(_LEFT_OVER))
+        return _decoded(folder / KEYS, KeyFile)
+    destroy(folder, standing)  # the power may have failed between the mark and the shredding
+    raise KeysDestroyed(
+        f"the keys of this appliance were destroyed ({standing.reason}): what its store held stays closed. "
+        f"To use it again, move {folder} away, start anew, and restore a backup with `aidpost restore`"
+    )
 
 
 def create(folder: Path, keys: KeyFile) -> None:
@@ -91,28 +121,79 @@ def create(folder: Path, keys: KeyFile) -> None:
     finally:
         fresh.unlink()
     _sync_folder(folder)
+    _stay_destroyed(folder)
 
 
 def replace(folder: Path, keys: KeyFile) -> None:
     """Write the keys anew in one step, and overwrite the former file."""
     fresh = _written(folder, KEYS, keys)
-    with (folder / KEYS).open("r+b") as former:
-        fresh.replace(folder / KEYS)
-        _sync_folder(folder)
-        _overwrite(former.fileno())
+    try:
+        with (folder / KEYS).open("r+b") as former:
+            fresh.replace(folder / KEYS)
+            _sync_folder(folder)
+            _overwrite(former.fileno())
+    except OSError as error:
+        raise GuardUnavailable(f"cannot write {folder / KEYS}: {error.strerror}; try again") from error
+    _stay_destroyed(folder)
 
 
-def destroy(folder: Path, reason: str, *others: str) -> None:
-    """Leave the mark, then overwrite and remove the keys and the files `others`. May be called twice.
+def destroy(folder: Path, new_mark: Mark, beyond_the_card: Callable[[Mark], None] | None = None) -> None:
+    """Leave the mark, overwrite and remove every file with a key, then do what is to be done beyond the card.
 
+    May be called again, and goes on where it failed; the first mark stands. beyond_the_card: evicts or burns;
+    it is tried even if the card cannot be written. Raises GuardUnavailable where a part was not reached.
     Flash may keep old blocks, and a copy made before holds what it held: see `docs/keys.md`.
     """
-    if not (folder / DESTROYED).exists():
-        _written(folder, DESTROYED, Mark(reason)).replace(folder / DESTROYED)
-        _sync_folder(folder)
-    for name in (KEYS, *others):
-        _shred(folder / name)
+    standing, failure = mark(folder) or new_mark, None
+    try:
+        _destroy_on_card(folder, standing)
+    except OSError as error:
+        failure = error
+    if beyond_the_card is not None and standing.unfinished():
+        beyond_the_card(standing)
+        if failure is None:
+            _leave_mark(folder, Mark(standing.reason, standing.guard))
+    if failure is not None:
+        raise GuardUnavailable(
+            f"the keys in {folder} are not wholly destroyed ({failure.strerror or failure}): check the card, "
+            "then `aidpost lock` again"
+        ) from failure
+
+
+def _destroy_on_card(folder: Path, standing: Mark) -> None:
+    marked = folder / DESTROYED
+    if not marked.exists():
+        with suppress(OSError):
+            _leave_mark(folder, standing)
+    if not marked.exists():
+        # A full disk. Overwriting needs no space, so the mark goes over the keys themselves.
+        with suppress(OSError):
+            _write_over(folder / KEYS, standing)
+            (folder / KEYS).replace(marked)
+    _shred(folder / KEYS, folder / SECRET, *folder.glob(_LEFT_OVER))
+    if not marked.exists():
+        _leave_mark(folder, standing)  # into what was freed just now
     _sync_folder(folder)
+
+
+def _leave_mark(folder: Path, new_mark: Mark) -> None:
+    new_mark = msgspec.structs.replace(new_mark, reason=new_mark.reason[:_MOST_REASON])
+    _written(folder, DESTROYED, new_mark).replace(folder / DESTROYED)
+    _sync_folder(folder)
+
+
+def _write_over(path: Path, new_mark: Mark) -> None:
+    """Overwrite the keys with the mark, filled up with blanks to their length."""
+    new_mark = msgspec.structs.replace(new_mark, reason=new_mark.reason[:_MOST_REASON])
+    with path.open("r+b") as file:
+        os.pwrite(file.fileno(), msgspec.json.encode(new_mark).ljust(os.fstat(file.fileno()).st_size), 0)
+        os.fsync(file.fileno())
+
+
+def _stay_destroyed(folder: Path) -> None:
+    """Undo what was written while another process destroyed the keys: it waits for no lock for long."""
+    if (folder / DESTROYED).exists():
+        read(folder)
 
 
 def write_private(path: Path, content: bytes | memoryview) -> None:
@@ -130,7 +211,8 @@ def write_private(path: Path, content: bytes | memoryview) -> None:
 
 
 def _written(folder: Path, name: str, content: msgspec.Struct) -> Path:
-    path = folder / f"{name}.{os.getpid()}.new"
+    path = folder / f"{name}{_NEW}"
+    _shred(path)
     write_private(path, msgspec.json.format(msgspec.json.encode(content)) + b"\n")
     return path
 
@@ -146,13 +228,20 @@ def _decoded(path: Path, kind: type[FileT]) -> FileT | None:
         raise KeysDamaged(f"{path} cannot be read ({error}); put back the file of this store") from error
 
 
-def _shred(path: Path) -> None:
-    try:
-        with path.open("r+b") as file:
-            _overwrite(file.fileno())
-    except FileNotFoundError:
-        return
-    path.unlink()
+def _shred(*paths: Path) -> None:
+    """Overwrite and remove these files, each of them whatever becomes of the others."""
+    failure = None
+    for path in paths:
+        try:
+            with path.open("r+b") as file:
+                _overwrite(file.fileno())
+            path.unlink()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            failure = error
+    if failure is not None:
+        raise failure
 
 
 def _overwrite(descriptor: int) -> None:

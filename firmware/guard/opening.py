@@ -6,20 +6,32 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Never, assert_never
 
+import structlog
+
 from firmware.clock import Clock
 from firmware.guard import key_file
-from firmware.guard.file import SECRET, open_file_guard
-from firmware.guard.key_file import KeyFile, TpmState
+from firmware.guard.file import open_file_guard
+from firmware.guard.key_file import KeyFile, Mark
 from firmware.guard.mailbox import Mailbox, VcioMailbox
 from firmware.guard.otp import burn_rows, open_otp_guard, probe_rows
 from firmware.guard.pin import AskPin, change_pin, open_pin_guard
 from firmware.guard.settings import GuardSettings
 from firmware.records import Moment
-from trust.keys.errors import GuardMisconfigured, GuardUnavailable, KeysMissing, PinRefused
+from trust.keys.errors import (
+    GuardError,
+    GuardMisconfigured,
+    GuardUnavailable,
+    KeysDamaged,
+    KeysMissing,
+    PinRefused,
+)
 from trust.keys.guard import GuardKind, KeyGuard
+
+log = structlog.get_logger()
 
 
 def no_console(prompt: str) -> Never:
@@ -49,6 +61,7 @@ def open_guard(
             f"cannot use the folder {folder}: {error.strerror}; change `device.data`"
         ) from error
     with _alone(folder):
+        _go_on_destroying(settings, folder, mailbox)
         keys = _read(settings.kind, folder, store_exists=store_exists)
         match settings.kind:
             case GuardKind.FILE:
@@ -81,18 +94,22 @@ def probe_guard(settings: GuardSettings, mailbox: Mailbox | None = None) -> None
 def destroy_keys(settings: GuardSettings, folder: Path, reason: str, mailbox: Mailbox | None = None) -> None:
     """Destroy keys without opening them: no PIN is asked for. Raises GuardError where a part was not reached.
 
-    What is on the card is destroyed first, whatever the TPM or the board then answers.
+    What is on the card is destroyed first, whatever the TPM or the board then answers. Called again, it goes
+    on with what was not reached; KeysDestroyed when there is nothing left to do.
     """
     with _alone(folder):
-        keys = key_file.read(folder)
-        if keys is None:
-            raise KeysMissing(f"there are no keys in {folder} yet: nothing to destroy")
-        if keys.tpm is not None:
-            _destroy_in_tpm(settings, folder, keys.tpm, reason)
-            return
-        key_file.destroy(folder, reason, SECRET)
-        if keys.guard is GuardKind.OTP and settings.burn:
-            burn_rows(mailbox or VcioMailbox())
+        mark = key_file.mark(folder)
+        if mark is None or not mark.unfinished():
+            try:
+                keys = key_file.read(folder)
+            except KeysDamaged:  # no reason to leave what may still be read of them
+                mark = Mark(reason, settings.kind, burn=settings.kind is GuardKind.OTP and settings.burn)
+            else:
+                if keys is None:
+                    raise KeysMissing(f"there are no keys in {folder} yet: nothing to destroy")
+                burn = keys.guard is GuardKind.OTP and settings.burn
+                mark = Mark(reason, keys.guard, keys.tpm, burn)
+        key_file.destroy(folder, mark, partial(_destroy_beyond_the_card, settings, mailbox))
 
 
 def change_pin_in(folder: Path, ask_pin: AskPin, now: Callable[[], Moment] | None = None) -> None:
@@ -125,10 +142,24 @@ def _open_tpm(settings: GuardSettings, folder: Path, keys: KeyFile | None) -> Ke
     return open_tpm_guard(folder, keys, TpmSettings(settings.tpm, settings.pcrs))
 
 
-def _destroy_in_tpm(settings: GuardSettings, folder: Path, state: TpmState, reason: str) -> None:
-    with _tpm_library():
-        from firmware.guard.tpm import TpmSettings, destroy_in_tpm
-    destroy_in_tpm(folder, state, TpmSettings(settings.tpm, settings.pcrs), reason)
+def _destroy_beyond_the_card(settings: GuardSettings, mailbox: Mailbox | None, mark: Mark) -> None:
+    if mark.tpm is not None:
+        with _tpm_library():
+            from firmware.guard.tpm import TpmSettings, evict
+        evict(mark.tpm, TpmSettings(settings.tpm, settings.pcrs))
+    if mark.burn:
+        burn_rows(mailbox or VcioMailbox())
+
+
+def _go_on_destroying(settings: GuardSettings, folder: Path, mailbox: Mailbox | None) -> None:
+    """Finish what an earlier destruction did not reach; what cannot be reached now stays to be done."""
+    mark = key_file.mark(folder)
+    if mark is None or not mark.unfinished():
+        return
+    try:
+        key_file.destroy(folder, mark, partial(_destroy_beyond_the_card, settings, mailbox))
+    except GuardError as error:
+        log.error("keys not wholly destroyed", kind=type(error).__name__, reason=str(error))  # noqa: TRY400
 
 
 @contextmanager

@@ -34,9 +34,11 @@ class OtpGuard(WrappedGuard):
 
     def destroy(self, reason: str) -> None:
         """Overwrite the wrapped keys, then burn the rows if that was chosen."""
-        super().destroy(reason)
-        if self._burn:
-            burn_rows(self._mailbox)
+        mark = key_file.Mark(reason, self.kind, burn=self._burn)
+        try:
+            key_file.destroy(self._folder, mark, lambda _: burn_rows(self._mailbox))
+        finally:
+            self.close()
 
 
 def open_otp_guard(folder: Path, keys: key_file.KeyFile | None, mailbox: Mailbox, *, burn: bool) -> OtpGuard:

@@ -37,7 +37,7 @@ from tpm2_pytss import (
 )
 
 from firmware.guard import key_file
-from firmware.guard.key_file import KeyFile, TpmState
+from firmware.guard.key_file import KeyFile, Mark, TpmState
 from firmware.guard.wrapping import SALT_BYTES, context_of, derived, unwrap, wrap
 from trust.keys.errors import GuardError, GuardUnavailable, KeysDamaged
 from trust.keys.guard import STORE_KEY_BYTES, GuardKind, KeyGuard
@@ -114,7 +114,8 @@ class TpmGuard(KeyGuard):
         """Destroy the card's part, then both objects in the TPM."""
         try:
             with self._lock:
-                destroy_in_tpm(self._folder, self._state, self._settings, reason)
+                mark = Mark(reason, self.kind, self._state)
+                key_file.destroy(self._folder, mark, lambda mark: evict(mark.tpm, self._settings))
         finally:
             self.close()
 
@@ -126,9 +127,10 @@ class TpmGuard(KeyGuard):
             self._store = None
 
 
-def destroy_in_tpm(folder: Path, state: TpmState, settings: TpmSettings, reason: str) -> None:
-    """Mark and shred the card's part, then evict both objects. Raises GuardUnavailable."""
-    key_file.destroy(folder, reason)
+def evict(state: TpmState | None, settings: TpmSettings) -> None:
+    """Take out of the TPM what is still there of both objects. Raises GuardUnavailable."""
+    if state is None:
+        return
     with _tpm(settings) as tpm:
         for handle in {state.sealed_handle, state.signing_handle} & _persistent(tpm):
             tpm.evict_control(ESYS_TR.OWNER, tpm.tr_from_tpmpublic(handle), handle)

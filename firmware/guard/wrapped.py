@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from firmware.guard import key_file
-from firmware.guard.key_file import KeyFile, PinState
+from firmware.guard.key_file import KeyFile, Mark, PinState
 from firmware.guard.wrapping import context_of, unwrap, wrap
 from trust.keys.errors import GuardError, KeysDamaged
 from trust.keys.guard import STORE_KEY_BYTES, GuardKind, KeyGuard
@@ -43,13 +43,12 @@ def new_keys(kind: GuardKind, salt: bytes, kek: SecretKey, pin: PinState | None 
 class WrappedGuard(KeyGuard):
     """A guard whose keys were unwrapped into locked memory when it was opened."""
 
-    def __init__(self, folder: Path, keys: KeyFile, kek: SecretKey, *others: str) -> None:
-        """others: files beside the keys that `destroy` removes too. Raises KeysDamaged."""
+    def __init__(self, folder: Path, keys: KeyFile, kek: SecretKey) -> None:
+        """Unwrap both keys. Raises KeysDamaged."""
         if keys.device_key is None:
             raise KeysDamaged(f"{folder / key_file.KEYS} has no device key; put back the file of this store")
         self.kind = keys.guard
         self._folder = folder
-        self._others = others
         self._lock = Lock()
         self._store: SecretKey | None = unwrap(kek, keys.store_key, context_of(keys.guard, "store"))
         with unwrap(kek, keys.device_key, context_of(keys.guard, "device")) as encoded, encoded.view() as der:
@@ -82,7 +81,7 @@ class WrappedGuard(KeyGuard):
     def destroy(self, reason: str) -> None:
         """Overwrite the wrapped keys on the card and the keys in memory."""
         try:
-            key_file.destroy(self._folder, reason, *self._others)
+            key_file.destroy(self._folder, Mark(reason, self.kind))
         finally:
             self.close()
 

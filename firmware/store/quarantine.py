@@ -41,38 +41,54 @@ class Saved(msgspec.Struct, frozen=True):
 
 def set_aside(path: Path) -> None:
     """Move the store's files into the next `damaged-N`. Raises StoreError."""
-    folder = _unfinished(path) or path.with_name(f"damaged-{len(folders(path)) + 1}")
+    begun = [folder for folder in folders(path) if not (_holds(folder, path) or (folder / SAVED).exists())]
+    folder = begun[-1] if begun else None  # the power failed while this same store was moved
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder is None:
+            folder = path.with_name(f"damaged-{_last_number(path) + 1}")
+            folder.mkdir(mode=0o700)
         for suffix in ("-shm", "-wal", ""):  # the file itself last: as long as it is here, this starts anew
             part = path.with_name(path.name + suffix)
             if part.exists():
                 part.rename(folder / part.name)
     except OSError as error:
-        raise StoreError(f"cannot set the damaged store aside: {error.strerror}; check {folder}") from error
+        raise StoreError(
+            f"cannot set the damaged store aside: {error.strerror}; check {path.parent}"
+        ) from error
 
 
 def folders(path: Path) -> list[Path]:
     """Return the folders of stores that were set aside, oldest first."""
-    found = [(folder.name.removeprefix("damaged-"), folder) for folder in path.parent.glob("damaged-*")]
-    return [
-        folder for _, folder in sorted((int(number), folder) for number, folder in found if number.isdigit())
-    ]
+    return [folder for _, folder in sorted(_numbered(path))]
 
 
 def save_rows(store: Store, path: Path, key: SecretKey, moment: Moment) -> Saved | None:
-    """Let `store`, which is new, take over what was set aside last; None when that was done before."""
-    folder = _unfinished(path)
-    if folder is None:
+    """Let `store`, which is new, take over what was set aside; None when that was done before.
+
+    Where a new store was damaged too before the note was written, there are two such folders. The newer one
+    has taken over the older, or holds nothing: the newest that holds anything is taken over.
+    """
+    read = [
+        (folder, _read(folder / path.name, key, store))
+        for folder in reversed(folders(path))
+        if _holds(folder, path) and not (folder / SAVED).exists()
+    ]
+    if not read:
         return None
-    former = _read(folder / path.name, key, store)
-    saved = Saved(str(folder), len(former.waiting), len(former.references), len(former.audit), former.lost)
-    if store.is_new():  # otherwise only the note below was missing
-        store.inherit(former, moment, "damaged")
-    note = folder / f"{SAVED}.new"
-    note.write_bytes(msgspec.json.encode(saved))
-    note.replace(folder / SAVED)
-    return saved
+    chosen = next((former for _, former in read if former.audit or former.references or former.waiting), None)
+    if store.is_new():  # otherwise only the notes below were missing
+        store.inherit(chosen or read[0][1], moment, "damaged")
+    result = None
+    for folder, former in read:
+        saved = Saved(
+            str(folder), len(former.waiting), len(former.references), len(former.audit), former.lost
+        )
+        note = folder / f"{SAVED}.new"
+        note.write_bytes(msgspec.json.encode(saved))
+        note.replace(folder / SAVED)
+        if former is chosen or result is None:
+            result = saved
+    return result
 
 
 def notes(path: Path) -> list[Saved]:
@@ -89,6 +105,16 @@ def _read(path: Path, key: SecretKey, store: Store) -> Inheritance:
         return inheritance.read(reader, store.purpose, store.site)
 
 
-def _unfinished(path: Path) -> Path | None:
-    newest = folders(path)[-1:]
-    return newest[0] if newest and not (newest[0] / SAVED).exists() else None
+def _numbered(path: Path) -> list[tuple[int, Path]]:
+    found = [(folder.name.removeprefix("damaged-"), folder) for folder in path.parent.glob("damaged-*")]
+    return [(int(number), folder) for number, folder in found if number.isdecimal()]
+
+
+def _last_number(path: Path) -> int:
+    """Return the highest number in use, not how many there are: staff delete folders in between."""
+    return max((number for number, _ in _numbered(path)), default=0)
+
+
+def _holds(folder: Path, path: Path) -> bool:
+    """Tell whether the store was moved in whole: its file goes last."""
+    return (folder / path.name).exists()

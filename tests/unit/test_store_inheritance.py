@@ -140,6 +140,36 @@ def test_a_power_cut_while_rows_are_saved_saves_them_once(tmp_path: Path) -> Non
     store.close()
 
 
+def test_a_third_damage_takes_no_folder_that_is_there(tmp_path: Path) -> None:
+    used_store(tmp_path).close()
+    for number in (1, 2, 3):
+        spoil(tmp_path / "store.db", 1)
+        store, saved = mend(tmp_path)
+        store.close()
+        assert saved is not None
+        assert (saved.folder, saved.entries) == (str(tmp_path / f"damaged-{number}"), PEOPLE)
+        if number == 2:
+            shutil.rmtree(tmp_path / "damaged-1")  # as `aidpost doctor` says
+    store, again = mend(tmp_path)
+    assert store.counts().references == PEOPLE
+    assert again is None
+    store.close()
+
+
+def test_what_was_not_saved_yet_is_not_overwritten_by_the_next_damage(tmp_path: Path) -> None:
+    used_store(tmp_path).close()
+    spoil(tmp_path / "store.db", 1)
+    quarantine.set_aside(tmp_path / "store.db")
+    open_store(tmp_path).close()  # the power failed before the rows were taken over
+    spoil(tmp_path / "store.db", 1)
+    store, saved = mend(tmp_path)
+    assert saved is not None
+    assert (saved.folder, saved.entries) == (str(tmp_path / "damaged-1"), PEOPLE)
+    assert store.counts().references == PEOPLE
+    store.close()
+    assert len(quarantine.notes(tmp_path / "store.db")) == 2
+
+
 def write_backup(store: Store, target: Path, passphrase: str = PASSPHRASE) -> None:
     backup.write(store, target, bytearray(passphrase, "utf-8"), moment(), LIGHT)
 
