@@ -64,10 +64,9 @@ class Authority:
     def load(cls, folder: Path) -> Self:
         """Read the folder; raises AuthorityError."""
         try:
-            if (folder / _KEY).stat().st_mode & 0o077:
-                raise AuthorityError(
-                    f"others can read {folder / _KEY}: chmod 600 it, and ask who has read it"
-                )
+            for private in (folder / _KEY, folder / _SERVER):
+                if private.stat().st_mode & 0o077:
+                    raise AuthorityError(f"others can read {private}: chmod 600 it, and ask who has read it")
             certificate = x509.load_pem_x509_certificate((folder / _CERTIFICATE).read_bytes())
             key = serialization.load_pem_private_key((folder / _KEY).read_bytes(), None)
         except OSError as error:

@@ -32,7 +32,8 @@ from trust.checking import key_words
     "accepted",
     multiple=True,
     metavar="WORDS",
-    help="Also take bundles of a device that has not joined, with this key as the device shows it.",
+    help="Also take bundles signed by this key, as the device shows it, where the device has not joined, "
+    "is on hold, or has another key now.",
 )
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def import_bundles(store: Path, accepted: tuple[str, ...], folder: Path) -> None:
@@ -45,8 +46,8 @@ def import_bundles(store: Path, accepted: tuple[str, ...], folder: Path) -> None
     files = sorted(folder.glob(f"*{SUFFIX}"))
     refused = 0
     try:
-        key = ReceiptKey.beside(store)
         with open_writer(store, None, beside_server=True) as db, _progress() as progress:
+            key = ReceiptKey.beside(store)
             for path in progress.track(files, description="bundles"):
                 try:
                     _import(db, store, path, key, accepted, progress.console)
@@ -71,12 +72,9 @@ def _import(
     bundle = read_bundle(path)
     hello = bundle.hello
     with translated(store):
-        keys = carried.device_keys(db, hello.device_id, hello.site)
-        words = key_words(bundle.public_key)
-        if bundle.public_key not in keys and words not in accepted:
-            raise BundleRefused(
-                f"no device that joined as {hello.device_id} of {hello.site} has its key ({words})"
-            )
+        doubt = carried.distrust(db, hello, bundle.public_key)
+        if doubt is not None and (doubt.final or key_words(bundle.public_key) not in accepted):
+            raise BundleRefused(doubt.why)
         now_ns = time.time_ns()
         stored = carried.store_bundle(db, hello, bundle.batches, now_ns)
     console.print(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import assert_never
 
 import msgspec
 from sqlite_utils import Database
@@ -11,6 +12,7 @@ from sqlite_utils import Database
 from aggregator.holdings import EnrolmentState
 from aggregator.records import Batch, Hello
 from aggregator.store import chain, ingest
+from trust.checking import key_words
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -34,14 +36,44 @@ class Contradicts(Exception):
         super().__init__(f"{len(seqs)} numbers from {seqs[0]} on are held with other content")
 
 
-def device_keys(db: Database, device_id: str, site: str) -> tuple[bytes, ...]:
-    """Return the keys (SubjectPublicKeyInfo, DER) that may sign for a device: approved, or replaced since."""
-    good = (EnrolmentState.APPROVED.value, EnrolmentState.REPLACED.value)
-    rows = db.execute(
-        "SELECT public_key FROM enrolments WHERE device_id = ? AND site = ? AND state IN (?, ?)",
-        (device_id, site, *good),
-    )
-    return tuple(key for (key,) in rows)
+class Distrust(msgspec.Struct, frozen=True):
+    """Why nobody but a person can say that a bundle is the device's; final: nor can a person."""
+
+    why: str
+    final: bool = False
+
+
+def distrust(db: Database, hello: Hello, public_key: bytes) -> Distrust | None:
+    """Return why a bundle signed by this key (SubjectPublicKeyInfo, DER) is not taken by itself, or None.
+
+    The times in a bundle are the signer's own word, so nothing tells whether a key that was replaced signed
+    before or after. A key that waits for another approval, as after a year without power, still has its
+    certificates: those of a key that was shut out, or asks for another site, are deleted when it asks.
+    """
+    row = db.execute(
+        """SELECT state, site, EXISTS (SELECT 1 FROM certificates AS c WHERE c.enrolment = e.enrolment)
+           FROM enrolments AS e WHERE device_id = ? AND public_key = ?""",
+        (hello.device_id, public_key),
+    ).fetchone()
+    who, words = f"{hello.device_id} of {hello.site}", key_words(public_key)
+    if row is None:
+        return Distrust(f"no device that joined as {who} has its key ({words})")
+    state, site, certified = EnrolmentState(row[0]), row[1], bool(row[2])
+    if state is EnrolmentState.REVOKED:
+        return Distrust(f"its key ({words}) was revoked", final=True)
+    if site != hello.site:
+        return Distrust(f"no device that joined as {who} has its key ({words})")
+    match state:
+        case EnrolmentState.APPROVED:
+            return None
+        case EnrolmentState.PENDING:
+            return None if certified else Distrust(f"its key ({words}) waits for an operator's approval")
+        case EnrolmentState.HELD:
+            return Distrust(f"its device was seen twice ({words}) and waits for an operator")
+        case EnrolmentState.REPLACED:
+            return Distrust(f"its key ({words}) was replaced by another")
+        case _:
+            assert_never(state)
 
 
 def store_bundle(db: Database, hello: Hello, batches: Sequence[Batch], now_ns: int) -> Stored:

@@ -28,18 +28,22 @@ BUSY_TIMEOUT_S = 5.0  # a reader's checkpoint or a backup tool may hold the lock
 def open_writer(path: Path, max_bytes: int | None, *, beside_server: bool = False) -> Iterator[Database]:
     """Open the store for writing, make or migrate its tables; raises StoreError.
 
-    beside_server: also while a server writes to it; every transaction must then begin with a write.
+    beside_server: also while a server writes to it; every transaction must then begin with a write. The file
+    is then never made: a name with a slip in it would be a new store.
 
     max_bytes: the size that the file may reach; a full store refuses events and takes them again after
     room was made. None: as much as the disk holds.
     """
+    if beside_server:
+        _check_there(path)
     with (
         translated(path),
         nullcontext() if beside_server else _locked(path),
         closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection,
     ):
         db = Database(connection, execute_plugins=False)
-        _check_ours(db, path, empty_allowed=True)
+        _check_ours(db, path, empty_allowed=not beside_server)
+        _make_private(path)
         check_not_newer(db)
         db.enable_wal()
         # FULL: a commit that was acknowledged survives a power cut, not only a crash of the process.
@@ -55,8 +59,7 @@ def open_writer(path: Path, max_bytes: int | None, *, beside_server: bool = Fals
 @contextmanager
 def open_reader(path: Path) -> Iterator[Database]:
     """Open the store read-only, also while a server writes to it; raises StoreError."""
-    if not path.is_file():
-        raise StoreMissing(f"there is no store at {path}: name the file that `serve --store` was given")
+    _check_there(path)
     with translated(path):
         uri = f"{path.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
@@ -75,12 +78,35 @@ def translated(path: Path) -> Iterator[None]:
         raise _store_error(path, error) from error
 
 
+def _check_there(path: Path) -> None:
+    if not path.is_file():
+        raise StoreMissing(f"there is no store at {path}: name the file that `serve --store` was given")
+
+
+def _make_private(path: Path) -> None:
+    """Take the rights of others from a store that was copied back or made elsewhere."""
+    try:
+        for each in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+            if each.exists() and each.stat().st_mode & 0o077:
+                each.chmod(0o600)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"others can read {path} and that cannot be changed ({error.strerror}): chmod 600 it"
+        ) from error
+
+
 def _store_error(path: Path, error: sqlite3.Error) -> StoreError:
-    match getattr(error, "sqlite_errorcode", None):
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:  # without the extended part: CORRUPT_INDEX is CORRUPT
         case sqlite3.SQLITE_FULL:
             return StoreFull(f"the store {path} is full: make room on its disk or raise its size limit")
+        case sqlite3.SQLITE_CORRUPT:
+            return StoreUnavailable(
+                f"the store {path} is damaged ({error}): stop the server, keep the file, and restore a copy"
+            )
         case sqlite3.SQLITE_NOTADB:
-            return StoreNotOurs(f"{path} is not a SQLite database: name another file")
+            return StoreNotOurs(
+                f"{path} is not a SQLite database: name another file, or restore a copy if this is the store"
+            )
         case _:
             return StoreUnavailable(
                 f"the store {path} cannot be used ({error}): check the disk and the rights"

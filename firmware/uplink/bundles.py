@@ -111,9 +111,14 @@ def _bundle(store: Store, events: Sequence[Queued], software_version: str, signe
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write the file so that it is there whole or not at all, also on a stick that is pulled out early."""
+    """Write the file so that it is there whole or not at all, also on a stick that is pulled out early.
+
+    Its owner alone can read it, where the stick's file system knows rights.
+    """
     partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+    partial.unlink(missing_ok=True)  # a left one would keep its rights
+    made = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(made, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

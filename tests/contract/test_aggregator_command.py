@@ -13,7 +13,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from aggregator.authority import Authority
+from aggregator.authority import Authority, AuthorityError
 from aggregator.cli import main
 from aggregator.store.database import open_reader
 from aggregator.store.reader import read_events
@@ -149,6 +149,14 @@ async def test_an_operator_lets_a_device_in_and_shuts_it_out_by_commands(tmp_pat
         async with shown(server.target, authority, device.held()) as channel:
             assert "revoked" in (await LinkDevice(channel).ending()).message
     assert "entries hold" in await run_command("audit", "verify", "--store", str(store))
+
+
+@pytest.mark.parametrize("name", ["authority.key", "server.pem"])
+def test_a_key_that_others_can_read_is_refused(tmp_path: Path, name: str) -> None:
+    Authority.create(tmp_path / "identity")
+    (tmp_path / "identity" / name).chmod(0o644)
+    with pytest.raises(AuthorityError, match=f"others can read .*{name}: chmod 600"):
+        Authority.load(tmp_path / "identity")
 
 
 def test_init_gives_nobody_a_second_administrator(tmp_path: Path) -> None:

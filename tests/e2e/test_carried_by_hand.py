@@ -14,14 +14,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from aggregator.bundles import BundleRefused, parse_bundle
 from aggregator.cli import main as aggregator
-from aggregator.store.database import open_reader
+from aggregator.store import claims, identities
+from aggregator.store.database import open_reader, open_writer
+from aggregator.store.identities import Certificate
 from aggregator.store.reader import read_devices, read_events
 from aidpost.v1 import bundle_pb2
 from firmware.uplink.bundles import Signer, read_receipt, write_bundles
 from tests.kit.aggregator_fixture import running_aggregator
 from tests.kit.store_values import DEVICE, check_in, moment, open_store
 from trust.bundle import MAGIC
-from trust.checking import key_words, public_key_der
+from trust.checking import Request, key_words, public_key_der
+from trust.names import DeviceName
+
+LIFE_NS = identities.LIFE_NS
 
 
 @dataclass
@@ -33,6 +38,8 @@ class Kit:
 
     def __post_init__(self) -> None:
         self.stick.mkdir()
+        with open_writer(self.results, None):
+            pass
         self.store = open_store(self.folder)
 
     @property
@@ -87,6 +94,8 @@ def test_a_bundle_brought_twice_changes_nothing_and_its_receipt_empties_the_outb
     assert kit.store.receipt_holds(receipt.signed)
     assert kit.store.acknowledge(250, moment(), receipt.signed) == 250
     assert bundle.stat().st_size < 250 * 60
+    private = [bundle, *kit.folder.glob("results.db*")]
+    assert {path.stat().st_mode & 0o777 for path in private} == {0o600}
 
 
 async def test_bundles_are_taken_while_the_server_runs_and_may_be_older_than_what_it_holds(
@@ -162,6 +171,54 @@ def test_a_bundle_of_a_device_that_nobody_knows_is_refused(kit: Kit) -> None:
     assert kit.words in refused.output
     assert kit.held() == []
     assert not list(kit.stick.glob("*.receipt"))
+
+
+def test_a_key_that_was_approved_signs_for_its_device_until_it_is_shut_out(kit: Kit) -> None:
+    public_key = kit.key.public_key()
+    device = DeviceName(DEVICE, kit.store.site)
+    kit.commit(1, 3)
+    kit.export()
+
+    def ask(key: ec.EllipticCurvePublicKey, at_ns: int, code: bytes | None = None) -> None:
+        with open_writer(kit.results, None) as db, db.atomic():
+            if code is not None:
+                claims.add(db, code, device.site, at_ns, at_ns + 1, "operator")
+            asked = Request(device, key)
+            identities.join(db, asked, code, at_ns, lambda _: Certificate(at_ns, at_ns + LIFE_NS, b""))
+
+    def approve(words: str, at_ns: int) -> None:
+        with open_writer(kit.results, None) as db, db.atomic():
+            assert identities.approve(db, DEVICE, words, at_ns, "operator")
+
+    def taken(*options: str) -> bool:
+        plain = ["import", "--store", str(kit.results), *options, str(kit.stick)]
+        return CliRunner().invoke(aggregator, plain).exit_code == 0
+
+    ask(public_key, 1, b"first")
+    assert not taken(), "nobody approved it"
+    approve(kit.words, 2)
+    ask(public_key, 3)
+    assert taken()
+    ask(public_key, 2 * LIFE_NS)
+    assert taken(), "the honest device that was off for a year waits again"
+    approve(kit.words, 2 * LIFE_NS)
+    other = ec.generate_private_key(ec.SECP256R1()).public_key()
+    ask(other, 2 * LIFE_NS, b"second")
+    approve(key_words(public_key_der(other)), 2 * LIFE_NS)
+    assert not taken(), "it was replaced"
+    assert taken("--accept-key", kit.words)
+    with open_writer(kit.results, None) as db, db.atomic():
+        identities.revoke(db, DEVICE, 2 * LIFE_NS, "operator")
+    assert not taken("--accept-key", kit.words), "it was revoked"
+    ask(public_key, 2 * LIFE_NS, b"third")
+    assert not taken(), "it was revoked and waits"
+
+
+def test_a_store_that_is_not_there_is_never_made_by_an_import(kit: Kit) -> None:
+    wrong = kit.folder / "resutls.db"
+    answer = CliRunner().invoke(aggregator, ["import", "--store", str(wrong), str(kit.stick)])
+    assert (answer.exit_code, f"there is no store at {wrong}" in answer.output) == (1, True)
+    assert not list(kit.folder.glob("resutls.db*"))
 
 
 def test_a_bundle_that_contradicts_what_is_held_is_refused_whole(kit: Kit) -> None:

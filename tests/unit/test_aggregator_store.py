@@ -53,6 +53,24 @@ def test_a_new_store_is_private_durable_and_has_every_migration_by_name(tmp_path
     assert path.stat().st_mode & 0o077 == 0
 
 
+def test_a_store_that_others_could_read_is_private_after_opening(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    make_store(path)
+    path.chmod(0o644)
+    with open_writer(path, None):
+        assert {each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_damaged_store_is_said_to_need_a_copy(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    make_store(path)
+    content = bytearray(path.read_bytes())
+    content[4096:] = bytes(len(content) - 4096)
+    path.write_bytes(content)
+    with pytest.raises(StoreUnavailable, match=r"damaged .* restore a copy"), open_writer(path, None):
+        pass
+
+
 def test_opening_again_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     make_store(path)
