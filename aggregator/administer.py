@@ -136,7 +136,8 @@ def init(folder: Path, store: Path, name: str, credential: Path | None) -> None:
                 certificates.to_pem(authority.certificate),
             )
     click.echo(f"Authority: {folder}")
-    click.echo(f"Your credential, as administrator {name}: {out}")
+    who = "administrator" if name == person.role.value else f"administrator {name}"
+    click.echo(f"Your credential, as {who}: {out}")
 
 
 @click.group()

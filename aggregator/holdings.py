@@ -78,11 +78,22 @@ class Outbox(msgspec.Struct, frozen=True):
     breaks: tuple[tuple[int, int], ...] = ()
 
 
+@unique
+class EnrolmentState(Enum):
+    """What a device's key may do."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    HELD = "on hold"
+    REVOKED = "revoked"
+    REPLACED = "replaced"
+
+
 class Missing(msgspec.Struct, frozen=True):
     """What is not held of one outbox; of a device that is lost, what is lost with it.
 
     told_seq: how far it had counted at its last hello, or in a bundle. ranges: (first, last), the first
-    MAX_MISSING_RANGES; count: of all numbers in all ranges.
+    MAX_MISSING_RANGES; count: of all numbers in all ranges. barred: as in Device.
     """
 
     device_id: str
@@ -93,6 +104,7 @@ class Missing(msgspec.Struct, frozen=True):
     told_seq: int
     count: int
     ranges: tuple[tuple[int, int], ...]
+    barred: EnrolmentState | None = None
 
 
 class OpenFault(msgspec.Struct, frozen=True):
@@ -104,7 +116,7 @@ class OpenFault(msgspec.Struct, frozen=True):
 
 
 class Device(msgspec.Struct, frozen=True):
-    """One device; outboxes: oldest first, never empty."""
+    """One device; outboxes: oldest first, never empty. barred: why it may not connect, as far as is known."""
 
     device_id: str
     site: str
@@ -113,22 +125,12 @@ class Device(msgspec.Struct, frozen=True):
     last_seen_ns: int
     outboxes: tuple[Outbox, ...]
     faults: tuple[OpenFault, ...]
+    barred: EnrolmentState | None = None
 
     @property
     def events_held(self) -> int:
         """Events held from all its outboxes."""
         return sum(outbox.held for outbox in self.outboxes)
-
-
-@unique
-class EnrolmentState(Enum):
-    """What a device's key may do."""
-
-    PENDING = "pending"
-    APPROVED = "approved"
-    HELD = "on hold"
-    REVOKED = "revoked"
-    REPLACED = "replaced"
 
 
 class Enrolment(msgspec.Struct, frozen=True):

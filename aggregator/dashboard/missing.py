@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from aggregator.dashboard.views import Stamp, ago, iso, ranges_text, utc
+from aggregator.dashboard.views import Link, Stamp, ago, iso, link_of, ranges_text, utc
 from aggregator.holdings import MAX_MISSING_RANGES, Missing
 
 SHOWN_EPOCH_CHARACTERS = 8
@@ -15,7 +15,7 @@ class MissingRow(msgspec.Struct, frozen=True):
 
     device_id: str
     site: str
-    connected: bool
+    link: Link
     last_seen: Stamp
     epoch: str
     held: int
@@ -41,7 +41,7 @@ def make_missing_page(missing: tuple[Missing, ...], connected: frozenset[str], n
         return MissingRow(
             device_id=each.device_id,
             site=each.site,
-            connected=each.device_id in connected,
+            link=link_of(each.device_id in connected, each.barred),
             last_seen=Stamp(ago((now - seen).total_seconds()), iso(seen)),
             epoch=each.epoch.hex()[:SHOWN_EPOCH_CHARACTERS],
             held=each.held,

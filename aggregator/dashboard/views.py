@@ -46,12 +46,27 @@ class Count(msgspec.Struct, frozen=True):
     total: int
 
 
+class Link(msgspec.Struct, frozen=True):
+    """Whether a device is connected, or why an operator's word is against it; tone: on, off or care."""
+
+    word: str
+    tone: str
+
+
+_BARRED = {
+    EnrolmentState.HELD: Link("on hold", "care"),
+    EnrolmentState.PENDING: Link("waits for approval", "care"),
+    EnrolmentState.REVOKED: Link("revoked", "off"),
+    EnrolmentState.REPLACED: Link("revoked", "off"),
+}
+
+
 class DeviceRow(msgspec.Struct, frozen=True):
     """One line of the table of devices; faults are what is red."""
 
     device_id: str
     site: str
-    connected: bool
+    link: Link
     last_seen: Stamp
     events_held: int
     missing: str
@@ -118,13 +133,20 @@ def _device(device: Device, connected: bool, now: datetime) -> DeviceRow:
     return DeviceRow(
         device_id=device.device_id,
         site=device.site,
-        connected=connected,
+        link=link_of(connected, device.barred),
         last_seen=Stamp(ago((now - last_seen).total_seconds()), iso(last_seen)),
         events_held=device.events_held,
         missing=", ".join(filter(None, (ranges_text(outbox.missing) for outbox in device.outboxes))),
         version=device.software_version,
         faults=tuple(_faults(device)),
     )
+
+
+def link_of(connected: bool, barred: EnrolmentState | None) -> Link:
+    """Return what to say of a device's link; barred: as in Device."""
+    if connected:  # also one that waits for its next approval while its certificate is good
+        return Link("connected", "on")
+    return Link("not connected", "off") if barred is None else _BARRED[barred]
 
 
 def _faults(device: Device) -> Sequence[str]:

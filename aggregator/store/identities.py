@@ -294,6 +294,19 @@ def enrolments(db: Database) -> tuple[Enrolment, ...]:
     )
 
 
+def barred(db: Database) -> dict[str, EnrolmentState]:
+    """Return the devices of which no key is approved, and why: on hold, waiting, or shut out."""
+    keys: dict[str, set[EnrolmentState]] = {}
+    for device_id, state in db.execute("SELECT DISTINCT device_id, state FROM enrolments"):
+        keys.setdefault(device_id, set()).add(EnrolmentState(state))
+    order = (EnrolmentState.HELD, EnrolmentState.PENDING, EnrolmentState.REVOKED, EnrolmentState.REPLACED)
+    return {
+        device_id: next(state for state in order if state in states)
+        for device_id, states in keys.items()
+        if EnrolmentState.APPROVED not in states
+    }
+
+
 def _ask(db: Database, device: DeviceName, key: bytes, claim: int | None, now_ns: int, act: str) -> None:
     db.execute(
         """INSERT INTO enrolments (device_id, site, public_key, claim, state, requested_ns)

@@ -21,7 +21,7 @@ from aggregator.holdings import (
     StoredEvent,
     Tallies,
 )
-from aggregator.store.identities import enrolments
+from aggregator.store.identities import barred, enrolments
 
 MAX_RANGES = 20  # of missing numbers, for one outbox; a device with more needs a person, not a list
 
@@ -72,7 +72,8 @@ def read_missing(db: Database, device_id: str | None = None) -> tuple[Missing, .
                ORDER BY device_id, outbox""",
             (device_id,),
         ).fetchall()
-        return tuple(_missing(db, *row) for row in outboxes)
+        shut_out = barred(db)
+        return tuple(_missing(db, shut_out.get(row[0]), *row) for row in outboxes)
 
 
 def read_tallies(db: Database, day: str) -> Tallies:
@@ -107,6 +108,7 @@ def _devices(db: Database) -> tuple[Device, ...]:
             faults.setdefault(device_id, []).append(
                 OpenFault(latest.part or "", latest.fault or "", received_ns)
             )
+    shut_out = barred(db)
     devices = db.execute("""
         SELECT device_id, site, software_version, first_seen_ns, last_seen_ns
         FROM devices ORDER BY device_id""")
@@ -119,6 +121,7 @@ def _devices(db: Database) -> tuple[Device, ...]:
             last_seen_ns=last_seen_ns,
             outboxes=tuple(outboxes[device_id]),
             faults=tuple(faults.get(device_id, ())),
+            barred=shut_out.get(device_id),
         )
         for device_id, site, software_version, first_seen_ns, last_seen_ns in devices
     )
@@ -132,6 +135,7 @@ def _event(row: tuple[Any, ...]) -> StoredEvent:
 
 def _missing(
     db: Database,
+    shut_out: EnrolmentState | None,
     device_id: str,
     site: str,
     last_seen_ns: int,
@@ -146,7 +150,7 @@ def _missing(
     end = ((top_seq + 1, told_seq),) if told_seq > top_seq else ()
     ranges = tuple(itertools.islice(itertools.chain(gaps, end), MAX_MISSING_RANGES))
     count = max(told_seq, top_seq) - held
-    return Missing(device_id, site, last_seen_ns, epoch, held, told_seq, count, ranges)
+    return Missing(device_id, site, last_seen_ns, epoch, held, told_seq, count, ranges, shut_out)
 
 
 def _outbox(

@@ -16,6 +16,8 @@ from firmware.uplink.identity_file import Identity
 from firmware.uplink.membership import Membership
 from trust.claim import Claim, ClaimRefused
 
+ASK = "-"
+
 
 class _ClaimType(click.ParamType[Claim]):
     name = "code"
@@ -23,15 +25,31 @@ class _ClaimType(click.ParamType[Claim]):
     def convert(self, value: str | Claim, param: click.Parameter | None, ctx: click.Context | None) -> Claim:
         if isinstance(value, Claim):
             return value
+        if value == ASK:
+            asked: Claim = click.prompt("The operator's claim code", value_proc=_typed, err=True)
+            return asked
         try:
             return Claim.parse(value)
         except ClaimRefused as error:
             self.fail(str(error), param, ctx)
 
 
+def _typed(text: str) -> Claim:
+    """Read an answer; after a slip click asks again."""
+    try:
+        return Claim.parse(text)
+    except ClaimRefused as error:
+        raise click.UsageError(str(error)) from error
+
+
 @click.command()
 @config_option
-@click.option("--claim", type=_ClaimType(), help="The operator's claim code. Left out: join again.")
+@click.option(
+    "--claim",
+    type=_ClaimType(),
+    help="`-` asks for the operator's claim code, or reads it from a pipe. A code written here is seen by "
+    "whoever lists the processes. Left out: join again.",
+)
 @click.option("--target", help="Where the aggregator listens.  [default: `uplink.target`]")
 def join(config_path: Path, claim: Claim | None, target: str | None) -> None:
     """Ask to join the aggregator, and wait until its operator has approved.

@@ -67,7 +67,7 @@ class Membership:
         """Return a channel that shows this device's certificate; raises UplinkError and its kinds."""
         identity = read_identity(self._folder)
         if identity is None:
-            raise NotJoined("this appliance has not joined an aggregator: run `aidpost join --claim CODE`")
+            raise NotJoined("this appliance has not joined an aggregator: run `aidpost join --claim -`")
         if identity.named != self._named:
             raise NotJoined(
                 f"identity.pem is for {identity.named.device_id} at {identity.named.site}, and the "

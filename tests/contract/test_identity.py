@@ -219,6 +219,8 @@ async def test_a_revoked_device_loses_its_live_stream_at_once_and_for_good(site:
 
     assert ending.code is grpc.StatusCode.PERMISSION_DENIED
     assert "revoked" in ending.message
+    async with httpx.AsyncClient() as browser:
+        assert '<span class="link off">revoked</span>' in (await browser.get(site.server.dashboard_url)).text
     again = LinkDevice(channel)
     assert (await again.ending()).code is grpc.StatusCode.PERMISSION_DENIED
     assert len(site.server.events()) == 1

@@ -46,11 +46,14 @@ async def test_a_device_joins_by_claim_code_and_approval(tmp_path: Path) -> None
         code = (await server.administer("claim", "create", "--site", "north-gate")).strip()
         joining = await asyncio.create_subprocess_exec(
             str(Path(sys.executable).with_name("aidpost")),
-            *("join", "--config", str(config), "--claim", code),
+            *("join", "--config", str(config), "--claim", "-"),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         assert joining.stdout is not None
+        assert joining.stdin is not None
+        joining.stdin.write(f"{code[:-1]}\n{code}\n".encode())  # the first with a slip
         said: list[str] = []
         async with asyncio.timeout(60):
             while not (said and said[-1].startswith("Waiting for the operator's approval")):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from aggregator.dashboard.app import create_app
 from aggregator.holdings import (
@@ -109,6 +110,22 @@ async def test_the_page_says_what_is_held(client: httpx.AsyncClient) -> None:
     assert "desk-2 north-gate not connected 2 min ago 7 none 0.1.0 camera: SensorTimeout" in page
     assert "08:59:00 Match desk-1 1:1 2 8.2 above 6.5 815 capture 812 · compare 3.4" in page
     assert "Match 12 345 in all" in page
+
+
+@pytest.mark.parametrize(
+    ("barred", "word"),
+    [
+        (EnrolmentState.REVOKED, "revoked"),
+        (EnrolmentState.HELD, "on hold"),
+        (EnrolmentState.PENDING, "waits for approval"),
+    ],
+)
+async def test_a_device_that_may_not_connect_is_said_to_be_so(barred: EnrolmentState, word: str) -> None:
+    async def shut_out(check_ins: int) -> Overview:
+        return Overview((replace(device("desk-2"), barred=barred),), (), OVERVIEW.tallies)
+
+    async with browser(shut_out) as client:
+        assert f"desk-2 north-gate {word} 2 min ago" in words((await client.get("/")).text)
 
 
 async def test_the_numbers_that_a_lost_device_took_with_it_are_named(client: httpx.AsyncClient) -> None:
