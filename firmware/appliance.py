@@ -23,8 +23,6 @@ from firmware.config import Config
 from firmware.config import Uplink as UplinkSettings
 from firmware.custody import Custody
 from firmware.desk import Desk
-from firmware.guard.opening import no_console
-from firmware.guard.pin import AskPin
 from firmware.opening import Hardware, open_keys, open_membership, store_settings, uplink_target
 from firmware.order_handlers import renew_lease, self_test, sync_now
 from firmware.orders import Orders
@@ -59,7 +57,7 @@ STOP_TIMEOUT_S = 5.0  # one network takes 0.1 s; more means that it hangs, and t
 
 
 class Appliance:
-    """One appliance; use it as an async context manager. Stop it when the keys are `custody.gone`.
+    """One appliance; use it as an async context manager. Stop it when `custody` is `over`.
 
     Raises GuardError, StoreError, InferenceError, SensorError.
     """
@@ -73,11 +71,11 @@ class Appliance:
     uplink: Uplink | None
 
     def __init__(
-        self, config: Config, hardware: Hardware, clock: Clock | None = None, ask_pin: AskPin = no_console
+        self, config: Config, hardware: Hardware, clock: Clock | None = None, guard: KeyGuard | None = None
     ) -> None:
-        """ask_pin: asks the operator where the configuration names the `pin` guard."""
+        """guard: opened already, and closed at the end; None opens it at the start, where nobody is asked."""
         self._config = config
-        self._ask_pin = ask_pin
+        self._opened_guard = guard
         self._hardware = hardware
         self._hints = TimeHints()
         self._clock = replace(clock or Clock(), judge=self._hints.judge)
@@ -121,7 +119,8 @@ class Appliance:
         config, device, uplink = self._config, self._config.device, self._config.uplink
         if uplink is not None:
             uplink_target(uplink)  # an address that cannot be is told before anything starts
-        self.guard = await asyncio.to_thread(open_keys, config, self._ask_pin)
+        guard = self._opened_guard
+        self.guard = await asyncio.to_thread(open_keys, config) if guard is None else guard
         self._stack.callback(self.guard.close)
         self.store = await StoreThread.open(self._open_store)
         self._stack.push_async_callback(self.store.close)

@@ -69,3 +69,5 @@ def main() -> None:
     """Aidpost: responsible check-in by fingerprint and face."""
     # A core dump would hold what the store has open; the keys' own pages are left out of it anyway.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    log = importlib.import_module("firmware.log")  # when it is called, as the commands are
+    log.configure("warning")

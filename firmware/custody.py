@@ -13,7 +13,7 @@ from firmware.lease import LeaseLimits, LeaseState, LeaseUse
 from firmware.store.errors import StoreError
 from firmware.store.thread import RunInStore
 from sensors.board.port import BoardEvent, TamperEvent
-from trust.keys.errors import GuardError, KeysDestroyed
+from trust.keys.errors import GuardError, GuardUnavailable, KeysDestroyed
 from trust.keys.guard import KeyGuard
 
 log = structlog.get_logger()
@@ -40,9 +40,11 @@ class Custody:
         self._destroy_on_tamper = destroy_on_tamper
         self._on_lapsing = on_lapsing
         self._loop = asyncio.get_running_loop()
-        self._reason: str | None = None
+        self._end: GuardError | None = None
         self.gone = asyncio.Event()
         """Set once the keys are destroyed."""
+        self.over = asyncio.Event()
+        """Set once they were to be destroyed, whether or not all of them could be: the work ends."""
 
     def watch(self, event: BoardEvent) -> None:
         """Destroy the keys at once when the enclosure is opened, in the thread that saw it."""
@@ -73,9 +75,9 @@ class Custody:
                 await self.destroy("its lease lapsed: the aggregator was not heard of")
 
     def refuse_if_gone(self) -> None:
-        """Raise KeysDestroyed once they are gone."""
-        if self._reason is not None:
-            raise KeysDestroyed(f"the keys of this appliance were destroyed: {self._reason}")
+        """Raise KeysDestroyed once they are gone, GuardUnavailable where a part could not be reached."""
+        if self._end is not None:
+            raise self._end
 
     async def _note(self, change: Callable[[LeaseUse | None], LeaseUse]) -> LeaseUse | None:
         try:
@@ -85,10 +87,16 @@ class Custody:
             return None
 
     def _destroy(self, reason: str) -> None:
-        self._reason = reason
         try:
             self._guard.destroy(reason)
         except (GuardError, OSError) as error:
             log.error("keys not wholly destroyed", kind=type(error).__name__, reason=str(error))  # noqa: TRY400
-        log.error("keys destroyed", reason=reason)
-        self._loop.call_soon_threadsafe(self.gone.set)
+            self._end = GuardUnavailable(
+                f"the keys of this appliance were to be destroyed ({reason}), and not all of them could be "
+                f"reached: {error}. Run `aidpost lock`; each start goes on with it too"
+            )
+        else:
+            log.error("keys destroyed", reason=reason)
+            self._end = KeysDestroyed(f"the keys of this appliance were destroyed: {reason}")
+            self._loop.call_soon_threadsafe(self.gone.set)
+        self._loop.call_soon_threadsafe(self.over.set)

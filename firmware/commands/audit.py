@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import closing
 from pathlib import Path
 
@@ -54,7 +55,8 @@ def export(config_path: Path, file: Path) -> None:
         trail = store.trail()
         key = public_key_der(guard.public_key())
         try:
-            with file.open("x", encoding="utf-8") as out:
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as out:
                 out.writelines(line + "\n" for line in trail.lines(key, guard.sign))
         except FileExistsError as error:
             raise click.ClickException(f"{file} is there already: name another file") from error

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import signal
+import threading
+import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from getpass import GetPassWarning
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from rich.console import Console
 
-from firmware import log
 from firmware.appliance import Appliance
 from firmware.config import Config, ConfigError, load
 from firmware.desk import DeskError
-from firmware.opening import Hardware
+from firmware.opening import Hardware, open_keys
 from firmware.session.machine import Show
 from firmware.store.errors import StoreError
 from firmware.uplink.errors import UplinkError
@@ -27,6 +30,7 @@ from sensors.board.signals import PRESENTATIONS, Signal
 from sensors.board.table import REASON_SYMBOLS
 from sensors.errors import SensorError
 from trust.keys.errors import GuardError, PinRefused
+from trust.keys.guard import KeyGuard
 
 T = TypeVar("T")
 
@@ -86,23 +90,42 @@ def read_config(path: Path) -> Config:
 def with_appliance(config: Config, work: Callable[[Appliance], Awaitable[T]]) -> T:
     """Start the appliance, wait for its parts, do `work`, stop it."""
 
-    async def main() -> T:
+    async def main(guard: KeyGuard) -> T:
         hardware = Hardware.of(config, console_keys=False)
-        async with Appliance(config, hardware, ask_pin=ask_pin) as appliance:
+        async with Appliance(config, hardware, guard=guard) as appliance:
             return await work(appliance)
 
-    log.configure("warning")
-    with clear_errors():
-        return asyncio.run(main())
+    with clear_errors(), open_keys(config, ask_pin) as guard:
+        return asyncio.run(main(guard))
 
 
 def ask_pin(prompt: str) -> bytearray:
-    """Ask on the console, without showing what is typed. Raises PinRefused when nobody answers."""
+    """Ask on the console, without showing what is typed. Raises PinRefused when nobody answers.
+
+    SIGTERM ends the process at once, and leaves the terminal showing again what is typed.
+    """
     try:
-        answer: str = click.prompt(prompt, hide_input=True, err=True)
-    except click.Abort as error:
+        with _ended_by_sigterm(), warnings.catch_warnings():
+            warnings.simplefilter("error", GetPassWarning)  # no terminal: it would show a PIN, or read a file
+            answer: str = click.prompt(prompt, hide_input=True, err=True)
+    except (click.Abort, GetPassWarning) as error:
         raise PinRefused("no PIN was entered: start from a console") from error
     return bytearray(answer, "utf-8")
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def signal_line(effect: Show) -> str:

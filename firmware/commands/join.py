@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from firmware import log
 from firmware.clock import Clock
 from firmware.commands.common import ask_pin, clear_errors, config_option, read_config
 from firmware.opening import open_keys, open_membership
@@ -62,7 +61,6 @@ def join(config_path: Path, claim: Claim | None, target: str | None) -> None:
     address = target or (config.uplink.target if config.uplink else None)
     if address is None:
         raise click.UsageError("say where the aggregator listens: --target, or `uplink.target` in the file")
-    log.configure("warning")
     with clear_errors(), open_keys(config, ask_pin) as guard:
         membership = open_membership(config, guard, Target.parse(address), Clock())
         click.echo(f"This device: {config.device.id} at {config.device.site}")

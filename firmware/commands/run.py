@@ -14,13 +14,14 @@ from firmware import log
 from firmware.appliance import Appliance
 from firmware.commands.common import ask_pin, clear_errors, config_option, read_config, signal_line
 from firmware.config import Config
-from firmware.opening import Hardware
+from firmware.opening import Hardware, open_keys
 from firmware.session.check_in import CheckInResult, Suggestion
 from firmware.session.machine import Show
 from firmware.store.errors import StoreError
 from inference.operating_point import STRENGTH_MEANING
 from sensors.board.port import BoardEvent, Button, TamperEvent
 from sensors.board.signals import Signal
+from trust.keys.guard import KeyGuard
 
 logger = structlog.get_logger()
 
@@ -37,16 +38,17 @@ def run(config_path: Path, log_level: str) -> None:
             '(driver = "gpio", or "console" to try it here)'
         )
     log.configure(log_level)
-    with clear_errors():
-        asyncio.run(_serve(config))
+    # Before the event loop: Ctrl-C and SIGTERM end the wait for a PIN at once.
+    with clear_errors(), open_keys(config, ask_pin) as guard:
+        asyncio.run(_serve(config, guard))
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, guard: KeyGuard) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with Appliance(config, Hardware.of(config), ask_pin=ask_pin) as appliance:
+    async with Appliance(config, Hardware.of(config), guard=guard) as appliance:
         kiosk = Kiosk(appliance)
         appliance.presenter.add_listener(lambda effect: click.echo(signal_line(effect)))
 
@@ -58,12 +60,12 @@ async def _serve(config: Config) -> None:
         for notice in appliance.notices.values():
             click.echo(notice)
             appliance.presenter.show(Show(Signal.DEVICE_FAULT))
-        waits = [asyncio.ensure_future(event.wait()) for event in (stop, appliance.custody.gone)]
+        waits = [asyncio.ensure_future(event.wait()) for event in (stop, appliance.custody.over)]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
         logger.info("stopping")
-        if appliance.custody.gone.is_set():
+        if appliance.custody.over.is_set():
             appliance.presenter.show(Show(Signal.DEVICE_FAULT))
         await kiosk.finish()
         appliance.custody.refuse_if_gone()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -18,7 +19,7 @@ from firmware.guard.file import open_file_guard
 from firmware.guard.key_file import KeyFile, Mark
 from firmware.guard.mailbox import Mailbox, VcioMailbox
 from firmware.guard.otp import burn_rows, open_otp_guard, probe_rows
-from firmware.guard.pin import AskPin, change_pin, open_pin_guard
+from firmware.guard.pin import AskPin, ask_for_new_pin, ask_for_pin, change_pin, checked, open_pin_guard
 from firmware.guard.settings import GuardSettings
 from firmware.records import Moment
 from trust.keys.errors import (
@@ -32,6 +33,9 @@ from trust.keys.errors import (
 from trust.keys.guard import GuardKind, KeyGuard
 
 log = structlog.get_logger()
+
+_DESTROYER_WAITS_S = 5.0  # Argon2id, the longest that the lock is held for, takes about a second on a Pi 4
+_LOCK_POLL_S = 0.05
 
 
 def no_console(prompt: str) -> Never:
@@ -54,12 +58,13 @@ def open_guard(
     now, mailbox: the kernel's and the board's own, unless a test hands in others.
     Raises GuardError and its kinds.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise GuardUnavailable(
-            f"cannot use the folder {folder}: {error.strerror}; change `device.data`"
-        ) from error
+    _make_private(folder)
+    now, pin = now or Clock().now, None
+    if settings.kind is GuardKind.PIN:
+        # No process waits for an operator: the lock is held to look, and the keys are read again below.
+        with _alone(folder):
+            known = _read(settings.kind, folder, store_exists=store_exists)
+        pin = ask_for_pin(folder, known, ask_pin, now)
     with _alone(folder):
         _go_on_destroying(settings, folder, mailbox)
         keys = _read(settings.kind, folder, store_exists=store_exists)
@@ -67,7 +72,9 @@ def open_guard(
             case GuardKind.FILE:
                 return open_file_guard(folder, keys)
             case GuardKind.PIN:
-                return open_pin_guard(folder, keys, ask_pin, now or Clock().now)
+                if pin is None or (keys is None) is not (known is None):
+                    raise PinRefused(f"the keys in {folder} were changed meanwhile: try again")
+                return open_pin_guard(folder, keys, pin, now)
             case GuardKind.OTP:
                 return open_otp_guard(folder, keys, mailbox or VcioMailbox(), burn=settings.burn)
             case GuardKind.TPM:
@@ -91,13 +98,20 @@ def probe_guard(settings: GuardSettings, mailbox: Mailbox | None = None) -> None
             assert_never(settings.kind)
 
 
-def destroy_keys(settings: GuardSettings, folder: Path, reason: str, mailbox: Mailbox | None = None) -> None:
+def destroy_keys(
+    settings: GuardSettings,
+    folder: Path,
+    reason: str,
+    mailbox: Mailbox | None = None,
+    wait_s: float = _DESTROYER_WAITS_S,
+) -> None:
     """Destroy keys without opening them: no PIN is asked for. Raises GuardError where a part was not reached.
 
     What is on the card is destroyed first, whatever the TPM or the board then answers. Called again, it goes
     on with what was not reached; KeysDestroyed when there is nothing left to do.
+    wait_s: for another process that opens these keys just now; then they are destroyed all the same.
     """
-    with _alone(folder):
+    with _alone(folder, wait_s):
         mark = key_file.mark(folder)
         if mark is None or not mark.unfinished():
             try:
@@ -114,11 +128,37 @@ def destroy_keys(settings: GuardSettings, folder: Path, reason: str, mailbox: Ma
 
 def change_pin_in(folder: Path, ask_pin: AskPin, now: Callable[[], Moment] | None = None) -> None:
     """Ask for the PIN and a new one, and wrap the keys anew. Raises GuardError."""
+    now = now or Clock().now
     with _alone(folder):
-        keys = _read(GuardKind.PIN, folder, store_exists=True)
-        if keys is None:
-            raise AssertionError("keys that are missing beside a store were refused")
-        change_pin(folder, keys, ask_pin, now or Clock().now)
+        keys = _made(folder)
+    pin = ask_for_pin(folder, keys, ask_pin, now)
+    with _alone(folder):
+        former = checked(folder, _made(folder), pin, now)
+    with former:
+        new_pin = ask_for_new_pin(ask_pin)
+        with _alone(folder):
+            change_pin(folder, _made(folder), former, new_pin)
+
+
+def _made(folder: Path) -> KeyFile:
+    keys = _read(GuardKind.PIN, folder, store_exists=True)
+    if keys is None:
+        raise AssertionError("keys that are missing beside a store were refused")
+    return keys
+
+
+def _make_private(folder: Path) -> None:
+    """Make the folder, or close it to others where it is ours: names and sizes tell something too."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+        if found.st_mode & 0o077 and found.st_uid == os.geteuid():
+            folder.chmod(0o700)
+            log.warning("folder closed to other users", folder=str(folder), mode=oct(found.st_mode & 0o777))
+    except OSError as error:
+        raise GuardUnavailable(
+            f"cannot use the folder {folder}: {error.strerror}; change `device.data`"
+        ) from error
 
 
 def _read(kind: GuardKind, folder: Path, *, store_exists: bool) -> KeyFile | None:
@@ -175,11 +215,30 @@ def _tpm_library() -> Iterator[None]:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let one process at a time make or open keys here, so that two first starts make one pair of keys."""
+def _alone(folder: Path, wait_s: float | None = None) -> Iterator[None]:
+    """Let one process at a time make or open keys here, so that two first starts make one pair of keys.
+
+    wait_s: go on without the lock after so long; None waits for ever.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if wait_s is None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        elif not _locked_within(descriptor, wait_s):
+            log.warning("keys in use by another process: going on all the same", folder=str(folder))
         yield
     finally:
         os.close(descriptor)
+
+
+def _locked_within(descriptor: int, wait_s: float) -> bool:
+    end_s = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end_s:
+                return False
+            time.sleep(_LOCK_POLL_S)
+        else:
+            return True

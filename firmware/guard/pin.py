@@ -31,33 +31,63 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 30.0, 3600.0  # SP 800-63B §5.2.2: delays that g
 _STORE, _DEVICE = context_of(GuardKind.PIN, "store"), context_of(GuardKind.PIN, "device")
 
 
+def ask_for_pin(folder: Path, keys: KeyFile | None, ask: AskPin, now: Callable[[], Moment]) -> bytearray:
+    """Ask for the PIN of these keys; keys: None asks for a new PIN twice. Hold no lock meanwhile.
+
+    Raises PinRefused, which says how long to wait, and KeysDamaged.
+    """
+    if keys is None:
+        return ask_for_new_pin(ask)
+    _state(folder, keys, now())
+    return ask("PIN of this appliance")
+
+
+def ask_for_new_pin(ask: AskPin) -> bytearray:
+    """Ask for a new PIN twice. Raises PinRefused."""
+    pin, again = ask(f"New PIN, at least {MIN_LENGTH} characters"), bytearray()
+    try:
+        if len(pin.decode("utf-8", "replace")) < MIN_LENGTH:
+            raise PinRefused(
+                f"a PIN has at least {MIN_LENGTH} characters, and a sentence is better: try again"
+            )
+        again = ask("The same again")
+        if pin != again:
+            raise PinRefused("the two PINs differ: try again")
+        return bytearray(pin)
+    finally:
+        for text in (pin, again):
+            text[:] = bytes(len(text))
+
+
 def open_pin_guard(
     folder: Path,
     keys: KeyFile | None,
-    ask: AskPin,
+    pin: bytearray,
     now: Callable[[], Moment],
     cost: Argon2Cost = Argon2Cost(),  # noqa: B008 -- frozen
 ) -> WrappedGuard:
-    """Ask for the PIN and open the guard; keys: None asks for a new PIN twice and makes them.
+    """Open the guard with what was typed, which is overwritten; keys: None makes them.
 
     cost: of Argon2id, for new keys. Raises PinRefused, which says how long to wait, and GuardError.
     """
     if keys is None:
         salt = os.urandom(SALT_BYTES)
-        with _new_pin_key(ask, salt, cost) as kek:
+        with stretched(pin, salt, cost) as kek:
             keys = new_keys(GuardKind.PIN, salt, kek, PinState(cost))
             key_file.create(folder, keys)
             return WrappedGuard(folder, keys, kek)
-    with _checked(folder, keys, ask, now) as kek:
+    with checked(folder, keys, pin, now) as kek:
         return WrappedGuard(folder, keys, kek)
 
 
-def change_pin(folder: Path, keys: KeyFile, ask: AskPin, now: Callable[[], Moment]) -> None:
-    """Wrap the same keys under a new PIN; the store is not touched. Raises PinRefused, GuardError."""
+def change_pin(folder: Path, keys: KeyFile, former: SecretKey, pin: bytearray) -> None:
+    """Wrap the same keys under a new PIN, which is overwritten; the store is not touched.
+
+    former: the key of the PIN so far. Raises GuardError.
+    """
     salt = os.urandom(SALT_BYTES)
     with (
-        _checked(folder, keys, ask, now) as former,
-        _new_pin_key(ask, salt, Argon2Cost()) as kek,
+        stretched(pin, salt, Argon2Cost()) as kek,
         unwrap(former, keys.store_key, _STORE) as store_key,
         unwrap(former, keys.device_key or b"", _DEVICE) as device_key,
         store_key.view() as store,
@@ -86,22 +116,18 @@ def wait_s(state: PinState, now: Moment) -> float:
     return max(0.0, wait - (now.monotonic_ns - since_ns) / 1e9)
 
 
-def _checked(folder: Path, keys: KeyFile, ask: AskPin, now: Callable[[], Moment]) -> SecretKey:
-    """Ask for the PIN and return its key once it opens the store's key."""
-    state = keys.pin
-    if state is None:
-        raise KeysDamaged(
-            f"{folder / key_file.KEYS} says nothing of its PIN; put back the file of this store"
-        )
+def checked(folder: Path, keys: KeyFile, pin: bytearray, now: Callable[[], Moment]) -> SecretKey:
+    """Count the try, overwrite the PIN, and return its key once it opens the store's key."""
     moment = now()
-    if wait := wait_s(state, moment):
-        raise PinRefused(f"{state.failures} wrong PINs in a row: wait {wait:.0f} s and try again")
-    pin = ask("PIN of this appliance")
-    failed = msgspec.structs.replace(
-        state, failures=state.failures + 1, failed_boot=moment.boot_id, failed_ns=moment.monotonic_ns
-    )
-    key_file.replace(folder, msgspec.structs.replace(keys, pin=failed))
-    kek = stretched(pin, keys.salt, state.cost)
+    try:
+        state = _state(folder, keys, moment)  # another process may have failed since the PIN was asked for
+        failed = msgspec.structs.replace(
+            state, failures=state.failures + 1, failed_boot=moment.boot_id, failed_ns=moment.monotonic_ns
+        )
+        key_file.replace(folder, msgspec.structs.replace(keys, pin=failed))
+        kek = stretched(pin, keys.salt, state.cost)
+    finally:
+        pin[:] = bytes(len(pin))
     try:
         unwrap(kek, keys.store_key, _STORE).close()
     except KeysDamaged:
@@ -114,17 +140,12 @@ def _checked(folder: Path, keys: KeyFile, ask: AskPin, now: Callable[[], Moment]
     return kek
 
 
-def _new_pin_key(ask: AskPin, salt: bytes, cost: Argon2Cost) -> SecretKey:
-    pin, again = ask(f"New PIN, at least {MIN_LENGTH} characters"), bytearray()
-    try:
-        if len(pin.decode("utf-8", "replace")) < MIN_LENGTH:
-            raise PinRefused(
-                f"a PIN has at least {MIN_LENGTH} characters, and a sentence is better: try again"
-            )
-        again = ask("The same again")
-        if pin != again:
-            raise PinRefused("the two PINs differ: try again")
-        return stretched(pin, salt, cost)
-    finally:
-        for text in (pin, again):
-            text[:] = bytes(len(text))
+def _state(folder: Path, keys: KeyFile, moment: Moment) -> PinState:
+    """Return what is known of the tries, once the next one is free."""
+    if keys.pin is None:
+        raise KeysDamaged(
+            f"{folder / key_file.KEYS} says nothing of its PIN; put back the file of this store"
+        )
+    if wait := wait_s(keys.pin, moment):
+        raise PinRefused(f"{keys.pin.failures} wrong PINs in a row: wait {wait:.0f} s and try again")
+    return keys.pin

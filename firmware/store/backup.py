@@ -19,11 +19,12 @@ from firmware.guard.wrapping import SALT_BYTES, Argon2Cost, stretched, unwrap, w
 from firmware.records import Moment
 from firmware.store import inheritance
 from firmware.store.connection import open_database, translated
-from firmware.store.errors import BackupRefused, StoreError
+from firmware.store.errors import BackupRefused, StoreDamaged, StoreError, StoreKeyWrong
 from firmware.store.inheritance import Inheritance
 from firmware.store.migrations import migrate
 from firmware.store.reading import RangeReader
 from firmware.store.store import Store
+from trust.consent import Purpose
 from trust.keys.errors import KeysDamaged
 from trust.keys.guard import STORE_KEY_BYTES
 from trust.keys.secret import SecretKey
@@ -89,11 +90,10 @@ def write(
             raise BackupRefused(f"cannot write {target}: {error.strerror}; free space there") from error
 
 
-def read(source: Path, passphrase: bytearray, folder: Path, store: Store) -> Inheritance:
-    """Return what `store` may take over from a backup; the passphrase is overwritten.
+def read(source: Path, passphrase: bytearray, folder: Path, purpose: Purpose, site: str) -> Inheritance:
+    """Return what a store of this purpose and site may take over; the passphrase is overwritten.
 
-    folder: where the encrypted copy lies meanwhile. Raises BackupRefused, and StoreNewer for a backup of a
-    later version.
+    folder: where the encrypted copy lies meanwhile. Raises BackupRefused.
     """
     with _part(folder / "restore", ".db") as database:
         try:
@@ -110,7 +110,11 @@ def read(source: Path, passphrase: bytearray, folder: Path, store: Store) -> Inh
                     migrate(former)
                 former.close()
                 with RangeReader(database, key) as reader:
-                    inherited = inheritance.read(reader, store.purpose, store.site)
+                    inherited = inheritance.read(reader, purpose, site)
+            except (StoreDamaged, StoreKeyWrong) as error:
+                raise BackupRefused(
+                    f"{source} cannot be restored: this backup is damaged or was changed; take an earlier one"
+                ) from error
             except StoreError as error:
                 raise BackupRefused(f"{source} cannot be restored: {error}") from error
     if inherited.lost:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -220,6 +222,12 @@ def test_what_was_backed_up_is_known_on_another_appliance(desk: Desk) -> None:
     (desk.folder / "state").rename(desk.folder / "old state")
     wrong = desk.run("restore", "--from", str(target), answer="something else\n")
     assert "another passphrase" in wrong.output
+    changed = desk.folder / "changed.aidpost"
+    changed.write_bytes(target.read_bytes()[:9000] + bytes(4096))
+    damaged = desk.run("restore", "--from", str(changed), answer=words[0] + "\n")
+    assert "this backup is damaged" in damaged.output
+    assert "card" not in damaged.output
+    assert not (desk.folder / "state").exists(), "no keys and no store are left by a restore that failed"
     restored = desk.run("restore", "--from", str(target), answer=words[0] + "\n")
     assert restored.exit_code == 0, restored.output
     assert "Done: case-1" in desk.run("verify", "case-1").output
@@ -266,3 +274,56 @@ def test_a_pin_is_asked_for_at_each_start_and_can_be_changed(desk: Desk) -> None
     changed = desk.run("keys", "change-pin", answer="first PIN\nsecond PIN\nsecond PIN\n")
     assert changed.exit_code == 0, changed.output
     assert "Done: case-1" in desk.run("verify", "case-1", answer="second PIN\n").output
+
+
+def with_pin(desk: Desk) -> list[str]:
+    """Make the keys under a PIN; returns the command that then asks for it."""
+    text = desk.config.read_text().replace('guard = "file"', 'guard = "pin"')
+    desk.config.write_text(text + '\n[board]\ndriver = "console"\n')
+    assert desk.run("audit", "verify", answer="first PIN\nfirst PIN\n").exit_code == 0
+    return [sys.executable, "-m", "firmware", "run", "--config", str(desk.config)]
+
+
+_ON_A_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("end", ["SIGTERM", "Ctrl-C"])
+def test_the_wait_for_a_pin_ends_at_once(desk: Desk, end: str) -> None:
+    words = [sys.executable, "-c", _ON_A_TERMINAL, *with_pin(desk)]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as child:
+        os.close(theirs)
+        said = b""
+        while b"PIN of this appliance" not in said:
+            said += os.read(ours, 1000)
+        assert "The keys are destroyed" in desk.run("lock", "--yes").output, "nor does `lock` wait for it"
+        if end == "SIGTERM":
+            child.terminate()
+        else:
+            os.write(ours, b"\x03")
+        assert child.wait(20) == (143 if end == "SIGTERM" else 1)
+    os.close(ours)
+
+
+def test_without_a_terminal_one_sentence_says_so(desk: Desk) -> None:
+    words = with_pin(desk)
+    done = subprocess.run(
+        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, start_new_session=True
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: no PIN was entered: start from a console\n"
+
+
+def test_what_a_command_warns_of_has_one_form_and_what_it_writes_is_private(desk: Desk) -> None:
+    desk.run("register", "case-1", "--consent", "accepted")
+    for words in (("doctor",), ("export", "--to", str(desk.folder))):
+        command = [sys.executable, "-m", "firmware", *words, "--config", str(desk.config)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert '"event": "key guard for development"' in done.stderr
+        assert "key guard for development" not in done.stdout
+    (bundle,) = desk.folder.glob("desk-*")
+    assert bundle.stat().st_mode & 0o777 == 0o600

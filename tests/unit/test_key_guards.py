@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -16,7 +18,7 @@ from firmware.guard.key_file import PinState
 from firmware.guard.mailbox import read_rows
 from firmware.guard.opening import change_pin_in, destroy_keys, open_guard, probe_guard
 from firmware.guard.otp import fuse_secret
-from firmware.guard.pin import open_pin_guard, wait_s
+from firmware.guard.pin import ask_for_pin, open_pin_guard, wait_s
 from firmware.guard.settings import GuardSettings
 from firmware.guard.wrapping import Argon2Cost
 from firmware.records import Moment
@@ -45,6 +47,12 @@ class Operator:
         return bytearray(self.pins.pop(0), "utf-8")
 
 
+def pin_guard(
+    folder: Path, keys: key_file.KeyFile | None, ask: Operator, now: Callable[[], Moment]
+) -> KeyGuard:
+    return open_pin_guard(folder, keys, ask_for_pin(folder, keys, ask, now), now, LIGHT)
+
+
 class PinBench:
     """A folder with keys under a PIN, at a moment that the test sets."""
 
@@ -55,7 +63,7 @@ class PinBench:
 
     def open(self, *pins: str) -> KeyGuard:
         keys = key_file.read(self.folder)
-        return open_pin_guard(self.folder, keys, Operator(*pins), lambda: self.moment, LIGHT)
+        return pin_guard(self.folder, keys, Operator(*pins), lambda: self.moment)
 
     def fail(self, times: int) -> None:
         for _ in range(times):
@@ -104,7 +112,7 @@ def test_where_a_try_cannot_be_counted_there_is_none(pin: PinBench) -> None:
     keys = key_file.read(pin.folder)
     pin.folder.rename(moved := pin.folder.with_name("moved"))
     with pytest.raises(GuardUnavailable, match="cannot write"):
-        open_pin_guard(pin.folder, keys, Operator("a long PIN"), moment, LIGHT)
+        pin_guard(pin.folder, keys, Operator("a long PIN"), moment)
     moved.rename(pin.folder)
 
 
@@ -114,7 +122,7 @@ def test_where_a_try_cannot_be_counted_there_is_none(pin: PinBench) -> None:
 )
 def test_a_new_pin_is_long_and_typed_twice(tmp_path: Path, pins: tuple[str, str], sentence: str) -> None:
     with pytest.raises(PinRefused, match=sentence):
-        open_pin_guard(tmp_path, None, Operator(*pins), moment, LIGHT)
+        pin_guard(tmp_path, None, Operator(*pins), moment)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -266,6 +274,54 @@ def test_a_pin_is_not_needed_to_destroy(pin: PinBench) -> None:
     destroy_keys(GuardSettings(GuardKind.PIN), pin.folder, "lock")
     with pytest.raises(KeysDestroyed, match="lock"):
         pin.open("a long PIN")
+
+
+class Hesitant:
+    """An operator at whose prompt the keys are destroyed by another process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, _prompt: str) -> bytearray:
+        destroy_keys(GuardSettings(GuardKind.PIN), self.folder, "lock")
+        return bytearray(b"a long PIN")
+
+
+def test_lock_does_not_wait_for_who_is_asked_for_the_pin(pin: PinBench) -> None:
+    with pytest.raises(KeysDestroyed, match="lock"):
+        open_guard(
+            GuardSettings(GuardKind.PIN),
+            pin.folder,
+            store_exists=False,
+            ask_pin=Hesitant(pin.folder),
+            now=moment,
+        )
+    assert [path.name for path in pin.folder.iterdir()] == ["keys.destroyed"]
+
+
+def test_lock_waits_for_no_process_that_hangs(pin: PinBench) -> None:
+    descriptor = os.open(pin.folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    destroy_keys(GuardSettings(GuardKind.PIN), pin.folder, "lock", wait_s=0.0)
+    os.close(descriptor)
+    assert [path.name for path in pin.folder.iterdir()] == ["keys.destroyed"]
+
+
+@needs_tpm
+def test_a_tpm_that_did_not_answer_lets_go_at_the_next_start(tmp_path: Path) -> None:
+    card, copy = tmp_path / "card", tmp_path / "copy"
+    with software_tpm.powered_tpm(tmp_path / "tpm") as address:
+        guard = open_guard(GuardSettings(GuardKind.TPM, address), card, store_exists=False)
+        shutil.copytree(card, copy)
+    with pytest.raises(GuardUnavailable):
+        guard.destroy("the enclosure was opened")
+    assert [path.name for path in card.iterdir()] == ["keys.destroyed"]
+    with software_tpm.powered_tpm(tmp_path / "tpm") as address:
+        settings = GuardSettings(GuardKind.TPM, address)
+        with pytest.raises(KeysDestroyed, match="enclosure"):
+            open_guard(settings, card, store_exists=True)
+        with pytest.raises(KeysDamaged, match="does not open"):
+            open_guard(settings, copy, store_exists=True)
 
 
 @needs_tpm

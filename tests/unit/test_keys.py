@@ -81,6 +81,15 @@ def test_a_guard_gives_the_same_keys_at_each_start(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
 
 
+def test_the_folder_is_closed_to_others_when_it_is_made_and_later(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    file_guard(folder).close()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o755)
+    file_guard(folder).close()
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
 def test_no_guard_stands_in_for_another_and_none_makes_keys_for_an_old_store(tmp_path: Path) -> None:
     with pytest.raises(KeysMissing, match=r"no keys\.json"):
         file_guard(tmp_path, store_exists=True)

@@ -178,7 +178,7 @@ def restore(source: Path, folder: Path, passphrase: str = PASSPHRASE) -> Store:
     folder.mkdir(exist_ok=True)
     store = open_store(folder)
     try:
-        former = backup.read(source, bytearray(passphrase, "utf-8"), folder, store)
+        former = backup.read(source, bytearray(passphrase, "utf-8"), folder, PURPOSE, SITE)
         store.inherit(former, moment(), "restored")
     except StoreError:
         store.close()
@@ -221,10 +221,11 @@ def test_a_backup_opens_on_another_device_and_numbers_what_waits_anew(tmp_path: 
         (lambda whole: whole, "another passphrase"),
         (lambda whole: whole.replace(b'"site":"site-1"', b'"site":"site-2"'), "changed file"),
         (lambda whole: b"something else\n" + whole, "no backup of Aidpost"),
-        (lambda whole: whole[: len(whole) // 2], "cannot be restored"),
+        (lambda whole: whole[: len(whole) // 2], "this backup is damaged"),
+        (lambda whole: whole[:9000] + bytes(4096) + whole[13096:], "backup is damaged or was changed"),
         (lambda whole: whole.replace(b"aidpost backup 1", b"aidpost backup 9"), "newer version"),
     ],
-    ids=["passphrase", "header", "foreign", "half", "version"],
+    ids=["passphrase", "header", "foreign", "half", "changed", "version"],
 )
 def test_a_backup_that_does_not_open_leaves_the_new_store_new(
     tmp_path: Path, change: Callable[[bytes], bytes], sentence: str
@@ -247,7 +248,7 @@ def test_a_backup_is_refused_where_it_would_do_harm(tmp_path: Path) -> None:
     write_backup(store, tmp_path / "b.aidpost")
     with pytest.raises(BackupRefused, match="exists"):
         write_backup(store, tmp_path / "b.aidpost")
-    former = backup.read(tmp_path / "b.aidpost", bytearray(PASSPHRASE, "utf-8"), tmp_path, store)
+    former = backup.read(tmp_path / "b.aidpost", bytearray(PASSPHRASE, "utf-8"), tmp_path, PURPOSE, SITE)
     with pytest.raises(StoreError, match="only a new one"):
         store.inherit(former, moment(), "restored")
     store.close()
