@@ -141,7 +141,7 @@ class Aggregator:
     ) -> Address:
         settings, log, wall_ns = self._settings, self._log, self._wall_ns
         callers, refusals = Callers(), Refusals(log, time.monotonic)
-        enrolment = EnrolmentService(store, authority, callers, wall_ns, log, refusals)
+        enrolment = EnrolmentService(store, authority, callers, presence, wall_ns, log, refusals)
         fleet = FleetService(store, authority, callers, presence, desk, wall_ns)
         services: dict[str, Register] = {
             **self._for_devices(store, presence, desk, callers, refusals),

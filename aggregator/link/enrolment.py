@@ -12,14 +12,16 @@ from structlog.typing import FilteringBoundLogger
 from aggregator.authority import Authority
 from aggregator.link import ending
 from aggregator.link.callers import Callers
+from aggregator.link.presence import Presence
 from aggregator.link.refusals import Refusals
 from aggregator.store import identities
 from aggregator.store.errors import StoreError
-from aggregator.store.identities import Barred, Certificate, JoinPending, JoinRefused
+from aggregator.store.identities import Barred, Certificate, JoinPending, JoinRefused, Standing
 from aggregator.store.writer import StoreWriter
 from aidpost.v1 import enrolment_pb2, enrolment_pb2_grpc
 from trust.checking import Request, RequestRefused, read_request
 from trust.claim import SECRET_BYTES, claim_digest
+from trust.names import DeviceName
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 ASK_AGAIN_S = 5  # a person stands before both screens
@@ -33,6 +35,7 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
         store: StoreWriter,
         authority: Authority,
         callers: Callers,
+        presence: Presence,
         wall_ns: Callable[[], int],
         log: FilteringBoundLogger,
         refusals: Refusals,
@@ -40,6 +43,7 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
         self._store = store
         self._authority = authority
         self._callers = callers
+        self._presence = presence
         self._wall_ns = wall_ns
         self._log = log
         self._refusals = refusals
@@ -67,6 +71,8 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
                 self._log.info("join.answered", device=asked.named.uri())
                 return enrolment_pb2.JoinResponse(approved=enrolment_pb2.JoinApproved(certificate=answer.der))
             case JoinPending():
+                if answer.parted and isinstance(asked.named, DeviceName):
+                    self._presence.end(asked.named.device_id, ending.barred(Standing.UNKNOWN))
                 if answer.first_time:
                     self._log.info("join.pending", device=asked.named.uri())
                 pending = enrolment_pb2.JoinPending(retry_after=Duration(seconds=ASK_AGAIN_S))

@@ -49,9 +49,14 @@ Issue: TypeAlias = Callable[[Request], Certificate]
 
 
 class JoinPending(msgspec.Struct, frozen=True):
-    """An operator has to decide; first_time: it is the first request of that kind."""
+    """An operator has to decide.
+
+    first_time: it is the first request of that kind. parted: the device's certificates were good until now,
+    and are no more.
+    """
 
     first_time: bool
+    parted: bool = False
 
 
 class JoinRefused(msgspec.Struct, frozen=True):
@@ -129,12 +134,14 @@ def join(db: Database, request: Request, digest: bytes | None, now_ns: int, issu
         case EnrolmentState.REVOKED | EnrolmentState.REPLACED if fresh is None:
             return JoinRefused(f"this device's key was {state}: it needs a new claim code")
         case known:
+            parted = False
             if known is not EnrolmentState.APPROVED or site != device.site:
                 # What was shut out stays so until the approval, and what moved is no more of its old site:
                 # their certificates must not come alive with it.
-                db.execute("DELETE FROM certificates WHERE enrolment = ?", (enrolment,))
+                deleted = db.execute("DELETE FROM certificates WHERE enrolment = ?", (enrolment,)).rowcount
+                parted = deleted > 0 and known in (EnrolmentState.APPROVED, EnrolmentState.PENDING)
             _ask(db, device, key, fresh, now_ns, "join requested again")
-            return JoinPending(first_time=True)
+            return JoinPending(first_time=True, parted=parted)
 
 
 def renew(

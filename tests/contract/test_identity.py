@@ -160,11 +160,15 @@ async def test_a_device_gets_no_certificate_for_a_site_that_no_operator_approved
 
 async def test_a_device_that_asks_for_another_site_is_no_more_of_the_old_one(site: Site) -> None:
     device = await site.joined()
-    stub = enrolment_pb2_grpc.EnrolmentServiceStub(await site.channel(device))
+    channel = await site.channel(device)
+    link = LinkDevice(channel)
+    await link.hello()
+    stub = enrolment_pb2_grpc.EnrolmentServiceStub(channel)
     device.site = "camp-b"
     renewal = enrolment_pb2.RenewCertificateRequest(certificate_request=device.request())
     assert "another device" in ((await refused(stub.RenewCertificate(renewal))).details() or "")
     await site.join(device, await claim_code(site.fleet, "camp-b"))
+    assert (await link.ending()).code is grpc.StatusCode.UNAUTHENTICATED  # by the server itself
     assert (await refused(stub.RenewCertificate(renewal))).code() is grpc.StatusCode.UNAUTHENTICATED
 
 
