@@ -53,15 +53,13 @@ def open_or_mend(settings: StoreSettings, key: SecretKey, moment: Moment) -> tup
     Raises StoreError and its kinds.
     """
     path = settings.path
+    if quarantine.was_interrupted(path):
+        _set_aside(path)
     try:
         store = settings.open(key)
     except StoreDamaged as error:
         log.error("store damaged", reason=str(error))  # noqa: TRY400 -- the file is at fault, not the code
-        lock = ProcessLock(lock_of(path))
-        try:
-            quarantine.set_aside(path)
-        finally:
-            lock.release()
+        _set_aside(path)
         store = settings.open(key)
     try:
         saved = quarantine.save_rows(store, path, key, moment)
@@ -71,3 +69,11 @@ def open_or_mend(settings: StoreSettings, key: SecretKey, moment: Moment) -> tup
     if saved is not None:
         log.error("store set aside", folder=saved.folder, saved=saved.events + saved.entries, lost=saved.lost)
     return store, saved
+
+
+def _set_aside(path: Path) -> None:
+    lock = ProcessLock(lock_of(path))
+    try:
+        quarantine.set_aside(path)
+    finally:
+        lock.release()

@@ -41,8 +41,7 @@ class Saved(msgspec.Struct, frozen=True):
 
 def set_aside(path: Path) -> None:
     """Move the store's files into the next `damaged-N`. Raises StoreError."""
-    begun = [folder for folder in folders(path) if not (_holds(folder, path) or (folder / SAVED).exists())]
-    folder = begun[-1] if begun else None  # the power failed while this same store was moved
+    folder = _begun(path)
     try:
         if folder is None:
             folder = path.with_name(f"damaged-{_last_number(path) + 1}")
@@ -55,6 +54,12 @@ def set_aside(path: Path) -> None:
         raise StoreError(
             f"cannot set the damaged store aside: {error.strerror}; check {path.parent}"
         ) from error
+
+
+def was_interrupted(path: Path) -> bool:
+    """Tell whether the power failed while the store was moved: without its log it may look whole."""
+    folder = _begun(path)
+    return folder is not None and path.exists() and (folder / f"{path.name}-wal").exists()
 
 
 def folders(path: Path) -> list[Path]:
@@ -108,6 +113,12 @@ def _read(path: Path, key: SecretKey, store: Store) -> Inheritance:
 def _numbered(path: Path) -> list[tuple[int, Path]]:
     found = [(folder.name.removeprefix("damaged-"), folder) for folder in path.parent.glob("damaged-*")]
     return [(int(number), folder) for number, folder in found if number.isdecimal()]
+
+
+def _begun(path: Path) -> Path | None:
+    """Return the folder that this same store was being moved into."""
+    begun = [folder for folder in folders(path) if not (_holds(folder, path) or (folder / SAVED).exists())]
+    return begun[-1] if begun else None
 
 
 def _last_number(path: Path) -> int:

@@ -170,6 +170,21 @@ def test_what_was_not_saved_yet_is_not_overwritten_by_the_next_damage(tmp_path: 
     assert len(quarantine.notes(tmp_path / "store.db")) == 2
 
 
+def test_a_power_cut_while_a_store_is_moved_does_not_lose_its_log(tmp_path: Path) -> None:
+    store = used_store(tmp_path)
+    folder = tmp_path / "after the cut"
+    folder.mkdir()
+    for part in ("store.db", "store.db-wal"):
+        shutil.copy(tmp_path / part, folder)
+    store.close()
+    (folder / "damaged-1").mkdir()
+    (folder / "store.db-wal").rename(folder / "damaged-1" / "store.db-wal")
+    store, saved = mend(folder)
+    assert saved is not None
+    assert store.counts().references == saved.entries == PEOPLE
+    store.close()
+
+
 def write_backup(store: Store, target: Path, passphrase: str = PASSPHRASE) -> None:
     backup.write(store, target, bytearray(passphrase, "utf-8"), moment(), LIGHT)
 
