@@ -89,6 +89,7 @@ def save_rows(store: Store, path: Path, key: SecretKey, moment: Moment) -> Saved
             str(folder), len(former.waiting), len(former.references), len(former.audit), former.lost
         )
         note = folder / f"{SAVED}.new"
+        note.touch(mode=0o600)
         note.write_bytes(msgspec.json.encode(saved))
         note.replace(folder / SAVED)
         if former is chosen or result is None:

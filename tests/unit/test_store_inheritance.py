@@ -113,6 +113,7 @@ def test_without_its_first_page_everything_is_saved(tmp_path: Path) -> None:
     assert store.commit_check_in(moment(), check_in(1)) == PEOPLE + 1
     store.close()
     assert {path.name for path in (tmp_path / "damaged-1").iterdir()} == {"store.db", "saved.json"}
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "damaged-1").iterdir()} == {0o600}
     assert [note.folder for note in quarantine.notes(tmp_path / "store.db")] == [str(tmp_path / "damaged-1")]
 
 
