@@ -31,7 +31,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Raw score to LLR: slope * raw + intercept, clipped to what the data can support.
 
     margin_nats: how much was taken off the intercept, so that the mean likelihood ratio of impostors is at
-    most 1 in each data set. lower_llr, upper_llr: -ln(genuine) and ln(impostor comparisons).
+    most 1 in each data set. lower_llr, upper_llr: -ln(genuine comparisons / 3) and
+    ln(impostor comparisons / 3), after the rule of three.
     """
 
     slope: float

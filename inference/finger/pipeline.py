@@ -116,7 +116,7 @@ class FingerRecogniser:
         return prepare(template)
 
     def compare(self, probe: PreparedFinger, reference: PreparedFinger) -> ComparisonScore:
-        """Score how alike two fingers are (about 1 ms).
+        """Score how alike two fingers are (1.3 ms for 30 minutiae each).
 
         Raises `ComparisonRefused` when another extractor made the reference.
         """

@@ -70,7 +70,8 @@ def ridge_area(pixels: Pixels) -> RidgeArea:
     grey = pixels.astype(np.float32)
     smooth = cv2.GaussianBlur(grey, (0, 0), 1.2)
     band = smooth - cv2.GaussianBlur(grey, (0, 0), 4.0)
-    contrast = np.sqrt(_over_blocks(band * band))
+    # OpenCV's running sums leave -1e-6 where the image is flat.
+    contrast = np.sqrt(np.maximum(_over_blocks(band * band), 0))
     along_x, along_y = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
     xx, yy, xy = (_over_blocks(p) for p in (along_x * along_x, along_y * along_y, along_x * along_y))
     # Over 56 px: within a single ridge period, stains have a direction too.

@@ -96,3 +96,15 @@ def test_a_template_is_better_the_surer_the_network_is_of_its_minutiae() -> None
     assert template_quality(80, unsure) < template_quality(80, sure) - 30
     assert template_quality(40, sure) < template_quality(80, sure)
     assert template_quality(80, sure[:0]) == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_saturated_part_of_a_print_is_judged_like_any_other(seed: int) -> None:
+    """A wet spot or dead pixels: OpenCV's running sums go below zero where an image is flat black."""
+    rng = np.random.default_rng(seed)
+    image = make_finger(seed).impression(1, Condition(), (HEIGHT, WIDTH)).copy()
+    centre = (int(rng.integers(90, 170)), int(rng.integers(90, 200)))
+    cv2.ellipse(image, centre, (int(rng.integers(30, 60)), int(rng.integers(30, 60))), 0, 0, 360, 0, -1)
+    area = ridge_area(image)
+    assert np.isfinite(area.contrast).all()
+    assert 0 <= assess_quality(area, WIDTH, HEIGHT).score <= 100
