@@ -19,7 +19,7 @@ from inference.comparators import COMPARATORS
 from inference.evaluation.datasets import DataSetRefused, Pair, read_colour, read_pairs
 from inference.evaluation.frames import Looks, frames_report
 from inference.evaluation.parallel import Progress, run_all
-from inference.evaluation.report import Evaluation, Extracted, Scored, compared, evaluation
+from inference.evaluation.report import Evaluation, Extracted, Scored, compared, evaluation, unexpected
 from inference.face.embed import Sides
 from inference.face.pipeline import FaceRecogniser, build_face_recogniser
 from inference.models.catalogue import FOLDER as MODELS
@@ -187,20 +187,31 @@ def _recogniser(runtime: RuntimeName, models: Path) -> FaceRecogniser:
 
 
 def _extract(task: _Image) -> _Made:
-    recogniser = _recogniser(task.runtime, task.models)
-    person = task.name.rpartition("/")[0]
+    recogniser = _recogniser(task.runtime, task.models)  # a model that does not load ends the run
+    try:
+        return _attempt(recogniser, task)
+    except Exception as fault:  # noqa: BLE001 -- one image must not cost a run of hours
+        return _failed(task, unexpected(fault))
 
-    def failed(why: str) -> _Made:
-        return _Made(Extracted(task.name, person, None, why, 0.0), None)
 
+def _failed(task: _Image, why: str) -> _Made:
+    return _Made(Extracted(task.name, _person(task), None, why, 0.0), None)
+
+
+def _person(task: _Image) -> str:
+    return task.name.rpartition("/")[0]
+
+
+def _attempt(recogniser: FaceRecogniser, task: _Image) -> _Made:
+    person = _person(task)
     pixels = read_colour(task.folder / task.name)
     if pixels is None:
-        return failed("does not decode")
+        return _failed(task, "does not decode")
     frame = ColourFrame(pixels, DeviceIdentity("file", "evaluation"), taken_at_s=0.0)
     began = time.perf_counter()
     assessed = recogniser.assess(frame)
     if isinstance(assessed, Retry):
-        return failed(assessed.reason.value)
+        return _failed(task, assessed.reason.value)
     live = Unchecked().check(assessed)
     template = recogniser.template(live)
     extracted = Extracted(task.name, person, template, "", 1e3 * (time.perf_counter() - began))

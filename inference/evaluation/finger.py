@@ -18,7 +18,15 @@ from inference.comparators import COMPARATORS
 from inference.evaluation.controls import controls, to_swap
 from inference.evaluation.datasets import DataSetRefused, Impression, read_fingers, read_grey
 from inference.evaluation.parallel import Progress, run_all
-from inference.evaluation.report import Compared, Evaluation, Extracted, Scored, compared, evaluation
+from inference.evaluation.report import (
+    Compared,
+    Evaluation,
+    Extracted,
+    Scored,
+    compared,
+    evaluation,
+    unexpected,
+)
 from inference.evaluation.sensor_like import SensorLike
 from inference.finger.pipeline import FingerRecogniser, build_finger_recogniser
 from inference.models.catalogue import Catalogue
@@ -118,7 +126,15 @@ def _recogniser(runtime: RuntimeName) -> FingerRecogniser:
 
 
 def _extract(task: _Image) -> Extracted[FingerTemplate]:
-    recogniser = _recogniser(task.runtime)
+    recogniser = _recogniser(task.runtime)  # a model that does not load ends the run
+    try:
+        return _attempt(recogniser, task)
+    except Exception as fault:  # noqa: BLE001 -- one image must not cost a run of hours
+        image = task.impression
+        return Extracted(str(image.path), image.finger, None, unexpected(fault), 0.0)
+
+
+def _attempt(recogniser: FingerRecogniser, task: _Image) -> Extracted[FingerTemplate]:
     image = task.impression
     pixels = read_grey(image.path)
     if pixels is None:

@@ -69,6 +69,11 @@ class Compared:
         return frozenset((image.data_set, image.identity) for image in self.images if not image.failure)
 
 
+def unexpected(fault: Exception) -> str:
+    """Say why an image gave nothing when its extraction failed in a way that nobody foresaw."""
+    return f"fails unexpectedly ({type(fault).__name__}: {fault})"
+
+
 class Image(msgspec.Struct, frozen=True):
     """One image that was tried. failure: why there is no template, empty when there is one."""
 

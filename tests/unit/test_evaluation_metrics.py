@@ -8,12 +8,25 @@ import numpy as np
 import pytest
 
 from inference.evaluation.calibration import fit_affine, source_point
-from inference.evaluation.datasets import DataSetRefused, read_colour, read_fingers, read_grey, read_pairs
+from inference.evaluation.datasets import (
+    DataSetRefused,
+    Impression,
+    read_colour,
+    read_fingers,
+    read_grey,
+    read_pairs,
+)
+from inference.evaluation.face import _extract as face_of
+from inference.evaluation.face import _Image as face_image
+from inference.evaluation.finger import _extract as finger_of
+from inference.evaluation.finger import _Image as finger_image
 from inference.evaluation.intervals import supports, upper_bound, wilson
 from inference.evaluation.measured import MeasuredSet
 from inference.evaluation.metrics import NotMeasurable, ScoreSet
 from inference.evaluation.parallel import run_all
 from inference.evaluation.sensor_like import choose, sensor_like
+from inference.models.catalogue import FOLDER
+from inference.runtime import RuntimeName
 
 
 def test_rates_of_scores_that_were_counted_by_hand() -> None:
@@ -255,3 +268,12 @@ def test_processes_return_results_in_order_and_report_progress() -> None:
     results = run_all(_square, list(range(5)), 2, "squares", lambda *progress: seen.append(progress))
     assert results == [0, 1, 4, 9, 16]
     assert [done for _, done, _ in seen] == [0, 1, 2, 3, 4, 5]
+
+
+def test_an_image_whose_extraction_breaks_is_a_named_failure() -> None:
+    path = Path("101_1\0.png")  # what the system calls raise for it is no OSError
+    finger = finger_of(finger_image(Impression("101", 1, path), choose(None, "R503"), RuntimeName.LITERT))
+    face = face_of(face_image(Path("faces"), "Ann/\0.jpg", RuntimeName.LITERT, FOLDER, sides=False))
+    for one in (finger, face.extracted):
+        assert one.template is None
+        assert one.failure == "fails unexpectedly (ValueError: embedded null byte)"
