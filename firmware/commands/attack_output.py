@@ -10,24 +10,28 @@ from rich.markup import escape
 from rich.table import Table
 
 from firmware.commands.evaluation_output import write_json
+from firmware.commands.output_files import Writes
 from inference.evaluation.attack_metrics import AtThreshold, Rate, WorstSpecies
 from inference.evaluation.attacks import AttackEvaluation, AttackReport
 
 
 def write_attacks(result: AttackEvaluation, json_file: Path | None, plots: Path | None) -> None:
-    """Print the figures and write what was asked for; the folders exist."""
-    console = Console()
+    """Write what was asked for and print the figures; the figures as JSON come first. The folders exist."""
+    console, writes = Console(), Writes()
+    if json_file is not None:
+        with writes.to(json_file):
+            write_json(result.report, json_file)
     console.print(presentations_table(result.report))
     console.print(rates_table(result.report))
     click.echo(result.report.statement)
-    if json_file is not None:
-        write_json(result.report, json_file)
     if plots is not None:
         # Importing matplotlib takes 0.5 s and 30 MB, which a run without plots need not pay.
         from inference.evaluation.plots.attacks import draw_attacks
 
-        for path in draw_attacks(result.scores, result.report.threshold, plots):
-            click.echo(f"wrote {path}")
+        with writes.to(plots):
+            for path in draw_attacks(result.scores, result.report.threshold, plots):
+                click.echo(f"wrote {path}")
+    writes.finish()
 
 
 def presentations_table(figures: AttackReport) -> Table:

@@ -122,7 +122,8 @@ def face(
     out.prepare()
     with _progress() as progress:
         result = evaluate_faces(
-            images, pairs, RuntimeName(runtime), jobs or _cores(), progress, models, frames
+            *(images, pairs, RuntimeName(runtime), jobs or _cores(), progress, models, frames),
+            cohorts=out.cohorts,
         )
     out.write(result)
 
@@ -153,7 +154,9 @@ def finger(
     out.prepare()
     with _progress() as progress:
         folders = [*images, *more_images]
-        result = evaluate_fingers(folders, looks, RuntimeName(runtime), jobs or _cores(), progress)
+        result = evaluate_fingers(
+            folders, looks, RuntimeName(runtime), jobs or _cores(), progress, cohorts=out.cohorts
+        )
     out.write(result)
 
 

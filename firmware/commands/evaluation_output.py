@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from firmware.commands.common import report_console
+from firmware.commands.output_files import Writes, try_file, try_folder
 from inference.errors import InferenceError
 from inference.evaluation.calibration import source_point
 from inference.evaluation.cohort_figures import CohortRate, CohortReport
@@ -25,6 +26,7 @@ from inference.evaluation.fuse import Fusion, FusionReport
 from inference.evaluation.plots import draw, draw_fusion, require_library
 from inference.evaluation.record import add_source
 from inference.evaluation.report import Evaluation, Report, SetReport
+from inference.operating_point_file import read
 
 _DROPPED_SHARES = (0.05, 0.1, 0.2)
 
@@ -54,44 +56,52 @@ class Outputs:
         if self.plots is not None:
             with clear_refusals():
                 require_library()
-        for folder in (
-            self.plots,
-            *(file.parent for file in (self.json_file, self.operating_point) if file is not None),
-        ):
-            if folder is not None:
-                try:
-                    folder.mkdir(parents=True, exist_ok=True)
-                except OSError as fault:
-                    raise click.ClickException(f"{folder} cannot be made: {fault.strerror}") from fault
+            try_folder(self.plots)
+        if self.json_file is not None:
+            try_file(self.json_file)
+        if self.operating_point is not None:
+            if self.operating_point.exists():
+                if not self.operating_point.is_file():
+                    raise click.ClickException(f"{self.operating_point} is no file")
+                with clear_refusals():
+                    read(self.operating_point)
+            try_folder(self.operating_point.parent)  # the file is replaced, never written over
 
     def write(self, result: Evaluation) -> None:
-        """Print the figures and write what was asked for."""
-        figures = result.report
-        report_console().print(figures_table(figures))
-        if isinstance(figures.frames, FramesReport):
-            report_console().print(frames_table(figures.frames))
-        cohorts = None
+        """Write what was asked for and print the figures; the figures as JSON come first."""
+        figures, cohorts, writes = result.report, None, Writes()
         if self.cohorts is not None:
             with clear_refusals():
                 cohorts = cohort_report(figures, result.sets, self.cohorts)
             figures = msgspec.structs.replace(figures, cohorts=cohorts)
-            report_console().print(cohorts_table(cohorts))
         if self.json_file is not None:
-            write_json(figures, self.json_file)
+            with writes.to(self.json_file):
+                write_json(figures, self.json_file)
+        report_console().print(figures_table(figures))
+        if isinstance(figures.frames, FramesReport):
+            report_console().print(frames_table(figures.frames))
+        if cohorts is not None:
+            report_console().print(cohorts_table(cohorts))
         if self.plots is not None:
-            for path in draw(result, self.plots, cohorts):
-                click.echo(f"wrote {path}")
+            with writes.to(self.plots):
+                for path in draw(result, self.plots, cohorts):
+                    click.echo(f"wrote {path}")
         if self.operating_point is not None:
-            with clear_refusals():
+            with writes.to(self.operating_point), clear_refusals():
                 self._add_to(self.operating_point, result)
+        writes.finish()
 
     def write_fusion(self, result: Fusion) -> None:
-        """Print the figures of fusion and write what was asked for."""
-        report_console().print(fusion_table(result.report))
+        """Write what was asked for and print the figures of fusion."""
+        writes = Writes()
         if self.json_file is not None:
-            write_json(result.report, self.json_file)
+            with writes.to(self.json_file):
+                write_json(result.report, self.json_file)
+        report_console().print(fusion_table(result.report))
         if self.plots is not None:
-            click.echo(f"wrote {draw_fusion(result, self.plots)}")
+            with writes.to(self.plots):
+                click.echo(f"wrote {draw_fusion(result, self.plots)}")
+        writes.finish()
 
     def _add_to(self, file: Path, result: Evaluation) -> None:
         figures = result.report

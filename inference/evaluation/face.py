@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from inference.attack import Unchecked
 from inference.comparators import COMPARATORS
+from inference.evaluation.cohort_file import CohortFile
 from inference.evaluation.datasets import DataSetRefused, Pair, read_colour, read_pairs
 from inference.evaluation.frames import Looks, frames_report
 from inference.evaluation.parallel import Progress, run_all
-from inference.evaluation.report import Evaluation, Extracted, Scored, compared, evaluation, unexpected
+from inference.evaluation.report import Evaluation, Extracted, Image, Scored, compared, evaluation, unexpected
 from inference.face.embed import Sides
 from inference.face.pipeline import FaceRecogniser, build_face_recogniser
 from inference.models.catalogue import FOLDER as MODELS
@@ -62,16 +63,20 @@ def evaluate_faces(
     progress: Progress,
     models: Path = MODELS,
     frames: int = 1,
+    cohorts: CohortFile | None = None,
 ) -> Evaluation:
     """Make a template of each image that the pairs name, and compare all of them.
 
     models: folder of the networks and their cards. frames: besides, measure probes of up to so many images.
+    cohorts: refused before any template is made where it names nobody here.
     Raises DataSetRefused, NotMeasurable, and ModelRefused where a network is not the one of its card.
     """
     pairs = read_pairs(images, pairs_file)
     recogniser = _recogniser(runtime, models)
     names = sorted({name for pair in pairs for name in (pair.first, pair.second)})
     tasks = [_Image(images, name, runtime, models, frames > 1) for name in names]
+    if cohorts is not None:
+        cohorts.place([Image(images.resolve().name, task.name, _person(task), "") for task in tasks])
     made = run_all(_extract, tasks, jobs, "faces: templates", progress)
     extracted = [one.extracted for one in made]
     templates = {one.name: one.template for one in extracted if one.template is not None}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from inference.attack import Unchecked
 from inference.comparators import COMPARATORS
+from inference.evaluation.cohort_file import CohortFile
 from inference.evaluation.controls import controls, to_swap
 from inference.evaluation.datasets import DataSetRefused, Impression, read_fingers, read_grey
 from inference.evaluation.parallel import Progress, run_all
@@ -22,6 +23,7 @@ from inference.evaluation.report import (
     Compared,
     Evaluation,
     Extracted,
+    Image,
     Scored,
     compared,
     evaluation,
@@ -60,13 +62,25 @@ class _Measured:
 
 
 def evaluate_fingers(
-    folders: Sequence[Path], sensor: SensorLike, runtime: RuntimeName, jobs: int, progress: Progress
+    folders: Sequence[Path],
+    sensor: SensorLike,
+    runtime: RuntimeName,
+    jobs: int,
+    progress: Progress,
+    cohorts: CohortFile | None = None,
 ) -> Evaluation:
-    """Compare every pair of impressions within each folder. Raises DataSetRefused."""
+    """Compare every pair of impressions within each folder.
+
+    cohorts: refused before any template is made where it names nobody here. Raises DataSetRefused.
+    """
     folders = [folder.resolve() for folder in folders]
     if len({folder.name for folder in folders}) != len(folders):
         raise DataSetRefused("two of the folders have the same name; each data set is given once")
     listed = [(folder, read_fingers(folder)) for folder in folders]
+    if cohorts is not None:
+        cohorts.place(
+            [Image(folder.name, str(one.path), one.finger, "") for folder, images in listed for one in images]
+        )
     scored_by = (_recogniser(runtime).scored_by,)
     measured = [
         _evaluate_set(folder.name, images, sensor, runtime, jobs, progress) for folder, images in listed

@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from click import ClickException
 from click.testing import CliRunner
 
 from firmware.commands.evaluate import evaluate
+from firmware.commands.evaluation_output import Outputs
 from inference.models.catalogue import FOLDER
+from tests.kit.drawn_evaluations import drawn_evaluation, drawn_set
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:
@@ -70,6 +73,52 @@ def test_a_malformed_cohort_file_is_refused_before_anything_is_measured(tmp_path
     code, output = run("finger", "--images", tmp_path, "--cohorts", cohorts)
     assert code == 1
     assert "row 1: expected a column named image or identity" in output
+
+
+def blank_fingers(folder: Path) -> Path:
+    """Make images that the listing takes and that no template can be made of."""
+    for name in ("a_1.png", "a_2.png", "b_1.png"):
+        (folder / name).touch()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("option", "place", "sentence"),
+    [
+        ("--json", "/dev/full", "/dev/full cannot be written: No space left on device"),
+        ("--json", "/proc/y.json", "/proc cannot be written: No such file or directory"),
+        ("--json", "file/y.json", "file cannot be made: File exists"),
+        ("--plots", "/proc/plots", "/proc/plots cannot be made: No such file or directory"),
+        ("--operating-point", "/dev/full", "/dev/full is no file"),
+        ("--operating-point", "file", "file is not an operating point"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_measured(
+    option: str, place: str, sentence: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("{}")
+    arguments = ("--images", blank_fingers(tmp_path), "--sensor", "R503", option, tmp_path / place)
+    code, output = run("finger", *arguments)
+    assert code == 1
+    assert sentence in output
+    assert "templates" not in output
+
+
+def test_an_output_that_fails_after_all_does_not_cost_the_others(tmp_path: Path) -> None:
+    evaluation = drawn_evaluation("finger/R503", [drawn_set("drawn", 20, 4, distance=4, seed=1)])
+    point = tmp_path / "point.json"
+    with pytest.raises(ClickException, match="/dev/full cannot be written: No space left"):
+        Outputs(Path("/dev/full"), None, operating_point=point).write(evaluation)
+    assert point.is_file()
+
+
+def test_cohorts_that_name_nobody_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    cohorts = tmp_path / "cohorts.csv"
+    cohorts.write_text("identity,sex\nzed,f\n")
+    code, output = run("finger", "--images", blank_fingers(tmp_path), "--cohorts", cohorts)
+    assert code == 1
+    assert "no row names any identity of the data, which are named as in a" in output
+    assert "templates" not in output
 
 
 def test_plots_without_the_library_that_draws_them_are_refused_before_anything_is_measured(
