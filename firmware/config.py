@@ -154,6 +154,10 @@ class Session(_Table, frozen=True, kw_only=True):
     face_timeout_s: Positive = 4.0
     face_frames: Annotated[int, msgspec.Meta(ge=1, le=5)] = 2
 
+    def frames_compared(self) -> tuple[int, int]:
+        """Return how many frames make the face of a probe, and that of a person who is registered."""
+        return self.face_frames, self.face_frames * self.impressions
+
     def finger_positions(self) -> tuple[FingerPosition, ...]:
         """Return `fingers` as positions."""
         return tuple(FingerPosition[name.replace(" ", "_").upper()] for name in self.fingers)

@@ -44,6 +44,6 @@ def build_recognition(config: Config, catalogue: Catalogue | None = None) -> Rec
     for source in sources:
         point.source(source)  # refuse at the start, not at the first person
     policy = Policy(config.policy.fmr, config.policy.fpir)
-    matcher = Matcher(face, finger, point, policy, sources)
+    matcher = Matcher(face, finger, point, policy, sources, config.session.frames_compared())
     detector = FaceAttackDetector() if config.attack.passive else Unchecked()
     return Recognition(face, finger, matcher, detector)

@@ -8,8 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from inference.face.compare import fmr_ratio
 from inference.operating_point import OperatingPoint
+from inference.operating_point_file import modality_of
 from inference.types import ComparisonScore, FingerPosition, Modality
 
 
@@ -33,11 +36,12 @@ class FusedScore:
     """The weight of all evidence together.
 
     llr: log-likelihood ratio, natural logarithm. sources: one name for each instance, sorted; this is what
-    `OperatingPoint.threshold` asks for.
+    `OperatingPoint.threshold` asks for. price_nats: what was taken off for several samples and frames.
     """
 
     llr: float
     sources: tuple[str, ...]
+    price_nats: float = 0.0
 
 
 def fuse(scores: Sequence[Evidence], point: OperatingPoint) -> FusedScore:
@@ -56,20 +60,39 @@ def fuse(scores: Sequence[Evidence], point: OperatingPoint) -> FusedScore:
     instances: dict[tuple[Modality, FingerPosition | None], list[ComparisonScore]] = {}
     for evidence in scores:
         instances.setdefault((evidence.score.modality, evidence.position), []).append(evidence.score)
-    parts = sorted((_best_of(samples, point) for samples in instances.values()), key=lambda part: part[::-1])
-    return FusedScore(math.fsum(llr for llr, _ in parts), tuple(source for _, source in parts))
-
-
-def _best_of(samples: Iterable[ComparisonScore], point: OperatingPoint) -> tuple[float, str]:
-    """Return the LLR and the source of one instance."""
-    measured = [(point.source(sample.source), sample) for sample in samples]
-    price = max(source.best_of_nats for source, _ in measured) * math.log(len(measured))
-    llr, lower, name = max(
-        (
-            source.calibration.llr(sample.raw) - source.best_of_nats * math.log(sample.fmr_ratio),
-            source.calibration.lower_llr,
-            sample.source,
-        )
-        for source, sample in measured
+    parts = sorted(
+        (_best_of(samples, point) for samples in instances.values()), key=lambda part: (part.source, part.llr)
     )
-    return max(llr - price, lower), name
+    return FusedScore(
+        math.fsum(part.llr for part in parts),
+        tuple(part.source for part in parts),
+        math.fsum(part.price_nats for part in parts),
+    )
+
+
+class _Part(NamedTuple):
+    """One instance; in the order of what makes the best sample."""
+
+    llr: float
+    lower_llr: float
+    source: str
+    price_nats: float
+
+
+def _best_of(samples: Iterable[ComparisonScore], point: OperatingPoint) -> _Part:
+    """Return what the best sample of one instance says, less its price."""
+    measured = [(point.source(sample.source), sample) for sample in samples]
+    choice = max(source.best_of_nats for source, _ in measured) * math.log(len(measured))
+    best = max(
+        _Part(source.calibration.llr(sample.raw) - price, source.calibration.lower_llr, sample.source, price)
+        for source, sample in measured
+        for price in [point.price_nats(sample.source, sample.fmr_ratio)]
+    )
+    return best._replace(llr=max(best.llr - choice, best.lower_llr), price_nats=best.price_nats + choice)
+
+
+def usual_price_nats(point: OperatingPoint, source: str, probe_frames: int, reference_frames: int) -> float:
+    """Return what one sample of this source pays; a face template is the mean of so many frames."""
+    if modality_of(source) is not Modality.FACE:
+        return 0.0
+    return point.price_nats(source, fmr_ratio(probe_frames, reference_frames))

@@ -39,8 +39,9 @@ FAIR_FMR = 1e-3
 class Threshold:
     """The LLR from which on evidence is a match, for a false match rate.
 
-    supported: the impostor comparisons behind it are enough to state `fmr` (rule of three). Otherwise `llr`
-    rests on the calibration alone and no rate may be claimed; it may even be out of reach.
+    supported: the impostor comparisons behind it are enough to state `fmr` (rule of three), and a perfect
+    score reaches it. Otherwise no rate may be claimed: `llr` rests on the calibration alone, or is out of
+    reach.
     """
 
     llr: float
@@ -104,8 +105,16 @@ class OperatingPoint:
                 f"make one with: aidpost evaluate {name.partition('/')[0]} ... --operating-point FILE"
             ) from None
 
-    def threshold(self, sources: Collection[str], fmr: float) -> Threshold:
+    def price_nats(self, source: str, ratio: float) -> float:
+        """Return what a score of this source pays when strangers reach it `ratio` times as often."""
+        return self.source(source).best_of_nats * math.log(ratio)
+
+    def threshold(self, sources: Collection[str], fmr: float, price_nats: float = 0.0) -> Threshold:
         """Return the threshold for evidence from `sources`, one entry for each face or finger compared.
+
+        price_nats: what the score paid (`FusedScore.price_nats`). Scores are clipped at `upper_llr` and pay
+        after that, so a threshold above the sum of the sources' `upper_llr` less the price is met by nobody:
+        it is not supported. The last step of a grid lies above `upper_llr`, and so can such a threshold.
 
         One source: the smallest LLR whose false match rate was measured at `fmr` or below, or whose upper
         95 % bound is at or below it.
@@ -134,16 +143,22 @@ class OperatingPoint:
         if within.size:
             found.append(first + float(within[0]) * points[0].impostor_tail.step_nats)
         if found:
-            return Threshold(max(min(found), NO_EVIDENCE_LLR), fmr, supported=True)
+            llr = max(min(found), NO_EVIDENCE_LLR)
+            return Threshold(llr, fmr, supported=llr <= _reach(points, price_nats))
         paid = sum(math.log1p(math.exp(point.calibration.lower_llr)) for point in points)
         return Threshold(-math.log(fmr) + paid, fmr, supported=False)
 
-    def supported_fmr(self, sources: Collection[str]) -> float:
-        """Return the smallest false match rate that `threshold` supports for these sources."""
+    def supported_fmr(self, sources: Collection[str], price_nats: float = 0.0) -> float:
+        """Return the smallest false match rate that `threshold` supports for these sources; 1 for none."""
         points = [self.source(name) for name in sources]
-        _, bounds = _tail_of_sum([point.impostor_tail for point in points])
-        rows = [row.fmr for point in points for row in point.rows] if len(points) == 1 else []
-        return min([float(bounds[-1]), *rows])
+        reach = _reach(points, price_nats)
+        if reach < NO_EVIDENCE_LLR:
+            return 1.0
+        first, bounds = _tail_of_sum([point.impostor_tail for point in points])
+        within = bounds[first + np.arange(bounds.size) * points[0].impostor_tail.step_nats <= reach]
+        rows = points[0].rows if len(points) == 1 else ()
+        measured = [row.fmr for row in rows if row.threshold_llr <= reach]
+        return min([1.0, *map(float, within), *measured])
 
     def strength(self, llr: float, sources: Collection[str]) -> Strength:
         """Put a score into words; a rate that the data do not support is never claimed."""
@@ -154,20 +169,21 @@ class OperatingPoint:
         return Strength.WEAK
 
     def for_gallery(
-        self, sources: Collection[str], gallery_size: int, fpir: float = 0.01
+        self, sources: Collection[str], gallery_size: int, fpir: float = 0.01, price_nats: float = 0.0
     ) -> Threshold | GalleryTooLarge:
         """Return the threshold that keeps the false positive identification rate over the whole gallery."""
         if gallery_size < 1:
             raise ValueError("a gallery has at least one entry")
         fmr = -math.expm1(math.log1p(-fpir) / gallery_size)
-        threshold = self.threshold(sources, fmr)
+        threshold = self.threshold(sources, fmr, price_nats)
         if threshold.supported:
             return threshold
-        return GalleryTooLarge(gallery_size, self.largest_gallery(sources, fpir))
+        return GalleryTooLarge(gallery_size, self.largest_gallery(sources, fpir, price_nats))
 
-    def largest_gallery(self, sources: Collection[str], fpir: float = 0.01) -> int:
+    def largest_gallery(self, sources: Collection[str], fpir: float = 0.01, price_nats: float = 0.0) -> int:
         """Return the most entries for which a supported threshold keeps the rate of wrong suggestions."""
-        return math.floor(math.log1p(-fpir) / math.log1p(-self.supported_fmr(sources)))
+        fmr = self.supported_fmr(sources, price_nats)
+        return math.floor(math.log1p(-fpir) / math.log1p(-fmr)) if fmr < 1.0 else 0
 
     @staticmethod
     def false_positive_identification_rate(gallery_size: int, fmr: float) -> float:
@@ -204,6 +220,11 @@ def load(path: Path, made_by: Mapping[Modality, str]) -> OperatingPoint:
                     f"one in use ({COMPARATORS[modality]}); {remedy(modality.value, path)}"
                 )
     return OperatingPoint(content)
+
+
+def _reach(points: Collection[SourcePoint], price_nats: float) -> float:
+    """Return the LLR of a perfect score on every source, after its price."""
+    return math.fsum(point.calibration.upper_llr for point in points) - price_nats
 
 
 def _tail_of_sum(tails: list[ImpostorTail]) -> tuple[float, NDArray[np.float64]]:

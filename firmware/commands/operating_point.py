@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import combinations_with_replacement
 from pathlib import Path
@@ -11,6 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from firmware.commands.common import clear_errors, report_console
+from firmware.config import Session
+from inference.fusion import usual_price_nats
 from inference.operating_point import (
     DEFAULT,
     STRENGTH_MEANING,
@@ -94,15 +97,24 @@ def _searches(point: OperatingPoint, gallery: int, fpir: float) -> Table:
     )
     for column in ("evidence", "FMR", "threshold, nats", "wrong entries a search", "at most so many entries"):
         table.add_column(column, justify="left" if column == "evidence" else "right")
+    frames = Session().frames_compared()
     for sources in _evidence(point):
-        found = point.for_gallery(sources, gallery, fpir)
+        price = math.fsum(usual_price_nats(point, source, *frames) for source in sources)
+        found = point.for_gallery(sources, gallery, fpir, price)
         match found:
             case Threshold(llr=llr, fmr=fmr):
                 wrong = point.expected_false_suggestions(gallery, fmr)
                 cells = [f"{fmr:.1e}", f"{llr:.2f}", f"{wrong:.3g}"]
             case GalleryTooLarge():
                 cells = ["", "refused", ""]
-        table.add_row(" + ".join(sources), *cells, f"{point.largest_gallery(sources, fpir):,}")
+        largest = f"{point.largest_gallery(sources, fpir, price):,}"
+        table.add_row(" + ".join(sources), *cells, f"{largest} *" if len(sources) > 1 else largest)
+    table.caption = (
+        "* rests on the independence of the sources alone: no data set measured so small a rate\n"
+        f"a face of {frames[0]} frames is compared with one of {frames[1]}, as the configuration has it "
+        "unless changed, and pays for them"
+    )
+    table.caption_justify = "left"
     return table
 
 

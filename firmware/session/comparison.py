@@ -94,7 +94,7 @@ class Comparison:
             return Verdict(None, None, ())
         best = scored[0][1]
         threshold = self._matcher.threshold(
-            best.sources, None if self._claimed is None else len(self._claimed)
+            best.sources, None if self._claimed is None else len(self._claimed), best.price_nats
         )
         # An unsupported threshold rests on the calibration alone: no rate may be claimed from it, so it is
         # no ground for a match. More evidence (another finger, the face) brings a supported one.

@@ -14,7 +14,7 @@ from firmware.store.reference import Reference
 from inference.face.pipeline import FaceRecogniser
 from inference.finger.cylinders import PreparedFinger
 from inference.finger.pipeline import FingerRecogniser
-from inference.fusion import Evidence, FusedScore, fuse
+from inference.fusion import Evidence, FusedScore, fuse, usual_price_nats
 from inference.operating_point import GalleryTooLarge, OperatingPoint, Strength, Threshold
 from inference.search import FaceIndex
 from inference.types import FaceTemplate, FingerPosition, FingerTemplate, Template
@@ -43,6 +43,7 @@ class Matcher:
     """Compares probes with the references of one gallery under one policy.
 
     sources: what the fitted sensors give, such as ``face`` and ``finger/R503``.
+    face_frames: how many frames make the face of a probe, and that of an entry; a search pays for them.
     """
 
     def __init__(
@@ -52,12 +53,14 @@ class Matcher:
         point: OperatingPoint,
         policy: Policy,
         sources: Sequence[str],
+        face_frames: tuple[int, int] = (1, 1),
     ) -> None:
         self._face = face
         self._finger = finger
         self._point = point
         self._policy = policy
         self._sources = sources
+        self._face_frames = face_frames
         self._enrolled: dict[bytes, _Enrolled] = {}
         self._faces = FaceIndex()
 
@@ -121,20 +124,25 @@ class Matcher:
         fused = fuse([Evidence(score, first.position)], self._point)
         return fused.llr >= self._point.threshold(fused.sources, SAME_FINGER_FMR).llr
 
-    def threshold(self, sources: Sequence[str], claimed: int | None) -> Threshold | GalleryTooLarge:
-        """Return what a fused score is held against.
+    def threshold(
+        self, sources: Sequence[str], claimed: int | None, price_nats: float = 0.0
+    ) -> Threshold | GalleryTooLarge:
+        """Return what a fused score that paid `price_nats` is held against.
 
         claimed: how many entries stand behind the claim, None for a search of the gallery. With n entries
         behind a claim the false match rate is divided by n, so that the claim as a whole keeps it
         (Bonferroni); in a search the threshold keeps the rate of wrong suggestions for the gallery's size.
         """
         if claimed is None:
-            return self._point.for_gallery(sources, self.size, self._policy.fpir)
-        return self._point.threshold(sources, self._policy.fmr / claimed)
+            return self._point.for_gallery(sources, self.size, self._policy.fpir, price_nats)
+        return self._point.threshold(sources, self._policy.fmr / claimed, price_nats)
 
     def largest_galleries(self) -> dict[str, int]:
         """Return how many entries a search may have for which each source alone is enough evidence."""
-        return {name: self._point.largest_gallery((name,), self._policy.fpir) for name in self._sources}
+        return {
+            name: self._point.largest_gallery((name,), self._policy.fpir, self._usual_price_nats(name))
+            for name in self._sources
+        }
 
     def expected_wrong_suggestions(self) -> dict[str, float | None]:
         """Return for each source alone how many of 100 strangers are expected to get a suggestion.
@@ -147,11 +155,15 @@ class Matcher:
         return {name: self._expected_of_100(name) for name in self._sources}
 
     def _expected_of_100(self, source: str) -> float | None:
-        threshold = self._point.for_gallery((source,), self.size, self._policy.fpir)
+        price = self._usual_price_nats(source)
+        threshold = self._point.for_gallery((source,), self.size, self._policy.fpir, price)
         if isinstance(threshold, GalleryTooLarge):
             return None
         rate = self._point.false_positive_identification_rate(self.size, threshold.fmr)
         return round(100 * rate, 2)
+
+    def _usual_price_nats(self, source: str) -> float:
+        return usual_price_nats(self._point, source, *self._face_frames)
 
     def strength(self, score: FusedScore) -> Strength:
         """Put a fused score into a word."""

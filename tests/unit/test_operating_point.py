@@ -9,13 +9,15 @@ import pytest
 
 from inference.errors import OperatingPointRefused
 from inference.evaluation.record import add_source, save, with_source
+from inference.face.compare import fmr_ratio
 from inference.finger.pipeline import build_finger_recogniser
+from inference.fusion import Evidence, fuse, usual_price_nats
 from inference.models.catalogue import Catalogue
 from inference.models.catalogue import made_by as made_by_model
 from inference.operating_point import DEFAULT, GalleryTooLarge, OperatingPoint, Strength, Threshold, load
-from inference.operating_point_file import modality_of
+from inference.operating_point_file import modality_of, read
 from inference.runtime import RuntimeName
-from inference.types import Modality
+from inference.types import ComparisonScore, FingerPosition, Modality
 from tests.kit.operating_points import (
     CREATED,
     FACE_MODEL,
@@ -199,3 +201,43 @@ def test_no_threshold_lies_where_the_evidence_speaks_against_a_match() -> None:
     for sources in (["face"], ["face", "finger/R503"], ["face", "finger/R503", "finger/R503"]):
         assert POINT.threshold(sources, 0.05).llr >= 0.0
     assert CONTENT.sources["face"].rows[0].threshold_llr >= 0.0
+
+
+@pytest.mark.parametrize("sources", [["face"], ["finger/R503"], ["face", "finger/R503"]])
+@pytest.mark.parametrize("frames", [(1, 1), (2, 2), (2, 4), (5, 20)])
+def test_a_perfect_score_reaches_every_supported_threshold(
+    sources: list[str], frames: tuple[int, int]
+) -> None:
+    point = OperatingPoint(read(DEFAULT))
+    perfect = fuse(
+        [
+            Evidence(ComparisonScore(Modality.FACE, 1.0, name, fmr_ratio(*frames)))
+            if name == "face"
+            else Evidence(ComparisonScore(Modality.FINGER, 100.0, name), FingerPosition.RIGHT_INDEX)
+            for name in sources
+        ],
+        point,
+    )
+    supported = []
+    for fmr in np.geomspace(0.1, 1e-14, 500):
+        threshold = point.threshold(sources, fmr, perfect.price_nats)
+        supported.append(threshold.supported)
+        assert not threshold.supported or perfect.llr >= threshold.llr - 1e-9
+    assert supported == sorted(supported, reverse=True)
+    assert len(set(supported)) == 2
+    largest = point.largest_gallery(sources, price_nats=perfect.price_nats)
+    reached = point.for_gallery(sources, largest, price_nats=perfect.price_nats)
+    assert isinstance(reached, Threshold)
+    assert perfect.llr >= reached.llr
+    too_large = point.for_gallery(sources, largest + 1, price_nats=perfect.price_nats)
+    assert too_large == GalleryTooLarge(largest + 1, largest)
+
+
+def test_nothing_is_supported_where_the_price_takes_all() -> None:
+    assert POINT.for_gallery(["face"], 1, price_nats=50.0) == GalleryTooLarge(1, 0)
+
+
+def test_averaged_frames_leave_a_smaller_gallery() -> None:
+    assert POINT.largest_gallery(["face"]) == 335  # FPIR 1 % at 3 in 100,000
+    assert POINT.largest_gallery(["face"], price_nats=usual_price_nats(POINT, "face", 2, 4)) == 211
+    assert usual_price_nats(POINT, "finger/R503", 2, 4) == 0.0
