@@ -64,11 +64,17 @@ def read_cohorts(path: Path) -> CohortFile:
     """Read a CSV file. Raises DataSetRefused, naming row and column.
 
     The first row has the names of the columns, one of them `image` or `identity`; where both are there, the
-    image counts. An empty field is `NOT_STATED`.
+    image counts. An empty field is `NOT_STATED`. Columns are separated by commas, or by semicolons, as
+    spreadsheets of many languages write them.
     """
     try:
-        lines = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines(), strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as fault:
+        text = path.read_text(encoding="utf-8-sig").splitlines()
+        first = text[0] if text else ""
+        delimiter = ";" if first.count(";") > first.count(",") else ","
+        lines = list(csv.reader(text, delimiter=delimiter, strict=True))
+    except UnicodeDecodeError as fault:
+        raise DataSetRefused(f"{path} is no UTF-8 text; save it as UTF-8: {fault}") from fault
+    except (OSError, csv.Error) as fault:
         raise DataSetRefused(f"{path} cannot be read as CSV: {fault}") from fault
     header = [name.strip() for name in lines[0]] if lines else []
     keys = sorted(

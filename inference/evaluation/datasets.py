@@ -75,8 +75,10 @@ def read_pairs(images: Path, pairs_file: Path) -> list[Pair]:
     """
     _check_folder(images)
     try:
-        lines = pairs_file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as fault:
+        lines = pairs_file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as fault:
+        raise DataSetRefused(f"{pairs_file} is no UTF-8 text; save it as UTF-8: {fault}") from fault
+    except OSError as fault:
         raise DataSetRefused(f"{pairs_file} cannot be read as text: {fault}") from fault
     header = lines[0].split() if lines else []
     if len(header) not in (1, 2) or not all(field.isdecimal() and int(field) > 0 for field in header):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from typing import TypeAlias, TypeVar
 
 import cv2
@@ -34,7 +37,8 @@ def run_all(
         return results
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(jobs, len(tasks)), context, initializer=_one_thread) as pool:
-        order = {pool.submit(work, task): index for index, task in enumerate(tasks)}
+        with _interrupt_ignored():  # submitting starts the processes
+            order = {pool.submit(work, task): index for index, task in enumerate(tasks)}
         found: dict[int, Result] = {}
         try:
             for future in as_completed(order):
@@ -44,6 +48,22 @@ def run_all(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [found[index] for index in range(len(tasks))]
+
+
+@contextmanager
+def _interrupt_ignored() -> Iterator[None]:
+    """Let processes that start meanwhile ignore Ctrl-C: each would print a traceback beside that of the run.
+
+    A process inherits it from its first instruction on; its initializer would come seconds too late.
+    """
+    if threading.current_thread() is not threading.main_thread():  # it alone may change handlers
+        yield
+        return
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def _one_thread() -> None:

@@ -160,6 +160,14 @@ def test_images_are_named_in_any_usual_way(tmp_path: Path) -> None:
         assert placed.values["age_band"][0] == "not stated"
 
 
+def test_columns_may_be_separated_by_semicolons_and_the_text_must_be_utf_8(tmp_path: Path) -> None:
+    file = read_cohorts(cohort_csv(tmp_path, "identity;region\n000;north, hills\n"))
+    assert file.rows == {"000": ("north, hills",)}
+    file.path.write_text("identity;region\n", encoding="utf-16")
+    with pytest.raises(DataSetRefused, match="save it as UTF-8"):
+        read_cohorts(file.path)
+
+
 def test_the_image_counts_where_the_identity_is_given_too(tmp_path: Path) -> None:
     file = read_cohorts(cohort_csv(tmp_path, "identity,image,sex\n000,0.png,f\n000,1.png,m\n"))
     placed = file.place(drawn_set("people", 1, 2, distance=9, seed=1).images)

@@ -1,6 +1,7 @@
 """Error rates against values worked out by hand, and data sets that are not what they should be."""
 
 import math
+import signal
 from pathlib import Path
 
 import cv2
@@ -166,6 +167,15 @@ def test_pairs_are_read_by_fold(faces: Path) -> None:
     assert pairs[1].second == "Bo/Bo_0002.jpg"
 
 
+def test_a_pairs_file_may_begin_with_a_byte_order_mark_and_must_be_utf_8(faces: Path) -> None:
+    file, text = faces / "pairs.txt", "2\t1\nAnn\t1\t2\nAnn\t1\tBo\t2\nBo\t1\t2\nAnn\t3\tBo\t1\n"
+    file.write_text(text, encoding="utf-8-sig")
+    assert len(read_pairs(faces, file)) == 4
+    file.write_text(text, encoding="utf-16")
+    with pytest.raises(DataSetRefused, match="save it as UTF-8"):
+        read_pairs(faces, file)
+
+
 def test_a_single_fold_is_dealt_out_since_accuracy_takes_its_threshold_elsewhere(faces: Path) -> None:
     file = faces / "pairs.txt"
     file.write_text("2\nAnn\t1\t2\nAnn\t1\t3\nAnn\t1\tBo\t2\nAnn\t3\tBo\t1\n")
@@ -268,6 +278,16 @@ def test_processes_return_results_in_order_and_report_progress() -> None:
     results = run_all(_square, list(range(5)), 2, "squares", lambda *progress: seen.append(progress))
     assert results == [0, 1, 4, 9, 16]
     assert [done for _, done, _ in seen] == [0, 1, 2, 3, 4, 5]
+
+
+def _ignores_interrupts(_: int) -> bool:
+    return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_an_interrupt_ends_the_run_and_not_each_process_with_a_traceback() -> None:
+    former = signal.getsignal(signal.SIGINT)
+    assert run_all(_ignores_interrupts, [1, 2, 3], 2, "interrupts", lambda *_: None) == [True] * 3
+    assert signal.getsignal(signal.SIGINT) is former
 
 
 def test_an_image_whose_extraction_breaks_is_a_named_failure() -> None:
