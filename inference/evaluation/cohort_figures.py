@@ -12,9 +12,9 @@ class CohortRate(msgspec.Struct, frozen=True):
     """One rate of one cohort beside that of all people.
 
     rate: None where nothing was tried. interval_95: Wilson, takes trials as independent.
-    interval_95_by_identity: identities drawn anew, None where they are too few. worse: more than `BAR` times
-    the overall rate. settled: both intervals lie on that side of the bar; otherwise the data are too few to
-    say.
+    interval_95_by_identity: identities drawn anew, None where they are too few or no error was seen. worse:
+    more than `BAR` times the overall rate. settled: both intervals lie on that side of the bar; otherwise the
+    data are too few to say.
     """
 
     errors: int

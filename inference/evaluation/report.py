@@ -94,8 +94,9 @@ class FnmrAtFmr(msgspec.Struct, frozen=True):
     """FNMR at the lowest raw threshold that keeps the FMR.
 
     interval_95: takes comparisons as independent (Wilson). interval_95_by_identity: identities drawn anew
-    (`resample`), None where that cannot be done. fmr_upper_bound_95: 3 / N where no false match was seen at
-    the threshold, else after Clopper and Pearson. supported: there are at least 3 / FMR impostor comparisons.
+    (`resample`), None where that cannot be done or no error was seen. fmr_upper_bound_95: 3 / N where no
+    false match was seen at the threshold, else after Clopper and Pearson. supported: there are at least
+    3 / FMR impostor comparisons.
     """
 
     fnmr: float

@@ -3,7 +3,7 @@
 Binomial intervals (`intervals`) take each comparison as independent. Here whole people or fingers are drawn
 with replacement, and a comparison counts as often as its identities were drawn (subsets bootstrap: R. M.
 Bolle, N. K. Ratha, S. Pankanti, Computer Vision and Image Understanding 93, 2004). Thresholds are set anew in
-each draw. Where no error was seen, no draw has one: the binomial interval is then the one that holds.
+each draw. Where no error was seen, no draw has one: there is no such interval then, the binomial one holds.
 """
 
 from __future__ import annotations
@@ -31,10 +31,14 @@ class Resampled:
     fnmr: NDArray[np.float64]
 
     @staticmethod
-    def interval_95(values: NDArray[np.float64]) -> tuple[float, float]:
-        """Return the range that holds the middle 95 % of the draws."""
+    def interval_95(values: NDArray[np.float64]) -> tuple[float, float] | None:
+        """Return the range that holds the middle 95 % of the draws; None where it has no width.
+
+        So it is where no error was seen, or nothing else: draws of the same comparisons cannot show more, and
+        an interval of 0 to 0 would read as certainty.
+        """
         low, high = np.percentile(values, (2.5, 97.5))
-        return float(low), float(high)
+        return (float(low), float(high)) if low < high else None
 
 
 def resample(measured: MeasuredSet, eer: float, fmrs: Sequence[float]) -> Resampled | None:
@@ -75,7 +79,7 @@ def rate_interval_95(identities: NDArray[np.integer], wrong: NDArray[np.bool_]) 
     """Return the middle 95 % of the error rate at a fixed threshold over all draws.
 
     identities: of each comparison, shape (n,) for genuine ones and (n, 2) for those of impostors. None where
-    they are too few (2) or too many to do it.
+    they are too few (2) or too many to do it, or the draws do not differ.
     """
     known, number = np.unique(identities, return_inverse=True)
     if not 3 <= known.size <= _MOST_IDENTITIES:

@@ -40,6 +40,12 @@ def paired_set(genuine: np.ndarray, per_identity: int, seed: int) -> MeasuredSet
     )
 
 
+def interval_of(values: np.ndarray) -> tuple[float, float]:
+    interval = Resampled.interval_95(values)
+    assert interval is not None
+    return interval
+
+
 def width(interval: tuple[float, float]) -> float:
     return interval[1] - interval[0]
 
@@ -48,7 +54,7 @@ def test_drawing_identities_agrees_with_the_binomial_interval_where_comparisons_
     genuine = np.where(np.arange(400) % 10 == 0, -9.0, 9.0)
     drawn = resample(paired_set(genuine, 1, seed=1), 0.1, [1e-2])
     assert drawn is not None
-    interval = Resampled.interval_95(drawn.fnmr[:, 0])
+    interval = interval_of(drawn.fnmr[:, 0])
     assert interval[0] < 0.1 < interval[1]
     assert width(interval) == pytest.approx(width(wilson(40, 400)), rel=0.15)
 
@@ -57,9 +63,22 @@ def test_drawing_identities_widens_the_interval_where_one_person_brings_many_com
     genuine = np.repeat(np.where(np.arange(40) % 10 == 0, -9.0, 9.0), 10)
     drawn = resample(paired_set(genuine, 10, seed=1), 0.1, [1e-2])
     assert drawn is not None
-    interval = Resampled.interval_95(drawn.fnmr[:, 0])
+    interval = interval_of(drawn.fnmr[:, 0])
     assert interval[0] < 0.1 < interval[1]
     assert width(interval) > 2.5 * width(wilson(40, 400))  # the square root of 10 comparisons each
+
+
+def test_no_error_is_no_interval_by_identity_since_0_to_0_would_read_as_certainty(tmp_path: Path) -> None:
+    people = drawn_set("people", 20, 3, distance=40, seed=1)
+    evaluation = drawn_evaluation("face", [people])
+    row = evaluation.report.fnmr_at_fmr["1e-2"]
+    assert (evaluation.report.eer, row.fnmr) == (0, 0)
+    assert evaluation.report.eer_interval_95_by_identity is None
+    assert row.interval_95_by_identity is None
+    assert row.interval_95 == wilson(0, people.scores.genuine.size)
+    file = read_cohorts(cohort_csv(tmp_path, "identity,sex\n" + "".join(f"{n:03d},f\n" for n in range(9))))
+    women = cohort_report(evaluation.report, evaluation.sets, file).attributes["sex"]["f"]
+    assert women.fnmr.interval_95_by_identity is None
 
 
 def test_the_tail_that_is_resampled_gives_what_all_impostors_give() -> None:
@@ -68,9 +87,9 @@ def test_the_tail_that_is_resampled_gives_what_all_impostors_give() -> None:
     drawn = resample(measured, scores.equal_error_rate(), [1e-2, 1e-3])
     assert drawn is not None
     for column, fmr in enumerate((1e-2, 1e-3)):
-        low, high = Resampled.interval_95(drawn.fnmr[:, column])
+        low, high = interval_of(drawn.fnmr[:, column])
         assert low < scores.at_fmr(fmr).fnmr < high
-    low, high = Resampled.interval_95(drawn.eer)
+    low, high = interval_of(drawn.eer)
     assert low < scores.equal_error_rate() < high
 
 
