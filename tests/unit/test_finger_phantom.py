@@ -50,6 +50,21 @@ def test_an_empty_platen_is_clean_under_any_light(level: float) -> None:
     assert check(empty(level)).may_serve
 
 
+@pytest.mark.parametrize("level", [0.0, 15.0, 60.0, 100.0])
+def test_a_reader_without_light_may_not_serve(level: float) -> None:
+    for platen in (empty(level), np.full((HEIGHT, WIDTH), level)):
+        found = check(platen)
+        assert found.platen is Platen.DARK
+        assert not found.may_serve
+
+
+@pytest.mark.parametrize("level", [0.0, 150.0, 200.0, 235.0])
+@pytest.mark.parametrize("deviation", [12.0, 20.0, 30.0])
+def test_noise_is_no_clean_platen(level: float, deviation: float) -> None:
+    noise = np.random.default_rng(3).normal(level, deviation, (HEIGHT, WIDTH))
+    assert check(noise).platen is (Platen.DIRTY if level else Platen.DARK)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_stains_are_to_be_cleaned_off(seed: int) -> None:
     found = check(stains(seed))
