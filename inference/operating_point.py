@@ -19,12 +19,12 @@ from inference.comparators import COMPARATORS
 from inference.errors import OperatingPointRefused
 from inference.operating_point_file import (
     NO_EVIDENCE_LLR,
+    REMEDY,
     ImpostorTail,
     OperatingPointFile,
     SourcePoint,
     modality_of,
     read,
-    remedy,
 )
 from inference.types import Modality
 
@@ -205,19 +205,17 @@ def load(path: Path, made_by: Mapping[Modality, str]) -> OperatingPoint:
     for modality, maker in made_by.items():
         found = {name: point for name, point in content.sources.items() if modality_of(name) is modality}
         if not found:
-            raise OperatingPointRefused(
-                f"{path} has no {modality.value} scores; {remedy(modality.value, path)}"
-            )
+            raise OperatingPointRefused(f"{path} has no {modality.value} scores; {REMEDY}")
         for name, point in found.items():
             if point.made_by != maker:
                 raise OperatingPointRefused(
                     f"{path} was measured for {name} with other models ({point.made_by}) than those in use "
-                    f"({maker}); {remedy(modality.value, path)}"
+                    f"({maker}); {REMEDY}"
                 )
             if point.comparator != COMPARATORS[modality]:
                 raise OperatingPointRefused(
                     f"{path} was measured for {name} with another comparator ({point.comparator}) than the "
-                    f"one in use ({COMPARATORS[modality]}); {remedy(modality.value, path)}"
+                    f"one in use ({COMPARATORS[modality]}); {REMEDY}"
                 )
     return OperatingPoint(content)
 

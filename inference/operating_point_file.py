@@ -16,6 +16,13 @@ VERSION = 1
 NO_EVIDENCE_LLR = 0.0
 """Where the same person and another are equally likely; no threshold lies below it."""
 
+REMEDY = (
+    "make another file with: aidpost evaluate face --images DIR --pairs PAIRS --operating-point FILE; then: "
+    "aidpost evaluate finger --images DIR --sensor MODEL --operating-point FILE; and name it in the "
+    'configuration, under [inference]: operating_point = "FILE"'
+)
+"""What to do about a file that cannot serve. Another one: the packaged one is not to be written over."""
+
 
 class DataSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was measured on. identities: people (face) or fingers; samples: images that gave a template."""
@@ -124,19 +131,15 @@ def read(path: Path) -> OperatingPointFile:
         version = msgspec.json.decode(text, type=_Version).version
         if version != VERSION:
             raise OperatingPointRefused(
-                f"{path} has version {version}, this release reads version {VERSION}; {remedy('...', path)}"
+                f"{path} has version {version}, this release reads version {VERSION}; {REMEDY}"
             )
         content = msgspec.json.decode(text, type=OperatingPointFile)
     except OSError as fault:
-        raise OperatingPointRefused(
-            f"{path} cannot be read ({fault.strerror}); {remedy('...', path)}"
-        ) from fault
+        raise OperatingPointRefused(f"{path} cannot be read ({fault.strerror}); {REMEDY}") from fault
     except msgspec.MsgspecError as fault:
-        raise OperatingPointRefused(
-            f"{path} is not an operating point ({fault}); {remedy('...', path)}"
-        ) from fault
+        raise OperatingPointRefused(f"{path} is not an operating point ({fault}); {REMEDY}") from fault
     if content.digest != content.computed_digest():
-        raise OperatingPointRefused(f"{path} was changed after it was made; {remedy('...', path)}")
+        raise OperatingPointRefused(f"{path} was changed after it was made; {REMEDY}")
     for name in content.sources:
         modality_of(name)
     return content
@@ -149,8 +152,3 @@ def modality_of(source: str) -> Modality:
     except ValueError:
         known = ", ".join(modality.value for modality in Modality)
         raise OperatingPointRefused(f"{source} is no source of scores; one begins with {known}") from None
-
-
-def remedy(modality: str, path: Path) -> str:
-    """Say how to make the file anew."""
-    return f"make it anew with: aidpost evaluate {modality} --operating-point {path}"

@@ -67,7 +67,7 @@ def rates_table(figures: AttackReport) -> Table:
         *((f"APCER {float(key):.0%}", point) for key, point in figures.bpcer_at_apcer.items()),
     ]
     for name, point in points:
-        place = (name if point.supported else f"[{name}]", f"{point.threshold:.2f}")
+        place = (name if point.supported else f"[{name}]", threshold_cell(point.threshold))
         for species, rate in point.apcer.items():
             worst = "APCER, worst" if species == point.apcer_worst.species else "APCER"
             table.add_row(*map(escape, place), worst, escape(species), *_cells(rate))
@@ -77,6 +77,13 @@ def rates_table(figures: AttackReport) -> Table:
         table.caption = escape("[...] has fewer than 3 / rate presentations behind it")
         table.caption_justify = "left"
     return table
+
+
+def threshold_cell(threshold: float) -> str:
+    """Write a threshold with two digits; one that a score of 0 or 1 just fails to reach shows as such."""
+    if 0 < threshold < 0.005:
+        return ">0"
+    return ">1" if threshold > 1 else f"{threshold:.2f}"
 
 
 def _cells(rate: Rate) -> tuple[str, str]:

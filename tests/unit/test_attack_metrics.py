@@ -1,8 +1,11 @@
 """APCER and BPCER counted on constructed scores, where every figure is known beforehand."""
 
+import math
+
 import numpy as np
 import pytest
 
+from firmware.commands.attack_output import threshold_cell
 from inference.evaluation.attack_metrics import AttackScores
 from inference.evaluation.attacks import BONA_FIDE, Scored, evaluation
 from inference.evaluation.metrics import NotMeasurable
@@ -76,3 +79,9 @@ def test_a_species_that_gave_no_face_at_all_cannot_be_measured() -> None:
     good, none = [Scored("1.png", 0.1, "")], [Scored("1.png", None, "no face")]
     with pytest.raises(NotMeasurable, match=r"presentations of mask gave a usable face.*no face"):
         evaluation({BONA_FIDE: files, "mask": files}, {BONA_FIDE: good, "mask": none}, ())
+
+
+def test_a_threshold_just_beyond_a_score_is_not_shown_as_that_score() -> None:
+    thresholds = (0.0, math.nextafter(0, 1), 0.55, 1.0, math.nextafter(1, 2))
+    shown = [threshold_cell(threshold) for threshold in thresholds]
+    assert shown == ["0.00", ">0", "0.55", "1.00", ">1"]

@@ -1,12 +1,15 @@
 """What an operating point claims, and which files it refuses."""
 
 import math
+import re
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from firmware.cli import main
 from inference.errors import OperatingPointRefused
 from inference.evaluation.record import add_source, save, with_source
 from inference.face.compare import fmr_ratio
@@ -87,6 +90,20 @@ def test_a_damaged_file_is_refused_with_what_to_do(file: Path, change, sentence:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OperatingPointRefused, match="cannot be read"):
         load(tmp_path / "none.json", MADE_BY)
+
+
+def test_the_remedy_is_whole_commands_for_another_file(tmp_path: Path) -> None:
+    with pytest.raises(OperatingPointRefused) as refused:
+        load(DEFAULT, MADE_BY)
+    commands = re.findall(r"aidpost (evaluate (?:face|finger)[^;]*);", str(refused.value))
+    assert len(commands) == 2
+    for printed in commands:
+        assert str(DEFAULT) not in printed
+        command = printed
+        for word, real in (("FILE", tmp_path / "new"), ("DIR", tmp_path / "none"), ("MODEL", "R503")):
+            command = command.replace(word, str(real))
+        ended = CliRunner().invoke(main, command.split())
+        assert "does not exist" in ended.output  # the folder: every option is known and none is missing
 
 
 def test_a_source_that_was_not_measured_is_refused() -> None:
