@@ -26,12 +26,14 @@ from firmware.uplink.errors import UplinkError
 from firmware.uplink.identity_file import read_identity
 from inference.errors import InferenceError
 from inference.face.attack import DETECTOR
+from inference.finger.phantom import Platen, check_platen
 from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
 from sensors.board.port import Board
 from sensors.camera.port import Camera
 from sensors.errors import SensorError
 from sensors.fingerprint.port import FingerprintReader
+from sensors.frames import Retry, RetryReason
 from trust.checking import Validity
 
 ArgsT = TypeVarTuple("ArgsT")
@@ -43,7 +45,10 @@ MARKS = {True: Text("✓", "green"), False: Text("✗", "red"), None: Text("–"
 @click.command()
 @config_option
 def doctor(config_path: Path) -> None:
-    """Check each part of the appliance and say what to do. Exit status 1 when something needs care."""
+    """Check each part of the appliance and say what to do. Exit status 1 when something needs care.
+
+    Touch nothing meanwhile: what the fingerprint reader then shows is judged, and wiped at once.
+    """
     config = read_config(config_path)
     console = Console()
     ill = 0
@@ -117,11 +122,25 @@ def _reader(opener: Callable[[], FingerprintReader] | None) -> Finding | None:
         return None
     with closing(opener()) as reader:
         reader.self_test()
-        info = reader.info
+        info, platen = reader.info, _platen(reader)
     found = f"{info.identity.model} on {info.identity.unit}, {info.width}×{info.height}, {info.baud} baud"
     foreign = f"its own library holds {info.stored} templates that are not Aidpost's: empty it"
     driver = library("adafruit-circuitpython-fingerprint")
-    return Finding("fingerprint", found, driver, not info.stored, foreign if info.stored else "")
+    advice = [foreign] if info.stored else []
+    if platen is not Platen.CLEAN:
+        advice.append(f"while nobody should touch it, it shows {platen.value}")
+    return Finding("fingerprint", found, driver, not advice, "; ".join(advice))
+
+
+def _platen(reader: FingerprintReader) -> Platen:
+    """Judge a reader that nobody should touch; one that sees no finger sends no image and is clean."""
+    seen = reader.capture(timeout_s=0.0)
+    if isinstance(seen, Retry):
+        return Platen.CLEAN if seen.reason is RetryReason.NO_FINGER else Platen.FINGER
+    try:
+        return check_platen(seen).platen
+    finally:
+        seen.wipe()
 
 
 def _camera(opener: Callable[[], Camera] | None) -> Finding | None:

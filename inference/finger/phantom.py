@@ -35,7 +35,7 @@ class Platen(Enum):
     """What an untouched reader shows, in words that staff can act on."""
 
     CLEAN = "clean"
-    DIRTY = "clean the reader"
+    DIRTY = "dirt, or noise: clean the reader"
     DARK = "no light: check the cable of the reader, or replace it"
     FINGER = "a finger, or a print that was left behind: lift the finger or clean the reader"
 

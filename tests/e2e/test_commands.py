@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from shutil import copy
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -19,6 +20,7 @@ from firmware.demo.cast import FACES, SENSOR_SIZE
 from firmware.opening import open_keys, open_store
 from inference.synthesis import Condition, make_finger
 from sensors.emulator.virtual import VirtualSensor
+from sensors.frames import Pixels
 
 KNOWN, STRANGER = make_finger(21), make_finger(22)
 
@@ -149,11 +151,27 @@ def test_an_erased_person_is_no_longer_known(desk: Desk) -> None:
 
 
 def test_doctor_finds_every_part_well(desk: Desk) -> None:
+    desk.sensor.lift()
     checked = desk.run("doctor")
     assert checked.exit_code == 0, checked.output
     for part in ("store", "model leader", "model sface", "model yunet", "fingerprint", "camera"):
         assert part in checked.output
     assert "✗" not in checked.output
+
+
+@pytest.mark.parametrize(
+    ("pixels", "advice"),
+    [
+        (KNOWN.impression(1, Condition(), SENSOR_SIZE), "lift the finger or clean the reader"),
+        (np.zeros(SENSOR_SIZE[::-1], np.uint8), "no light: check the cable of the reader"),
+    ],
+    ids=["finger", "dark"],
+)
+def test_doctor_judges_what_an_untouched_reader_shows(desk: Desk, pixels: Pixels, advice: str) -> None:
+    desk.sensor.place(pixels)
+    checked = desk.run("doctor")
+    assert checked.exit_code == 1
+    assert advice in " ".join(checked.output.split())
 
 
 def test_doctor_says_what_to_do_about_a_missing_reader_and_goes_on(desk: Desk) -> None:
