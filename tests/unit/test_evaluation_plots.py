@@ -1,9 +1,11 @@
 """The figures of a run: each is written twice, and shows what it says."""
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
@@ -43,6 +45,28 @@ def test_every_figure_is_drawn_and_nothing_is_cut_off(tmp_path: Path) -> None:
     }
     for path in drawn:
         check(path)
+
+
+def test_long_names_of_cohorts_are_not_cut_off(tmp_path: Path) -> None:
+    from inference.evaluation.plots.cohorts import draw_cohorts
+
+    evaluation = drawn_evaluation("face", [drawn_set("people", 20, 3, distance=4, seed=1)])
+    names = ("those who came to the district hospital in the north before the road was made", "x" * 150)
+    rows = "identity,region\n" + "".join(f"{n:03d},{names[n % 2]}\n" for n in range(18))
+    (tmp_path / "cohorts.csv").write_text(rows)
+    cohorts = cohort_report(evaluation.report, evaluation.sets, read_cohorts(tmp_path / "cohorts.csv"))
+    check(draw_cohorts("face", cohorts, tmp_path / "cohorts"))
+
+
+def test_a_discard_curve_of_one_point_is_not_drawn(tmp_path: Path) -> None:
+    evaluation = drawn_evaluation("face", [drawn_set("people", 20, 3, distance=4, seed=1)])
+    curve = evaluation.report.discard
+    assert curve is not None
+    one = msgspec.structs.replace(curve, points=curve.points[:1])
+    drawn = draw(
+        replace(evaluation, report=msgspec.structs.replace(evaluation.report, discard=one)), tmp_path
+    )
+    assert "discard.svg" not in {path.name for path in drawn}
 
 
 def test_scores_without_any_error_are_drawn_too(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def draw(result: Evaluation, folder: Path, cohorts: CohortReport | None = None) 
         draw_det(figures.source, lines_of(result), folder / "det"),
         draw_scores(result, folder / "scores"),
     ]
-    if figures.discard is not None:
+    if figures.discard is not None and len(figures.discard.points) > 1:  # one point is no curve
         written.append(draw_discard(figures.source, figures.discard, folder / "discard"))
     if figures.calibration is not None and result.unseen is not None:
         written.append(

@@ -11,6 +11,7 @@ from inference.evaluation.attack_metrics import AttackScores
 from inference.evaluation.plots.style import BLACK, BLUE, LINES, figure
 
 _BINS = 40
+_MARGIN = 2  # %
 
 
 def draw_attacks(scores: AttackScores, threshold: float, folder: Path) -> Sequence[Path]:
@@ -50,8 +51,8 @@ def _draw_det(scores: AttackScores, path: Path) -> Path:
             colour, dash = LINES[(index + 1) % len(LINES)]
             bpcer, apcer = AttackScores(scores.bona_fide, {species: values}).trade_off()
             axes.step(100 * bpcer, 100 * apcer, color=colour, linestyle=dash, label=species, where="post")
-        axes.set_xlim(0, 100)
-        axes.set_ylim(0, 100)
+        axes.set_xlim(-_MARGIN, 100 + _MARGIN)  # a curve along an axis would be half hidden by it
+        axes.set_ylim(-_MARGIN, 100 + _MARGIN)
         axes.set_xlabel("BPCER, %")
         axes.set_ylabel("APCER, %")
         axes.legend(loc="upper right", fontsize=8)

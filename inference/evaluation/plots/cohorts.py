@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,18 +12,21 @@ from inference.evaluation.cohort_figures import CohortRate, CohortReport
 from inference.evaluation.plots.style import BLACK, BLUE, VERMILION, panels
 
 _RATES = (("fnmr", "FNMR"), ("fmr", "FMR"))
-_ROW_IN = 0.24
+_LINE_IN = 0.12  # 8 points and what is between lines
+_LABEL_CHARACTERS = 30  # a third of the width
+_LABEL_LINES = 2
 _FRAME_IN = 1.5
 
 
 def draw_cohorts(title: str, cohorts: CohortReport, path: Path) -> Path:
     """Draw FNMR and FMR of each cohort with its interval and the bar; returns the SVG file."""
     rows = [
-        (f"{attribute}: {value}", figures)
+        (_label(f"{attribute}: {value}"), figures)
         for attribute, values in cohorts.attributes.items()
         for value, figures in values.items()
     ]
-    height = _FRAME_IN + _ROW_IN * len(rows)
+    lines = max(label.count("\n") + 1 for label, _ in rows)
+    height = _FRAME_IN + _LINE_IN * (1 + lines) * len(rows)
     heading = f"Rates by cohort at the common threshold (FMR {cohorts.fmr}), {title}"
     with panels(path, height, heading, columns=2) as (canvas, axes):
         for panel, (field, name) in zip(axes, _RATES, strict=True):
@@ -31,6 +35,11 @@ def draw_cohorts(title: str, cohorts: CohortReport, path: Path) -> Path:
         handles, labels = axes[0].get_legend_handles_labels()
         canvas.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
     return path.with_suffix(".svg")
+
+
+def _label(text: str) -> str:
+    """Break a label into lines; what is too long for them ends in an ellipsis."""
+    return "\n".join(textwrap.wrap(text, _LABEL_CHARACTERS, max_lines=_LABEL_LINES, placeholder=" …") or [""])
 
 
 def _draw(axes: Axes, rows: Sequence[tuple[str, CohortRate]], name: str, bar: float) -> None:
