@@ -1,7 +1,7 @@
 """The phantom test: what a reader shows while nobody touches it.
 
-At the start of the day, and after cleaning, the appliance takes an image of the empty reader. Only a clean
-one may serve: stains cost samples, and a latent print that still shows ridges could be taken for a finger.
+`aidpost doctor`, at the start of the day and after cleaning, judges what the empty reader shows. Only a clean
+one should serve: stains cost samples, and a latent print that still shows ridges could be taken for a finger.
 """
 
 from __future__ import annotations
