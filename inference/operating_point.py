@@ -227,9 +227,13 @@ def _reach(points: Collection[SourcePoint], price_nats: float) -> float:
 
 def _tail_of_sum(tails: list[ImpostorTail]) -> tuple[float, NDArray[np.float64]]:
     """Return the first LLR of the sum and the bounds of P(sum >= first + k * step), shape (n,)."""
+    first = sum(tail.first_llr for tail in tails)
+    if len(tails) == 1:
+        return first, np.asarray(tails[0].fmr_upper_bounds_95)
     mass = np.ones(1)
     for tail in tails:
         bounds = np.asarray(tail.fmr_upper_bounds_95)
-        # What lies between two steps counts as the upper one; below the first step it counts as the first.
-        mass = np.convolve(mass, np.append(bounds[:-1] - bounds[1:], bounds[-1]))
-    return sum(tail.first_llr for tail in tails), np.minimum(np.cumsum(mass[::-1])[::-1], 1.0)
+        # What lies between two steps counts as the upper one, below the first as the first, above the last as
+        # the step after it. Counted as the lower one, two scores of 0.4 would add up to no more than 0.
+        mass = np.convolve(mass, np.concatenate(([1 - bounds[0]], bounds[:-1] - bounds[1:], bounds[-1:])))
+    return first, np.minimum(np.cumsum(mass[::-1])[::-1], 1.0)

@@ -18,7 +18,7 @@ from inference.fusion import Evidence, fuse, usual_price_nats
 from inference.models.catalogue import Catalogue
 from inference.models.catalogue import made_by as made_by_model
 from inference.operating_point import DEFAULT, GalleryTooLarge, OperatingPoint, Strength, Threshold, load
-from inference.operating_point_file import modality_of, read
+from inference.operating_point_file import ImpostorTail, modality_of, read
 from inference.runtime import RuntimeName
 from inference.types import ComparisonScore, FingerPosition, Modality
 from tests.kit.operating_points import (
@@ -258,3 +258,14 @@ def test_averaged_frames_leave_a_smaller_gallery() -> None:
     assert POINT.largest_gallery(["face"]) == 335  # FPIR 1 % at 3 in 100,000
     assert POINT.largest_gallery(["face"], price_nats=usual_price_nats(POINT, "face", 2, 4)) == 211
     assert usual_price_nats(POINT, "finger/R503", 2, 4) == 0.0
+
+
+def test_the_threshold_of_a_sum_lies_above_what_impostors_between_two_steps_add_up_to() -> None:
+    """Impostors of both sources always score 0.4, between the steps 0 and 0.5: their sum is 0.8."""
+    always = ImpostorTail(0.0, 0.5, (1.0, 1e-9))
+    names = [next(name for name in CONTENT.sources if modality_of(name) is modality) for modality in Modality]
+    sources = {name: msgspec.structs.replace(CONTENT.sources[name], impostor_tail=always) for name in names}
+    point = OperatingPoint(msgspec.structs.replace(CONTENT, sources=sources))
+    threshold = point.threshold(names, 1e-3)
+    assert threshold.supported
+    assert threshold.llr > 0.8
