@@ -1,0 +1,119 @@
+"""What is on the screen, as a value: the workflows make it, the page draws it and knows nothing of the work.
+
+One rule serves touch, keyboard and the four buttons alike: a screen offers choices in an order, the first is
+highlighted; AGAIN highlights the next, OK takes the highlighted one, HELP leads to a person from every
+screen, LANGUAGE goes to the next language.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, unique
+
+from inference.operating_point import Strength
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A sentence to be translated: the English one is its key (gettext), with named values for its {braces}.
+
+    Marked with `firmware.workflow.screen.say` so that Babel finds it.
+    """
+
+    message: str
+    values: tuple[tuple[str, str | int], ...] = ()
+
+
+def say(message: str, **values: str | int) -> Text:
+    """Mark and return a sentence for the screen."""
+    return Text(message, tuple(sorted(values.items())))
+
+
+@unique
+class Tone(Enum):
+    """The colour of a screen; shape and sound always say the same. FAULT is for devices, never for people."""
+
+    CALM = "calm"
+    WORKING = "working"
+    GOOD = "good"
+    AGAIN = "again"
+    PERSON = "person"
+    FAULT = "fault"
+
+
+@unique
+class Entry(Enum):
+    """What a screen asks staff to enter, besides its choices."""
+
+    CARD = "card"  # scanned by the camera, or its number typed
+    NUMBER = "number"  # a card or case number that is new
+    PIN = "pin"
+    COUNTERSIGN = "countersign"  # name and PIN of a second person
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One thing that can be chosen. act: what comes back to the workflow, as `Acted`."""
+
+    act: str
+    label: Text
+    pictogram: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A candidate, for staff alone; act: what choosing it sends."""
+
+    act: str
+    subject: str
+    strength: Strength
+
+
+@dataclass(frozen=True, slots=True)
+class Ration:
+    """So much of one thing; unit: kg, l, piece."""
+
+    item: str
+    amount: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """One screen.
+
+    name: of the state that it belongs to, which also names its recording and its picture in the docs.
+    pictogram: its shape (`sensors.board.signals.Presentation.pictogram`, and more of the page's own).
+    lines: further sentences, small. preview: "face" or "finger" where people are guided. candidates: at most
+    three, never on the bystanders' screen. public: all that bystanders see, the token's number or nothing.
+    ends_in_s: until the screen gives up by itself. busy: the appliance works, nothing can be chosen but HELP.
+    """
+
+    name: str
+    tone: Tone
+    pictogram: str
+    title: Text
+    lines: tuple[Text, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    entry: Entry | None = None
+    candidates: tuple[Shown, ...] = ()
+    preview: str = ""
+    household_size: int | None = None
+    rations: tuple[Ration, ...] = ()
+    tries_left: int | None = None
+    wait_s: float | None = None
+    ends_in_s: float | None = None
+    public: str = ""
+    busy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """Somebody chose or entered something; value: what was entered, never kept longer than the step."""
+
+    act: str
+    value: str = ""
+    operator: str = ""
+
+    def __repr__(self) -> str:
+        return f"Acted({self.act!r})"
