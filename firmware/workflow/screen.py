@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, unique
 
 from inference.operating_point import Strength
+from trust.lists.terms import Ration as Ration
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +68,6 @@ class Shown:
     act: str
     subject: str
     strength: Strength
-
-
-@dataclass(frozen=True, slots=True)
-class Ration:
-    """So much of one thing; unit: kg, l, piece."""
-
-    item: str
-    amount: str
-    unit: str
 
 
 @dataclass(frozen=True, slots=True)
