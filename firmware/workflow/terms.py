@@ -52,6 +52,19 @@ class Reason(Enum):
 
 
 @unique
+class Concern(Enum):
+    """What a complaint is about; a category alone, so that no text about anybody is kept."""
+
+    SERVICE = "not served, or not with what is due"
+    WAIT = "too long a wait"
+    TREATMENT = "treatment by staff"
+    BIOMETRICS = "fingerprint or face"
+    DATA = "own data"
+    LIST = "list is wrong"
+    OTHER = "something else"
+
+
+@unique
 class Role(Enum):
     """Who may do what at the appliance: a supervisor may do all that an operator may."""
 

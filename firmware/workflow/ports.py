@@ -1,0 +1,298 @@
+"""What the workflows need of the rest of the appliance: desk, store, the owners of households, cards.
+
+The machines know none of these; `firmware.workflow.station` performs their effects over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from firmware.cards.terms import Reading
+from firmware.lists.terms import Appointment, Household
+from firmware.records import Moment
+from firmware.session.check_in import CheckInResult, Confirm
+from firmware.session.registration import NoticeAnswer, RegistrationResult
+from firmware.workflow.terms import Answer, Basis, Concern, Reason, Role, Workflow
+from inference.types import Modality
+from sensors.board.port import Button
+
+# --- the capture session ------------------------------------------------------------------------------
+
+
+class CaptureDesk(Protocol):
+    """Runs one capture session at a time (`firmware.desk.Desk`); raises DeskError and StoreError."""
+
+    async def verify(
+        self,
+        subject: str,
+        *,
+        among: Sequence[str] | None = None,
+        order: Sequence[Modality] | None = None,
+        operator: str = "",
+    ) -> CheckInResult:
+        """1:1. subject: whose failed tries are counted; among: the subjects compared, itself by default.
+
+        Raises NotRegistered where none of them has templates, and ClaimWaits.
+        """
+
+    async def identify(
+        self,
+        confirm: Confirm,
+        *,
+        among: Sequence[str] | None = None,
+        order: Sequence[Modality] | None = None,
+        operator: str = "",
+    ) -> CheckInResult:
+        """1:few over the entries of the subjects `among` alone; None: over the whole gallery."""
+
+    async def register(
+        self, subject: str, answer: NoticeAnswer, *, noted: bytes, capture: bool = True
+    ) -> RegistrationResult:
+        """Register a person whose answer was stored under the id `noted`; capture: False under five years."""
+
+    def press(self, button: Button) -> None:
+        """HELP ends the session under way."""
+
+
+# --- households: who collected, and who is about to ---------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The household is free, and claimed for this desk until the time asked for is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyGiven:
+    """It collected. at_ns: when, as wall time since 1970 UTC, None where no clock was set; desk: where."""
+
+    at_ns: int | None
+    desk: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedElsewhere:
+    """Another desk serves it now; left_s: until that claim is over if nothing is given."""
+
+    left_s: float
+    desk: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerSilent:
+    """The appliance that owns the household does not answer; desk: where it stands."""
+
+    desk: str
+
+
+Standing: TypeAlias = Granted | AlreadyGiven | ClaimedElsewhere | OwnerSilent
+
+
+class Ownership(Protocol):
+    """Asks the appliance that owns a household, be it this one. Times are durations: no clock is shared."""
+
+    async def claim(self, household: str, for_s: float) -> Standing:
+        """Claim the household for this desk; a claim of this desk's own is renewed."""
+
+    async def given(self, household: str) -> None:
+        """Tell the owner that it collected here; after the commit; kept and repeated until it is told."""
+
+    async def release(self, household: str) -> None:
+        """Give the claim back: nothing was handed over."""
+
+    def connected(self) -> Networks:
+        """Return what can be reached now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """uplink: the aggregator is reached. site: the other appliances of the roster are, or there are none.
+
+    worst_case: how many households could at most collect twice because owners did not answer.
+    """
+
+    uplink: bool = True
+    site: bool = True
+    worst_case: int = 0
+
+
+# --- cards --------------------------------------------------------------------------------------------
+
+
+class Cards(Protocol):
+    """Reads what was scanned or typed (`firmware.cards`)."""
+
+    def read(self, value: str) -> Reading:
+        """Return what the payload of a code, or a typed number, says."""
+
+
+class Scanner(Protocol):
+    """Looks for a code in front of the camera."""
+
+    async def scan(self) -> str:
+        """Return the payload of the first code that is seen; waits for it, and may be cancelled."""
+
+
+# --- the day's work in the store ----------------------------------------------------------------------
+
+
+class HandOver(msgspec.Struct, frozen=True, kw_only=True):
+    """What was decided and is not yet given; it outlives a power cut.
+
+    decided: when. for_s: how long the claim goes on from then.
+    """
+
+    household: str
+    basis: Basis
+    reason: Reason | None = None
+    supervisor: str = ""
+    decided: Moment
+    for_s: float
+
+
+class OpenSession(msgspec.Struct, frozen=True, kw_only=True):
+    """The one session under way, kept so that a power cut leaves nobody without a record.
+
+    session_id: 16 random bytes, also the id of the record that ends it. operator: who held it.
+    """
+
+    session_id: bytes
+    workflow: Workflow
+    began: Moment
+    operator: str = ""
+    declined: bool = False
+    check_ins: tuple[bytes, ...] = ()
+    number: str = ""
+    hand_over: HandOver | None = None
+
+
+class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
+    """How a session ended; the store makes the `Service` record of it.
+
+    session_id: becomes its record_id. number: the card or case number, "" for none; the store turns that of a
+    household into its digest and looks up cycle and cohort on the list. duration_ns: from greeting to answer.
+    """
+
+    session_id: bytes
+    workflow: Workflow
+    answer: Answer
+    basis: Basis | None = None
+    reason: Reason | None = None
+    number: str = ""
+    check_ins: tuple[bytes, ...] = ()
+    duration_ns: int = 0
+    declined: bool = False
+    operator: str = ""
+    supervisor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """The record is on the disk. token: the visit token's number, for VISIT alone; random, of this day."""
+
+    seq: int
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PinRight:
+    """The PIN is that of this member of staff, and the role suffices."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PinWrong:
+    """Name and PIN do not go together, or the role does not suffice; tries_left: before it has to wait."""
+
+    tries_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class PinWaits:
+    """Too many wrong PINs in a row."""
+
+    wait_s: float
+
+
+PinCheck: TypeAlias = PinRight | PinWrong | PinWaits
+
+
+@dataclass(frozen=True, slots=True)
+class CaregiverLink:
+    """Who answers for a child under five; expired: the link ended."""
+
+    caregiver: str
+    until: date
+    expired: bool
+
+
+class Work(Protocol):
+    """The day's work (`store.work`), used in the store's thread; every change is one transaction.
+
+    All methods raise StoreError kinds.
+    """
+
+    def appointment(self, number: str) -> Appointment | None:
+        """Return the appointment of today's list under this number."""
+
+    def todays_numbers(self) -> tuple[str, ...]:
+        """Return the numbers of today's list: the only people that a search goes over."""
+
+    def household(self, number: str) -> Household | None:
+        """Return the household of the loaded cycle under this number."""
+
+    def link(self, child: str, today: date) -> CaregiverLink | None:
+        """Return who answers for a child under five."""
+
+    def note_link(self, moment: Moment, child: str, caregiver: str, until: date) -> None:
+        """Link a child to its caregiver until a day; a former link is replaced."""
+
+    def note_question(self, moment: Moment, session_id: bytes, notice: str) -> None:
+        """Write down that the person asked about the notice before answering (audit log)."""
+
+    def commit_complaint(self, moment: Moment, workflow: Workflow, concern: Concern) -> int:
+        """Write down that somebody complained; nothing about anybody."""
+
+    def note_resemblance(self, moment: Moment, subject: str, resembles: Sequence[str]) -> None:
+        """Leave it to an adjudicator whether entries are of one person."""
+
+    def keep_open(self, session: OpenSession) -> None:
+        """Keep how far the session is; there is one at most, and an earlier state of it is replaced."""
+
+    def open_session(self) -> OpenSession | None:
+        """Return the session that a power cut left open."""
+
+    def exceptions_left(self) -> int:
+        """Return how many hand-overs of the signed loss cap are left here.
+
+        Those in exception count, and those whose owner did not answer.
+        """
+
+    def conclude(self, moment: Moment, conclusion: Conclusion, *, owner_silent: bool = False) -> Concluded:
+        """End the open session: its record, the ledger's row where something was given, or the token.
+
+        owner_silent: the household was served without its owner's word.
+        """
+
+    def check_pin(self, moment: Moment, name: str, pin: str, need: Role) -> PinCheck:
+        """Check a PIN; wrong ones are counted."""
+
+
+ResultT = TypeVar("ResultT")
+
+
+class InWork(Protocol):
+    """Runs a function with the day's work, in the store's thread, and returns its result."""
+
+    async def __call__(self, work: Callable[[Work], ResultT], /) -> ResultT:
+        """Return what `work` returns; raise what it raises."""
+
+
+NoteAnswer: TypeAlias = Callable[[bytes, NoticeAnswer], Awaitable[None]]
+"""Stores the answer to the notice under the session's id, before anything is captured."""
