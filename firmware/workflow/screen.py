@@ -8,7 +8,9 @@ screen, LANGUAGE goes to the next language.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, time
 from enum import Enum, unique
+from typing import TypeAlias
 
 from inference.operating_point import Strength
 from trust.lists.terms import Ration as Ration
@@ -18,16 +20,35 @@ from trust.lists.terms import Ration as Ration
 class Text:
     """A sentence to be translated: the English one is its key (gettext), with named values for its {braces}.
 
-    Marked with `firmware.workflow.screen.say` so that Babel finds it.
+    Made by `say`, `say_many` or `in_context`, which Babel looks for. Numbers, times and dates are written as
+    the language writes them, a Text among the values is translated too, and several values become a list.
+    plural, number: the English plural, and what it counts, for a sentence with a number in it.
+    context: tells two uses of one English word apart for those who translate it.
     """
 
     message: str
-    values: tuple[tuple[str, str | int], ...] = ()
+    values: tuple[tuple[str, Value], ...] = ()
+    plural: str = ""
+    number: int = 0
+    context: str = ""
 
 
-def say(message: str, **values: str | int) -> Text:
+Value: TypeAlias = str | int | date | time | Text | tuple[str | Text, ...]
+
+
+def say(message: str, **values: Value) -> Text:
     """Mark and return a sentence for the screen."""
     return Text(message, tuple(sorted(values.items())))
+
+
+def say_many(one: str, many: str, number: int, **values: Value) -> Text:
+    """Mark and return a sentence that counts: {number} is the count; languages have up to six forms of it."""
+    return Text(one, tuple(sorted({"number": number, **values}.items())), plural=many, number=number)
+
+
+def in_context(context: str, message: str, **values: Value) -> Text:
+    """Mark and return a sentence whose English could mean two things."""
+    return Text(message, tuple(sorted(values.items())), context=context)
 
 
 @unique
@@ -78,6 +99,7 @@ class Screen:
     pictogram: its shape (`sensors.board.signals.Presentation.pictogram`, and more of the page's own).
     lines: further sentences, small. preview: "face" or "finger" where people are guided. candidates: at most
     three, never on the bystanders' screen. public: all that bystanders see, the token's number or nothing.
+    notice: version of the notice whose words are shown and played, in the screen's language.
     ends_in_s: until the screen gives up by itself. busy: the appliance works, nothing can be chosen but HELP.
     """
 
@@ -96,6 +118,7 @@ class Screen:
     wait_s: float | None = None
     ends_in_s: float | None = None
     public: str = ""
+    notice: str = ""
     busy: bool = False
 
 
