@@ -212,7 +212,9 @@ def results(
     """Show the events that are held, oldest first; also while the server runs."""
     try:
         with open_reader(store) as db:
-            events = read_events(db, device_id=device_id, kind=kind, since_ns=since_ns, limit=limit)
+            events = read_events(
+                db, device_id=device_id, kinds=(kind,) if kind else (), since_ns=since_ns, limit=limit
+            )
             write_rows(map(result_row, events), ResultRow, form, sys.stdout, RESULT_TABLE)
     except StoreError as error:
         raise click.ClickException(str(error)) from error

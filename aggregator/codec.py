@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from aggregator.fields import MILLISECOND_NS, counted, identifier, known, text
 from aggregator.holdings import Command
 from aggregator.malformed import Malformed
 from aggregator.records import (
@@ -30,13 +29,13 @@ from aggregator.records import (
     StageTime,
     TelemetryDropped,
 )
-from aggregator.unpacking import ID_BYTES, MAX_INT64, MAX_STAGE_NAME, MAX_TEXT, unpack
+from aggregator.unpacking import MAX_INT64, MAX_STAGE_NAME, MAX_TEXT, unpack
+from aggregator.work_codec import complaint, day_closed, list_erased, list_loaded, service
 from aidpost.v1 import batch_pb2, event_pb2, fleet_pb2, ingest_pb2, link_pb2
 from trust.chain import LINK_BYTES
 from trust.consent import Consent
 
 SECOND_NS = 1_000_000_000
-MILLISECOND_NS = 1_000_000
 TENTH_MS_NS = 100_000
 MAX_LANGUAGE_TAG = 35  # RFC 5646, 4.4.1: a buffer of 35 characters holds every registered tag
 
@@ -73,9 +72,6 @@ _COMMAND_OUTCOMES = {
     event_pb2.COMMAND_OUTCOME_INTERRUPTED: CommandOutcome.INTERRUPTED,
 }
 _OUTCOMES_OF_COMMANDS = {outcome: message for message, outcome in _COMMAND_OUTCOMES.items()}
-
-_EnumT = TypeVar("_EnumT", bound=int)
-_ValueT = TypeVar("_ValueT")
 
 
 def parse_request(request: link_pb2.ConnectRequest, *, max_events: int) -> Hello | Batch:
@@ -167,12 +163,12 @@ def parse_hello(hello: link_pb2.Hello) -> Hello:
         raise Malformed("generation must start at 1 and stay below 2^63")
     return Hello(
         device_id=hello.device_id,
-        epoch=_id(hello.epoch, "epoch"),
+        epoch=identifier(hello.epoch, "epoch"),
         last_seq=hello.last_seq,
-        software_version=_text(hello.software_version, "software_version", 64),
+        software_version=text(hello.software_version, "software_version", 64),
         site=hello.site,
         generation=hello.generation,
-        instance=_id(hello.instance, "instance"),
+        instance=identifier(hello.instance, "instance"),
     )
 
 
@@ -188,7 +184,17 @@ def _event(message: event_pb2.Event) -> Event:
         case "command_result":
             body = _command_result(message.command_result)
         case "telemetry_dropped":
-            body = TelemetryDropped(_counted(message.telemetry_dropped.events, "events"))
+            body = TelemetryDropped(counted(message.telemetry_dropped.events, "events"))
+        case "service":
+            body = service(message.service)
+        case "list_loaded":
+            body = list_loaded(message.list_loaded)
+        case "list_erased":
+            body = list_erased(message.list_erased)
+        case "day_closed":
+            body = day_closed(message.day_closed)
+        case "complaint":
+            body = complaint(message.complaint)
         case _:
             raise Malformed("an event has no body that this version knows")
     return Event(message.seq, _moment(message.moment), body, message.SerializeToString(deterministic=True))
@@ -196,29 +202,29 @@ def _event(message: event_pb2.Event) -> Event:
 
 def _moment(moment: event_pb2.Moment) -> Moment:
     return Moment(
-        boot_id=_id(moment.boot_id, "boot_id"),
-        monotonic_ns=_counted(moment.monotonic_ms * MILLISECOND_NS, "monotonic_ms"),
-        wall_ns=_counted(moment.wall_ms * MILLISECOND_NS, "wall_ms"),
-        quality=_known(_CLOCK_QUALITIES, moment.clock_quality, "clock_quality"),
+        boot_id=identifier(moment.boot_id, "boot_id"),
+        monotonic_ns=counted(moment.monotonic_ms * MILLISECOND_NS, "monotonic_ms"),
+        wall_ns=counted(moment.wall_ms * MILLISECOND_NS, "wall_ms"),
+        quality=known(_CLOCK_QUALITIES, moment.clock_quality, "clock_quality"),
     )
 
 
 def _check_in(body: event_pb2.CheckIn) -> CheckIn:
     return CheckIn(
-        record_id=_id(body.record_id, "record_id"),
-        mode=_known(_MODES, body.mode, "mode"),
-        outcome=_known(_OUTCOMES, body.outcome, "outcome"),
-        entry_id=_id(body.entry_id, "entry_id") if body.entry_id else None,
-        reason=_text(body.reason, "reason", MAX_TEXT),
-        modalities=tuple([_known(_MODALITIES, modality, "modality") for modality in body.modalities]),
+        record_id=identifier(body.record_id, "record_id"),
+        mode=known(_MODES, body.mode, "mode"),
+        outcome=known(_OUTCOMES, body.outcome, "outcome"),
+        entry_id=identifier(body.entry_id, "entry_id") if body.entry_id else None,
+        reason=text(body.reason, "reason", MAX_TEXT),
+        modalities=tuple([known(_MODALITIES, modality, "modality") for modality in body.modalities]),
         tries=body.tries,
         score_llr=body.score_hundredths / 100 if body.HasField("score_hundredths") else None,
         threshold_llr=body.threshold_hundredths / 100 if body.HasField("threshold_hundredths") else None,
-        operating_point=_text(body.operating_point, "operating_point", MAX_TEXT),
+        operating_point=text(body.operating_point, "operating_point", MAX_TEXT),
         gallery_size=body.gallery_size,
         stages=tuple(
             [
-                StageTime(_text(stage.stage, "stage", MAX_STAGE_NAME), stage.tenths_ms * TENTH_MS_NS)
+                StageTime(text(stage.stage, "stage", MAX_STAGE_NAME), stage.tenths_ms * TENTH_MS_NS)
                 for stage in body.stages
             ]
         ),
@@ -228,53 +234,27 @@ def _check_in(body: event_pb2.CheckIn) -> CheckIn:
 
 def _registration(body: event_pb2.Registration) -> Registration:
     return Registration(
-        record_id=_id(body.record_id, "record_id"),
-        entry_id=_id(body.entry_id, "entry_id") if body.entry_id else None,
-        consent=_known(_CONSENTS, body.consent, "consent"),
-        notice_version=_text(body.notice_version, "notice_version", 64),
-        notice_language=_text(body.notice_language, "notice_language", MAX_LANGUAGE_TAG),
+        record_id=identifier(body.record_id, "record_id"),
+        entry_id=identifier(body.entry_id, "entry_id") if body.entry_id else None,
+        consent=known(_CONSENTS, body.consent, "consent"),
+        notice_version=text(body.notice_version, "notice_version", 64),
+        notice_language=text(body.notice_language, "notice_language", MAX_LANGUAGE_TAG),
         face_templates=body.face_templates,
         finger_templates=body.finger_templates,
     )
 
 
 def _device_fault(body: event_pb2.DeviceFault) -> DeviceFault:
-    return DeviceFault(_text(body.part, "part", 32), body.recovered, _text(body.kind, "kind", 64))
+    return DeviceFault(text(body.part, "part", 32), body.recovered, text(body.kind, "kind", 64))
 
 
 def _command_result(body: event_pb2.CommandResult) -> CommandResult:
     return CommandResult(
-        command_id=_id(body.command_id, "command_id"),
-        kind=_known(COMMAND_KINDS, body.kind, "kind"),
-        outcome=_known(_COMMAND_OUTCOMES, body.outcome, "outcome"),
-        detail=_text(body.detail, "detail", MAX_TEXT),
+        command_id=identifier(body.command_id, "command_id"),
+        kind=known(COMMAND_KINDS, body.kind, "kind"),
+        outcome=known(_COMMAND_OUTCOMES, body.outcome, "outcome"),
+        detail=text(body.detail, "detail", MAX_TEXT),
     )
-
-
-def _known(known: Mapping[_EnumT, _ValueT], value: _EnumT, field: str) -> _ValueT:
-    try:
-        return known[value]
-    except KeyError:
-        raise Malformed(f"{field} is not a value that this version knows") from None
-
-
-def _id(value: bytes, field: str) -> bytes:
-    if len(value) != ID_BYTES:
-        raise Malformed(f"{field} must be 16 bytes")
-    return value
-
-
-def _text(value: str, field: str, max_characters: int) -> str:
-    # isprintable is false for control characters, line breaks and marks that reverse the reading direction.
-    if len(value) > max_characters or not value.isprintable():
-        raise Malformed(f"{field} must be at most {max_characters} printable characters")
-    return value
-
-
-def _counted(value: int, field: str) -> int:
-    if value > MAX_INT64:
-        raise Malformed(f"{field} is too large")
-    return value
 
 
 def timestamp(wall_ns: int) -> Timestamp:

@@ -16,7 +16,9 @@ from aggregator.holdings import Device, Missing, StoredEvent
 
 Format: TypeAlias = Literal["table", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("table", "csv", "json")
-RESULT_TABLE = ("wall_time", "device_id", "seq", "kind", "outcome", "mode", "tries", "score_llr", "reason")
+RESULT_TABLE = (
+    "wall_time", "device_id", "seq", "kind", "outcome", "mode", "tries", "score_llr", "reason", "about",
+)  # fmt: skip
 DEVICE_TABLE = ("device_id", "site", "software_version", "last_seen", "events_held", "missing", "faults")
 MISSING_TABLE = ("device_id", "site", "last_seen", "epoch", "held", "told_seq", "missing", "ranges")
 FILE_WIDTH_CHARACTERS = 160  # of a table that is not written to a terminal
@@ -59,6 +61,35 @@ class ResultRow(msgspec.Struct, frozen=True):
     boot_id: str
     monotonic_s: float
     received_at: str
+    command: str | None
+    command_outcome: str | None
+    detail: str | None
+    dropped: int | None
+    workflow: str | None
+    cycle: str | None
+    basis: str | None
+    check_ins: tuple[str, ...] | None
+    household: str | None
+    duration_s: float | None
+    declined: bool | None
+    cohort: str | None
+    operator: str | None
+    supervisor: str | None
+    entries: int | None
+    digest: str | None
+    approved_by: tuple[str, ...] | None
+    planned: int | None
+    served: int | None
+    exceptions: int | None
+    already_collected: int | None
+    conflicts: int | None
+    waiting: int | None
+    concern: str | None
+
+    @property
+    def about(self) -> str:
+        """The rest in a few words, for the table."""
+        return about(self)
 
 
 class DeviceRow(msgspec.Struct, frozen=True):
@@ -140,7 +171,57 @@ def result_row(event: StoredEvent) -> ResultRow:
         boot_id=event.boot_id.hex(),
         monotonic_s=event.monotonic_ns / 1e9,
         received_at=_iso(event.received_ns),
+        command=details.command,
+        command_outcome=details.command_outcome,
+        detail=details.detail,
+        dropped=details.dropped,
+        workflow=details.workflow,
+        cycle=details.cycle,
+        basis=details.basis,
+        check_ins=details.check_ins,
+        household=details.household,
+        duration_s=None if details.duration_ns is None else details.duration_ns / 1e9,
+        declined=details.declined,
+        cohort=details.cohort,
+        operator=details.operator,
+        supervisor=details.supervisor,
+        entries=details.entries,
+        digest=details.digest,
+        approved_by=details.approved_by,
+        planned=details.planned,
+        served=details.served,
+        exceptions=details.exceptions,
+        already_collected=details.already_collected,
+        conflicts=details.conflicts,
+        waiting=details.waiting,
+        concern=details.concern,
     )
+
+
+def about(row: ResultRow) -> str:
+    """Say in a few words what the other columns of the table leave out."""
+    match row.kind:
+        case "service":
+            took = "" if row.duration_s is None else f"{row.duration_s:.1f} s"
+            return _listed(row.workflow, row.basis, "biometrics declined" if row.declined else None, took)
+        case "list_loaded" | "list_erased":
+            return _listed(row.workflow, row.cycle, f"{row.entries} entries")
+        case "day_closed":
+            return _listed(row.workflow, row.cycle, f"{row.served} of {row.planned} served")
+        case "complaint":
+            return _listed(row.workflow, row.concern)
+        case "device_fault":
+            return _listed(row.part, "is back" if row.recovered else row.fault)
+        case "command_result":
+            return _listed(row.command, row.command_outcome)
+        case "telemetry_dropped":
+            return f"{row.dropped} events"
+        case _:
+            return ""
+
+
+def _listed(*parts: str | None) -> str:
+    return ", ".join(filter(None, parts))
 
 
 def device_row(device: Device) -> DeviceRow:

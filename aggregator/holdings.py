@@ -8,14 +8,28 @@ import msgspec
 
 from aggregator.records import StageTime
 
-EVENT_KINDS = ("check_in", "registration", "device_fault", "command_result", "telemetry_dropped")
-
+EVENT_KINDS = (
+    "check_in",
+    "registration",
+    "device_fault",
+    "command_result",
+    "telemetry_dropped",
+    "service",
+    "list_loaded",
+    "list_erased",
+    "day_closed",
+    "complaint",
+)
 
 MAX_MISSING_RANGES = 1000
 
 
 class Details(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The parts of an event that no query filters by; kept as one JSON column."""
+    """The parts of an event that no query filters by; kept as one JSON column.
+
+    outcome of a StoredEvent is a check-in's outcome or a service's answer, its reason theirs as well.
+    digest: of a list, or the seal of a closed day. Identifiers and digests in hex.
+    """
 
     modalities: tuple[str, ...] | None = None
     operating_point: str | None = None
@@ -34,6 +48,26 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     command_outcome: str | None = None
     detail: str | None = None
     dropped: int | None = None
+    workflow: str | None = None
+    cycle: str | None = None
+    basis: str | None = None
+    check_ins: tuple[str, ...] | None = None
+    household: str | None = None
+    duration_ns: int | None = None
+    declined: bool | None = None
+    cohort: str | None = None
+    operator: str | None = None
+    supervisor: str | None = None
+    entries: int | None = None
+    digest: str | None = None
+    approved_by: tuple[str, ...] | None = None
+    planned: int | None = None
+    served: int | None = None
+    exceptions: int | None = None
+    already_collected: int | None = None
+    conflicts: int | None = None
+    waiting: int | None = None
+    concern: str | None = None
 
 
 class StoredEvent(msgspec.Struct, frozen=True):
@@ -164,10 +198,13 @@ class Tallies(msgspec.Struct, frozen=True):
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """What the dashboard's first page shows; waiting: keys that an operator has to decide on."""
+    """What the dashboard's first page shows.
+
+    results: the latest check-ins and services. waiting: keys that an operator has to decide on.
+    """
 
     devices: tuple[Device, ...]
-    check_ins: tuple[StoredEvent, ...]
+    results: tuple[StoredEvent, ...]
     tallies: Tallies
     waiting: tuple[Enrolment, ...] = ()
 

@@ -140,7 +140,137 @@ class TelemetryDropped(msgspec.Struct, frozen=True, gc=False):
     events: int
 
 
-EventBody: TypeAlias = CheckIn | Registration | DeviceFault | CommandResult | TelemetryDropped
+@unique
+class Workflow(Enum):
+    """What people come for."""
+
+    REGISTRATION = "registration"
+    CLINIC = "clinic"
+    DISTRIBUTION = "distribution"
+
+
+@unique
+class Answer(Enum):
+    """What a person left with."""
+
+    REGISTERED = "registered"
+    VISIT = "visit token given"
+    GIVEN = "ration given"
+    NOT_GIVEN = "claim expired, nothing handed over"
+    ALREADY_COLLECTED = "already collected, sent to the desk"
+    DESK = "sent to the help desk"
+    PERSON = "a person takes over"
+
+
+@unique
+class Basis(Enum):
+    """What a service rests on."""
+
+    BIOMETRIC = "biometric"
+    CONFIRMED = "suggestion confirmed by staff"
+    CARD = "card only"
+    ALTERNATE = "alternate"
+    EXCEPTION = "exception"
+    PAPER = "paper"
+
+
+@unique
+class Reason(Enum):
+    """Why a supervisor let a service go on that the appliance could not support."""
+
+    WORN_FINGERS = "worn or injured fingers"
+    FACE_NOT_TAKEN = "face could not be taken"
+    DEVICE_FAULT = "fault of the appliance"
+    COLLECTOR_ABSENT = "collector ill or absent, known to staff"
+    KNOWN_TO_STAFF = "known to staff by sight"
+    LIST_WRONG = "list is wrong"
+
+
+@unique
+class Concern(Enum):
+    """What a complaint is about."""
+
+    SERVICE = "not served, or not with what is due"
+    WAIT = "too long a wait"
+    TREATMENT = "treatment by staff"
+    BIOMETRICS = "fingerprint or face"
+    DATA = "own data"
+    LIST = "list is wrong"
+    OTHER = "something else"
+
+
+class Service(msgspec.Struct, frozen=True, gc=False):
+    """One person was served; household: 16 bytes, equal for one household at all devices of a cycle."""
+
+    record_id: bytes
+    workflow: Workflow
+    answer: Answer
+    basis: Basis | None
+    check_ins: tuple[bytes, ...]
+    reason: Reason | None
+    household: bytes | None
+    cycle: str
+    duration_ns: int
+    declined: bool
+    cohort: str
+    operator: str
+    supervisor: str
+
+
+class ListLoaded(msgspec.Struct, frozen=True, gc=False):
+    """A list of expected people was taken up; digest: SHA-256 of its content."""
+
+    workflow: Workflow
+    cycle: str
+    entries: int
+    digest: bytes
+    approved_by: tuple[str, ...]
+
+
+class ListErased(msgspec.Struct, frozen=True, gc=False):
+    """The receipt for the erasure of a list."""
+
+    workflow: Workflow
+    cycle: str
+    entries: int
+    digest: bytes
+
+
+class DayClosed(msgspec.Struct, frozen=True, gc=False):
+    """A day was closed; seal: SHA-256 over what was collected, or empty."""
+
+    workflow: Workflow
+    cycle: str
+    planned: int
+    served: int
+    exceptions: int
+    already_collected: int
+    conflicts: int
+    waiting: int
+    seal: bytes
+    operator: str
+
+
+class Complaint(msgspec.Struct, frozen=True, gc=False):
+    """Somebody complained, on the spot."""
+
+    record_id: bytes
+    workflow: Workflow
+    concern: Concern
+
+
+EventBody: TypeAlias = (
+    CheckIn
+    | Registration
+    | DeviceFault
+    | CommandResult
+    | TelemetryDropped
+    | Service
+    | ListLoaded
+    | ListErased
+    | DayClosed
+    | Complaint
+)
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

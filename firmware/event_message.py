@@ -11,13 +11,25 @@ from firmware.records import (
     CommandKind,
     CommandOutcome,
     CommandResult,
+    Complaint,
+    DayClosed,
     DeviceFault,
     Event,
+    ListErased,
+    ListLoaded,
     Mode,
     Moment,
     Outcome,
     Registration,
+    Service,
     TelemetryDropped,
+)
+from firmware.work_message import (
+    complaint_to,
+    day_closed_to,
+    list_erased_to,
+    list_loaded_to,
+    service_to,
 )
 from inference.types import Modality
 from trust.consent import Consent
@@ -88,6 +100,16 @@ def to_message(event: Event) -> event_pb2.Event:
             )
         case TelemetryDropped() as body:
             message.telemetry_dropped.CopyFrom(event_pb2.TelemetryDropped(events=body.events))
+        case Service() as body:
+            message.service.CopyFrom(service_to(body))
+        case ListLoaded() as body:
+            message.list_loaded.CopyFrom(list_loaded_to(body))
+        case ListErased() as body:
+            message.list_erased.CopyFrom(list_erased_to(body))
+        case DayClosed() as body:
+            message.day_closed.CopyFrom(day_closed_to(body))
+        case Complaint() as body:
+            message.complaint.CopyFrom(complaint_to(body))
         case _:
             assert_never(event.body)
     return message

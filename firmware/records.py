@@ -11,6 +11,7 @@ from typing import TypeAlias, assert_never
 
 import msgspec
 
+from firmware.workflow.terms import Answer, Basis, Concern, Reason, Workflow
 from inference.types import Modality
 from trust.consent import Consent
 
@@ -178,7 +179,92 @@ class TelemetryDropped(msgspec.Struct, frozen=True, tag="telemetry_dropped"):
     events: int
 
 
-EventBody: TypeAlias = CheckIn | Registration | DeviceFault | CommandResult | TelemetryDropped
+class Service(msgspec.Struct, frozen=True, tag="service", kw_only=True):
+    """One person was served, and left with an answer.
+
+    record_id: 16 random bytes. check_ins: record ids of the check-ins that it rests on, in order.
+    household: 16 bytes, HMAC-SHA-256 of the household's number under the key of its cycle; equal at all
+    appliances of the cycle and opaque to the aggregator. cycle: of the distribution, or the clinic's day.
+    duration_ns: from the greeting to the answer. declined: the person did not want biometrics. cohort: a free
+    label of the list ("60+"). operator, supervisor: as they sign in; empty where nobody did.
+    """
+
+    record_id: bytes
+    workflow: Workflow
+    answer: Answer
+    basis: Basis | None = None
+    check_ins: tuple[bytes, ...] = ()
+    reason: Reason | None = None
+    household: bytes | None = None
+    cycle: str = ""
+    duration_ns: int = 0
+    declined: bool = False
+    cohort: str = ""
+    operator: str = ""
+    supervisor: str = ""
+
+
+class ListLoaded(msgspec.Struct, frozen=True, tag="list_loaded", kw_only=True):
+    """A list of expected people was taken up; cycle: its day or its cycle; digest: SHA-256 of its content.
+
+    approved_by: the staff who took it up, one for a clinic's day, two supervisors for a distribution.
+    """
+
+    workflow: Workflow
+    cycle: str
+    entries: int
+    digest: bytes
+    approved_by: tuple[str, ...] = ()
+
+
+class ListErased(msgspec.Struct, frozen=True, tag="list_erased", kw_only=True):
+    """The receipt for a list's erasure: so many entries of the list with this digest are gone from here."""
+
+    workflow: Workflow
+    cycle: str
+    entries: int
+    digest: bytes
+
+
+class DayClosed(msgspec.Struct, frozen=True, tag="day_closed", kw_only=True):
+    """The day was closed; the report's own counts, and the seal of the ledger.
+
+    planned: people or households on the list; 0 without one. waiting: events that the aggregator did not hold
+    yet. seal: SHA-256 over what the ledger says was collected, 32 bytes; empty for a clinic.
+    """
+
+    workflow: Workflow
+    cycle: str
+    planned: int
+    served: int
+    exceptions: int
+    already_collected: int
+    conflicts: int
+    waiting: int
+    seal: bytes = b""
+    operator: str = ""
+
+
+class Complaint(msgspec.Struct, frozen=True, tag="complaint", kw_only=True):
+    """Somebody complained, on the spot; no text, no person and no member of staff is kept with it."""
+
+    record_id: bytes
+    workflow: Workflow
+    concern: Concern
+
+
+EventBody: TypeAlias = (
+    CheckIn
+    | Registration
+    | DeviceFault
+    | CommandResult
+    | TelemetryDropped
+    | Service
+    | ListLoaded
+    | ListErased
+    | DayClosed
+    | Complaint
+)
 
 
 @unique
@@ -193,9 +279,9 @@ class Lane(Enum):
 def lane_of(body: EventBody) -> Lane:
     """Return the lane of an event."""
     match body:
-        case CommandResult():
+        case CommandResult() | ListLoaded() | ListErased():
             return Lane.SECURITY
-        case CheckIn() | Registration():
+        case CheckIn() | Registration() | Service() | DayClosed() | Complaint():
             return Lane.RESULTS
         case DeviceFault() | TelemetryDropped():
             return Lane.TELEMETRY

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from aggregator.holdings import Device, Enrolment, EnrolmentState, Overview, StoredEvent
-from aggregator.records import Outcome
+from aggregator.records import Answer, Outcome
 
 SHOWN_ID_CHARACTERS = 8  # enough to find a record again among the latest
 
@@ -27,6 +27,15 @@ LOOKS = {
     Outcome.NO_MATCH: Look("No match", "circle", "calm"),
     Outcome.RETRY: Look("No usable sample", "again", "care"),
     Outcome.UNAVAILABLE: Look("Went to staff", "helper", "care"),
+}
+ANSWERS = {
+    Answer.REGISTERED: Look("Registered", "tick", "good"),
+    Answer.VISIT: Look("Visit token given", "tick", "good"),
+    Answer.GIVEN: Look("Ration given", "tick", "good"),
+    Answer.NOT_GIVEN: Look("Claim ended", "again", "calm"),
+    Answer.ALREADY_COLLECTED: Look("Already collected", "circle", "calm"),
+    Answer.DESK: Look("Went to the desk", "helper", "care"),
+    Answer.PERSON: Look("A person took over", "helper", "care"),
 }
 _MODES = {"verify": "1:1", "identify": "1:few"}
 
@@ -101,6 +110,7 @@ class Page(msgspec.Struct, frozen=True):
     results: tuple[ResultRow, ...]
     faulty: int
     waiting: tuple[str, ...]
+    services: tuple[Count, ...] = ()
 
 
 def make_page(overview: Overview, connected: frozenset[str], now_ns: int) -> Page:
@@ -115,9 +125,14 @@ def make_page(overview: Overview, connected: frozenset[str], now_ns: int) -> Pag
             for outcome, look in LOOKS.items()
         ),
         devices=devices,
-        results=tuple(_result(event, now) for event in overview.check_ins),
+        results=tuple(_result(event, now) for event in overview.results),
         faulty=sum(1 for device in devices if device.faults),
         waiting=tuple(map(_waiting, overview.waiting)),
+        services=tuple(
+            Count(look, tallies.on_day.get(answer.value, 0), total)
+            for answer, look in ANSWERS.items()
+            if (total := tallies.total.get(answer.value, 0))
+        ),
     )
 
 
@@ -167,6 +182,31 @@ def ranges_text(ranges: Sequence[tuple[int, int]]) -> str:
 
 
 def _result(event: StoredEvent, now: datetime) -> ResultRow:
+    return _service(event, now) if event.kind == "service" else _check_in(event, now)
+
+
+def _service(event: StoredEvent, now: datetime) -> ResultRow:
+    details = event.details
+    notes = (details.basis, event.reason, "biometrics declined" if details.declined else None)
+    took_ns = details.duration_ns
+    return ResultRow(
+        record=(event.record_id or b"").hex()[:SHOWN_ID_CHARACTERS],
+        time=_moment(utc(event.wall_ns), now),
+        clock_set=event.clock_quality == "synchronised",
+        device_id=event.device_id,
+        look=ANSWERS[Answer(event.outcome)],
+        note=", ".join(filter(None, notes)),
+        mode=details.workflow or "",
+        modalities="",
+        tries=len(details.check_ins or ()),
+        score="",
+        threshold="",
+        stages=() if took_ns is None else (("greeting to answer", _ms(took_ns)),),
+        total_ms="" if took_ns is None else _ms(took_ns),
+    )
+
+
+def _check_in(event: StoredEvent, now: datetime) -> ResultRow:
     details = event.details
     total_ns = sum(stage.duration_ns for stage in details.stages)
     return ResultRow(

@@ -15,10 +15,15 @@ from aggregator.records import (
     Batch,
     CheckIn,
     CommandResult,
+    Complaint,
+    DayClosed,
     DeviceFault,
     Event,
     Hello,
+    ListErased,
+    ListLoaded,
     Registration,
+    Service,
     TelemetryDropped,
 )
 from aggregator.store import chain, commands
@@ -175,6 +180,7 @@ def _keep_apart(db: Database, outbox: int, event: Event, now_ns: int) -> bool:
 def _tally(db: Database, events: Sequence[Event], now_ns: int) -> None:
     day = datetime.fromtimestamp(now_ns / 1e9, UTC).date().isoformat()
     outcomes = Counter(event.body.outcome.value for event in events if isinstance(event.body, CheckIn))
+    outcomes += Counter(event.body.answer.value for event in events if isinstance(event.body, Service))
     for outcome, count in outcomes.items():
         db.execute(
             "INSERT INTO tallies VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
@@ -218,6 +224,56 @@ def _row(outbox: int, event: Event, now_ns: int) -> tuple[Any, ...]:
         case TelemetryDropped():
             kind = "telemetry_dropped"
             details = Details(dropped=body.events)
+        case Service():
+            kind, record_id = "service", body.record_id
+            reason = body.reason.value if body.reason else None
+            checked = (body.answer.value, None, None, None, None, reason)
+            details = Details(
+                workflow=body.workflow.value,
+                cycle=body.cycle,
+                basis=body.basis.value if body.basis else None,
+                check_ins=tuple(check_in.hex() for check_in in body.check_ins),
+                household=body.household.hex() if body.household else None,
+                duration_ns=body.duration_ns,
+                declined=body.declined,
+                cohort=body.cohort or None,
+                operator=body.operator or None,
+                supervisor=body.supervisor or None,
+            )
+        case ListLoaded():
+            kind = "list_loaded"
+            details = Details(
+                workflow=body.workflow.value,
+                cycle=body.cycle,
+                entries=body.entries,
+                digest=body.digest.hex(),
+                approved_by=body.approved_by,
+            )
+        case ListErased():
+            kind = "list_erased"
+            details = Details(
+                workflow=body.workflow.value,
+                cycle=body.cycle,
+                entries=body.entries,
+                digest=body.digest.hex(),
+            )
+        case DayClosed():
+            kind = "day_closed"
+            details = Details(
+                workflow=body.workflow.value,
+                cycle=body.cycle,
+                planned=body.planned,
+                served=body.served,
+                exceptions=body.exceptions,
+                already_collected=body.already_collected,
+                conflicts=body.conflicts,
+                waiting=body.waiting,
+                digest=body.seal.hex() or None,
+                operator=body.operator or None,
+            )
+        case Complaint():
+            kind, record_id = "complaint", body.record_id
+            details = Details(workflow=body.workflow.value, concern=body.concern.value)
         case _:
             assert_never(body)
     return (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ from aggregator.store.identities import barred, enrolments
 
 MAX_RANGES = 20  # of missing numbers, for one outbox; a device with more needs a person, not a list
 
+RESULT_KINDS = ("check_in", "service")
 WAITING = (EnrolmentState.PENDING, EnrolmentState.HELD)
 
 _COLUMNS = StoredEvent.__struct_fields__
@@ -35,19 +37,19 @@ def read_events(
     db: Database,
     *,
     device_id: str | None = None,
-    kind: str | None = None,
+    kinds: Sequence[str] = (),
     since_ns: int | None = None,
     limit: int | None = None,
 ) -> Iterator[StoredEvent]:
-    """Yield events in the order of their arrival; with a limit, the latest."""
+    """Yield events in the order of their arrival; kinds: none for all; with a limit, the latest."""
     conditions = {
         "device_id = :device_id": device_id,
-        "kind = :kind": kind,
+        "kind IN (SELECT value FROM json_each(:kinds))": kinds or None,
         "received_ns >= :since_ns": since_ns,
     }
     used = [condition for condition, value in conditions.items() if value is not None]
     where = f" WHERE {' AND '.join(used)}" if used else ""
-    values = {"device_id": device_id, "kind": kind, "since_ns": since_ns, "limit": limit}
+    values = {"device_id": device_id, "kinds": json.dumps(kinds), "since_ns": since_ns, "limit": limit}
     if limit is None:
         rows: Iterable[tuple[Any, ...]] = db.execute(f"{_EVENTS}{where} ORDER BY arrival", values)
     else:
@@ -83,10 +85,10 @@ def read_tallies(db: Database, day: str) -> Tallies:
     return Tallies(day, dict(on_day.fetchall()), dict(total.fetchall()))
 
 
-def read_overview(db: Database, day: str, check_ins: int) -> Overview:
-    """Return what the dashboard shows, as of one commit; check_ins: how many of the latest, newest first."""
+def read_overview(db: Database, day: str, results: int) -> Overview:
+    """Return what the dashboard shows, as of one commit; results: how many of the latest, newest first."""
     with db.atomic():
-        latest = tuple(read_events(db, kind="check_in", limit=check_ins))
+        latest = tuple(read_events(db, kinds=RESULT_KINDS, limit=results))
         waiting = tuple(each for each in enrolments(db) if each.state in WAITING)
         return Overview(read_devices(db), latest[::-1], read_tallies(db, day), waiting)
 

@@ -35,9 +35,9 @@ class StoreView:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._resources.close)
         self._thread.shutdown()
 
-    async def overview(self, check_ins: int) -> Overview:
-        """Return devices, the latest check-ins and today's counts; raises StoreError."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._overview, check_ins)
+    async def overview(self, results: int) -> Overview:
+        """Return devices, the latest results and today's counts; raises StoreError."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._overview, results)
 
     async def due_commands(self) -> tuple[Command, ...]:
         """Return the commands that wait for their devices; raises StoreError."""
@@ -55,7 +55,7 @@ class StoreView:
         with translated(self._path):
             return commands.due(self._db, self._wall_ns())
 
-    def _overview(self, check_ins: int) -> Overview:
+    def _overview(self, results: int) -> Overview:
         day = datetime.fromtimestamp(self._wall_ns() / 1e9, UTC).date().isoformat()
         with translated(self._path):
-            return read_overview(self._db, day, check_ins)
+            return read_overview(self._db, day, results)

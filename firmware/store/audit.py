@@ -18,10 +18,15 @@ from sqlite_utils import Database
 from firmware.records import (
     CheckIn,
     CommandResult,
+    Complaint,
+    DayClosed,
     DeviceFault,
     EventBody,
+    ListErased,
+    ListLoaded,
     Moment,
     Registration,
+    Service,
     TelemetryDropped,
     Use,
 )
@@ -45,6 +50,7 @@ class AuditEntry(msgspec.Struct, frozen=True):
 
 NEW_EPOCH = "new epoch"
 """The act of the row from which on events are numbered from 1 again."""
+NOT_SIGNED_IN = "not signed in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ def facts_of_use(use: Use) -> dict[str, str]:
         "began": f"{began.boot_id.hex()} {began.monotonic_ns} {began.wall_ns} {began.quality.value}",
         "gallery": use.gallery_digest.hex(),
         "models": " ".join(use.models),
-        "operator": use.operator or "not signed in",
+        "operator": use.operator or NOT_SIGNED_IN,
         "input": use.input_digest.hex() if use.input_digest is not None else "",
     }
 
@@ -109,8 +115,47 @@ def facts_of(body: EventBody) -> tuple[str, dict[str, str]]:
             }
         case TelemetryDropped():
             return "telemetry dropped", {"events": str(body.events)}
+        case Service():
+            return "service", _facts_of_service(body)
+        case ListLoaded():
+            return "list loaded", _facts_of_list(body) | {"approved by": ", ".join(body.approved_by)}
+        case ListErased():
+            return "list erased", _facts_of_list(body)
+        case DayClosed():
+            return "day closed", {
+                "workflow": body.workflow.value,
+                "cycle": body.cycle,
+                "served": f"{body.served} of {body.planned}",
+                "seal": body.seal.hex(),
+                "operator": body.operator or NOT_SIGNED_IN,
+            }
+        case Complaint():
+            return "complaint", {"workflow": body.workflow.value, "concern": body.concern.value}
         case _:
             assert_never(body)
+
+
+def _facts_of_service(body: Service) -> dict[str, str]:
+    # Neither household nor cohort: the log outlives what it is about.
+    return {
+        "workflow": body.workflow.value,
+        "answer": body.answer.value,
+        "basis": body.basis.value if body.basis else "",
+        "reason": body.reason.value if body.reason else "",
+        "cycle": body.cycle,
+        "biometrics declined": str(body.declined).lower(),
+        "operator": body.operator or NOT_SIGNED_IN,
+        "supervisor": body.supervisor,
+    }
+
+
+def _facts_of_list(body: ListLoaded | ListErased) -> dict[str, str]:
+    return {
+        "workflow": body.workflow.value,
+        "cycle": body.cycle,
+        "entries": str(body.entries),
+        "digest": body.digest.hex(),
+    }
 
 
 def append(database: Database, chain_epoch: bytes, entry: AuditEntry) -> None:

@@ -23,7 +23,7 @@ from aggregator.holdings import (
     StoredEvent,
     Tallies,
 )
-from aggregator.records import Outcome, StageTime
+from aggregator.records import Answer, Outcome, StageTime
 from aggregator.store.errors import StoreUnavailable
 from tests.kit.aggregator_fixture import NOW_NS
 from tests.kit.link_device import EPOCH, digest
@@ -31,7 +31,7 @@ from tests.kit.link_device import EPOCH, digest
 DASHBOARD = Path(__file__).parents[2] / "aggregator" / "dashboard"
 
 
-def stored(seq: int, outcome: Outcome, **changed: object) -> StoredEvent:
+def stored(seq: int, outcome: Outcome | Answer, **changed: object) -> StoredEvent:
     fields = {
         "device_id": "desk-1",
         "epoch": EPOCH,
@@ -52,7 +52,7 @@ def stored(seq: int, outcome: Outcome, **changed: object) -> StoredEvent:
         "reason": "",
         "details": Details(stages=(StageTime("capture", 812_000_000), StageTime("compare", 3_400_000))),
     }
-    return StoredEvent(**(fields | changed))  # type: ignore[arg-type]
+    return StoredEvent(**(fields | changed))
 
 
 def device(
@@ -62,21 +62,27 @@ def device(
     return Device(device_id, "north-gate", "0.1.0", NOW_NS, NOW_NS - 90_000_000_000, (outbox,), faults)
 
 
+SERVICE = Details(workflow="distribution", basis="card only", declined=True, duration_ns=21_400_000_000)
 OVERVIEW = Overview(
     devices=(
         device("desk-1", missing=((4, 5), (8, 8))),
         device("desk-2", faults=(OpenFault("camera", "SensorTimeout", NOW_NS),)),
     ),
-    check_ins=tuple(stored(seq, outcome) for seq, outcome in enumerate(Outcome, start=1)),
-    tallies=Tallies("2026-01-01", {"match": 12}, {"match": 345, "retry": 6}),
+    results=(
+        *(stored(seq, outcome) for seq, outcome in enumerate(Outcome, start=1)),
+        stored(9, Answer.GIVEN, kind="service", mode=None, details=SERVICE),
+    ),
+    tallies=Tallies(
+        "2026-01-01", {"match": 12, "ration given": 7}, {"match": 345, "retry": 6, "ration given": 210}
+    ),
 )
 
 
-async def show_overview(check_ins: int) -> Overview:
+async def show_overview(results: int) -> Overview:
     return OVERVIEW
 
 
-async def show_nothing(check_ins: int) -> Overview:
+async def show_nothing(results: int) -> Overview:
     return Overview((), (), Tallies("2026-01-01", {}, {}))
 
 
@@ -85,7 +91,7 @@ async def show_missing() -> tuple[Missing, ...]:
     return (Missing("desk-3", "gate", seen_ns, EPOCH, 5, 12, 7, ((2, 2), (6, 9), (11, 12))),)
 
 
-async def fail(check_ins: int) -> Overview:
+async def fail(results: int) -> Overview:
     raise StoreUnavailable("disk gone")
 
 
@@ -110,6 +116,8 @@ async def test_the_page_says_what_is_held(client: httpx.AsyncClient) -> None:
     assert "desk-2 north-gate not connected 2 min ago 7 none 0.1.0 camera: SensorTimeout" in page
     assert "08:59:00 Match desk-1 1:1 2 8.2 above 6.5 815 capture 812 · compare 3.4" in page
     assert "Match 12 345 in all" in page
+    assert "08:59:00 Ration given card only, biometrics declined desk-1 distribution" in page
+    assert "Ration given 7 210 in all" in page
 
 
 @pytest.mark.parametrize(
@@ -121,7 +129,7 @@ async def test_the_page_says_what_is_held(client: httpx.AsyncClient) -> None:
     ],
 )
 async def test_a_device_that_may_not_connect_is_said_to_be_so(barred: EnrolmentState, word: str) -> None:
-    async def shut_out(check_ins: int) -> Overview:
+    async def shut_out(results: int) -> Overview:
         return Overview((replace(device("desk-2"), barred=barred),), (), OVERVIEW.tallies)
 
     async with browser(shut_out) as client:
@@ -137,7 +145,7 @@ async def test_devices_that_wait_for_an_operator_are_named() -> None:
     asking = Enrolment("desk-4", "gate", EnrolmentState.PENDING, "3f2a-91bc-07de-5a10", NOW_NS, None)
     copied = Enrolment("desk-5", "gate", EnrolmentState.HELD, "07de-5a10-3f2a-91bc", NOW_NS, NOW_NS)
 
-    async def waiting(check_ins: int) -> Overview:
+    async def waiting(results: int) -> Overview:
         return Overview((), (), OVERVIEW.tallies, (asking, copied))
 
     async with browser(waiting) as client:
@@ -156,13 +164,14 @@ async def test_every_outcome_has_a_word_and_a_shape_and_none_is_red(client: http
         "Suggestion",
         "No usable sample",
         "Went to staff",
+        "Ration given",
     ]
     assert {tone for tone, _ in shown} == {"good", "calm", "care"}
     assert "fault" not in results
 
 
 async def test_what_comes_from_devices_cannot_become_markup() -> None:
-    async def hostile(check_ins: int) -> Overview:
+    async def hostile(results: int) -> Overview:
         return Overview((), (stored(1, Outcome.RETRY, reason="<script>alert(1)</script>"),), OVERVIEW.tallies)
 
     async with browser(hostile) as client:

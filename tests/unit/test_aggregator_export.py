@@ -15,6 +15,9 @@ from aggregator.cli import main
 from aggregator.export import RESULT_TABLE, ResultRow, result_row, write_rows
 from aggregator.holdings import Details, StoredEvent
 from aidpost.v1 import event_pb2
+from firmware.event_message import to_message
+from firmware.records import ClockQuality, Event, EventBody, Moment
+from tests.kit import work_values
 from tests.kit.aggregator_fixture import NOW_NS, running_aggregator
 from tests.kit.link_device import EPOCH, LinkDevice, check_in, device_fault, dialled, registration
 
@@ -25,6 +28,15 @@ EVENTS = [
     device_fault(4),
     check_in(6),
 ]
+
+WORK: tuple[EventBody, ...] = (
+    work_values.service(),
+    work_values.LIST_LOADED,
+    work_values.LIST_ERASED,
+    work_values.DAY_CLOSED,
+    work_values.COMPLAINT,
+)
+MOMENT = Moment(EPOCH, 0, NOW_NS, ClockQuality.UNSET)
 
 Command = Callable[..., str]
 
@@ -37,7 +49,21 @@ async def command(tmp_path: Path) -> Command:
             device = LinkDevice(channel, device_id)
             await device.hello()
             await device.report(EVENTS if device_id == "desk-1" else [check_in(1)])
+    return reader_of(store)
 
+
+@pytest.fixture
+async def work(tmp_path: Path) -> Command:
+    """The records of the work, as an appliance sent them."""
+    store = tmp_path / "work.db"
+    async with running_aggregator(store) as server, dialled(server.target) as channel:
+        device = LinkDevice(channel)
+        await device.hello()
+        await device.report([to_message(Event(seq, MOMENT, body)) for seq, body in enumerate(WORK, 1)])
+    return reader_of(store)
+
+
+def reader_of(store: Path) -> Command:
     def run(name: str, *options: str) -> str:
         answer = CliRunner().invoke(main, [name, f"--store={store}", *options], catch_exceptions=False)
         assert answer.exit_code == 0, answer.output
@@ -81,6 +107,35 @@ def test_json_is_a_list_of_objects_with_stable_keys(command: Command) -> None:
     assert (rows[1]["outcome"], rows[1]["entry_id"], rows[1]["reason"]) == ("retry", None, "too_dry")
     assert (rows[2]["consent"], rows[2]["finger_templates"]) == ("accepted", 2)
     assert (rows[3]["part"], rows[3]["recovered"], rows[3]["fault"]) == ("camera", False, "SensorTimeout")
+
+
+def test_the_records_of_the_work_can_be_read(work: Command) -> None:
+    rows = json.loads(work("results", "--format=json"))
+    said = [{key: value for key, value in row.items() if value not in (None, {}, [])} for row in rows]
+    service, loaded, erased, closed, complaint = said
+    assert service | {
+        "kind": "service", "workflow": "distribution", "outcome": "ration given", "basis": "exception",
+        "check_ins": ["63" * 16, "64" * 16], "reason": "worn or injured fingers", "household": "68" * 16,
+        "cycle": "2026-11", "duration_s": 19.25, "declined": True, "cohort": "60+", "operator": "amina",
+        "supervisor": "tomas",
+    } == service  # fmt: skip
+    assert (loaded["kind"], loaded["entries"], loaded["approved_by"]) == (
+        "list_loaded",
+        412,
+        ["amina", "tomas"],
+    )
+    digest = work_values.DIGEST.hex()
+    assert (erased["kind"], erased["cycle"], erased["entries"], erased["digest"]) == (
+        "list_erased", "2026-11-25", 87, digest,
+    )  # fmt: skip
+    assert closed | {
+        "kind": "day_closed", "planned": 412, "served": 397, "exceptions": 6, "already_collected": 2,
+        "conflicts": 1, "waiting": 3, "digest": digest, "operator": "tomas",
+    } == closed  # fmt: skip
+    assert (complaint["kind"], complaint["concern"]) == ("complaint", "too long a wait")
+    assert [row["seq"] for row in json.loads(work("results", "--format=json", "--kind=service"))] == [1]
+    table = " ".join(work("results").split())
+    assert "ration given worn or injured fingers distribution, exception," in table
 
 
 def test_csv_holds_the_same_rows(command: Command) -> None:

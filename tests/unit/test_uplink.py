@@ -24,13 +24,18 @@ from firmware.records import (
     CommandKind,
     CommandOutcome,
     CommandResult,
+    Complaint,
+    DayClosed,
     DeviceFault,
     Event,
+    ListErased,
+    ListLoaded,
     Mode,
     Moment,
     Outcome,
     Queued,
     Registration,
+    Service,
     StageTime,
     TelemetryDropped,
 )
@@ -38,6 +43,7 @@ from firmware.uplink import codec
 from firmware.uplink.backoff import TOLD_CAP_S, TOLD_FLOOR_S, Backoff
 from firmware.uplink.channel import Target, cleaned, retry_delay_s
 from firmware.uplink.errors import UplinkMisconfigured
+from firmware.workflow.terms import Answer, Basis, Concern, Reason, Workflow
 from inference.types import Modality
 from trust.consent import Consent
 
@@ -79,9 +85,56 @@ REGISTRATIONS = st.builds(
 FAULTS = st.builds(DeviceFault, TEXTS, st.booleans(), TEXTS)
 RESULTS = st.builds(CommandResult, IDS, st.sampled_from(CommandKind), st.sampled_from(CommandOutcome), TEXTS)
 DROPPED = st.builds(TelemetryDropped, st.integers(0, 2**63 - 1))
-EVENTS = st.builds(
-    Event, st.integers(1, 2**63 - 1), MOMENTS, CHECK_INS | REGISTRATIONS | FAULTS | RESULTS | DROPPED
+WORKFLOWS = st.sampled_from(Workflow)
+DIGESTS = st.binary(min_size=32, max_size=32)
+SERVICES = st.builds(
+    Service,
+    record_id=IDS,
+    workflow=WORKFLOWS,
+    answer=st.sampled_from(Answer),
+    basis=st.none() | st.sampled_from(Basis),
+    check_ins=st.lists(IDS, max_size=4).map(tuple),
+    reason=st.none() | st.sampled_from(Reason),
+    household=st.none() | IDS,
+    cycle=TEXTS,
+    duration_ns=TIMES_NS,
+    declined=st.booleans(),
+    cohort=TEXTS,
+    operator=TEXTS,
+    supervisor=TEXTS,
 )
+LISTS_LOADED = st.builds(
+    ListLoaded,
+    workflow=WORKFLOWS,
+    cycle=TEXTS,
+    entries=COUNTS,
+    digest=DIGESTS,
+    approved_by=st.lists(TEXTS, max_size=4).map(tuple),
+)
+LISTS_ERASED = st.builds(ListErased, workflow=WORKFLOWS, cycle=TEXTS, entries=COUNTS, digest=DIGESTS)
+DAYS_CLOSED = st.builds(
+    DayClosed,
+    workflow=WORKFLOWS,
+    cycle=TEXTS,
+    planned=COUNTS,
+    served=COUNTS,
+    exceptions=COUNTS,
+    already_collected=COUNTS,
+    conflicts=COUNTS,
+    waiting=st.integers(0, 2**63 - 1),
+    seal=st.just(b"") | DIGESTS,
+    operator=TEXTS,
+)
+COMPLAINTS = st.builds(Complaint, record_id=IDS, workflow=WORKFLOWS, concern=st.sampled_from(Concern))
+EVENTS = st.builds(
+    Event,
+    st.integers(1, 2**63 - 1),
+    MOMENTS,
+    st.one_of(
+        CHECK_INS, REGISTRATIONS, FAULTS, RESULTS, DROPPED,
+        SERVICES, LISTS_LOADED, LISTS_ERASED, DAYS_CLOSED, COMPLAINTS,
+    ),
+)  # fmt: skip
 
 
 def _random(seed: int) -> random.Random:

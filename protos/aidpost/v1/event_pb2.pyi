@@ -197,6 +197,148 @@ COMMAND_OUTCOME_INTERRUPTED: CommandOutcome.ValueType  # 5
 """The power failed, or the appliance was stopped, while it was being done."""
 Global___CommandOutcome: _TypeAlias = CommandOutcome  # noqa: Y015
 
+class _Workflow:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WorkflowEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Workflow.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WORKFLOW_UNSPECIFIED: _Workflow.ValueType  # 0
+    WORKFLOW_REGISTRATION: _Workflow.ValueType  # 1
+    WORKFLOW_CLINIC: _Workflow.ValueType  # 2
+    WORKFLOW_DISTRIBUTION: _Workflow.ValueType  # 3
+
+class Workflow(_Workflow, metaclass=_WorkflowEnumTypeWrapper):
+    """What people come for."""
+
+WORKFLOW_UNSPECIFIED: Workflow.ValueType  # 0
+WORKFLOW_REGISTRATION: Workflow.ValueType  # 1
+WORKFLOW_CLINIC: Workflow.ValueType  # 2
+WORKFLOW_DISTRIBUTION: Workflow.ValueType  # 3
+Global___Workflow: _TypeAlias = Workflow  # noqa: Y015
+
+class _Answer:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AnswerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Answer.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ANSWER_UNSPECIFIED: _Answer.ValueType  # 0
+    ANSWER_REGISTERED: _Answer.ValueType  # 1
+    ANSWER_VISIT: _Answer.ValueType  # 2
+    """A visit token was given."""
+    ANSWER_GIVEN: _Answer.ValueType  # 3
+    """The ration was given."""
+    ANSWER_NOT_GIVEN: _Answer.ValueType  # 4
+    """The claim ended, nothing was handed over."""
+    ANSWER_ALREADY_COLLECTED: _Answer.ValueType  # 5
+    ANSWER_DESK: _Answer.ValueType  # 6
+    """Sent to the help desk."""
+    ANSWER_PERSON: _Answer.ValueType  # 7
+    """A person took over."""
+
+class Answer(_Answer, metaclass=_AnswerEnumTypeWrapper):
+    """What a person left with."""
+
+ANSWER_UNSPECIFIED: Answer.ValueType  # 0
+ANSWER_REGISTERED: Answer.ValueType  # 1
+ANSWER_VISIT: Answer.ValueType  # 2
+"""A visit token was given."""
+ANSWER_GIVEN: Answer.ValueType  # 3
+"""The ration was given."""
+ANSWER_NOT_GIVEN: Answer.ValueType  # 4
+"""The claim ended, nothing was handed over."""
+ANSWER_ALREADY_COLLECTED: Answer.ValueType  # 5
+ANSWER_DESK: Answer.ValueType  # 6
+"""Sent to the help desk."""
+ANSWER_PERSON: Answer.ValueType  # 7
+"""A person took over."""
+Global___Answer: _TypeAlias = Answer  # noqa: Y015
+
+class _Basis:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BasisEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Basis.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BASIS_UNSPECIFIED: _Basis.ValueType  # 0
+    BASIS_BIOMETRIC: _Basis.ValueType  # 1
+    BASIS_CONFIRMED: _Basis.ValueType  # 2
+    """A suggestion that staff confirmed by sight."""
+    BASIS_CARD: _Basis.ValueType  # 3
+    BASIS_ALTERNATE: _Basis.ValueType  # 4
+    BASIS_EXCEPTION: _Basis.ValueType  # 5
+    """A supervisor let it go on, with a reason."""
+    BASIS_PAPER: _Basis.ValueType  # 6
+
+class Basis(_Basis, metaclass=_BasisEnumTypeWrapper):
+    """What a service rests on."""
+
+BASIS_UNSPECIFIED: Basis.ValueType  # 0
+BASIS_BIOMETRIC: Basis.ValueType  # 1
+BASIS_CONFIRMED: Basis.ValueType  # 2
+"""A suggestion that staff confirmed by sight."""
+BASIS_CARD: Basis.ValueType  # 3
+BASIS_ALTERNATE: Basis.ValueType  # 4
+BASIS_EXCEPTION: Basis.ValueType  # 5
+"""A supervisor let it go on, with a reason."""
+BASIS_PAPER: Basis.ValueType  # 6
+Global___Basis: _TypeAlias = Basis  # noqa: Y015
+
+class _Reason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REASON_UNSPECIFIED: _Reason.ValueType  # 0
+    REASON_WORN_FINGERS: _Reason.ValueType  # 1
+    REASON_FACE_NOT_TAKEN: _Reason.ValueType  # 2
+    REASON_DEVICE_FAULT: _Reason.ValueType  # 3
+    REASON_COLLECTOR_ABSENT: _Reason.ValueType  # 4
+    REASON_KNOWN_TO_STAFF: _Reason.ValueType  # 5
+    REASON_LIST_WRONG: _Reason.ValueType  # 6
+
+class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
+    """Why a supervisor let a service go on that the appliance could not support."""
+
+REASON_UNSPECIFIED: Reason.ValueType  # 0
+REASON_WORN_FINGERS: Reason.ValueType  # 1
+REASON_FACE_NOT_TAKEN: Reason.ValueType  # 2
+REASON_DEVICE_FAULT: Reason.ValueType  # 3
+REASON_COLLECTOR_ABSENT: Reason.ValueType  # 4
+REASON_KNOWN_TO_STAFF: Reason.ValueType  # 5
+REASON_LIST_WRONG: Reason.ValueType  # 6
+Global___Reason: _TypeAlias = Reason  # noqa: Y015
+
+class _Concern:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ConcernEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Concern.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONCERN_UNSPECIFIED: _Concern.ValueType  # 0
+    CONCERN_SERVICE: _Concern.ValueType  # 1
+    CONCERN_WAIT: _Concern.ValueType  # 2
+    CONCERN_TREATMENT: _Concern.ValueType  # 3
+    CONCERN_BIOMETRICS: _Concern.ValueType  # 4
+    CONCERN_DATA: _Concern.ValueType  # 5
+    CONCERN_LIST: _Concern.ValueType  # 6
+    CONCERN_OTHER: _Concern.ValueType  # 7
+
+class Concern(_Concern, metaclass=_ConcernEnumTypeWrapper):
+    """What a complaint is about."""
+
+CONCERN_UNSPECIFIED: Concern.ValueType  # 0
+CONCERN_SERVICE: Concern.ValueType  # 1
+CONCERN_WAIT: Concern.ValueType  # 2
+CONCERN_TREATMENT: Concern.ValueType  # 3
+CONCERN_BIOMETRICS: Concern.ValueType  # 4
+CONCERN_DATA: Concern.ValueType  # 5
+CONCERN_LIST: Concern.ValueType  # 6
+CONCERN_OTHER: Concern.ValueType  # 7
+Global___Concern: _TypeAlias = Concern  # noqa: Y015
+
 @_typing.final
 class Event(_message.Message):
     """One thing that happened at an appliance. Its key is (device_id, epoch, seq): the first two come with the
@@ -215,6 +357,11 @@ class Event(_message.Message):
     DEVICE_FAULT_FIELD_NUMBER: _builtins.int
     COMMAND_RESULT_FIELD_NUMBER: _builtins.int
     TELEMETRY_DROPPED_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    LIST_LOADED_FIELD_NUMBER: _builtins.int
+    LIST_ERASED_FIELD_NUMBER: _builtins.int
+    DAY_CLOSED_FIELD_NUMBER: _builtins.int
+    COMPLAINT_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Given in the transaction that wrote the event; starts at 1 and has no gaps within an epoch."""
     @_builtins.property
@@ -229,6 +376,16 @@ class Event(_message.Message):
     def command_result(self) -> Global___CommandResult: ...
     @_builtins.property
     def telemetry_dropped(self) -> Global___TelemetryDropped: ...
+    @_builtins.property
+    def service(self) -> Global___Service: ...
+    @_builtins.property
+    def list_loaded(self) -> Global___ListLoaded: ...
+    @_builtins.property
+    def list_erased(self) -> Global___ListErased: ...
+    @_builtins.property
+    def day_closed(self) -> Global___DayClosed: ...
+    @_builtins.property
+    def complaint(self) -> Global___Complaint: ...
     def __init__(
         self,
         *,
@@ -239,12 +396,17 @@ class Event(_message.Message):
         device_fault: Global___DeviceFault | None = ...,
         command_result: Global___CommandResult | None = ...,
         telemetry_dropped: Global___TelemetryDropped | None = ...,
+        service: Global___Service | None = ...,
+        list_loaded: Global___ListLoaded | None = ...,
+        list_erased: Global___ListErased | None = ...,
+        day_closed: Global___DayClosed | None = ...,
+        complaint: Global___Complaint | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "command_result", b"command_result", "device_fault", b"device_fault", "moment", b"moment", "registration", b"registration", "telemetry_dropped", b"telemetry_dropped"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "command_result", b"command_result", "complaint", b"complaint", "day_closed", b"day_closed", "device_fault", b"device_fault", "list_erased", b"list_erased", "list_loaded", b"list_loaded", "moment", b"moment", "registration", b"registration", "service", b"service", "telemetry_dropped", b"telemetry_dropped"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "command_result", b"command_result", "device_fault", b"device_fault", "moment", b"moment", "registration", b"registration", "seq", b"seq", "telemetry_dropped", b"telemetry_dropped"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "command_result", b"command_result", "complaint", b"complaint", "day_closed", b"day_closed", "device_fault", b"device_fault", "list_erased", b"list_erased", "list_loaded", b"list_loaded", "moment", b"moment", "registration", b"registration", "seq", b"seq", "service", b"service", "telemetry_dropped", b"telemetry_dropped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["check_in", "registration", "device_fault", "command_result", "telemetry_dropped"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["check_in", "registration", "device_fault", "command_result", "telemetry_dropped", "service", "list_loaded", "list_erased", "day_closed", "complaint"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -509,3 +671,225 @@ class TelemetryDropped(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TelemetryDropped: _TypeAlias = TelemetryDropped  # noqa: Y015
+
+@_typing.final
+class Service(_message.Message):
+    """One person was served, and left with an answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_ID_FIELD_NUMBER: _builtins.int
+    WORKFLOW_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
+    CHECK_INS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    HOUSEHOLD_FIELD_NUMBER: _builtins.int
+    CYCLE_FIELD_NUMBER: _builtins.int
+    DURATION_MS_FIELD_NUMBER: _builtins.int
+    DECLINED_FIELD_NUMBER: _builtins.int
+    COHORT_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    SUPERVISOR_FIELD_NUMBER: _builtins.int
+    record_id: _builtins.bytes
+    """Random, 16 bytes."""
+    workflow: Global___Workflow.ValueType
+    answer: Global___Answer.ValueType
+    basis: Global___Basis.ValueType
+    """Unspecified where nothing was handed over."""
+    reason: Global___Reason.ValueType
+    """Unspecified unless a supervisor let it go on."""
+    household: _builtins.bytes
+    """HMAC-SHA-256 of the household's number under the key of its cycle, the first 16 bytes; empty where it is about
+    no household. Equal at all appliances of one cycle; nobody without that key can link it to a number.
+    """
+    cycle: _builtins.str
+    """The cycle of the distribution, or the day of the clinic."""
+    duration_ms: _builtins.int
+    """From the greeting to the answer, in milliseconds."""
+    declined: _builtins.bool
+    """The person did not want biometrics."""
+    cohort: _builtins.str
+    """A label of the list, such as "60+"; empty by default."""
+    operator: _builtins.str
+    """Names with which staff sign in; empty where nobody did."""
+    supervisor: _builtins.str
+    @_builtins.property
+    def check_ins(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The record_ids of the check-ins that it rests on, in order: at most 16 of 16 bytes each."""
+
+    def __init__(
+        self,
+        *,
+        record_id: _builtins.bytes = ...,
+        workflow: Global___Workflow.ValueType = ...,
+        answer: Global___Answer.ValueType = ...,
+        basis: Global___Basis.ValueType = ...,
+        check_ins: _abc.Iterable[_builtins.bytes] | None = ...,
+        reason: Global___Reason.ValueType = ...,
+        household: _builtins.bytes = ...,
+        cycle: _builtins.str = ...,
+        duration_ms: _builtins.int = ...,
+        declined: _builtins.bool = ...,
+        cohort: _builtins.str = ...,
+        operator: _builtins.str = ...,
+        supervisor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "basis", b"basis", "check_ins", b"check_ins", "cohort", b"cohort", "cycle", b"cycle", "declined", b"declined", "duration_ms", b"duration_ms", "household", b"household", "operator", b"operator", "reason", b"reason", "record_id", b"record_id", "supervisor", b"supervisor", "workflow", b"workflow"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Service: _TypeAlias = Service  # noqa: Y015
+
+@_typing.final
+class ListLoaded(_message.Message):
+    """A list of expected people was taken up by an appliance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKFLOW_FIELD_NUMBER: _builtins.int
+    CYCLE_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    APPROVED_BY_FIELD_NUMBER: _builtins.int
+    workflow: Global___Workflow.ValueType
+    cycle: _builtins.str
+    """The cycle of the distribution, or the day of the clinic."""
+    entries: _builtins.int
+    digest: _builtins.bytes
+    """SHA-256 of its content, 32 bytes."""
+    @_builtins.property
+    def approved_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names with which the staff who took it up sign in, at most 4."""
+
+    def __init__(
+        self,
+        *,
+        workflow: Global___Workflow.ValueType = ...,
+        cycle: _builtins.str = ...,
+        entries: _builtins.int = ...,
+        digest: _builtins.bytes = ...,
+        approved_by: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_by", b"approved_by", "cycle", b"cycle", "digest", b"digest", "entries", b"entries", "workflow", b"workflow"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLoaded: _TypeAlias = ListLoaded  # noqa: Y015
+
+@_typing.final
+class ListErased(_message.Message):
+    """The receipt for the erasure of a list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKFLOW_FIELD_NUMBER: _builtins.int
+    CYCLE_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    workflow: Global___Workflow.ValueType
+    cycle: _builtins.str
+    entries: _builtins.int
+    """How many entries were erased."""
+    digest: _builtins.bytes
+    """As in ListLoaded."""
+    def __init__(
+        self,
+        *,
+        workflow: Global___Workflow.ValueType = ...,
+        cycle: _builtins.str = ...,
+        entries: _builtins.int = ...,
+        digest: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cycle", b"cycle", "digest", b"digest", "entries", b"entries", "workflow", b"workflow"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListErased: _TypeAlias = ListErased  # noqa: Y015
+
+@_typing.final
+class DayClosed(_message.Message):
+    """A day was closed at an appliance: the counts of its report, and the seal of its ledger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKFLOW_FIELD_NUMBER: _builtins.int
+    CYCLE_FIELD_NUMBER: _builtins.int
+    PLANNED_FIELD_NUMBER: _builtins.int
+    SERVED_FIELD_NUMBER: _builtins.int
+    EXCEPTIONS_FIELD_NUMBER: _builtins.int
+    ALREADY_COLLECTED_FIELD_NUMBER: _builtins.int
+    CONFLICTS_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    SEAL_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    workflow: Global___Workflow.ValueType
+    cycle: _builtins.str
+    planned: _builtins.int
+    """People or households on the list, 0 without one."""
+    served: _builtins.int
+    exceptions: _builtins.int
+    already_collected: _builtins.int
+    """Those who came again."""
+    conflicts: _builtins.int
+    """Households for which two hand-overs are known."""
+    waiting: _builtins.int
+    """Events that the aggregator did not hold yet."""
+    seal: _builtins.bytes
+    """SHA-256 over what the ledger says was collected, 32 bytes; empty for a clinic."""
+    operator: _builtins.str
+    def __init__(
+        self,
+        *,
+        workflow: Global___Workflow.ValueType = ...,
+        cycle: _builtins.str = ...,
+        planned: _builtins.int = ...,
+        served: _builtins.int = ...,
+        exceptions: _builtins.int = ...,
+        already_collected: _builtins.int = ...,
+        conflicts: _builtins.int = ...,
+        waiting: _builtins.int = ...,
+        seal: _builtins.bytes = ...,
+        operator: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_collected", b"already_collected", "conflicts", b"conflicts", "cycle", b"cycle", "exceptions", b"exceptions", "operator", b"operator", "planned", b"planned", "seal", b"seal", "served", b"served", "waiting", b"waiting", "workflow", b"workflow"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DayClosed: _TypeAlias = DayClosed  # noqa: Y015
+
+@_typing.final
+class Complaint(_message.Message):
+    """Somebody complained, on the spot. No text, no person and no member of staff is kept with it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_ID_FIELD_NUMBER: _builtins.int
+    WORKFLOW_FIELD_NUMBER: _builtins.int
+    CONCERN_FIELD_NUMBER: _builtins.int
+    record_id: _builtins.bytes
+    """Random, 16 bytes."""
+    workflow: Global___Workflow.ValueType
+    concern: Global___Concern.ValueType
+    def __init__(
+        self,
+        *,
+        record_id: _builtins.bytes = ...,
+        workflow: Global___Workflow.ValueType = ...,
+        concern: Global___Concern.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concern", b"concern", "record_id", b"record_id", "workflow", b"workflow"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Complaint: _TypeAlias = Complaint  # noqa: Y015

@@ -1,0 +1,49 @@
+"""One record of each kind that the work makes, for tests of the store and of both ends of the wire."""
+
+from __future__ import annotations
+
+from firmware.records import Complaint, DayClosed, ListErased, ListLoaded, Service
+from firmware.workflow.terms import Answer, Basis, Concern, Reason, Workflow
+
+CYCLE = "2026-11"
+DIGEST = bytes(range(32))
+
+
+def service(
+    number: int = 1, *, answer: Answer = Answer.GIVEN, basis: Basis | None = Basis.EXCEPTION
+) -> Service:
+    """A service that `number` tells from others."""
+    return Service(
+        record_id=number.to_bytes(16, "big"),
+        workflow=Workflow.DISTRIBUTION,
+        answer=answer,
+        basis=basis,
+        check_ins=(b"c" * 16, b"d" * 16),
+        reason=Reason.WORN_FINGERS if basis is Basis.EXCEPTION else None,
+        household=b"h" * 16,
+        cycle=CYCLE,
+        duration_ns=19_250_000_000,
+        declined=True,
+        cohort="60+",
+        operator="amina",
+        supervisor="tomas" if basis is Basis.EXCEPTION else "",
+    )
+
+
+LIST_LOADED = ListLoaded(
+    workflow=Workflow.DISTRIBUTION, cycle=CYCLE, entries=412, digest=DIGEST, approved_by=("amina", "tomas")
+)
+LIST_ERASED = ListErased(workflow=Workflow.CLINIC, cycle="2026-11-25", entries=87, digest=DIGEST)
+DAY_CLOSED = DayClosed(
+    workflow=Workflow.DISTRIBUTION,
+    cycle=CYCLE,
+    planned=412,
+    served=397,
+    exceptions=6,
+    already_collected=2,
+    conflicts=1,
+    waiting=3,
+    seal=DIGEST,
+    operator="tomas",
+)
+COMPLAINT = Complaint(record_id=b"k" * 16, workflow=Workflow.CLINIC, concern=Concern.WAIT)
