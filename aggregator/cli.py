@@ -16,7 +16,6 @@ from pathlib import Path
 import click
 import uvloop
 
-from aggregator.address import Address, AddressInUse, AddressRefused
 from aggregator.administer import approve, audit, claim, init, pending, revoke, user
 from aggregator.ask import command
 from aggregator.authority import Authority, AuthorityError
@@ -43,6 +42,7 @@ from aggregator.store.database import open_reader
 from aggregator.store.errors import StoreError
 from aggregator.store.reader import read_devices, read_events, read_missing
 from aggregator.unpacking import MAX_INT64
+from trust.tls.address import Address, AddressInUse, AddressRefused
 
 MAX_FILES = 16_384  # three for each of 4,096 connections, and the store
 _AGE = re.compile(r"(\d+)(s|min|h|d)")

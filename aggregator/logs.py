@@ -10,8 +10,6 @@ from typing import TextIO, cast
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
-MAX_PEER_TEXT = 120
-
 
 class LossyStream:
     """A stream on which a line is lost where it cannot be written (a full disk), and the work goes on."""
@@ -56,11 +54,3 @@ def configure_logs() -> FilteringBoundLogger:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
     return log
-
-
-def clean(peer_text: str) -> str:
-    """Return what a peer wrote, safe to log: printable characters only, and not many."""
-    kept = "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in peer_text
-    )
-    return kept if len(kept) <= MAX_PEER_TEXT else kept[: MAX_PEER_TEXT - 1] + "…"

@@ -14,20 +14,16 @@ from types import TracebackType
 
 from structlog.typing import FilteringBoundLogger
 
-from aggregator.address import Address, AddressRefused
 from aggregator.authority import Authority
 from aggregator.dashboard.app import create_app
 from aggregator.dashboard.server import DashboardServer
 from aggregator.link.admission import Admissions
 from aggregator.link.authorisation import ENROLMENT, FLEET, INGEST, LINK, Authorisation
-from aggregator.link.callers import Callers
 from aggregator.link.commanding import CommandDesk
 from aggregator.link.enrolment import EnrolmentService
 from aggregator.link.fleet import FleetService
-from aggregator.link.gate import Gate, GateLimits
 from aggregator.link.ingest import IngestService
 from aggregator.link.presence import Presence
-from aggregator.link.refusals import Refusals
 from aggregator.link.server import LinkServer, Register
 from aggregator.link.service import DeviceLinkService, Limits
 from aggregator.receipts import ReceiptKey
@@ -35,6 +31,10 @@ from aggregator.store.errors import StoreError
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
 from aidpost.v1 import enrolment_pb2_grpc, fleet_pb2_grpc, ingest_pb2_grpc, link_pb2_grpc
+from trust.tls.address import Address, AddressRefused
+from trust.tls.callers import Callers
+from trust.tls.gate import Gate, GateLimits
+from trust.tls.refusals import Refusals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +151,15 @@ class Aggregator:
         self._link = LinkServer(services, presence, Authorisation(callers, store, wall_ns, refusals))
         # mkdtemp makes it for this user alone: nobody else on the machine gets past the gate.
         inner = Path(starting.enter_context(tempfile.TemporaryDirectory(prefix="aidpost-"))) / "grpc"
-        gate = Gate(settings.listen, authority, inner, callers, refusals, settings.gate_limits)
+        gate = Gate(
+            settings.listen,
+            authority.server_context(),
+            authority.certificate,
+            inner,
+            callers,
+            refusals,
+            settings.gate_limits,
+        )
         starting.push_async_callback(gate.stop)
         starting.push_async_callback(self._link.stop)
         await self._link.start(inner)

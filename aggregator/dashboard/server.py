@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from aggregator.address import Address, AddressInUse
+from trust.tls.address import Address, AddressInUse
 
 
 class DashboardServer:

@@ -10,11 +10,8 @@ from structlog.typing import FilteringBoundLogger
 
 from aggregator import codec
 from aggregator.link import ending
-from aggregator.link.callers import Callers
 from aggregator.link.ending import LinkEnded
 from aggregator.link.presence import Presence
-from aggregator.link.refusals import Refusals
-from aggregator.logs import clean
 from aggregator.receipts import ReceiptKey
 from aggregator.records import Credit, Hello
 from aggregator.store.errors import StoreError
@@ -24,6 +21,8 @@ from aggregator.store.writer import StoreWriter
 from aidpost.v1 import link_pb2
 from trust.chain import Receipt
 from trust.names import DeviceName
+from trust.tls.callers import Callers
+from trust.tls.refusals import Refusals, clean
 
 BUSY_BACKLOG = 64  # batches that wait for one commit; its time is then felt by everybody
 BUSY_SHARE = 8  # a busy server grants an eighth, which is still a batch and more

@@ -12,15 +12,15 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from aggregator.link import ending
-from aggregator.link.callers import Caller, Callers
 from aggregator.link.ending import LinkEnded
-from aggregator.link.refusals import Refusals
 from aggregator.store import identities
 from aggregator.store.errors import StoreError
 from aggregator.store.identities import Standing
 from aggregator.store.writer import StoreWriter
 from aidpost.v1 import enrolment_pb2, fleet_pb2, ingest_pb2, link_pb2
 from trust.names import PEOPLE, Role
+from trust.tls.callers import Caller, Callers
+from trust.tls.refusals import Refusals
 
 NOBODY = None
 """Stands in the table for a caller without a certificate."""

@@ -11,9 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from aggregator.authority import Authority
 from aggregator.link import ending
-from aggregator.link.callers import Callers
 from aggregator.link.presence import Presence
-from aggregator.link.refusals import Refusals
 from aggregator.store import identities
 from aggregator.store.errors import StoreError
 from aggregator.store.identities import Barred, Certificate, JoinPending, JoinRefused, Standing
@@ -22,6 +20,8 @@ from aidpost.v1 import enrolment_pb2, enrolment_pb2_grpc
 from trust.checking import Request, RequestRefused, read_request
 from trust.claim import SECRET_BYTES, claim_digest
 from trust.names import DeviceName
+from trust.tls.callers import Callers
+from trust.tls.refusals import Refusals
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 ASK_AGAIN_S = 5  # a person stands before both screens

@@ -15,7 +15,6 @@ from aggregator.authority import Authority
 from aggregator.codec import COMMAND_KINDS
 from aggregator.holdings import EnrolmentState
 from aggregator.link import ending
-from aggregator.link.callers import Callers
 from aggregator.link.commanding import CommandDesk
 from aggregator.link.presence import Presence
 from aggregator.store import administration, claims, commands, identities
@@ -26,6 +25,7 @@ from aidpost.v1 import fleet_pb2, fleet_pb2_grpc
 from trust.checking import RequestRefused, read_request
 from trust.claim import claim_digest
 from trust.names import DeviceName, is_name
+from trust.tls.callers import Callers
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 ResultT = TypeVar("ResultT")

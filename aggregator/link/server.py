@@ -10,9 +10,9 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from aggregator.address import Address, AddressInUse
 from aggregator.link import ending
 from aggregator.link.presence import Presence
+from trust.tls.address import Address, AddressInUse
 
 STOP_GRACE_S = 7.0  # the streams' own drain time-out is 5 s
 

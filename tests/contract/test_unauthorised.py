@@ -17,12 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from aggregator.address import Address
 from aggregator.authority import Authority
 from aggregator.link.authorisation import ALLOWED
-from aggregator.link.callers import Callers
-from aggregator.link.gate import Gate, GateLimits
-from aggregator.link.refusals import Refusals
 from aidpost.v1 import enrolment_pb2, fleet_pb2, fleet_pb2_grpc, ingest_pb2, link_pb2
 from tests.kit.aggregator_fixture import NOW_NS, Running, running_aggregator
 from tests.kit.identities import DeviceIdentity, Held, first_administrator, joined, person, shown
@@ -30,6 +26,10 @@ from tests.kit.link_device import PATIENCE_S, LinkDevice, check_in
 from trust import certificates
 from trust.checking import read_request
 from trust.names import PEOPLE, PersonName, Role, to_subject
+from trust.tls.address import Address
+from trust.tls.callers import Callers
+from trust.tls.gate import Gate, GateLimits
+from trust.tls.refusals import Refusals
 
 ENDLESS_BYTES = 64 * 1024 * 1024  # the kernel's buffers between the two ends hold some megabytes
 CONNECT = "/aidpost.v1.DeviceLinkService/Connect"
@@ -261,7 +261,15 @@ async def test_a_peer_that_reads_nothing_is_written_no_further(tmp_path: Path) -
 
     inner = await asyncio.start_unix_server(pour, tmp_path / "inner")
     refusals = Refusals(structlog.get_logger(), lambda: 0.0)
-    gate = Gate(Address("127.0.0.1", 0), authority, tmp_path / "inner", Callers(), refusals, FEW)
+    gate = Gate(
+        Address("127.0.0.1", 0),
+        authority.server_context(),
+        authority.certificate,
+        tmp_path / "inner",
+        Callers(),
+        refusals,
+        FEW,
+    )
     address = await gate.start()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=authority.certificate_der)

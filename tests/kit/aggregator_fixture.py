@@ -10,14 +10,14 @@ from typing import Any
 
 import structlog
 
-from aggregator.address import Address
 from aggregator.authority import Authority
 from aggregator.holdings import Device, StoredEvent
-from aggregator.link.gate import GateLimits
 from aggregator.link.service import Limits
 from aggregator.server import Aggregator, Settings
 from aggregator.store.database import open_reader
 from aggregator.store.reader import read_devices, read_events
+from trust.tls.address import Address
+from trust.tls.gate import GateLimits
 
 NOW_NS = 1_767_258_000_000_000_000  # 2026-01-01T09:00:00Z
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
-
-import grpc
+from typing import Protocol
 
 from trust.checking import Peer
 from trust.names import DeviceName, Role
@@ -37,6 +35,13 @@ class Caller:
         return f"{named.role.value} {named.name}"
 
 
+class Call(Protocol):
+    """A call as gRPC's servicer context has it."""
+
+    def peer(self) -> str:
+        """Return what gRPC calls the other end of the connection."""
+
+
 NOBODY = Caller(None, "unknown")
 
 
@@ -55,6 +60,6 @@ class Callers:
         finally:
             del self._by_peer[peer]
 
-    def of(self, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
+    def of(self, context: Call) -> Caller:
         """Return who makes the call; whoever did not come through the gate is nobody."""
         return self._by_peer.get(context.peer(), NOBODY)

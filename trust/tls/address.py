@@ -1,4 +1,4 @@
-"""Where the aggregator listens."""
+"""Where a server listens."""
 
 from __future__ import annotations
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-
-from structlog.typing import FilteringBoundLogger
-
-from aggregator.logs import clean
+from typing import Protocol
 
 AGAIN_AFTER_S = 3600.0
 MAX_KNOWN = 1024
 """So many pairs of peer and reason are remembered; with more, the oldest is forgotten and logged anew."""
+MAX_PEER_TEXT = 120
+
+
+class Log(Protocol):
+    """What takes the entries, such as a logger of structlog."""
+
+    def warning(self, event: str, **fields: object) -> object:
+        """Take one entry."""
 
 
 class Refusals:
     """Notes refusals; the first of each peer and reason is logged, and again after an hour with the count."""
 
-    def __init__(self, log: FilteringBoundLogger, monotonic_s: Callable[[], float]) -> None:
+    def __init__(self, log: Log, monotonic_s: Callable[[], float]) -> None:
         self._log = log
         self._monotonic_s = monotonic_s
         self._known: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()
@@ -35,3 +40,11 @@ class Refusals:
             self._known.popitem(last=False)
         before = {"not_logged_before": unlogged} if unlogged else {}
         self._log.warning("link.refused", who=who, why=why, **fields, **before)
+
+
+def clean(peer_text: str) -> str:
+    """Return what a peer wrote, safe to log: printable characters only, and not many."""
+    kept = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in peer_text
+    )
+    return kept if len(kept) <= MAX_PEER_TEXT else kept[: MAX_PEER_TEXT - 1] + "…"

@@ -14,20 +14,21 @@ import ssl
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
-from aggregator.address import Address, AddressInUse
-from aggregator.authority import Authority
-from aggregator.link.callers import Caller, Callers
-from aggregator.link.refusals import Refusals
+from cryptography import x509
+
+from trust.certificates import to_der
 from trust.checking import CertificateRefused, peer_of
 from trust.claim import AUTHORITY_PROTOCOL
 from trust.names import Named
+from trust.tls.address import Address, AddressInUse
+from trust.tls.callers import Caller, Callers
+from trust.tls.refusals import Refusals
+from trust.tls.relay import CLOSE_TIMEOUT_S, End
 
 BACKLOG = 1024
 OUT_OF_FILES_PAUSE_S = 0.2
 LAST_WORDS_S = 0.3  # at the stop, for what the streams said last to leave the buffers
-CLOSE_TIMEOUT_S = 2.0  # how long a peer may take to answer that the connection is closed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +50,17 @@ class GateLimits:
 
 
 class Gate:
-    """Listens, admits, and relays to the gRPC server at the Unix socket `inner`."""
+    """Listens, admits, and relays to the gRPC server at the Unix socket `inner`.
+
+    context: checks what a peer shows against `authority`. A peer that agrees on AUTHORITY_PROTOCOL, where the
+    context offers it, is told the authority's certificate and nothing else.
+    """
 
     def __init__(
         self,
         address: Address,
-        authority: Authority,
+        context: ssl.SSLContext,
+        authority: x509.Certificate,
         inner: Path,
         callers: Callers,
         refusals: Refusals,
@@ -62,7 +68,7 @@ class Gate:
     ) -> None:
         self._address = address
         self._authority = authority
-        self._context = authority.server_context()
+        self._context = context
         self._inner = inner
         self._callers = callers
         self._refusals = refusals
@@ -119,12 +125,12 @@ class Gate:
                 task.add_done_callback(self._connections.discard)
 
     async def _serve(self, accepted: socket.socket, address: str) -> None:
-        front = _End()
+        front = End()
         try:
             if not await self._greet(accepted, address, front):
                 return
             if front.alpn == AUTHORITY_PROTOCOL:
-                front.transport.write(self._authority.certificate_der)
+                front.transport.write(to_der(self._authority))
                 return
             caller = self._identify(front, address)
             await self._relay(front, caller)
@@ -136,7 +142,7 @@ class Gate:
         finally:
             await front.finish()
 
-    async def _greet(self, accepted: socket.socket, address: str, front: _End) -> bool:
+    async def _greet(self, accepted: socket.socket, address: str, front: End) -> bool:
         """Do the TLS handshake; returns whether there is a connection."""
         task = asyncio.current_task()
         if task is None:
@@ -165,13 +171,13 @@ class Gate:
             self._handshakes.pop(task, None)
         return True
 
-    def _identify(self, front: _End, address: str) -> Caller:
+    def _identify(self, front: End, address: str) -> Caller:
         leaf = front.certificate
         if leaf is None:
             return Caller(None, address)
-        return Caller(peer_of(leaf, self._authority.certificate), address)
+        return Caller(peer_of(leaf, self._authority), address)
 
-    async def _relay(self, front: _End, caller: Caller) -> None:
+    async def _relay(self, front: End, caller: Caller) -> None:
         named = caller.peer.named if caller.peer else None
         limit = self._limits.max_of_one if named else self._limits.max_anonymous
         task = asyncio.current_task()
@@ -187,7 +193,7 @@ class Gate:
             inner.setblocking(False)
             inner.bind("\0" + name)
             with self._callers.present(f"unix-abstract:{name}", caller):
-                back = _End()
+                back = End()
                 front.join(back, None if named else self._limits.anonymous_bytes)
                 loop = asyncio.get_running_loop()
                 await loop.sock_connect(inner, str(self._inner))
@@ -207,87 +213,6 @@ class Gate:
                 same.remove(task)
             if not same:
                 self._of_one.pop(named, None)
-
-
-class _End(asyncio.Protocol):
-    """One end of a relayed connection: what comes in goes to the other end, as fast as that takes it."""
-
-    def __init__(self) -> None:
-        self.transport: asyncio.Transport
-        self.lost = asyncio.Event()
-        self._other: _End | None = None
-        self._bytes_left: int | None = None
-
-    @property
-    def alpn(self) -> str | None:
-        """The protocol that was agreed on, None for none."""
-        found: str | None = self._tls().selected_alpn_protocol()
-        return found
-
-    @property
-    def certificate(self) -> bytes | None:
-        """The peer's certificate, DER, its chain checked; None where it showed none."""
-        return self._tls().getpeercert(binary_form=True)
-
-    def join(self, other: _End, max_bytes: int | None) -> None:
-        """Give what the other end takes in to this one; max_bytes: what this end may send in all."""
-        self._other, other._other = other, self
-        self._bytes_left = max_bytes
-
-    def begin(self) -> None:
-        """Give what this end takes in to the other one, now that it is connected."""
-        if not self.transport.is_closing():
-            self.transport.resume_reading()
-
-    def abort(self) -> None:
-        """Drop the connection and what was not sent yet."""
-        if hasattr(self, "transport"):
-            self.transport.abort()
-
-    async def finish(self) -> None:
-        """Close the connection in any case."""
-        if not hasattr(self, "transport"):
-            return
-        self.transport.close()
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self.lost.wait()
-        except TimeoutError:
-            self.transport.abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's has its methods and not its class
-        if self._other is None:
-            self.transport.pause_reading()
-
-    def data_received(self, data: bytes) -> None:
-        if self._other is None:
-            return
-        if self._bytes_left is not None:
-            self._bytes_left -= len(data)
-            if self._bytes_left < 0:
-                self.transport.abort()
-                return
-        self._other.transport.write(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.lost.set()
-        if self._other is not None and hasattr(self._other, "transport"):
-            self._other.transport.close()
-
-    def pause_writing(self) -> None:
-        if self._other is not None and not self._other.transport.is_closing():
-            self._other.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        if self._other is not None and not self._other.transport.is_closing():
-            self._other.transport.resume_reading()
-
-    def _tls(self) -> ssl.SSLObject:
-        found = self.transport.get_extra_info("ssl_object")
-        if not isinstance(found, ssl.SSLObject):
-            raise TypeError("the connection is not encrypted")
-        return found
 
 
 def _reason(error: OSError) -> str:
