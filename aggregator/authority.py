@@ -17,8 +17,8 @@ from aggregator.store.identities import Certificate
 from trust import certificates
 from trust.checking import Request, fingerprint
 from trust.claim import AUTHORITY_PROTOCOL, Claim
+from trust.tls.contexts import NO_CHECK_TIME
 
-_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, x509_vfy.h
 _KEY, _CERTIFICATE, _SERVER = "authority.key", "authority.pem", "server.pem"
 
 
@@ -88,7 +88,7 @@ class Authority:
         context.verify_mode = ssl.CERT_OPTIONAL
         # The end of a certificate's life is checked in the store, so that the refusal can say what to do; a
         # session certificate lives as long as the device's own.
-        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT | _NO_CHECK_TIME
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT | NO_CHECK_TIME
         context.num_tickets = 0  # a resumed session would bring a certificate that nobody checked again
         context.set_alpn_protocols(["h2", AUTHORITY_PROTOCOL])
         try:

@@ -5,8 +5,10 @@
               -> device -> session
 
 A device's key may sit in a TPM that no TLS library can sign with. So its certificate lets it sign session
-certificates for keys that live in the memory of one process, and nothing else: path length 0, client use
-alone (so no device can play the server), and no DNS name or address may stand below it.
+certificates for keys that live in the memory of one process, and nothing else: path length 0, and below it
+the one DNS name `DeviceName.host`, under which it serves the others of its site. No device can play the
+aggregator's server, which has another. gRPC compares that with alternative names of any kind, and with the
+common name where it knows none of them: so the subject below a device is fixed, and other kinds are none.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ SERVER_NAME = "aggregator.aidpost.internal"
 # certificates that have no good expiry date.
 _EVER_SINCE = datetime(1970, 1, 1, tzinfo=UTC)
 _FOR_EVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+_SESSION = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "session")])
 _CLIENT, _SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
 
 
@@ -83,14 +86,17 @@ def make_client(
     names = [x509.UniformResourceIdentifier(named.uri())]
     if not isinstance(named, DeviceName):
         return _sign(_leaf(builder, _CLIENT, names), key)
-    everything = [
-        x509.DNSName(""),
-        *(x509.IPAddress(ipaddress.ip_network(net)) for net in ("0.0.0.0/0", "::/0")),
+    below = [
+        x509.DNSName(named.host()),
+        x509.DirectoryName(_SESSION),
+        x509.UniformResourceIdentifier("none.invalid"),
+        x509.RFC822Name("none.invalid"),
     ]
+    no_address = [x509.IPAddress(ipaddress.ip_network(net)) for net in ("0.0.0.0/0", "::/0")]
     builder = (
         _may_sign(builder, path_length=0)
-        .add_extension(x509.ExtendedKeyUsage([_CLIENT]), critical=False)
-        .add_extension(x509.NameConstraints(None, everything), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([_CLIENT, _SERVER]), critical=False)
+        .add_extension(x509.NameConstraints(below, no_address), critical=True)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
     )
     return _sign(builder, key)
@@ -99,21 +105,21 @@ def make_client(
 def make_session(
     device: x509.Certificate, key: ec.EllipticCurvePrivateKey, session_key: ec.EllipticCurvePublicKey
 ) -> x509.Certificate:
-    """Return a certificate for a key of one process, signed by the device's key.
+    """Return a certificate for a client's key of one process, signed by the device's key.
 
     It is valid as long as the device's own. No clock is read: a device need not have one.
     """
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "session")])
-    builder = _begin(
-        name,
-        device.subject,
-        session_key,
-        key.public_key(),
-        x509.random_serial_number(),
-        device.not_valid_before_utc,
-        device.not_valid_after_utc,
-    )
-    return _sign(_leaf(builder, _CLIENT, []), key)
+    return _below(device, key, session_key, _CLIENT, [])
+
+
+def make_site_server(
+    device: x509.Certificate,
+    key: ec.EllipticCurvePrivateKey,
+    session_key: ec.EllipticCurvePublicKey,
+    named: DeviceName,
+) -> x509.Certificate:
+    """Return the like for a server's key: the device serves the others of its site under its own name."""
+    return _below(device, key, session_key, _SERVER, [x509.DNSName(named.host())])
 
 
 def make_request(named: Named, key: ec.EllipticCurvePrivateKey) -> x509.CertificateSigningRequest:
@@ -147,6 +153,25 @@ def key_to_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+
+
+def _below(
+    device: x509.Certificate,
+    key: ec.EllipticCurvePrivateKey,
+    session_key: ec.EllipticCurvePublicKey,
+    use: x509.ObjectIdentifier,
+    names: Sequence[x509.GeneralName],
+) -> x509.Certificate:
+    builder = _begin(
+        _SESSION,
+        device.subject,
+        session_key,
+        key.public_key(),
+        x509.random_serial_number(),
+        device.not_valid_before_utc,
+        device.not_valid_after_utc,
+    )
+    return _sign(_leaf(builder, use, names), key)
 
 
 def _begin(

@@ -6,6 +6,7 @@ and that one only the authority can sign: so the names here are as sure as the c
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from enum import Enum, unique
@@ -47,6 +48,13 @@ class DeviceName:
     def uri(self) -> str:
         """Return the name as a URI, for the subject alternative name."""
         return f"{_SCHEME}/site/{self.site}/device/{self.device_id}"
+
+    def host(self) -> str:
+        """Return the one DNS name under which the device may be a TLS server, to the others of its site.
+
+        A digest, since names of devices and sites may hold what a DNS name may not.
+        """
+        return f"{hashlib.sha256(self.uri().encode()).hexdigest()[:32]}.site.aidpost.internal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,13 +144,16 @@ async def test_another_authority_is_refused_in_the_handshake_and_logged_once(
 async def test_a_devices_key_can_sign_for_no_other_name_and_no_longer_chain(post: Post) -> None:
     device, key = post.device, certificates.new_key()
     assert device.certificate is not None
-    # It may write any name into a leaf; what counts is the name that the authority signed.
+    # A leaf's subject begins as the authority has set it; what counts is the name that the authority signed.
     root = to_subject(PersonName("root", Role.ADMINISTRATOR), 1)
-    leaf = signed_by(device, device.certificate, root, key.public_key())
+    session = certificates.make_session(device.certificate, device.key, key.public_key()).subject
     audit = "/aidpost.v1.FleetService/ListAudit"
-    assert (
-        await post.status(Held(key, (leaf, device.certificate)), audit) is grpc.StatusCode.PERMISSION_DENIED
-    )
+    for subject, status in (
+        (root, grpc.StatusCode.UNAVAILABLE),
+        (x509.Name([*session, *root]), grpc.StatusCode.PERMISSION_DENIED),
+    ):
+        leaf = signed_by(device, device.certificate, subject, key.public_key())
+        assert await post.status(Held(key, (leaf, device.certificate)), audit) is status
     # Its own certificate is not for connections, and it cannot make another that signs.
     assert await post.status(Held(device.key, (device.certificate,))) is grpc.StatusCode.UNAVAILABLE
     below = certificates.make_session(leaf, key, key.public_key())
