@@ -1,0 +1,285 @@
+"""The routes of the page, for one front: the appliance's own touch screen, or tablets on the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, unique
+from typing import assert_never
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from firmware.page import words
+from firmware.page.drawing import FOLDER, Drawing, Message, Now
+from firmware.page.ports import Accepted, Answered, Bar, HeldBy, NotSignedIn, Staff, Stale, Station
+from firmware.page.protection import LOOPBACK_NAMES, ProtectiveHeaders, read_form
+from firmware.page.streams import Closing, as_event
+from firmware.page.translate import LANGUAGES
+from firmware.page.viewers import Operator, Viewer, Viewers
+from firmware.workflow.screen import Acted
+from sensors.board.port import Button
+
+
+@unique
+class Front(Enum):
+    """Where a browser stands: at the appliance itself, over loopback, or on the site's network."""
+
+    TOUCH = "touch"
+    TABLET = "tablet"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a page behaves.
+
+    rest_s: after so long without an act somebody is signed out. bystanders: whether their screen is served.
+    sounds: whether the browser plays the tones, for appliances without a board.
+    """
+
+    rest_s: float = 900.0
+    bystanders: bool = True
+    sounds: bool = False
+
+
+class Page:
+    """The page of one front; `app` is what a server serves."""
+
+    def __init__(
+        self,
+        front: Front,
+        station: Station,
+        staff: Staff,
+        bar: Callable[[], Bar],
+        monotonic_s: Callable[[], float],
+        closing: Closing,
+        rules: Rules,
+    ) -> None:
+        self._front = front
+        self._station = station
+        self._staff = staff
+        self._bar = bar
+        self._monotonic_s = monotonic_s
+        self._closing = closing
+        self._viewers = Viewers(monotonic_s, rules.rest_s)
+        self._drawing = Drawing(sounds=rules.sounds)
+        # A cookie with this prefix is taken over TLS alone, and from no other host or path.
+        self._cookie = "viewer" if front is Front.TOUCH else "__Host-viewer"
+        routes: list[Route | Mount] = [
+            Route("/", self._index),
+            Route("/events", self._events),
+            Route("/act", self._act, methods=["POST"]),
+            Route("/press", self._press, methods=["POST"]),
+            Route("/take-over", self._take_over, methods=["POST"]),
+            Route("/sign-in", self._sign_in, methods=["POST"]),
+            Route("/sign-out", self._sign_out, methods=["POST"]),
+            Route("/health", self._health),
+            Mount("/static", StaticFiles(directory=FOLDER / "static")),
+        ]
+        if rules.bystanders:
+            routes += [
+                Route("/bystander", self._bystander),
+                Route("/bystander/events", self._bystander_events),
+            ]
+        middleware = [Middleware(ProtectiveHeaders)]
+        if front is Front.TOUCH:
+            # No other site may read the page by pointing its own name at this machine.
+            middleware.append(
+                Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES, www_redirect=False)
+            )
+        self.app = Starlette(
+            routes=routes, middleware=middleware, exception_handlers={HTTPException: _refused}
+        )
+
+    # --- what is shown ---------------------------------------------------------------------------------
+
+    async def _index(self, request: Request) -> Response:
+        cookie, viewer = self._viewer(request)
+        if viewer is None:
+            cookie, viewer = self._viewers.make()
+        if viewer.operator is None:
+            return self._with_cookie(self._ask_to_sign_in(viewer, None), cookie)
+        return self._with_cookie(HTMLResponse(self._draw_screen("page.html", viewer)), cookie)
+
+    async def _events(self, request: Request) -> Response:
+        _, viewer = self._viewer(request)
+        if viewer is None or viewer.operator is None:
+            return Response(status_code=204)  # which tells an EventSource to stay away
+
+        def draw() -> str | None:
+            if self._viewers.is_signed_in(viewer):
+                return as_event("screen", self._draw_screen("screen.html", viewer), self._station.revision)
+            return None
+
+        def until_s() -> float:
+            return self._viewers.rests_until_s(viewer) - self._monotonic_s()
+
+        events = self._closing.events(
+            self._station.subscribe, draw, until_s, last=as_event("signed-out", "now")
+        )
+        return StreamingResponse(events, media_type="text/event-stream")
+
+    async def _bystander(self, _request: Request) -> Response:
+        return HTMLResponse(self._draw_public("bystander.html"))
+
+    async def _bystander_events(self, _request: Request) -> Response:
+        def draw() -> str:
+            return as_event("public", self._draw_public("public.html"))
+
+        events = self._closing.events(self._station.subscribe, draw)
+        return StreamingResponse(events, media_type="text/event-stream")
+
+    async def _health(self, _request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    # --- what is done ----------------------------------------------------------------------------------
+
+    async def _act(self, request: Request) -> Response:
+        fields = await read_form(request)
+        viewer = self._sender(request, fields)
+        if viewer.operator is None:
+            return _to_index(request)
+        act, value = fields.get("act", ""), fields.get("value", "")
+        if "second_name" in fields:
+            value = f"{fields['second_name'].strip()}\n{value}"
+        acted = Acted(act, value, viewer.operator.name)
+        return self._told(request, viewer, await self._station.act(_revision(fields), acted))
+
+    async def _press(self, request: Request) -> Response:
+        fields = await read_form(request)
+        viewer = self._sender(request, fields)
+        try:
+            button = Button(fields.get("button"))
+        except ValueError as error:
+            raise HTTPException(400, "no such button") from error
+        if button is Button.LANGUAGE and self._front is Front.TABLET:
+            viewer.language = _after(viewer.language or self._station.language)
+            return _to_index(request)
+        # At the appliance anybody may call a person; on the network a stranger could stop the work with it.
+        always = self._front is Front.TOUCH and button in (Button.HELP, Button.LANGUAGE)
+        if viewer.operator is None:
+            if always:
+                await self._station.press(button)
+            return _to_index(request)
+        return self._told(request, viewer, await self._station.press(button, viewer.operator.name))
+
+    async def _take_over(self, request: Request) -> Response:
+        fields = await read_form(request)
+        viewer = self._sender(request, fields)
+        if viewer.operator is None:
+            return _to_index(request)
+        await self._station.take_over(viewer.operator.name)
+        return self._told(request, viewer, Accepted())
+
+    async def _sign_in(self, request: Request) -> Response:
+        fields = await read_form(request)
+        cookie, viewer = self._viewer(request)
+        if viewer is None or not viewer.accepts(fields.get("form_token", "")):
+            cookie, viewer = self._viewers.make()
+            return self._with_cookie(self._ask_to_sign_in(viewer, Message(words.OPEN_ANEW)), cookie)
+        name = fields.get("name", "").strip()
+        role = await self._staff.sign_in(name, fields.get("pin", ""))
+        if isinstance(role, NotSignedIn):
+            note = words.NOT_SIGNED_IN if role.wait_s is None else words.wait_for_pin(role.wait_s)
+            return self._ask_to_sign_in(viewer, Message(note))
+        cookie = self._viewers.sign_in(cookie, Operator(name, role))
+        return self._with_cookie(RedirectResponse("/", 303), cookie)
+
+    async def _sign_out(self, request: Request) -> Response:
+        fields = await read_form(request)
+        self._sender(request, fields)
+        self._viewers.sign_out(request.cookies.get(self._cookie, ""))
+        return _to_index(request)
+
+    # --- helpers ---------------------------------------------------------------------------------------
+
+    def _draw_screen(self, template: str, viewer: Viewer, message: Message | None = None) -> str:
+        station = self._station
+        now = Now(station.screen, station.revision, station.highlight)
+        tag = viewer.language or station.language
+        return self._drawing.draw_screen(template, tag, now, viewer, self._bar(), message)
+
+    def _draw_public(self, template: str) -> str:
+        return self._drawing.draw(template, self._station.language, public=self._station.screen.public)
+
+    def _ask_to_sign_in(self, viewer: Viewer, message: Message | None) -> Response:
+        page = self._drawing.draw_sign_in(
+            viewer.language or self._station.language,
+            viewer,
+            self._bar(),
+            message,
+            may_help=self._front is Front.TOUCH,
+        )
+        return HTMLResponse(page, 200 if message is None else 403)
+
+    def _viewer(self, request: Request) -> tuple[str, Viewer | None]:
+        cookie = request.cookies.get(self._cookie, "")
+        return cookie, self._viewers.find(cookie)
+
+    def _sender(self, request: Request, fields: dict[str, str]) -> Viewer:
+        """Return who sent a form of this page. Raises HTTPException."""
+        _, viewer = self._viewer(request)
+        if viewer is None or not viewer.accepts(fields.get("form_token", "")):
+            raise HTTPException(403, "not from a page of this viewer")
+        self._viewers.touch(viewer)
+        return viewer
+
+    def _told(self, request: Request, viewer: Viewer, answered: Answered) -> Response:
+        """Answer an act: with a sentence, or with nothing where the next screen comes by itself."""
+        match answered:
+            case Accepted():
+                return Response(status_code=204) if _is_fragment(request) else RedirectResponse("/", 303)
+            case Stale():
+                message = Message(words.MOVED_ON)
+            case HeldBy(other):
+                message = Message(words.held_by(other), may_take_over=True)
+            case _:
+                assert_never(answered)
+        template = "screen.html" if _is_fragment(request) else "page.html"
+        return HTMLResponse(self._draw_screen(template, viewer, message))
+
+    def _with_cookie(self, answer: Response, cookie: str) -> Response:
+        answer.set_cookie(
+            self._cookie,
+            cookie,
+            path="/",
+            secure=self._front is Front.TABLET,
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
+
+
+def _is_fragment(request: Request) -> bool:
+    return "hx-request" in request.headers
+
+
+def _to_index(request: Request) -> Response:
+    """Have the browser draw the whole page anew."""
+    return Response(headers={"HX-Redirect": "/"}) if _is_fragment(request) else RedirectResponse("/", 303)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == 403 and _is_fragment(request):
+        return _to_index(request)
+    return PlainTextResponse(f"{error.detail}\n", error.status_code)
+
+
+def _revision(fields: dict[str, str]) -> int:
+    try:
+        return int(fields.get("revision", ""))
+    except ValueError:
+        return -1
+
+
+def _after(tag: str) -> str:
+    tags = list(LANGUAGES)
+    return tags[(tags.index(tag) + 1) % len(tags)] if tag in LANGUAGES else tags[0]

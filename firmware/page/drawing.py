@@ -1,0 +1,109 @@
+"""From a screen to HTML: one template for every screen, in the language of whoever looks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from firmware.page import words
+from firmware.page.pictograms import flips, symbol
+from firmware.page.ports import Bar
+from firmware.page.translate import direction, t
+from firmware.page.viewers import Viewer
+from firmware.workflow.screen import Screen, Text, Tone
+from sensors.board.port import Button
+from sensors.board.signals import PRESENTATIONS, Signal
+
+FOLDER = Path(__file__).parent
+_SOUNDS = {
+    Tone.GOOD: Signal.DONE,
+    Tone.AGAIN: Signal.TRY_AGAIN,
+    Tone.PERSON: Signal.GO_TO_A_PERSON,
+    Tone.FAULT: Signal.DEVICE_FAULT,
+}
+_KEYS = (
+    (Button.AGAIN, "next", words.AGAIN),
+    (Button.OK, "tick", words.OK),
+    (Button.HELP, "helper", words.HELP),
+    (Button.LANGUAGE, "language", words.LANGUAGE),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What is drawn: the screen, its number, and the choice that is highlighted."""
+
+    screen: Screen
+    revision: int
+    highlighted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A sentence about what a viewer just did. may_take_over: that the session may become the viewer's."""
+
+    words: Text
+    may_take_over: bool = False
+
+
+class Drawing:
+    """Draws pages and fragments. sounds: whether the browser plays the tones, where no board does."""
+
+    def __init__(self, *, sounds: bool) -> None:
+        self._sounds = sounds
+        self._pages = Environment(
+            loader=FileSystemLoader(FOLDER / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._pages.globals.update(words=words, symbol=symbol, flips=flips)
+
+    def draw(self, template: str, tag: str, **values: object) -> str:
+        """Return one page or fragment in that language."""
+
+        def translated(text: Text) -> str:
+            return t(text, tag)
+
+        drawn = self._pages.get_template(template)
+        return drawn.render(t=translated, tag=tag, direction=direction(tag), **values)
+
+    def draw_screen(
+        self, template: str, tag: str, now: Now, viewer: Viewer, bar: Bar, message: Message | None
+    ) -> str:
+        """Return the screen as this viewer sees it."""
+        screen = now.screen
+        left_s = screen.wait_s if screen.wait_s is not None else screen.ends_in_s
+        idle = (Button.OK, Button.AGAIN) if screen.busy or not screen.choices else ()
+        return self.draw(
+            template,
+            tag,
+            screen=screen,
+            revision=now.revision,
+            highlighted=now.highlighted,
+            viewer=viewer,
+            bar=bar,
+            message=message,
+            seconds_left=None if left_s is None else math.ceil(left_s),
+            keys=[(button.value, picture, label, button in idle) for button, picture, label in _KEYS],
+            tones=self._tones(screen.tone),
+            prompts=(),
+            notice=None,
+        )
+
+    def draw_sign_in(
+        self, tag: str, viewer: Viewer, bar: Bar, message: Message | None, *, may_help: bool
+    ) -> str:
+        """Return the page that asks who is there; may_help: HELP and LANGUAGE work without signing in."""
+        keys = [(button.value, picture, label, not may_help) for button, picture, label in _KEYS[2:]]
+        return self.draw("sign_in.html", tag, viewer=viewer, bar=bar, message=message, keys=keys)
+
+    def _tones(self, tone: Tone) -> str:
+        if not self._sounds or tone not in _SOUNDS:
+            return ""
+        tones = PRESENTATIONS[_SOUNDS[tone]].tones
+        return ",".join(f"{one.frequency_hz}:{one.duration_ms}:{one.pause_ms}" for one in tones)

@@ -1,0 +1,86 @@
+"""What the page asks of the rest of the appliance: the station that it draws, and who may sign in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from firmware.workflow.screen import Acted, Screen
+from firmware.workflow.terms import Role
+from sensors.board.port import Button
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """It was done, or is being done; the next screen says what came of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """It was meant for a screen that is over; nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBy:
+    """Another one serves the person who is here; nothing was done."""
+
+    operator: str
+
+
+Answered: TypeAlias = Accepted | Stale | HeldBy
+
+
+class Station(Protocol):
+    """One appliance with one session at a time and any number of viewers. Used from the event loop."""
+
+    @property
+    def screen(self) -> Screen:
+        """What is to be drawn."""
+
+    @property
+    def revision(self) -> int:
+        """Number of this screen; one more with each new one."""
+
+    @property
+    def highlight(self) -> int:
+        """Index of the choice that OK takes."""
+
+    @property
+    def language(self) -> str:
+        """BCP 47 tag of the person's language."""
+
+    def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` when one of these is another; returns what takes it off again."""
+
+    async def act(self, revision: int, acted: Acted) -> Answered:
+        """Do what somebody chose on the screen of that revision."""
+
+    async def press(self, button: Button, operator: str = "") -> Answered:
+        """Do what a button of the board does, by whoever is signed in."""
+
+    async def take_over(self, operator: str) -> None:
+        """Let this operator serve the person who is here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """The top of each screen. waiting: records that are not sent yet; uplink: None where there is none."""
+
+    lane: str
+    waiting: int = 0
+    uplink: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotSignedIn:
+    """Name and PIN do not belong together; wait_s: seconds before the next try, None at once."""
+
+    wait_s: float | None = None
+
+
+class Staff(Protocol):
+    """Who works here."""
+
+    async def sign_in(self, name: str, pin: str) -> Role | NotSignedIn:
+        """Return the role of who has this name and PIN; wrong ones are counted."""

@@ -1,0 +1,115 @@
+// What HTML alone cannot do: keep the focus, map keys to the four buttons, type with the keypad, play tones, count
+// seconds, and say so when the appliance stops answering. Everything else is drawn by the appliance.
+"use strict";
+
+const page = () => document.getElementById("page");
+
+// --- a new screen ---------------------------------------------------------------------------------------
+
+let drawn = page()?.dataset.revision;
+
+function follow() {
+  const now = page();
+  if (!now?.dataset.revision) return;
+  document.documentElement.lang = now.lang;
+  document.documentElement.dir = now.dir;
+  const typing = document.activeElement?.matches("input");
+  if (!typing) (now.querySelector(".entry input") ?? now.querySelector(".highlighted"))?.focus({ preventScroll: true });
+  if (now.dataset.revision !== drawn) play(now.dataset.tones);
+  drawn = now.dataset.revision;
+}
+
+document.addEventListener("htmx:afterSettle", follow);
+document.addEventListener("htmx:sseBeforeMessage", (event) => {
+  if (event.detail.type === "signed-out") location.assign("/");
+});
+
+// --- the line to the appliance --------------------------------------------------------------------------
+
+function lost(isLost) {
+  const note = document.querySelector(".lost");
+  if (note) note.hidden = !isLost;
+}
+document.addEventListener("htmx:sseError", () => lost(true));
+document.addEventListener("htmx:sseOpen", () => lost(false));
+document.addEventListener("htmx:sendError", () => lost(true));
+
+// --- keys -----------------------------------------------------------------------------------------------
+
+function move(by) {
+  const all = [...document.querySelectorAll("main button:not(:disabled), main input:not([type=hidden])")];
+  if (all.length) all[(all.indexOf(document.activeElement) + by + all.length) % all.length].focus();
+}
+
+const pressKey = (name) => document.querySelector(`.keys [data-key=${name}]`)?.click();
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  const types = event.target.matches("input");
+  const toLeft = document.documentElement.dir === "rtl" ? 1 : -1;
+  const bare = types ? "" : event.key.toLowerCase();
+  if (event.key === "F1" || bare === "h") pressKey("help");
+  else if (event.key === "F2" || bare === "l") pressKey("language");
+  else if (bare === "a") pressKey("again");
+  else if (event.key === "ArrowDown" || (!types && event.key === "ArrowRight")) move(event.key === "ArrowRight" ? -toLeft : 1);
+  else if (event.key === "ArrowUp" || (!types && event.key === "ArrowLeft")) move(event.key === "ArrowLeft" ? toLeft : -1);
+  else return;
+  event.preventDefault();
+});
+
+document.addEventListener("click", (event) => {
+  const key = event.target.closest("[data-digit]");
+  if (key) {
+    const fields = [...key.closest("form").querySelectorAll("input:not([type=hidden])")];
+    const field = fields.find((one) => one === lastTyped) ?? fields.at(-1);
+    field.value = key.dataset.digit === "" ? field.value.slice(0, -1) : field.value + key.dataset.digit;
+  }
+  if (event.target.closest("[data-theme-next]")) nextTheme();
+});
+
+let lastTyped = null;
+document.addEventListener("focusin", (event) => { if (event.target.matches("input")) lastTyped = event.target; });
+
+// --- colours --------------------------------------------------------------------------------------------
+
+const THEMES = ["", "night", "sun"];
+
+function setTheme(theme) {
+  if (theme) document.documentElement.dataset.theme = theme;
+  else delete document.documentElement.dataset.theme;
+}
+function nextTheme() {
+  const theme = THEMES[(THEMES.indexOf(document.documentElement.dataset.theme ?? "") + 1) % THEMES.length];
+  localStorage.setItem("theme", theme);
+  setTheme(theme);
+}
+setTheme(localStorage.getItem("theme") ?? "");
+
+// --- tones: "660:120:40,880:180:0", hertz, milliseconds, and the pause after -----------------------------
+
+let sounds = null;
+
+function play(tones) {
+  if (!tones) return;
+  sounds ??= new AudioContext();
+  let at = sounds.currentTime;
+  for (const tone of tones.split(",")) {
+    const [hertz, sounding, pause] = tone.split(":").map(Number);
+    const source = new OscillatorNode(sounds, { frequency: hertz });
+    source.connect(sounds.destination);
+    source.start(at);
+    source.stop(at + sounding / 1000);
+    at += (sounding + pause) / 1000;
+  }
+}
+
+// --- seconds --------------------------------------------------------------------------------------------
+
+setInterval(() => {
+  for (const wait of document.querySelectorAll("[data-seconds]")) {
+    wait.dataset.seconds = Math.max(0, wait.dataset.seconds - 1);
+    wait.querySelector("[role=timer]").textContent = wait.dataset.seconds;
+  }
+}, 1000);
+
+follow();

@@ -1,0 +1,75 @@
+"""The page's own sentences, beside those that a screen brings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from firmware.workflow.screen import Entry, Text, in_context, say, say_many
+from inference.operating_point import Strength
+
+SIGN_IN = say("Sign in")
+SIGN_OUT = say("Lock the screen")
+SIGN_IN_TITLE = say("Staff sign in here")
+YOUR_NAME = say("Your name")
+YOUR_PIN = say("Your PIN")
+NOT_SIGNED_IN = say("This name and PIN do not go together. Please try again.")
+OPEN_ANEW = say("This page was open for too long. Please try again.")
+
+OK = in_context("button", "OK")
+AGAIN = in_context("button", "Next")
+HELP = in_context("button", "Help")
+LANGUAGE = in_context("button", "Language")
+ENTER = in_context("button", "Enter")
+DELETE = say("Delete the last sign")
+THEME = say("Day, night or sunlight colours")
+
+ENTRIES: Mapping[Entry, Text] = {
+    Entry.CARD: say("Card number"),
+    Entry.NUMBER: say("New number"),
+    Entry.PIN: YOUR_PIN,
+    Entry.COUNTERSIGN: say("PIN of the second person"),
+}
+SECOND_NAME = say("Name of the second person")
+
+UPLINK = say("The aggregator is connected")
+NO_UPLINK = say("The aggregator is not connected; records wait here")
+
+MOVED_ON = say("This screen has moved on. Nothing was done. Please look again.")
+TAKE_OVER = say("Take over")
+LOST = say("The appliance does not answer. What you see is old. Please wait.")
+STRENGTHS: Mapping[Strength, Text] = {
+    Strength.STRONG: in_context("likeness", "strong"),
+    Strength.FAIR: in_context("likeness", "fair"),
+    Strength.WEAK: in_context("likeness", "weak"),
+}
+
+
+def wait_for_pin(wait_s: float) -> Text:
+    """The PIN was wrong too often."""
+    seconds = math.ceil(wait_s)
+    return say_many(
+        "Please wait {number} second, then try again.",
+        "Please wait {number} seconds, then try again.",
+        seconds,
+    )
+
+
+def held_by(name: str) -> Text:
+    """Another member of staff serves the person who is here."""
+    return say("{name} serves the person who is here. Nothing was done.", name=name)
+
+
+def waiting(records: int) -> Text:
+    """How many records are not sent yet."""
+    return say_many("{number} record waits to be sent", "{number} records wait to be sent", records)
+
+
+def tries_left(tries: int) -> Text:
+    """How often it may be tried again."""
+    return say_many("{number} try left", "{number} tries left", tries)
+
+
+def household(size: int) -> Text:
+    """How many people a household has."""
+    return say_many("{number} person in the household", "{number} people in the household", size)
