@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that the host's Python is new enough and can create virtual environments, and installs valgrind.
+# Makes sure that the host's Python is new enough and can create virtual environments, and installs what tests use:
+# valgrind and chromium.
 # As root on Debian it installs what is missing; otherwise it says what to install.
 set -euo pipefail
 python=${1:-python3}
@@ -18,6 +19,13 @@ if ! command -v valgrind >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get 
     echo "Installing valgrind ..."
     { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq valgrind >/dev/null; } ||
         echo "valgrind is not installed: the counts of instructions will not be compared." >&2
+fi
+
+# chromium draws the operator page for the tests in tests/browser; where it cannot be installed they are skipped.
+if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing chromium ..."
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } ||
+        echo "chromium is not installed: the operator page will not be tried in a browser." >&2
 fi
 
 can_make_environments() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }

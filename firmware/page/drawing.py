@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from firmware.page import words
-from firmware.page.pictograms import flips, symbol
+from firmware.page.pictograms import flips, of_ration, symbol
 from firmware.page.ports import Bar
 from firmware.page.translate import direction, t
 from firmware.page.viewers import Viewer
@@ -61,7 +61,7 @@ class Drawing:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._pages.globals.update(words=words, symbol=symbol, flips=flips)
+        self._pages.globals.update(words=words, symbol=symbol, flips=flips, of_ration=of_ration)
 
     def draw(self, template: str, tag: str, **values: object) -> str:
         """Return one page or fragment in that language."""

@@ -1,0 +1,97 @@
+"""A station that shows what a test hands it, and obeys the real rules of revisions and of who serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from firmware.page.ports import Accepted, Answered, HeldBy, NotSignedIn, Stale
+from firmware.workflow.screen import Acted, Screen
+from firmware.workflow.terms import Role
+from sensors.board.port import Button
+
+
+class ScriptedStation:
+    """Shows `screens` in order: any act leads to the next one, the last one stays."""
+
+    def __init__(self, *screens: Screen, language: str = "en") -> None:
+        self._screens = screens
+        self._at = 0
+        self._listeners: list[Callable[[], None]] = []
+        self.revision = 1
+        self.highlight = 0
+        self.language = language
+        self.holder = ""
+        self.acts: list[Acted] = []
+
+    @property
+    def screen(self) -> Screen:
+        return self._screens[self._at]
+
+    def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
+        self._listeners.append(changed)
+        return lambda: self._listeners.remove(changed)
+
+    @property
+    def watched(self) -> int:
+        """How many listen."""
+        return len(self._listeners)
+
+    async def act(self, revision: int, acted: Acted) -> Answered:
+        if revision != self.revision:
+            return Stale()
+        if self.holder not in ("", acted.operator):
+            return HeldBy(self.holder)
+        self.holder = acted.operator
+        self.acts.append(acted)
+        self.turn_to(min(self._at + 1, len(self._screens) - 1))
+        return Accepted()
+
+    async def press(self, button: Button, operator: str = "") -> Answered:
+        match button:
+            case Button.AGAIN:
+                self.highlight = (self.highlight + 1) % len(self.screen.choices)
+                self._tell()
+            case Button.OK:
+                return await self.act(
+                    self.revision, Acted(self.screen.choices[self.highlight].act, operator=operator)
+                )
+            case Button.HELP:
+                self.acts.append(Acted("help", operator=operator))
+                self.turn_to(len(self._screens) - 1)
+            case Button.LANGUAGE:
+                self.speak("ar" if self.language == "en" else "en")
+        return Accepted()
+
+    async def take_over(self, operator: str) -> None:
+        self.holder = operator
+
+    def turn_to(self, index: int) -> None:
+        """Show that screen."""
+        self._at, self.highlight = index, 0
+        self._tell(new=True)
+
+    def change(self, **changes: object) -> None:
+        """Show the same screen, changed."""
+        screens = list(self._screens)
+        screens[self._at] = replace(self.screen, **changes)  # type: ignore[arg-type]
+        self._screens = tuple(screens)
+        self._tell(new=True)
+
+    def speak(self, language: str) -> None:
+        """Speak another language."""
+        self.language = language
+        self._tell()
+
+    def _tell(self, *, new: bool = False) -> None:
+        self.revision += new
+        for listener in tuple(self._listeners):
+            listener()
+
+
+class TwoOfStaff:
+    """Staff with two members, whose PINs are known: Amina, operator, 2468; Boris, supervisor, 1357."""
+
+    async def sign_in(self, name: str, pin: str) -> Role | NotSignedIn:
+        known = {("amina", "2468"): Role.OPERATOR, ("boris", "1357"): Role.SUPERVISOR}
+        return known.get((name, pin), NotSignedIn())
