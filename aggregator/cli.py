@@ -35,6 +35,7 @@ from aggregator.export import (
     write_rows,
 )
 from aggregator.holdings import EVENT_KINDS
+from aggregator.lists import list_
 from aggregator.logs import configure_logs
 from aggregator.receipts import ReceiptKeyUnusable
 from aggregator.server import Aggregator, Bound, Settings
@@ -254,7 +255,7 @@ def missing(store: Path, form: Format, device_id: str | None) -> None:
         raise click.ClickException(str(error)) from error
 
 
-for _command in (init, claim, user, audit, command, import_bundles):
+for _command in (init, claim, user, audit, command, import_bundles, list_):
     main.add_command(_command)
 for _command in (pending, approve, revoke):
     devices.add_command(_command)

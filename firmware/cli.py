@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import os
 import resource
@@ -31,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "evaluate": ("firmware.commands.evaluate", "Measure error rates; make operating points."),
         "identify": ("firmware.commands.people", "Find a person among the few registered here (1:few)."),
         "keys": ("firmware.commands.keys", "Change the PIN; program the board's secret."),
+        "list": ("firmware.commands.lists", "Load a day's appointments or a cycle's households."),
         "lock": ("firmware.commands.keys", "Destroy the keys: nothing opens any more."),
         "operating-point": ("firmware.commands.operating_point", "Show what the thresholds rest on."),
         "join": ("firmware.commands.join", "Become a device of an aggregator."),
@@ -54,7 +56,9 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_")
+        name += "_" * hasattr(builtins, name)  # as `list_`
+        command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -204,6 +204,16 @@ class Lease(_Table, frozen=True, kw_only=True):
         return LeaseLimits(int(self.uptime_days * 86_400e9), self.boots)
 
 
+class Issuer(_Table, frozen=True, kw_only=True):
+    """Whose lists and cards are taken: public keys as `aidpost cards keys` shows them."""
+
+    keys: tuple[Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")], ...] = ()
+
+    def trusted(self) -> tuple[bytes, ...]:
+        """Return the keys, 32 bytes each."""
+        return tuple(bytes.fromhex(key) for key in self.keys)
+
+
 class Config(_Table, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -218,6 +228,7 @@ class Config(_Table, frozen=True, kw_only=True):
     policy: Policy = Policy()
     uplink: Uplink | None = None
     lease: Lease | None = None
+    issuer: Issuer = Issuer()
 
 
 def load(path: Path) -> Config:

@@ -1,0 +1,106 @@
+"""`aidpost list`: the appointments of a day, or the households of a cycle."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+
+import click
+
+from firmware.commands.common import read_config
+from firmware.config import Config
+from firmware.lists.fitting import Here, unfit
+from firmware.lists.reading import FaultsFound, ReadList, read_list
+from firmware.lists.templates import clinic_rows, distribution_rows, write_template
+from trust.lists.summary import summary
+
+_FAULTS_SHOWN = 100
+
+_file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+
+
+@click.group("list")
+def list_() -> None:
+    """Load the appointments of a day, or the households of a cycle."""
+
+
+@list_.command()
+@_file
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The appliance's TOML file: checks also whether the list is for this appliance and today.",
+)
+@click.option("--all", "show_all", is_flag=True, help=f"Show all faults, not the first {_FAULTS_SHOWN}.")
+def check(file: Path, config_path: Path | None, show_all: bool) -> None:
+    """Say what of FILE (CSV, XLSX or signed) has to be corrected, with row and column; loads nothing.
+
+    Exit status 0: it can be loaded; 1: it cannot.
+    """
+    config = None if config_path is None else read_config(config_path)
+    read = read_or_exit(file, config, show_all=show_all)
+    for line in summary(read.planned):
+        click.echo(line)
+    click.echo(
+        "Signed by an issuer of this appliance." if read.signed else "Not signed: two supervisors load it."
+    )
+
+
+@list_.command()
+@click.argument("kind", type=click.Choice(("clinic", "distribution")))
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="A new file: .csv, or .xlsx, whose cells are text, so that numbers stay as they are typed.",
+)
+@click.option("--site", default="site-1", show_default=True, help="As in the appliance's `device.site`.")
+@click.option("--device", "device_id", default="desk-1", show_default=True, help="As in `device.id`.")
+def template(kind: str, out: Path, site: str, device_id: str) -> None:
+    """Write an example to fill in."""
+    rows = clinic_rows(site, today()) if kind == "clinic" else distribution_rows(site, device_id, today())
+    try:
+        write_template(rows, out)
+    except FileExistsError as error:
+        raise click.ClickException(f"{out} is there already: name a new file") from error
+    except OSError as error:
+        raise click.ClickException(f"cannot write {out} ({error.strerror}): name another folder") from error
+    click.echo(f"Wrote {out}: replace its rows, then try it with `aidpost list check {out}`.")
+
+
+def read_or_exit(file: Path, config: Config | None, *, show_all: bool = False, cycle: str = "") -> ReadList:
+    """Return the list of a file that can be loaded; otherwise say all that is wrong and exit with status 1.
+
+    cycle: that is loaded already, empty where none is.
+    """
+    try:
+        read = read_list(file, () if config is None else config.issuer.trusted())
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot read {file} ({error.strerror}): check its name and rights"
+        ) from error
+    if isinstance(read, FaultsFound):
+        _say(read.lines(file.name), show_all=show_all)
+        raise SystemExit(1)
+    if config is not None:
+        device = config.device
+        faults = unfit(read.planned, Here(device.site, device.purpose, device.id, today(), cycle))
+        if faults:
+            _say([f"{file.name}: {fault.what}" for fault in faults], show_all=True)
+            raise SystemExit(1)
+    return read
+
+
+def today() -> date:
+    """Return the day by this machine's clock and time zone."""
+    return datetime.now().astimezone().date()
+
+
+def _say(lines: list[str], *, show_all: bool) -> None:
+    shown = lines if show_all else lines[:_FAULTS_SHOWN]
+    for line in shown:
+        click.echo(line, err=True)
+    if hidden := len(lines) - len(shown):
+        click.echo(f"and {hidden} more (--all shows them)", err=True)
+    click.echo(f"Nothing was loaded; {len(lines)} to correct.", err=True)
