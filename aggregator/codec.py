@@ -13,6 +13,8 @@ from aggregator.records import (
     Batch,
     CheckIn,
     ClockQuality,
+    CollectedAt,
+    CollectionConflict,
     CommandKind,
     CommandOutcome,
     CommandResult,
@@ -30,10 +32,11 @@ from aggregator.records import (
     TelemetryDropped,
 )
 from aggregator.unpacking import MAX_INT64, MAX_STAGE_NAME, MAX_TEXT, unpack
-from aggregator.work_codec import complaint, day_closed, list_erased, list_loaded, service
+from aggregator.work_codec import MAX_CYCLE, complaint, day_closed, list_erased, list_loaded, service
 from aidpost.v1 import batch_pb2, event_pb2, fleet_pb2, ingest_pb2, link_pb2
 from trust.chain import LINK_BYTES
 from trust.consent import Consent
+from trust.names import is_name
 
 SECOND_NS = 1_000_000_000
 TENTH_MS_NS = 100_000
@@ -195,6 +198,8 @@ def _event(message: event_pb2.Event) -> Event:
             body = day_closed(message.day_closed)
         case "complaint":
             body = complaint(message.complaint)
+        case "collection_conflict":
+            body = _collection_conflict(message.collection_conflict)
         case _:
             raise Malformed("an event has no body that this version knows")
     return Event(message.seq, _moment(message.moment), body, message.SerializeToString(deterministic=True))
@@ -206,6 +211,23 @@ def _moment(moment: event_pb2.Moment) -> Moment:
         monotonic_ns=counted(moment.monotonic_ms * MILLISECOND_NS, "monotonic_ms"),
         wall_ns=counted(moment.wall_ms * MILLISECOND_NS, "wall_ms"),
         quality=known(_CLOCK_QUALITIES, moment.clock_quality, "clock_quality"),
+    )
+
+
+def _collection_conflict(body: event_pb2.CollectionConflict) -> CollectionConflict:
+    return CollectionConflict(
+        household=identifier(body.household, "household"),
+        cycle=text(body.cycle, "cycle", MAX_CYCLE),
+        first=_collected_at(body.first),
+        second=_collected_at(body.second),
+    )
+
+
+def _collected_at(collected: event_pb2.CollectedAt) -> CollectedAt:
+    if not is_name(collected.device_id):
+        raise Malformed("device_id is no name of a device")
+    return CollectedAt(
+        identifier(collected.record_id, "record_id"), collected.device_id, _moment(collected.moment)
     )
 
 

@@ -85,6 +85,7 @@ class ResultRow(msgspec.Struct, frozen=True):
     conflicts: int | None
     waiting: int | None
     concern: str | None
+    collected: tuple[str, ...] | None
 
     @property
     def about(self) -> str:
@@ -195,6 +196,7 @@ def result_row(event: StoredEvent) -> ResultRow:
         conflicts=details.conflicts,
         waiting=details.waiting,
         concern=details.concern,
+        collected=details.collected,
     )
 
 
@@ -210,6 +212,8 @@ def about(row: ResultRow) -> str:
             return _listed(row.workflow, row.cycle, f"{row.served} of {row.planned} served")
         case "complaint":
             return _listed(row.workflow, row.concern)
+        case "conflict":
+            return _listed(row.cycle, *(place.split()[0] for place in row.collected or ()))
         case "device_fault":
             return _listed(row.part, "is back" if row.recovered else row.fault)
         case "command_result":

@@ -19,6 +19,7 @@ EVENT_KINDS = (
     "list_erased",
     "day_closed",
     "complaint",
+    "conflict",
 )
 
 MAX_MISSING_RANGES = 1000
@@ -28,7 +29,8 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     """The parts of an event that no query filters by; kept as one JSON column.
 
     outcome of a StoredEvent is a check-in's outcome or a service's answer, its reason theirs as well.
-    digest: of a list, or the seal of a closed day. Identifiers and digests in hex.
+    digest: of a list, or the seal of a closed day. collected: where a household did so twice, device, time by
+    its clock and record id of each. Identifiers and digests in hex.
     """
 
     modalities: tuple[str, ...] | None = None
@@ -68,6 +70,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     conflicts: int | None = None
     waiting: int | None = None
     concern: str | None = None
+    collected: tuple[str, ...] | None = None
 
 
 class StoredEvent(msgspec.Struct, frozen=True):

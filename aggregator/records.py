@@ -259,6 +259,27 @@ class Complaint(msgspec.Struct, frozen=True, gc=False):
     concern: Concern
 
 
+COLLECTED_TWICE = "collected twice"
+"""What a conflict counts as, beside the answers."""
+
+
+class CollectedAt(msgspec.Struct, frozen=True, gc=False):
+    """Where a household collected, by the clock of that device."""
+
+    record_id: bytes
+    device_id: str
+    moment: Moment
+
+
+class CollectionConflict(msgspec.Struct, frozen=True, gc=False):
+    """A household collected twice in one cycle, told by the device that owns it; household: as in Service."""
+
+    household: bytes
+    cycle: str
+    first: CollectedAt
+    second: CollectedAt
+
+
 EventBody: TypeAlias = (
     CheckIn
     | Registration
@@ -270,6 +291,7 @@ EventBody: TypeAlias = (
     | ListErased
     | DayClosed
     | Complaint
+    | CollectionConflict
 )
 
 

@@ -8,6 +8,8 @@ from aidpost.v1 import event_pb2
 from firmware.records import (
     CheckIn,
     ClockQuality,
+    CollectedAt,
+    CollectionConflict,
     CommandKind,
     CommandOutcome,
     CommandResult,
@@ -79,7 +81,7 @@ def canonical(event: Event) -> bytes:
 
 def to_message(event: Event) -> event_pb2.Event:
     """Return the event as protobuf; times are rounded down to what the wire tells."""
-    message = event_pb2.Event(seq=event.seq, moment=_moment_to(event.moment))
+    message = event_pb2.Event(seq=event.seq, moment=moment_to(event.moment))
     match event.body:
         case CheckIn() as body:
             message.check_in.CopyFrom(_check_in_to(body))
@@ -110,17 +112,35 @@ def to_message(event: Event) -> event_pb2.Event:
             message.day_closed.CopyFrom(day_closed_to(body))
         case Complaint() as body:
             message.complaint.CopyFrom(complaint_to(body))
+        case CollectionConflict() as body:
+            message.collection_conflict.CopyFrom(
+                event_pb2.CollectionConflict(
+                    household=body.household,
+                    cycle=body.cycle,
+                    first=_collected_to(body.first),
+                    second=_collected_to(body.second),
+                )
+            )
         case _:
             assert_never(event.body)
     return message
 
 
-def _moment_to(moment: Moment) -> event_pb2.Moment:
+def moment_to(moment: Moment) -> event_pb2.Moment:
+    """Return a moment as protobuf."""
     return event_pb2.Moment(
         boot_id=moment.boot_id,
         monotonic_ms=moment.monotonic_ns // MILLISECOND_NS,
         wall_ms=moment.wall_ns // MILLISECOND_NS,
         clock_quality=_CLOCK_QUALITIES[moment.quality],
+    )
+
+
+def _collected_to(collected: CollectedAt) -> event_pb2.CollectedAt:
+    return event_pb2.CollectedAt(
+        record_id=collected.record_id,
+        device_id=collected.device_id,
+        moment=moment_to(collected.moment),
     )
 
 

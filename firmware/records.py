@@ -253,6 +253,27 @@ class Complaint(msgspec.Struct, frozen=True, tag="complaint", kw_only=True):
     concern: Concern
 
 
+class CollectedAt(msgspec.Struct, frozen=True):
+    """Where a household collected: the record of the service, the device, and the moment by its clock."""
+
+    record_id: bytes
+    device_id: str
+    moment: Moment
+
+
+class CollectionConflict(msgspec.Struct, frozen=True, tag="collection_conflict", kw_only=True):
+    """A household collected twice in one cycle, at appliances that could not ask each other.
+
+    Told by the appliance that owns the household, once for each collection after the first that it heard of.
+    It accuses nobody: it says what a lost network cost. household: 16 bytes, as in Service.
+    """
+
+    household: bytes
+    cycle: str
+    first: CollectedAt
+    second: CollectedAt
+
+
 EventBody: TypeAlias = (
     CheckIn
     | Registration
@@ -264,6 +285,7 @@ EventBody: TypeAlias = (
     | ListErased
     | DayClosed
     | Complaint
+    | CollectionConflict
 )
 
 
@@ -281,7 +303,7 @@ def lane_of(body: EventBody) -> Lane:
     match body:
         case CommandResult() | ListLoaded() | ListErased():
             return Lane.SECURITY
-        case CheckIn() | Registration() | Service() | DayClosed() | Complaint():
+        case CheckIn() | Registration() | Service() | DayClosed() | Complaint() | CollectionConflict():
             return Lane.RESULTS
         case DeviceFault() | TelemetryDropped():
             return Lane.TELEMETRY

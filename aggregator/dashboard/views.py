@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from aggregator.holdings import Device, Enrolment, EnrolmentState, Overview, StoredEvent
-from aggregator.records import Answer, Outcome
+from aggregator.records import COLLECTED_TWICE, Answer, Outcome
 
 SHOWN_ID_CHARACTERS = 8  # enough to find a record again among the latest
 
@@ -37,6 +37,7 @@ ANSWERS = {
     Answer.DESK: Look("Went to the desk", "helper", "care"),
     Answer.PERSON: Look("A person took over", "helper", "care"),
 }
+_TWICE = Look("Collected twice", "helper", "care")
 _MODES = {"verify": "1:1", "identify": "1:few"}
 
 
@@ -129,9 +130,10 @@ def make_page(overview: Overview, connected: frozenset[str], now_ns: int) -> Pag
         faulty=sum(1 for device in devices if device.faults),
         waiting=tuple(map(_waiting, overview.waiting)),
         services=tuple(
-            Count(look, tallies.on_day.get(answer.value, 0), total)
-            for answer, look in ANSWERS.items()
-            if (total := tallies.total.get(answer.value, 0))
+            Count(look, tallies.on_day.get(word, 0), total)
+            for word, look in [(answer.value, look) for answer, look in ANSWERS.items()]
+            + [(COLLECTED_TWICE, _TWICE)]
+            if (total := tallies.total.get(word, 0))
         ),
     )
 
@@ -182,7 +184,32 @@ def ranges_text(ranges: Sequence[tuple[int, int]]) -> str:
 
 
 def _result(event: StoredEvent, now: datetime) -> ResultRow:
-    return _service(event, now) if event.kind == "service" else _check_in(event, now)
+    match event.kind:
+        case "service":
+            return _service(event, now)
+        case "conflict":
+            return _conflict(event, now)
+        case _:
+            return _check_in(event, now)
+
+
+def _conflict(event: StoredEvent, now: datetime) -> ResultRow:
+    places = [place.split() for place in event.details.collected or ()]
+    return ResultRow(
+        record=(event.record_id or b"").hex()[:SHOWN_ID_CHARACTERS],
+        time=_moment(utc(event.wall_ns), now),
+        clock_set=event.clock_quality == "synchronised",
+        device_id=event.device_id,
+        look=_TWICE,
+        note=", then ".join(f"{device} {time}" for device, time, _record in places),
+        mode="distribution",
+        modalities="",
+        tries=0,
+        score="",
+        threshold="",
+        stages=(),
+        total_ms="",
+    )
 
 
 def _service(event: StoredEvent, now: datetime) -> ResultRow:

@@ -12,8 +12,11 @@ from sqlite_utils import Database
 
 from aggregator.holdings import Details
 from aggregator.records import (
+    COLLECTED_TWICE,
     Batch,
     CheckIn,
+    CollectedAt,
+    CollectionConflict,
     CommandResult,
     Complaint,
     DayClosed,
@@ -181,6 +184,8 @@ def _tally(db: Database, events: Sequence[Event], now_ns: int) -> None:
     day = datetime.fromtimestamp(now_ns / 1e9, UTC).date().isoformat()
     outcomes = Counter(event.body.outcome.value for event in events if isinstance(event.body, CheckIn))
     outcomes += Counter(event.body.answer.value for event in events if isinstance(event.body, Service))
+    outcomes[COLLECTED_TWICE] += sum(isinstance(event.body, CollectionConflict) for event in events)
+    outcomes = +outcomes
     for outcome, count in outcomes.items():
         db.execute(
             "INSERT INTO tallies VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
@@ -274,6 +279,14 @@ def _row(outbox: int, event: Event, now_ns: int) -> tuple[Any, ...]:
         case Complaint():
             kind, record_id = "complaint", body.record_id
             details = Details(workflow=body.workflow.value, concern=body.concern.value)
+        case CollectionConflict():
+            kind, record_id = "conflict", body.second.record_id
+            checked = (COLLECTED_TWICE, None, None, None, None, None)
+            details = Details(
+                cycle=body.cycle,
+                household=body.household.hex(),
+                collected=(_where(body.first), _where(body.second)),
+            )
         case _:
             assert_never(body)
     return (
@@ -281,3 +294,9 @@ def _row(outbox: int, event: Event, now_ns: int) -> tuple[Any, ...]:
         moment.boot_id, moment.monotonic_ns, moment.wall_ns, moment.quality.value,
         record_id, entry_id, *checked, msgspec.json.encode(details).decode(), event.content,
     )  # fmt: skip
+
+
+def _where(collected: CollectedAt) -> str:
+    moment = collected.moment
+    at = datetime.fromtimestamp(moment.wall_ns / 1e9, UTC).isoformat(timespec="seconds")
+    return f"{collected.device_id} {at.replace('+00:00', 'Z')} {collected.record_id.hex()}"

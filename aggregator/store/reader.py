@@ -26,7 +26,7 @@ from aggregator.store.identities import barred, enrolments
 
 MAX_RANGES = 20  # of missing numbers, for one outbox; a device with more needs a person, not a list
 
-RESULT_KINDS = ("check_in", "service")
+RESULT_KINDS = ("check_in", "service", "conflict")
 WAITING = (EnrolmentState.PENDING, EnrolmentState.HELD)
 
 _COLUMNS = StoredEvent.__struct_fields__

@@ -17,6 +17,7 @@ from sqlite_utils import Database
 
 from firmware.records import (
     CheckIn,
+    CollectionConflict,
     CommandResult,
     Complaint,
     DayClosed,
@@ -131,6 +132,12 @@ def facts_of(body: EventBody) -> tuple[str, dict[str, str]]:
             }
         case Complaint():
             return "complaint", {"workflow": body.workflow.value, "concern": body.concern.value}
+        case CollectionConflict():
+            # Not the household: the log outlives what it is about.
+            return "collection conflict", {
+                "cycle": body.cycle,
+                "devices": f"{body.first.device_id} {body.second.device_id}",
+            }
         case _:
             assert_never(body)
 

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from firmware.records import Complaint, DayClosed, ListErased, ListLoaded, Service
+from msgspec.structs import replace
+
+from firmware.records import (
+    ClockQuality,
+    CollectedAt,
+    CollectionConflict,
+    Complaint,
+    DayClosed,
+    ListErased,
+    ListLoaded,
+    Moment,
+    Service,
+)
 from firmware.workflow.terms import Answer, Basis, Concern, Reason, Workflow
 
 CYCLE = "2026-11"
@@ -47,3 +59,10 @@ DAY_CLOSED = DayClosed(
     operator="tomas",
 )
 COMPLAINT = Complaint(record_id=b"k" * 16, workflow=Workflow.CLINIC, concern=Concern.WAIT)
+_CLOCK = Moment(b"b" * 16, 7_000_000, 1_767_258_000_000_000_000, ClockQuality.SYNCHRONISED)
+CONFLICT = CollectionConflict(
+    household=b"h" * 16,
+    cycle=CYCLE,
+    first=CollectedAt(b"1" * 16, "desk-1", _CLOCK),
+    second=CollectedAt(b"2" * 16, "desk-2", replace(_CLOCK, wall_ns=_CLOCK.wall_ns + 60_000_000_000)),
+)

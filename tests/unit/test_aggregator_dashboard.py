@@ -62,6 +62,7 @@ def device(
     return Device(device_id, "north-gate", "0.1.0", NOW_NS, NOW_NS - 90_000_000_000, (outbox,), faults)
 
 
+CONFLICT = Details(collected=(f"desk-1 08:41 {'1' * 32}", f"desk-2 08:57 {'2' * 32}"))
 SERVICE = Details(workflow="distribution", basis="card only", declined=True, duration_ns=21_400_000_000)
 OVERVIEW = Overview(
     devices=(
@@ -71,9 +72,12 @@ OVERVIEW = Overview(
     results=(
         *(stored(seq, outcome) for seq, outcome in enumerate(Outcome, start=1)),
         stored(9, Answer.GIVEN, kind="service", mode=None, details=SERVICE),
+        stored(10, Answer.GIVEN, kind="conflict", mode=None, details=CONFLICT),
     ),
     tallies=Tallies(
-        "2026-01-01", {"match": 12, "ration given": 7}, {"match": 345, "retry": 6, "ration given": 210}
+        "2026-01-01",
+        {"match": 12, "ration given": 7},
+        {"match": 345, "retry": 6, "ration given": 210, "collected twice": 1},
     ),
 )
 
@@ -118,6 +122,8 @@ async def test_the_page_says_what_is_held(client: httpx.AsyncClient) -> None:
     assert "Match 12 345 in all" in page
     assert "08:59:00 Ration given card only, biometrics declined desk-1 distribution" in page
     assert "Ration given 7 210 in all" in page
+    assert "Collected twice 0 1 in all" in page
+    assert "Collected twice desk-1 08:41, then desk-2 08:57 desk-1 distribution" in page
 
 
 @pytest.mark.parametrize(

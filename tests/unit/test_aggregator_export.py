@@ -35,6 +35,7 @@ WORK: tuple[EventBody, ...] = (
     work_values.LIST_ERASED,
     work_values.DAY_CLOSED,
     work_values.COMPLAINT,
+    work_values.CONFLICT,
 )
 MOMENT = Moment(EPOCH, 0, NOW_NS, ClockQuality.UNSET)
 
@@ -112,7 +113,7 @@ def test_json_is_a_list_of_objects_with_stable_keys(command: Command) -> None:
 def test_the_records_of_the_work_can_be_read(work: Command) -> None:
     rows = json.loads(work("results", "--format=json"))
     said = [{key: value for key, value in row.items() if value not in (None, {}, [])} for row in rows]
-    service, loaded, erased, closed, complaint = said
+    service, loaded, erased, closed, complaint, conflict = said
     assert service | {
         "kind": "service", "workflow": "distribution", "outcome": "ration given", "basis": "exception",
         "check_ins": ["63" * 16, "64" * 16], "reason": "worn or injured fingers", "household": "68" * 16,
@@ -133,6 +134,12 @@ def test_the_records_of_the_work_can_be_read(work: Command) -> None:
         "conflicts": 1, "waiting": 3, "digest": digest, "operator": "tomas",
     } == closed  # fmt: skip
     assert (complaint["kind"], complaint["concern"]) == ("complaint", "too long a wait")
+    assert conflict | {
+        "kind": "conflict", "outcome": "collected twice", "household": "68" * 16,
+        "collected": [
+            "desk-1 2026-01-01T09:00:00Z " + "31" * 16, "desk-2 2026-01-01T09:01:00Z " + "32" * 16,
+        ],
+    } == conflict  # fmt: skip
     assert [row["seq"] for row in json.loads(work("results", "--format=json", "--kind=service"))] == [1]
     table = " ".join(work("results").split())
     assert "ration given worn or injured fingers distribution, exception," in table

@@ -21,6 +21,8 @@ from firmware.event_message import canonical
 from firmware.records import (
     CheckIn,
     ClockQuality,
+    CollectedAt,
+    CollectionConflict,
     CommandKind,
     CommandOutcome,
     CommandResult,
@@ -126,13 +128,15 @@ DAYS_CLOSED = st.builds(
     operator=TEXTS,
 )
 COMPLAINTS = st.builds(Complaint, record_id=IDS, workflow=WORKFLOWS, concern=st.sampled_from(Concern))
+COLLECTED = st.builds(CollectedAt, record_id=IDS, device_id=st.just("desk-2"), moment=MOMENTS)
+CONFLICTS = st.builds(CollectionConflict, household=IDS, cycle=TEXTS, first=COLLECTED, second=COLLECTED)
 EVENTS = st.builds(
     Event,
     st.integers(1, 2**63 - 1),
     MOMENTS,
     st.one_of(
         CHECK_INS, REGISTRATIONS, FAULTS, RESULTS, DROPPED,
-        SERVICES, LISTS_LOADED, LISTS_ERASED, DAYS_CLOSED, COMPLAINTS,
+        SERVICES, LISTS_LOADED, LISTS_ERASED, DAYS_CLOSED, COMPLAINTS, CONFLICTS,
     ),
 )  # fmt: skip
 

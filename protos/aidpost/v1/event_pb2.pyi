@@ -362,6 +362,7 @@ class Event(_message.Message):
     LIST_ERASED_FIELD_NUMBER: _builtins.int
     DAY_CLOSED_FIELD_NUMBER: _builtins.int
     COMPLAINT_FIELD_NUMBER: _builtins.int
+    COLLECTION_CONFLICT_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Given in the transaction that wrote the event; starts at 1 and has no gaps within an epoch."""
     @_builtins.property
@@ -386,6 +387,8 @@ class Event(_message.Message):
     def day_closed(self) -> Global___DayClosed: ...
     @_builtins.property
     def complaint(self) -> Global___Complaint: ...
+    @_builtins.property
+    def collection_conflict(self) -> Global___CollectionConflict: ...
     def __init__(
         self,
         *,
@@ -401,12 +404,13 @@ class Event(_message.Message):
         list_erased: Global___ListErased | None = ...,
         day_closed: Global___DayClosed | None = ...,
         complaint: Global___Complaint | None = ...,
+        collection_conflict: Global___CollectionConflict | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "command_result", b"command_result", "complaint", b"complaint", "day_closed", b"day_closed", "device_fault", b"device_fault", "list_erased", b"list_erased", "list_loaded", b"list_loaded", "moment", b"moment", "registration", b"registration", "service", b"service", "telemetry_dropped", b"telemetry_dropped"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "collection_conflict", b"collection_conflict", "command_result", b"command_result", "complaint", b"complaint", "day_closed", b"day_closed", "device_fault", b"device_fault", "list_erased", b"list_erased", "list_loaded", b"list_loaded", "moment", b"moment", "registration", b"registration", "service", b"service", "telemetry_dropped", b"telemetry_dropped"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "command_result", b"command_result", "complaint", b"complaint", "day_closed", b"day_closed", "device_fault", b"device_fault", "list_erased", b"list_erased", "list_loaded", b"list_loaded", "moment", b"moment", "registration", b"registration", "seq", b"seq", "service", b"service", "telemetry_dropped", b"telemetry_dropped"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "collection_conflict", b"collection_conflict", "command_result", b"command_result", "complaint", b"complaint", "day_closed", b"day_closed", "device_fault", b"device_fault", "list_erased", b"list_erased", "list_loaded", b"list_loaded", "moment", b"moment", "registration", b"registration", "seq", b"seq", "service", b"service", "telemetry_dropped", b"telemetry_dropped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["check_in", "registration", "device_fault", "command_result", "telemetry_dropped", "service", "list_loaded", "list_erased", "day_closed", "complaint"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["check_in", "registration", "device_fault", "command_result", "telemetry_dropped", "service", "list_loaded", "list_erased", "day_closed", "complaint", "collection_conflict"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -893,3 +897,69 @@ class Complaint(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Complaint: _TypeAlias = Complaint  # noqa: Y015
+
+@_typing.final
+class CollectionConflict(_message.Message):
+    """A household collected twice in one cycle, at appliances that could not ask each other. Told by the appliance
+    that owns the household, once for each collection after the first that it heard of.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOUSEHOLD_FIELD_NUMBER: _builtins.int
+    CYCLE_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    SECOND_FIELD_NUMBER: _builtins.int
+    household: _builtins.bytes
+    """As in Service."""
+    cycle: _builtins.str
+    @_builtins.property
+    def first(self) -> Global___CollectedAt: ...
+    @_builtins.property
+    def second(self) -> Global___CollectedAt: ...
+    def __init__(
+        self,
+        *,
+        household: _builtins.bytes = ...,
+        cycle: _builtins.str = ...,
+        first: Global___CollectedAt | None = ...,
+        second: Global___CollectedAt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first", b"first", "second", b"second"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cycle", b"cycle", "first", b"first", "household", b"household", "second", b"second"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CollectionConflict: _TypeAlias = CollectionConflict  # noqa: Y015
+
+@_typing.final
+class CollectedAt(_message.Message):
+    """Where a household collected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_ID_FIELD_NUMBER: _builtins.int
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    MOMENT_FIELD_NUMBER: _builtins.int
+    record_id: _builtins.bytes
+    """Of the Service, 16 bytes."""
+    device_id: _builtins.str
+    @_builtins.property
+    def moment(self) -> Global___Moment:
+        """By the clock of that device."""
+
+    def __init__(
+        self,
+        *,
+        record_id: _builtins.bytes = ...,
+        device_id: _builtins.str = ...,
+        moment: Global___Moment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["moment", b"moment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "moment", b"moment", "record_id", b"record_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CollectedAt: _TypeAlias = CollectedAt  # noqa: Y015
