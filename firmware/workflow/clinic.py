@@ -1,0 +1,469 @@
+"""Clinic check-in as a pure state machine: claim, notice and answer, 1:1 or 1:few, the visit token.
+
+Whoever is not matched, declines, or asks for a person gets the token all the same: staff look at the paper
+and the person. So no path here ends without care, and no outcome is adverse. A search goes over today's list
+alone, and what it suggests is a suggestion until staff confirm it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum, unique
+from typing import TypeAlias, assert_never
+
+from firmware.session.machine import Show
+from firmware.workflow import choices
+from firmware.workflow.effects import (
+    Begin,
+    Conclude,
+    Effect,
+    FindAppointment,
+    Greet,
+    Search,
+    StopCapture,
+    TellSuggestion,
+    Verify,
+)
+from firmware.workflow.events import (
+    AnswerStored,
+    AppointmentFound,
+    Broken,
+    CaptureStopped,
+    CardNotUsable,
+    Event,
+    Guided,
+    Identified,
+    NothingToCompare,
+    NotIdentified,
+    NotOnList,
+    NotVerified,
+    Suggested,
+    Verified,
+)
+from firmware.workflow.frame import (
+    Answered,
+    ChoosingConcern,
+    Ending,
+    NotWrittenDown,
+    WaitingForPerson,
+    WritingComplaint,
+    WritingDown,
+    busy_screen,
+    chose,
+    conclude,
+    frame_screen,
+    is_help,
+    offered,
+    step_frame,
+)
+from firmware.workflow.guidance import GUIDING, STARTING, capture_screen
+from firmware.workflow.notice import (
+    AnsweringQuestion,
+    Case,
+    ShowingNotice,
+    StoringAnswer,
+    answered,
+    notice_screen,
+    step_notice,
+    store_answer,
+)
+from firmware.workflow.screen import Acted, Choice, Entry, Screen, Shown, Text, Tone, say
+from firmware.workflow.terms import Answer, Basis, Workflow
+from trust.consent import Consent
+
+NAME = Workflow.CLINIC.value
+MAX_CANDIDATES = 3
+
+
+@unique
+class Why(Enum):
+    """Why staff look at the paper and the person."""
+
+    DECLINED = "declined"
+    HELP = "asked for a person"
+    NOT_SURE = "not sure enough"
+    NOTHING_TO_COMPARE = "nothing to compare with"
+    LINK_EXPIRED = "link to the caregiver expired"
+    OWN_FAULT = "fault of the appliance"
+
+
+@dataclass(frozen=True, slots=True)
+class AskingCard:
+    """The appointment card is asked for once more; words: why."""
+
+    words: Text
+
+
+@dataclass(frozen=True, slots=True)
+class FindingAppointment:
+    """The card is being read and looked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotExpectedToday:
+    """The number is not on today's list; the person is welcome all the same."""
+
+    case: Case
+
+
+@dataclass(frozen=True, slots=True)
+class Verifying:
+    """The person, or a child's caregiver, is compared with the entry of the claim (1:1)."""
+
+    case: Case
+    show: Show = STARTING
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """The person is looked for among those of today's list (1:few)."""
+
+    case: Case
+    show: Show = STARTING
+
+
+@dataclass(frozen=True, slots=True)
+class Suggesting:
+    """Staff compare the person with at most three candidates."""
+
+    case: Case
+    candidates: tuple[Shown, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TellingSearch:
+    """Staff chose; the search is being told."""
+
+    case: Case
+
+
+@dataclass(frozen=True, slots=True)
+class LookingAtPaper:
+    """Staff look at the paper and the person: the path without biometrics.
+
+    tries_left, wait_s: of the claim; None after a search, which is not repeated.
+    """
+
+    case: Case
+    why: Why
+    tries_left: int | None = None
+    wait_s: float = 0.0
+
+
+State: TypeAlias = (
+    WaitingForPerson
+    | AskingCard
+    | FindingAppointment
+    | NotExpectedToday
+    | ShowingNotice
+    | AnsweringQuestion
+    | StoringAnswer
+    | Verifying
+    | Searching
+    | Suggesting
+    | TellingSearch
+    | LookingAtPaper
+    | WritingDown
+    | NotWrittenDown
+    | Answered
+    | ChoosingConcern
+    | WritingComplaint
+)
+Step: TypeAlias = tuple[State, tuple[Effect, ...]]
+
+FIRST = WaitingForPerson(Workflow.CLINIC)
+
+
+def step(state: State, event: Event) -> Step:
+    """Return the next state and what to do. An event that means nothing in a state leaves it as it is."""
+    if isinstance(event, Acted) and not offered(screen(state), event.act):
+        return state, ()
+    match state:
+        case WritingDown() | NotWrittenDown() | Answered() | ChoosingConcern() | WritingComplaint():
+            return step_frame(state, event, Workflow.CLINIC)
+        case WaitingForPerson():
+            return _on_waiting(state, event)
+        case LookingAtPaper():
+            return _on_paper(state, event)
+        case AskingCard() | FindingAppointment():
+            if is_help(event):
+                return LookingAtPaper(Case(), Why.HELP), ()
+            return _on_card(state, event)
+        case _:
+            if is_help(event):
+                stop = (StopCapture(),) if isinstance(state, (Verifying, Searching, Suggesting)) else ()
+                return LookingAtPaper(state.case, Why.HELP), stop
+            if isinstance(event, Broken):
+                return LookingAtPaper(state.case, Why.OWN_FAULT), ()
+            return _go_on(state, event)
+
+
+def _on_waiting(state: WaitingForPerson, event: Event) -> Step:
+    if is_help(event):
+        return LookingAtPaper(Case(), Why.HELP), (Greet(),)
+    if chose(event, choices.NO_CARD):
+        return ShowingNotice(Case()), (Greet(),)
+    if chose(event, choices.REGISTER):
+        return state, (Begin(Workflow.REGISTRATION),)
+    if isinstance(event, Acted) and event.act == Entry.CARD.value:
+        return FindingAppointment(), (Greet(), FindAppointment(event.value))
+    return step_frame(state, event, Workflow.CLINIC)
+
+
+def _on_card(state: AskingCard | FindingAppointment, event: Event) -> Step:
+    match event:
+        case Acted(act=choices.NO_CARD.act):
+            return ShowingNotice(Case()), ()
+        case Acted(value=value) if isinstance(state, AskingCard):
+            return FindingAppointment(), (FindAppointment(value),)
+        case AppointmentFound(number, link):
+            return ShowingNotice(Case(number, link=link)), ()
+        case NotOnList(number):
+            return NotExpectedToday(Case(number)), ()
+        case CardNotUsable(words):
+            return AskingCard(words), ()
+        case Broken():
+            return LookingAtPaper(Case(), Why.OWN_FAULT), ()
+        case _:
+            return state, ()
+
+
+def _go_on(
+    state: NotExpectedToday
+    | ShowingNotice
+    | AnsweringQuestion
+    | StoringAnswer
+    | Verifying
+    | Searching
+    | Suggesting
+    | TellingSearch,
+    event: Event,
+) -> Step:
+    match state:
+        case NotExpectedToday(case):
+            if chose(event, choices.NEXT_STEP):
+                return ShowingNotice(case), ()
+            if isinstance(event, Acted) and event.act == Entry.CARD.value:
+                return FindingAppointment(), (FindAppointment(event.value),)
+            return state, ()
+        case ShowingNotice() | AnsweringQuestion():
+            return step_notice(state, event)
+        case StoringAnswer():
+            return _after_answer(answered(state)) if isinstance(event, AnswerStored) else (state, ())
+        case Verifying():
+            return _on_verifying(state, event)
+        case Searching():
+            return _on_searching(state, event)
+        case Suggesting(case, candidates):
+            for index, shown in enumerate(candidates):
+                if isinstance(event, Acted) and event.act == shown.act:
+                    return TellingSearch(case), (TellSuggestion(index),)
+            if chose(event, choices.NOBODY):
+                return TellingSearch(case), (TellSuggestion(None),)
+            return _on_told(state, event)
+        case TellingSearch():
+            return _on_told(state, event)
+        case _:
+            assert_never(state)
+
+
+def _after_answer(case: Case) -> Step:
+    if case.consent is not Consent.ACCEPTED:
+        return LookingAtPaper(case, Why.DECLINED), ()
+    return _capture(case)
+
+
+def _capture(case: Case) -> Step:
+    if case.link is not None:
+        if case.link.expired:
+            return LookingAtPaper(case, Why.LINK_EXPIRED), ()
+        caregiver = case.link.caregiver
+        return Verifying(case), (Verify(caregiver, (caregiver,)),)
+    if case.number:
+        return Verifying(case), (Verify(case.number, (case.number,)),)
+    return Searching(case), (Search(),)
+
+
+def _on_verifying(state: Verifying, event: Event) -> Step:
+    case = state.case
+    if chose(event, choices.WITHOUT):
+        return _declines(case)
+    match event:
+        case Guided(show) if show.signal in GUIDING:
+            return replace(state, show=show), ()
+        case Verified():
+            return _visit(case, Basis.BIOMETRIC)
+        case NotVerified(tries_left, wait_s):
+            return LookingAtPaper(case, Why.NOT_SURE, tries_left, wait_s), ()
+        case NothingToCompare():
+            return LookingAtPaper(case, Why.NOTHING_TO_COMPARE), ()
+        case CaptureStopped():
+            return LookingAtPaper(case, Why.HELP), ()
+        case _:
+            return state, ()
+
+
+def _on_searching(state: Searching, event: Event) -> Step:
+    if chose(event, choices.WITHOUT):
+        return _declines(state.case)
+    match event:
+        case Guided(show) if show.signal in GUIDING:
+            return replace(state, show=show), ()
+        case Suggested(candidates):
+            return Suggesting(state.case, candidates[:MAX_CANDIDATES]), ()
+        case _:
+            return _on_told(state, event)
+
+
+def _on_told(state: Searching | Suggesting | TellingSearch, event: Event) -> Step:
+    case = state.case
+    match event:
+        case Identified(number):
+            return _visit(replace(case, number=number), Basis.CONFIRMED)
+        case NotIdentified():
+            return LookingAtPaper(case, Why.NOT_SURE, tries_left=None), ()
+        case NothingToCompare():
+            return LookingAtPaper(case, Why.NOTHING_TO_COMPARE), ()
+        case CaptureStopped():
+            return LookingAtPaper(case, Why.HELP), ()
+        case _:
+            return state, ()
+
+
+def _declines(case: Case) -> Step:
+    """The person says no after all: that answer is stored too, and staff look at the paper."""
+    following, effects = store_answer(case, Consent.DECLINED)
+    return following, (StopCapture(), *effects)
+
+
+def _on_paper(state: LookingAtPaper, event: Event) -> Step:
+    case = state.case
+    if chose(event, choices.SEEN):
+        return _visit(case, Basis.CARD if case.number else Basis.PAPER, may_register=not case.declined)
+    if chose(event, choices.AGAIN):
+        return _capture(case)
+    if chose(event, choices.COLLEAGUE) or is_help(event):
+        return conclude(
+            Ending(
+                Conclude(Answer.PERSON, case.number, declined=case.declined),
+                say("A colleague takes over now."),
+                may_register=not case.declined,
+            )
+        )
+    return state, ()
+
+
+def _visit(case: Case, basis: Basis, *, may_register: bool = False) -> Step:
+    return conclude(
+        Ending(
+            Conclude(Answer.VISIT, case.number, basis, declined=case.declined),
+            say("Visit token"),
+            may_register=may_register,
+        )
+    )
+
+
+# --- screens ------------------------------------------------------------------------------------------
+
+
+def screen(state: State) -> Screen:
+    """Return what is shown in a state."""
+    match state:
+        case WritingDown() | NotWrittenDown() | Answered() | ChoosingConcern() | WritingComplaint():
+            return frame_screen(state, _WAITING)
+        case WaitingForPerson():
+            return _WAITING
+        case AskingCard(words):
+            return Screen(
+                f"{NAME}-card",
+                Tone.AGAIN,
+                "card",
+                words,
+                choices=(choices.NO_CARD,),
+                entry=Entry.CARD,
+            )
+        case FindingAppointment():
+            return busy_screen(f"{NAME}-finding")
+        case NotExpectedToday():
+            return Screen(
+                f"{NAME}-not-expected",
+                Tone.PERSON,
+                "calendar",
+                say("This number is not on today's list. The person is seen all the same."),
+                choices=(choices.NEXT_STEP,),
+                entry=Entry.CARD,
+            )
+        case ShowingNotice() | AnsweringQuestion() | StoringAnswer():
+            return notice_screen(NAME, state)
+        case Verifying(case, show):
+            shown = capture_screen(f"{NAME}-verify", show, (choices.WITHOUT,))
+            if case.link is not None:
+                shown = replace(shown, lines=(*shown.lines, say("The caregiver shows finger or face.")))
+            return shown
+        case Searching(_, show):
+            return capture_screen(f"{NAME}-search", show, (choices.WITHOUT,))
+        case Suggesting(_, candidates):
+            return Screen(
+                f"{NAME}-suggestion",
+                Tone.CALM,
+                "people",
+                say("Look at the person. Who is it?"),
+                lines=(say("The appliance only suggests. You decide."),),
+                choices=(choices.NOBODY,),
+                candidates=candidates,
+            )
+        case TellingSearch():
+            return busy_screen(f"{NAME}-telling")
+        case LookingAtPaper():
+            return _paper_screen(state)
+        case _:
+            assert_never(state)
+
+
+def _paper_screen(state: LookingAtPaper) -> Screen:
+    case, own_fault = state.case, state.why is Why.OWN_FAULT
+    offers: list[Choice] = [choices.SEEN]
+    if state.tries_left and not state.wait_s:
+        offers.append(choices.AGAIN)
+    offers.append(choices.COLLEAGUE)
+    lines = [say("Look at the appointment paper and the person.")]
+    if case.number:
+        lines.append(say("Number: {number}", number=case.number))
+    return Screen(
+        f"{NAME}-paper",
+        Tone.FAULT if own_fault else Tone.PERSON,
+        "wrench" if own_fault else "helper",
+        _why(state.why),
+        lines=tuple(lines),
+        choices=tuple(offers),
+        tries_left=state.tries_left,
+        wait_s=state.wait_s or None,
+    )
+
+
+def _why(why: Why) -> Text:
+    match why:
+        case Why.DECLINED:
+            return say("Check in without finger and face.")
+        case Why.HELP:
+            return say("A colleague helps you.")
+        case Why.NOT_SURE:
+            return say("The appliance is not sure. A colleague looks.")
+        case Why.NOTHING_TO_COMPARE:
+            return say("There is nothing to compare with yet. A colleague looks.")
+        case Why.LINK_EXPIRED:
+            return say("The link to the caregiver has ended. A colleague looks, and renews it.")
+        case Why.OWN_FAULT:
+            return say("The appliance had a fault. A colleague looks.")
+        case _:
+            assert_never(why)
+
+
+_WAITING = Screen(
+    f"{NAME}-ready",
+    Tone.CALM,
+    "ready",
+    say("Show the appointment card"),
+    choices=(choices.NO_CARD, choices.REGISTER, choices.COMPLAIN),
+    entry=Entry.CARD,
+)
