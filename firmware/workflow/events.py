@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
 from firmware.lists.terms import Household
@@ -58,8 +59,9 @@ class AppointmentFound:
 class HouseholdFound:
     """The household is on the list of the cycle.
 
-    standing: whether it may be served here now. exceptions_left: of the signed loss cap at this appliance.
-    help_desk: where people are sent whose case the lane cannot settle.
+    standing: whether it may be served here now; collected_at: local time where it says that it collected.
+    exceptions_left: of the signed loss cap at this appliance. help_desk: where people are sent whose case the
+    lane cannot settle.
     """
 
     household: Household
@@ -67,6 +69,7 @@ class HouseholdFound:
     exceptions_left: int
     networks: Networks
     help_desk: str = ""
+    collected_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

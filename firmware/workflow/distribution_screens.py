@@ -1,0 +1,239 @@
+"""The screens of the distribution point."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from firmware.workflow import choices
+from firmware.workflow.distribution_states import (
+    AskingCard,
+    AskingReason,
+    AskingSecondPerson,
+    AskingSupervisor,
+    CheckingSecondPerson,
+    CheckingSupervisor,
+    Deciding,
+    FindingHousehold,
+    HandingOver,
+    HouseholdCase,
+    KeepingDecision,
+    LookingAtCard,
+    NotHereNow,
+    NotSure,
+    State,
+    StoringDecline,
+    Verifying,
+    Why,
+)
+from firmware.workflow.frame import (
+    Answered,
+    ChoosingConcern,
+    NotWrittenDown,
+    WaitingForPerson,
+    WritingComplaint,
+    WritingDown,
+    busy_screen,
+    frame_screen,
+)
+from firmware.workflow.guidance import capture_screen
+from firmware.workflow.screen import Choice, Entry, Screen, Text, Tone, say, say_many
+from firmware.workflow.terms import Workflow
+
+NAME = Workflow.DISTRIBUTION.value
+
+WAITING = Screen(
+    f"{NAME}-ready",
+    Tone.CALM,
+    "card",
+    say("Show the household's card"),
+    choices=(choices.LOST_CARD, choices.REGISTER, choices.COMPLAIN),
+    entry=Entry.CARD,
+)
+
+
+def screen(state: State) -> Screen:
+    """Return what is shown in a state."""
+    match state:
+        case WritingDown() | NotWrittenDown() | Answered() | ChoosingConcern() | WritingComplaint():
+            return frame_screen(state, WAITING)
+        case WaitingForPerson():
+            return WAITING
+        case AskingCard(words):
+            return Screen(
+                f"{NAME}-card",
+                Tone.AGAIN,
+                "card",
+                words,
+                choices=(choices.DESK,),
+                entry=Entry.CARD,
+            )
+        case FindingHousehold():
+            return busy_screen(f"{NAME}-finding")
+        case NotHereNow(_, words, lines):
+            return Screen(
+                f"{NAME}-not-here-now",
+                Tone.PERSON,
+                "desk",
+                words,
+                lines=lines,
+                choices=(choices.AGAIN, choices.DESK),
+            )
+        case Verifying(case, show):
+            return _verifying_screen(case, show_screen=capture_screen(f"{NAME}-verify", show, ()))
+        case NotSure():
+            return _not_sure_screen(state)
+        case StoringDecline():
+            return busy_screen(f"{NAME}-storing-answer")
+        case LookingAtCard(case, why):
+            return _card_screen(case, why)
+        case AskingReason(case):
+            return Screen(
+                f"{NAME}-reason",
+                Tone.PERSON,
+                "list",
+                say("Why does a supervisor decide?"),
+                lines=_warnings(case),
+                choices=(*choices.REASONS.values(), choices.COLLEAGUE),
+                household_size=case.size,
+            )
+        case AskingSupervisor(_, _, words, wait_s):
+            return Screen(
+                f"{NAME}-supervisor",
+                Tone.PERSON,
+                "pin",
+                say("A supervisor enters name and PIN."),
+                lines=() if words is None else (words,),
+                choices=(choices.COLLEAGUE,),
+                entry=Entry.COUNTERSIGN,
+                wait_s=wait_s or None,
+            )
+        case AskingSecondPerson(_, _, words, wait_s):
+            return Screen(
+                f"{NAME}-second-person",
+                Tone.PERSON,
+                "staff",
+                say("A second person enters name and PIN."),
+                lines=() if words is None else (words,),
+                choices=(choices.COLLEAGUE,),
+                entry=Entry.COUNTERSIGN,
+                wait_s=wait_s or None,
+            )
+        case CheckingSupervisor() | CheckingSecondPerson():
+            return busy_screen(f"{NAME}-checking-pin")
+        case Deciding(case, _):
+            return _deciding_screen(case)
+        case KeepingDecision():
+            return busy_screen(f"{NAME}-keeping-decision")
+        case HandingOver(case, _, _, left_s):
+            return Screen(
+                f"{NAME}-hand-over",
+                Tone.GOOD,
+                "hand over",
+                say("Give the ration, then press GIVEN."),
+                lines=_warnings(case),
+                choices=(choices.GIVEN, choices.NOT_GIVEN),
+                household_size=case.size,
+                rations=case.rations,
+                ends_in_s=left_s,
+            )
+        case _:
+            assert_never(state)
+
+
+def _verifying_screen(case: HouseholdCase, show_screen: Screen) -> Screen:
+    offers: list[Choice] = [choices.WITHOUT] if not case.not_sure else [choices.SUPERVISOR]
+    if case.alternates and not case.alternate:
+        offers.append(choices.ALTERNATE)
+    return replace(
+        show_screen,
+        lines=(*show_screen.lines, *_warnings(case)),
+        choices=tuple(offers),
+        household_size=case.size,
+    )
+
+
+def _not_sure_screen(state: NotSure) -> Screen:
+    case = state.case
+    offers: list[Choice] = []
+    if state.tries_left and not state.wait_s:
+        offers.append(choices.AGAIN)
+    if case.alternates and not case.alternate:
+        offers.append(choices.ALTERNATE)
+    offers.append(choices.SUPERVISOR)
+    return Screen(
+        f"{NAME}-not-sure",
+        Tone.PERSON,
+        "helper",
+        say("The appliance is not sure. There are other ways."),
+        lines=_warnings(case),
+        choices=tuple(offers),
+        household_size=case.size,
+        tries_left=state.tries_left,
+        wait_s=state.wait_s or None,
+    )
+
+
+def _card_screen(case: HouseholdCase, why: Why) -> Screen:
+    own_fault = why is Why.OWN_FAULT
+    return Screen(
+        f"{NAME}-look-at-card",
+        Tone.FAULT if own_fault else Tone.PERSON,
+        "wrench" if own_fault else "card",
+        _why(why),
+        lines=(
+            say("Look at the card and the person."),
+            say("Card: {number}", number=case.number),
+            *_warnings(case),
+        ),
+        choices=(choices.SEEN, choices.SUPERVISOR, choices.COLLEAGUE),
+        household_size=case.size,
+    )
+
+
+def _why(why: Why) -> Text:
+    match why:
+        case Why.DECLINED:
+            return say("Served without finger and face.")
+        case Why.HELP:
+            return say("A colleague helps you.")
+        case Why.NOTHING_TO_COMPARE:
+            return say("There is nothing to compare with yet. A colleague looks.")
+        case Why.OWN_FAULT:
+            return say("The appliance had a fault. A colleague looks.")
+        case _:
+            assert_never(why)
+
+
+def _deciding_screen(case: HouseholdCase) -> Screen:
+    may_give = case.exceptions_left > 0
+    left = say("The exceptions of this cycle are used up here. The help desk can give the ration.")
+    if may_give:
+        left = say_many(
+            "{number} exception is left for this cycle here.",
+            "{number} exceptions are left for this cycle here.",
+            case.exceptions_left,
+        )
+    return Screen(
+        f"{NAME}-decide",
+        Tone.PERSON,
+        "staff",
+        say("Both have signed. Give the ration?"),
+        lines=(left, *_warnings(case)),
+        choices=(choices.GIVE, choices.DESK) if may_give else (choices.DESK,),
+        household_size=case.size,
+    )
+
+
+def _warnings(case: HouseholdCase) -> tuple[Text, ...]:
+    """Return what staff must know while the local network is down."""
+    if not case.owner_desk:
+        return ()
+    return (
+        say("Desk {desk} does not answer.", desk=case.owner_desk),
+        say_many(
+            "At most {number} household could collect twice today.",
+            "At most {number} households could collect twice today.",
+            case.worst_case,
+        ),
+    )
