@@ -11,6 +11,7 @@ import click
 
 from firmware.clock import Clock
 from firmware.commands.common import ask_pin, clear_errors, config_option, read_config
+from firmware.commands.passphrase import ask_passphrase, from_file
 from firmware.config import Config
 from firmware.opening import open_keys, open_store, store_settings
 from firmware.store import backup as backup_file
@@ -99,12 +100,4 @@ def _passing(folder: Path) -> Iterator[Path]:
 
 
 def _passphrase(file: Path | None, *, twice: bool = False) -> bytearray:
-    if file is not None:
-        try:
-            return bytearray(file.read_bytes().partition(b"\n")[0])
-        except OSError as error:
-            raise BackupRefused(f"cannot read {file}: {error.strerror}") from error
-    passphrase = ask_pin("Recovery passphrase")
-    if twice and ask_pin("The same again") != passphrase:
-        raise BackupRefused("the two passphrases differ: try again")
-    return passphrase
+    return ask_passphrase("Recovery passphrase", twice=twice) if file is None else from_file(file)
