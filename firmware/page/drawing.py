@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from firmware.page import words
 from firmware.page.pictograms import flips, of_ration, symbol
 from firmware.page.ports import Bar
-from firmware.page.translate import direction, t
+from firmware.page.translate import direction, translate
 from firmware.page.viewers import Viewer
 from firmware.workflow.screen import Screen, Text, Tone
 from sensors.board.port import Button
@@ -67,7 +67,7 @@ class Drawing:
         """Return one page or fragment in that language."""
 
         def translated(text: Text) -> str:
-            return t(text, tag)
+            return translate(text, tag)
 
         drawn = self._pages.get_template(template)
         return drawn.render(t=translated, tag=tag, direction=direction(tag), **values)
