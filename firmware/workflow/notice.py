@@ -14,12 +14,7 @@ from firmware.workflow.screen import Screen, Tone, say
 from trust.consent import Consent
 
 NOTICE_VERSION = "1"
-"""Of the sentences that the notice consists of (`NOTICE`); a new version is shown and stored as such."""
-NOTICE = (
-    say("We take measures of your face and of fingers, so that you are known here again."),
-    say("They are kept locked, for this service alone, and are erased when it ends."),
-    say("You may say no, now or later. You get the same service."),
-)
+"""Of the notice that is shown (`firmware.notices`); stored with each answer as `Notice.stated`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +96,6 @@ def notice_screen(name: str, state: Asking | StoringAnswer) -> Screen:
                 Tone.CALM,
                 "notice",
                 say("May we take your face and fingers?"),
-                lines=NOTICE,
                 choices=(choices.ACCEPT, choices.DECLINE, choices.QUESTION),
                 notice=NOTICE_VERSION,
             )
