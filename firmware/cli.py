@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "register": ("firmware.commands.people", "Register a person, with or without biometrics."),
         "restore": ("firmware.commands.backup", "Let a new store go on from a backup."),
         "run": ("firmware.commands.run", "Serve people until stopped."),
+        "staff": ("firmware.commands.staff", "Say who may sign in, as operator or supervisor."),
         "verify": ("firmware.commands.people", "Check that a person is who was claimed (1:1)."),
     }
 )

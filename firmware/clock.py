@@ -42,3 +42,9 @@ class Clock:
 def random_id() -> bytes:
     """Return 16 random bytes, unguessable and linked to nothing."""
     return secrets.token_bytes(16)
+
+
+def surely_passed_s(then: Moment, now: Moment) -> float:
+    """Return seconds that have surely passed; after another boot its own time alone: no clock is trusted."""
+    began_ns = then.monotonic_ns if then.boot_id == now.boot_id else 0
+    return max(0, now.monotonic_ns - began_ns) / 1e9

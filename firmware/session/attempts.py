@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
+from firmware.clock import surely_passed_s
 from firmware.records import Attempts, Moment
 
 MOST_IN_A_ROW = 5
@@ -65,11 +66,5 @@ def _standing(state: Attempts, now: Moment) -> Standing:
     left = MOST_IN_A_ROW - state.failed_in_a_row
     if left > 0 or state.last is None:
         return Standing(left, 0.0)
-    wait_s = max(0.0, DELAY_S - _since_s(state.last, now))
+    wait_s = max(0.0, DELAY_S - surely_passed_s(state.last, now))
     return Standing(0 if wait_s else 1, wait_s)
-
-
-def _since_s(last: Moment, now: Moment) -> float:
-    """Return seconds that have surely passed; after another boot its own time alone: no clock is trusted."""
-    began_ns = last.monotonic_ns if last.boot_id == now.boot_id else 0
-    return max(0, now.monotonic_ns - began_ns) / 1e9

@@ -45,3 +45,19 @@ class OtherDevice(StoreError, PermissionError):
 
 class NeverGiven(StoreError, ValueError):
     """An acknowledgement names a sequence number that this store has not given."""
+
+
+class ListRefused(StoreError, ValueError):
+    """This list cannot be taken up now, or there is none to work with."""
+
+
+class AlreadyCollected(StoreError, ValueError):
+    """The household collected in this cycle at this appliance: a second hand-over has no place to go."""
+
+
+class LossCapReached(StoreError, ValueError):
+    """Each hand-over that the signed loss cap allows was made."""
+
+
+class StaffRefused(StoreError, ValueError):
+    """The register of staff cannot be changed like that."""

@@ -1,7 +1,7 @@
-"""Stands in for a store's first page when that alone is lost: it says where the tables begin.
+"""Stands in for the pages that say where a store's tables begin, the first among them, when those are lost.
 
 A new store of the same migrations begins its tables on the same pages, and with the same key and salt its
-first page is as good as the lost one. Where the damaged store grew by migrations in between, later tables may
+pages are as good as the lost ones. Where the damaged store grew by migrations in between, later tables may
 begin elsewhere; what does not fit is then unreadable, and what is read is verified as ever.
 """
 
@@ -20,7 +20,7 @@ from trust.keys.secret import SecretKey
 
 @contextmanager
 def with_new_first_page(path: Path, key: SecretKey) -> Iterator[Path]:
-    """Yield a copy of the file with another first page; it is gone afterwards. Raises StoreError."""
+    """Yield a copy of the file whose tables are named anew; it is gone afterwards. Raises StoreError."""
     folder = path.with_name("reading")
     shutil.rmtree(folder, ignore_errors=True)  # of a start that was cut short
     try:
@@ -30,9 +30,12 @@ def with_new_first_page(path: Path, key: SecretKey) -> Iterator[Path]:
         log = path.with_name(path.name + "-wal")
         if log.exists():
             shutil.copy(log, folder)
-        _make(new, key, pages=path.stat().st_size // PAGE_BYTES)
+        schema = _make(new, key, pages=path.stat().st_size // PAGE_BYTES)
         with new.open("rb") as source, copy.open("r+b") as target:
-            target.write(source.read(PAGE_BYTES))
+            for page in schema:
+                source.seek((page - 1) * PAGE_BYTES)
+                target.seek((page - 1) * PAGE_BYTES)
+                target.write(source.read(PAGE_BYTES))
         yield copy
     except OSError as error:
         raise StoreError(f"cannot copy the damaged store: {error.strerror}; free space there") from error
@@ -40,11 +43,18 @@ def with_new_first_page(path: Path, key: SecretKey) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make(path: Path, key: SecretKey, pages: int) -> None:
-    """Make an empty store of at least so many pages: its first page says how many pages are valid."""
+def _make(path: Path, key: SecretKey, pages: int) -> list[int]:
+    """Make an empty store of at least so many pages, and return the numbers of those that name its tables.
+
+    Its first page says how many pages are valid.
+    """
     database = open_database(path, key)
     with translated(path):
         migrate(database)
+        # Each table and index is empty and has one page; what is left over belongs to the schema itself.
+        (count,) = database.execute("PRAGMA page_count").fetchone()
+        roots = {root for (root,) in database.execute("SELECT rootpage FROM sqlite_schema")}
         database.execute("INSERT INTO records (seq, event) VALUES (1, zeroblob(?))", (pages * PAGE_BYTES,))
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     database.close()
+    return [page for page in range(1, count + 1) if page not in roots]

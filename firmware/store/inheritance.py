@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 from sqlite_utils import Database
@@ -28,6 +29,26 @@ from trust.consent import Purpose
 # back until an operator has approved the device anew.
 CARRIED = ("generation", "receipt_key", "input_key", "synced", "unsynced_ns", "dropped_telemetry")
 
+# The tables of the work by their integer keys: taken over as they are, so that nobody collects twice and no
+# session is forgotten because a card lost a page.
+WORK_TABLES = {
+    "staff": ("number", "name, role, salt, cost, pin, attempts"),
+    "strangers": ("id", "attempts"),
+    "lists": ("id", "workflow, cycle, head"),
+    "appointments": ("number", "subject, appointment, attended"),
+    "households": ("number", "subject, digest, household"),
+    "claims": ("number", "household, desk, began, for_s"),
+    "collections": ("number", "cycle, household, desk, at, within_cap, owner_silent, told"),
+    "conflicts": ("number", "cycle, household, desk, at"),
+    "ended_cycles": ("number", "cycle"),
+    "tokens": ("token", ""),
+    "links": ("number", "child, caregiver, until"),
+    "resemblances": ("number", "subject, resembles"),
+    "open_session": ("id", "session"),
+    "served": ("number", "served"),
+    "day": ("id", "opened, operator, audit_number"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
@@ -36,8 +57,8 @@ class Inheritance:
     epoch: of the former store, None when that could not be read. chain_epoch: what its audit log began with.
     audit: (entry, chain) of each row from the first, as far as the chain holds. waiting: what the aggregator
     did not hold, in order. carried: the columns of `CARRIED`, as far as they were there. lease: what of it
-    was used up, as stored. as_of_ns: when a backup was made, by the wall clock of its device. lost: about how
-    many rows could not be read, by what they were.
+    was used up, as stored. work: rows of `WORK_TABLES`. as_of_ns: when a backup was made, by the wall clock
+    of its device. lost: about how many rows could not be read, by what they were.
     """
 
     epoch: bytes | None = None
@@ -47,6 +68,7 @@ class Inheritance:
     references: Sequence[Reference] = ()
     carried: dict[str, bytes | int] = field(default_factory=dict)
     lease: bytes = b""
+    work: dict[str, Sequence[tuple[Any, ...]]] = field(default_factory=dict)
     as_of_ns: int | None = None
     lost: dict[str, int] = field(default_factory=dict)
 
@@ -65,10 +87,12 @@ def read(reader: RangeReader, purpose: Purpose, site: str) -> Inheritance:
     audit = _chained(audit_rows, chain_epoch)
     waiting, events_lost = _waiting(reader, last_seq)
     references, entries_lost = _references(reader, Purpose(former_purpose), former_site)
+    work, work_lost = _work(reader)
     lost = {
         "audit rows": audit_lost + len(audit_rows) - len(audit),
         "events": events_lost,
         "entries": entries_lost,
+        "rows of the work": work_lost,
     }
     return Inheritance(
         epoch=epoch,
@@ -78,6 +102,7 @@ def read(reader: RangeReader, purpose: Purpose, site: str) -> Inheritance:
         references=references,
         carried={name: appliance[name] for name in CARRIED if name in appliance},
         lease=(reader.only_row("lease") or {}).get("used", b""),
+        work=work,
         lost={what: count for what, count in lost.items() if count},
     )
 
@@ -107,6 +132,12 @@ def take_over(
         audit.append(database, began, AuditEntry("event numbered anew", moment, purpose, link, seq, facts))
     for reference in former.references:
         gallery.insert(database, reference)
+    for table, rows in former.work.items():
+        key, columns = WORK_TABLES[table]
+        names = ", ".join(filter(None, (key, columns)))
+        marks = ", ".join("?" * len(names.split(", ")))
+        # OR IGNORE: of two rows that contradict each other, which only a damaged file has, the first stays.
+        database.conn.executemany(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608
     if former.lease:
         database.execute("INSERT INTO lease (id, used) VALUES (1, ?)", (former.lease,))
     return began
@@ -153,6 +184,19 @@ def _waiting(reader: RangeReader, last_seq: int) -> tuple[list[Event], int]:
         except StoreDamaged:
             lost += 1
     return events, lost
+
+
+def _work(reader: RangeReader) -> tuple[dict[str, Sequence[tuple[Any, ...]]], int]:
+    present, lost = reader.tables(), 0
+    found: dict[str, Sequence[tuple[Any, ...]]] = {}
+    for table, (key, columns) in WORK_TABLES.items():
+        if table not in present:  # of an earlier version
+            continue
+        rows, rows_lost = reader.rows(table, key, columns or key)
+        lost += rows_lost
+        if rows:
+            found[table] = [row if columns else row[:1] for row in rows]
+    return found, lost
 
 
 def _references(reader: RangeReader, purpose: Purpose, site: str) -> tuple[list[Reference], int]:

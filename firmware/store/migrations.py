@@ -135,6 +135,117 @@ def m006_lanes(database: Database) -> None:
     """)
 
 
+def m007_work(database: Database) -> None:
+    """Keep the staff, the list of the day or the cycle, who collected, and the session under way."""
+    database.executescript("""
+        -- Who signs in. pin: by Argon2id, at this cost. attempts: wrong PINs in a row (MessagePack, or none).
+        CREATE TABLE staff (
+            number INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+            role TEXT NOT NULL,
+            salt BLOB NOT NULL,
+            cost BLOB NOT NULL,
+            pin BLOB NOT NULL,
+            attempts BLOB NOT NULL DEFAULT x''
+        ) STRICT;
+        -- One row: wrong tries under names that nobody has.
+        CREATE TABLE strangers (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            attempts BLOB NOT NULL
+        ) STRICT;
+        -- The list that is loaded: head is all of it but its entries (MessagePack). One at a time.
+        CREATE TABLE lists (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            workflow TEXT NOT NULL,
+            cycle TEXT NOT NULL,
+            head BLOB NOT NULL
+        ) STRICT;
+        CREATE TABLE appointments (
+            number INTEGER PRIMARY KEY,
+            subject TEXT NOT NULL UNIQUE,
+            appointment BLOB NOT NULL,
+            attended INTEGER NOT NULL DEFAULT 0
+        ) STRICT;
+        CREATE TABLE households (
+            number INTEGER PRIMARY KEY,
+            subject TEXT NOT NULL UNIQUE,
+            digest BLOB NOT NULL UNIQUE CHECK (length(digest) = 16),
+            household BLOB NOT NULL
+        ) STRICT;
+        -- A desk is about to hand over. began: its moment here; the claim ends for_s later.
+        CREATE TABLE claims (
+            number INTEGER PRIMARY KEY,
+            household BLOB NOT NULL UNIQUE CHECK (length(household) = 16),
+            desk TEXT NOT NULL,
+            began BLOB NOT NULL,
+            for_s REAL NOT NULL
+        ) STRICT;
+        -- Who collected: once a household and cycle, whatever the code does. household is empty where an
+        -- exception was made for somebody without a number. within_cap: counts against the loss cap here.
+        -- told: the household's owner knows it.
+        CREATE TABLE collections (
+            number INTEGER PRIMARY KEY,
+            cycle TEXT NOT NULL,
+            household BLOB CHECK (length(household) = 16),
+            desk TEXT NOT NULL,
+            at BLOB NOT NULL,
+            within_cap INTEGER NOT NULL DEFAULT 0,
+            owner_silent INTEGER NOT NULL DEFAULT 0,
+            told INTEGER NOT NULL DEFAULT 1,
+            UNIQUE (cycle, household)
+        ) STRICT;
+        -- A second hand-over for one household, at another desk. Nobody is denied for it.
+        CREATE TABLE conflicts (
+            number INTEGER PRIMARY KEY,
+            cycle TEXT NOT NULL,
+            household BLOB NOT NULL,
+            desk TEXT NOT NULL,
+            at BLOB NOT NULL,
+            UNIQUE (cycle, household, desk)
+        ) STRICT;
+        -- Cycles that ended here: their ledger is sealed and gone, so they are not loaded again.
+        CREATE TABLE ended_cycles (
+            number INTEGER PRIMARY KEY,
+            cycle TEXT NOT NULL UNIQUE
+        ) STRICT;
+        -- Visit tokens handed out today, in order of their numbers, so that nothing says who had which.
+        CREATE TABLE tokens (
+            token INTEGER PRIMARY KEY
+        ) STRICT;
+        -- Who answers for a child under five, until a day (ISO 8601).
+        CREATE TABLE links (
+            number INTEGER PRIMARY KEY,
+            child TEXT NOT NULL UNIQUE,
+            caregiver TEXT NOT NULL,
+            until TEXT NOT NULL
+        ) STRICT;
+        -- Entries that may be of one person, for an adjudicator.
+        CREATE TABLE resemblances (
+            number INTEGER PRIMARY KEY,
+            subject TEXT NOT NULL,
+            resembles TEXT NOT NULL,
+            UNIQUE (subject, resembles)
+        ) STRICT;
+        -- One row at most: the session under way (MessagePack).
+        CREATE TABLE open_session (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            session BLOB NOT NULL
+        ) STRICT;
+        -- What the report counts, one row a person served; no id, no number (MessagePack).
+        CREATE TABLE served (
+            number INTEGER PRIMARY KEY,
+            served BLOB NOT NULL
+        ) STRICT;
+        -- One row: when the day was opened, and the newest audit row then.
+        CREATE TABLE day (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            opened BLOB NOT NULL,
+            operator TEXT NOT NULL,
+            audit_number INTEGER NOT NULL
+        ) STRICT;
+    """)
+
+
 _STEPS = (
     m001_records_outbox_audit_gallery,
     m002_generation_of_hellos,
@@ -142,6 +253,7 @@ _STEPS = (
     m004_failed_attempts,
     m005_epochs_and_lease,
     m006_lanes,
+    m007_work,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

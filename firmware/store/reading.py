@@ -31,6 +31,11 @@ class RangeReader:
         """Whether the page that names them can be read."""
         return bool(self._query("SELECT name FROM sqlite_schema"))
 
+    def tables(self) -> frozenset[str]:
+        """Return the names of the tables, as far as they can be read."""
+        rows = self._query("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        return frozenset(name for (name,) in rows or ())
+
     def only_row(self, table: str) -> dict[str, Any] | None:
         """Return a table's only row by column, None when it cannot be read."""
         columns = self._query("SELECT name FROM pragma_table_info(?)", table)

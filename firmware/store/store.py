@@ -6,10 +6,8 @@ transaction: it is on the disk when the call returns, or it did not happen.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +24,6 @@ from firmware.records import (
     CommandKind,
     CommandResult,
     DeviceFault,
-    EventBody,
     Lane,
     Moment,
     Queued,
@@ -36,16 +33,22 @@ from firmware.records import (
     Use,
 )
 from firmware.store import audit, gallery, inheritance, orders, outbox, receipts, space
-from firmware.store.audit import AuditBroken, AuditEntry
-from firmware.store.connection import APPLICATION_ID, empty_wal, open_database, translated
-from firmware.store.errors import OtherDevice, PurposeRefused, StoreError
+from firmware.store.audit import AuditBroken
+from firmware.store.connection import APPLICATION_ID, open_database, translated
+from firmware.store.day import DayBook
+from firmware.store.errors import OtherDevice, StoreError
 from firmware.store.inheritance import Inheritance
+from firmware.store.journal import Journal
+from firmware.store.ledger import Ledger
+from firmware.store.lists import ListShelf
 from firmware.store.lock import ProcessLock
 from firmware.store.migrations import migrate
 from firmware.store.pragma_key import lent_text
 from firmware.store.reference import Reference
 from firmware.store.space import Pressure, SpaceLimits
+from firmware.store.staff import StaffRegister
 from firmware.store.trail import FORMAT, Head, Holds, Trail
+from firmware.store.work import WorkBook
 from trust.chain import first_link
 from trust.consent import Consent, Purpose
 from trust.keys.secret import SecretKey
@@ -69,7 +72,10 @@ def lock_of(path: Path) -> Path:
 
 
 class Store:
-    """Records, audit log, outbox and gallery in one encrypted file; all methods raise StoreError kinds."""
+    """Records, audit log, outbox and gallery in one encrypted file; all methods raise StoreError kinds.
+
+    staff, lists, ledger, day, work: the tables of the work, in the same file and the same transactions.
+    """
 
     def __init__(
         self,
@@ -80,13 +86,11 @@ class Store:
         limits: SpaceLimits | None,
         free_share: Callable[[], float] | None,
     ) -> None:
-        self._path = path
         self._max_pages = max_pages
         self._limits = limits or SpaceLimits()
         self._free_share = free_share or partial(space.disk_free_share, path)
         self._lock = lock
         self._db = database
-        self._wal_holds_erased = True  # as far as is known: the power may have failed after an erasure
         row = database.execute(
             "SELECT device_id, epoch, site, purpose, chain_epoch FROM appliance"
         ).fetchone()
@@ -94,7 +98,19 @@ class Store:
         self.epoch: bytes = row[1]
         self.site: str = row[2]
         self.purpose = Purpose(row[3])
-        self._chain_epoch: bytes = row[4] or row[1]
+        self._journal = Journal(
+            path,
+            database,
+            device_id=self.device_id,
+            purpose=self.purpose,
+            site=self.site,
+            chain_epoch=row[4] or row[1],
+        )
+        self.staff = StaffRegister(self._journal)
+        self.lists = ListShelf(self._journal)
+        self.ledger = Ledger(self._journal)
+        self.day = DayBook(self._journal)
+        self.work = WorkBook(self._journal, self.staff, self.lists, self.ledger, self.day, self.input_key)
 
     @classmethod
     def open(
@@ -135,7 +151,7 @@ class Store:
                 )
                 store = cls(path, lock, database, max_pages, limits, free_share)
             store._refuse_other_device(device_id)
-            store._refuse_other(purpose, site)
+            store._journal.refuse_other(purpose, site)
         except BaseException:
             database.close()
             lock.release()
@@ -154,12 +170,9 @@ class Store:
 
         record_id: of the registration that follows, so that the two can be held together.
         """
-        with self._transaction():
+        with self._journal.transaction():
             facts = {"consent": consent.value, "notice": notice}
-            about = _digest(record_id)
-            audit.append(
-                self._db, self._chain_epoch, AuditEntry("answer", moment, self.purpose, about, facts=facts)
-            )
+            self._journal.note("answer", moment, record_id, facts)
 
     def commit_check_in(
         self,
@@ -173,14 +186,14 @@ class Store:
         claim: the claimed subject with its attempts as they now stand; None leaves them as they are.
         use: what only the audit log keeps.
         """
-        with self._transaction():
+        with self._journal.transaction():
             if claim is not None:
                 gallery.note_attempts(self._db, *claim)
-            return self._commit(moment, check_in, {} if use is None else audit.facts_of_use(use))
+            return self._journal.commit(moment, check_in, {} if use is None else audit.facts_of_use(use))
 
     def input_key(self) -> bytes:
         """Return the key under which the audit log keeps digests of what matched."""
-        with self._transaction():
+        with self._journal.transaction():
             (key,) = self._db.execute("SELECT input_key FROM appliance").fetchone()
             if not key:
                 key = secrets.token_bytes(32)
@@ -198,77 +211,77 @@ class Store:
             raise ValueError("the registration names another gallery entry than the one handed in")
         if reference and registration.consent is not Consent.ACCEPTED:
             raise ValueError("no templates are stored without consent")
-        with self._transaction():
+        with self._journal.transaction():
             if reference:
-                self._refuse_other(reference.purpose, reference.site)
+                self._journal.refuse_other(reference.purpose, reference.site)
                 gallery.insert(self._db, reference)
-            return self._commit(moment, registration)
+            return self._journal.commit(moment, registration)
 
     def commit_fault(self, moment: Moment, fault: DeviceFault) -> int | None:
         """Write a device fault or a recovery; returns its sequence number.
 
         Returns None where telemetry finds no space: the fault is counted, and the count reported later.
         """
-        with self._transaction():
+        with self._journal.transaction():
             if self._pressure() >= Pressure.TELEMETRY:
                 self._db.execute("UPDATE appliance SET dropped_telemetry = dropped_telemetry + 1")
                 return None
             self._report_dropped(moment)
-            return self._commit(moment, fault)
+            return self._journal.commit(moment, fault)
 
     def registration_stopped(self, now: Moment) -> str | None:
         """Return one sentence that says why nobody can be registered now, None when people can."""
-        with translated(self._path):
+        with self._journal.reading():
             return space.registration_stopped(self._db, self._limits, self._pressure(), now)
 
     def note_uptime(self, now: Moment) -> None:
         """Count how long the aggregator was not heard of, and report dropped telemetry if there is space."""
-        with self._transaction():
+        with self._journal.transaction():
             space.note_uptime(self._db, now)
             self._report_dropped(now)
 
     def note_synced(self, now: Moment) -> None:
         """The aggregator holds everything."""
-        with self._transaction():
+        with self._journal.transaction():
             space.note_synced(self._db, now)
             self._report_dropped(now)
 
     def lanes(self) -> dict[Lane, int]:
         """Return how many events wait in each lane that has any."""
-        with translated(self._path):
+        with self._journal.reading():
             return outbox.lanes(self._db)
 
     def begin_command(self, command_id: bytes, kind: CommandKind) -> bool:
         """Note that a command is begun; returns False for one that was begun before."""
-        with self._transaction():
+        with self._journal.transaction():
             return orders.begin(self._db, command_id, kind)
 
     def commit_command_result(self, moment: Moment, result: CommandResult) -> int:
         """Write what became of a command; returns the event's sequence number."""
-        with self._transaction():
+        with self._journal.transaction():
             orders.finish(self._db, result.command_id)
-            return self._commit(moment, result)
+            return self._journal.commit(moment, result)
 
     def unfinished_commands(self) -> list[tuple[bytes, CommandKind]]:
         """Return the commands that were begun and have no result."""
-        with translated(self._path):
+        with self._journal.reading():
             return orders.unfinished(self._db)
 
     # Outbox
 
     def pending(self, after_seq: int, limit: int) -> list[Queued]:
         """Return the first events after `after_seq` that the aggregator does not hold, in order."""
-        with translated(self._path):
+        with self._journal.reading():
             return outbox.pending(self._db, after_seq, limit)
 
     def knows_aggregator(self) -> bool:
         """Whether the key of the aggregator's receipts was seen."""
-        with translated(self._path):
+        with self._journal.reading():
             return bool(self._db.execute("SELECT receipt_key FROM appliance").fetchone()[0])
 
     def receipt_holds(self, receipt: SignedReceipt) -> bool:
         """Whether the aggregator signed what this store holds, with the key that it had the first time."""
-        with translated(self._path):
+        with self._journal.reading():
             return receipts.holds(self._db, self.device_id, self.epoch, receipt)
 
     def acknowledge(self, seq: int, moment: Moment, receipt: SignedReceipt | None = None) -> int:
@@ -277,7 +290,7 @@ class Store:
         receipt: kept with it; `receipt_holds` said yes. Lower numbers than before change nothing. Raises
         NeverGiven for a number that was never given.
         """
-        with self._transaction():
+        with self._journal.transaction():
             if receipt is not None:
                 receipts.keep(self._db, receipt)
             taken = outbox.acknowledge(self._db, self._last_seq(), seq, moment)
@@ -291,17 +304,17 @@ class Store:
 
         Returns how many events that was.
         """
-        with self._transaction():
+        with self._journal.transaction():
             return outbox.requeue(self._db, after_seq)
 
     def last_seq(self) -> int:
         """Return the highest sequence number given, 0 before the first."""
-        with translated(self._path):
+        with self._journal.reading():
             return self._last_seq()
 
     def next_generation(self) -> int:
         """Return the generation of the next hello to the aggregator: one that was never used before."""
-        with self._transaction():
+        with self._journal.transaction():
             (generation,) = self._db.execute(
                 "UPDATE appliance SET generation = generation + 1 RETURNING generation"
             ).fetchone()
@@ -309,39 +322,39 @@ class Store:
 
     def purge_acknowledged(self, now: Moment, keep_ns: int = KEEP_ACKNOWLEDGED_NS) -> int:
         """Erase the records that were acknowledged `keep_ns` ago or at an unknown time; returns how many."""
-        with self._transaction():
+        with self._journal.transaction():
             purged = outbox.purge(self._db, now, keep_ns)
-        self._erase_from_wal(erased=purged > 0)
+        self._journal.erase_from_log(erased=purged > 0)
         return purged
 
     # Gallery
 
     def add_reference(self, moment: Moment, reference: Reference) -> None:
         """Add an entry that came from elsewhere. Raises PurposeRefused."""
-        with self._transaction():
-            self._refuse_other(reference.purpose, reference.site)
+        with self._journal.transaction():
+            self._journal.refuse_other(reference.purpose, reference.site)
             gallery.insert(self._db, reference)
-            self._audit_reference("reference added", moment, reference.entry_id)
+            self._journal.note("reference added", moment, reference.entry_id)
 
     def remove_reference(self, moment: Moment, entry_id: bytes) -> bool:
         """Erase an entry; returns whether it was there. Erasing is allowed for every purpose."""
-        with self._transaction():
+        with self._journal.transaction():
             removed = gallery.delete(self._db, entry_id)
             if removed:
-                self._audit_reference("reference removed", moment, entry_id)
-        self._erase_from_wal(erased=removed)
+                self._journal.note("reference removed", moment, entry_id)
+        self._journal.erase_from_log(erased=removed)
         return removed
 
     def references(self, purpose: Purpose) -> list[Reference]:
         """Return the whole gallery. Raises PurposeRefused."""
-        self._refuse_other(purpose, self.site)
-        with translated(self._path):
+        self._journal.refuse_other(purpose, self.site)
+        with self._journal.reading():
             return gallery.select_all(self._db, self.purpose, self.site)
 
     def reference(self, purpose: Purpose, entry_id: bytes) -> Reference | None:
         """Return one entry, or None. Raises PurposeRefused."""
-        self._refuse_other(purpose, self.site)
-        with translated(self._path):
+        self._journal.refuse_other(purpose, self.site)
+        with self._journal.reading():
             return gallery.select_entry(self._db, entry_id, self.purpose, self.site)
 
     def find_subject(self, purpose: Purpose, subject: str) -> list[Reference]:
@@ -349,21 +362,21 @@ class Store:
 
         Raises PurposeRefused.
         """
-        self._refuse_other(purpose, self.site)
-        with translated(self._path):
+        self._journal.refuse_other(purpose, self.site)
+        with self._journal.reading():
             return gallery.select_subject(self._db, subject, self.purpose, self.site)
 
     def attempts(self, purpose: Purpose, subject: str) -> Attempts:
         """Return how often check-ins under a card or case number failed in a row. Raises PurposeRefused."""
-        self._refuse_other(purpose, self.site)
-        with translated(self._path):
+        self._journal.refuse_other(purpose, self.site)
+        with self._journal.reading():
             return gallery.attempts(self._db, subject)
 
     # A store that goes on from a former one
 
     def is_new(self) -> bool:
         """Whether nothing was ever written here."""
-        with translated(self._path):
+        with self._journal.reading():
             return self._db.execute("SELECT 1 FROM audit LIMIT 1").fetchone() is None
 
     def inherit(self, former: Inheritance, moment: Moment, cause: str) -> None:
@@ -373,11 +386,11 @@ class Store:
         """
         if not self.is_new():
             raise StoreError("this store is in use: only a new one takes over a former one")
-        with self._transaction():
+        with self._journal.transaction():
             for reference in former.references:
-                self._refuse_other(reference.purpose, reference.site)
+                self._journal.refuse_other(reference.purpose, reference.site)
             began = inheritance.take_over(self._db, former, moment, self.purpose, self.epoch, cause)
-        self._chain_epoch = began
+        self._journal.chain_epoch = began
 
     def copy_to(self, target: Path, key: SecretKey) -> None:
         """Write all tables into the empty file `target`, encrypted under `key`."""
@@ -393,13 +406,13 @@ class Store:
 
     def lease(self) -> LeaseUse | None:
         """Return what of the lease was used up when it was last noted, None before the first time."""
-        with translated(self._path):
+        with self._journal.reading():
             row = self._db.execute("SELECT used FROM lease").fetchone()
             return msgspec.msgpack.decode(row[0], type=LeaseUse) if row else None
 
     def note_lease(self, change: Callable[[LeaseUse | None], LeaseUse]) -> LeaseUse:
         """Replace what was used up by what `change` makes of it; returns that."""
-        with self._transaction():
+        with self._journal.transaction():
             use = change(self.lease())
             self._db.execute(
                 "INSERT OR REPLACE INTO lease (id, used) VALUES (1, ?)", (msgspec.msgpack.encode(use),)
@@ -410,7 +423,7 @@ class Store:
 
     def counts(self) -> Counts:
         """Return how full the store is."""
-        with translated(self._path):
+        with self._journal.reading():
             written, waiting = self._last_seq(), outbox.depth(self._db)
             return Counts(written, waiting, written - waiting, gallery.size(self._db))
 
@@ -421,30 +434,18 @@ class Store:
 
     def trail(self) -> Trail:
         """Return the audit log as it can be checked and written to a file; for the calling thread."""
-        with translated(self._path):
+        with self._journal.reading():
             (began_at,) = self._db.execute("SELECT epoch_began_at FROM appliance").fetchone()
-            head = Head(FORMAT, self.device_id, self.epoch, self._chain_epoch, began_at, self._last_seq())
+            head = Head(
+                FORMAT, self.device_id, self.epoch, self._journal.chain_epoch, began_at, self._last_seq()
+            )
             rows = self._db.execute("SELECT number, entry, chain FROM audit ORDER BY number").fetchall()
             return Trail(head, rows, receipts.read(self._db), self._record)
 
     def _record(self, seq: int) -> bytes | None:
-        with translated(self._path):
+        with self._journal.reading():
             row = self._db.execute("SELECT event FROM records WHERE seq = ?", (seq,)).fetchone()
             return row[0] if row else None
-
-    def _erase_from_wal(self, *, erased: bool) -> None:
-        # What is erased is gone from the tables whether or not this succeeds, so it is no fault; it is tried
-        # again with each erasure and purge.
-        if erased or self._wal_holds_erased:
-            with translated(self._path):
-                self._wal_holds_erased = not empty_wal(self._db)
-
-    def _commit(self, moment: Moment, body: EventBody, more_facts: dict[str, str] | None = None) -> int:
-        seq, link = outbox.put(self._db, moment, body)
-        act, facts = audit.facts_of(body)
-        entry = AuditEntry(act, moment, self.purpose, link, seq, facts | (more_facts or {}))
-        audit.append(self._db, self._chain_epoch, entry)
-        return seq
 
     def _pressure(self) -> Pressure:
         return space.pressure(self._db, self._limits, self._max_pages, self._free_share())
@@ -453,11 +454,7 @@ class Store:
         (dropped,) = self._db.execute("SELECT dropped_telemetry FROM appliance").fetchone()
         if dropped and self._pressure() is Pressure.NONE:
             self._db.execute("UPDATE appliance SET dropped_telemetry = 0")
-            self._commit(moment, TelemetryDropped(dropped))
-
-    def _audit_reference(self, act: str, moment: Moment, entry_id: bytes) -> None:
-        about = _digest(entry_id)
-        audit.append(self._db, self._chain_epoch, AuditEntry(act, moment, self.purpose, about))
+            self._journal.commit(moment, TelemetryDropped(dropped))
 
     def _last_seq(self) -> int:
         (seq,) = self._db.execute("SELECT last_seq FROM appliance").fetchone()
@@ -472,19 +469,3 @@ class Store:
                 if self.device_id
                 else "this store was made by a version before 0.1.0: use an empty folder for `device.data`"
             )
-
-    def _refuse_other(self, purpose: Purpose, site: str) -> None:
-        if purpose is not self.purpose or site != self.site:
-            raise PurposeRefused(
-                f"this gallery serves {self.purpose.value!r} at {self.site!r} alone, not "
-                f"{purpose.value!r} at {site!r}; use that purpose's appliance, or another `device.data`"
-            )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with translated(self._path), self._db.atomic():
-            yield
-
-
-def _digest(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()
