@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "backup": ("firmware.commands.backup", "Write the store to one encrypted file."),
         "audit": ("firmware.commands.audit", "Check the audit log, offline, or export it."),
         "bench": ("firmware.commands.bench", "Measure stage times and memory of the whole appliance."),
+        "cards": ("firmware.commands.cards", "Make QR cards and visit tokens to print."),
         "custodian": ("firmware.commands.custodian", "Make a gallery's keys, and say who may read it."),
         "demo": ("firmware.commands.demo", "Show the whole line on an emulated sensor and a replay camera."),
         "doctor": ("firmware.commands.doctor", "Check each part and say what to do."),

@@ -69,13 +69,20 @@ def template(kind: str, out: Path, site: str, device_id: str) -> None:
     click.echo(f"Wrote {out}: replace its rows, then try it with `aidpost list check {out}`.")
 
 
-def read_or_exit(file: Path, config: Config | None, *, show_all: bool = False, cycle: str = "") -> ReadList:
+def read_or_exit(
+    file: Path,
+    config: Config | None,
+    *,
+    also_trusted: tuple[bytes, ...] = (),
+    show_all: bool = False,
+    cycle: str = "",
+) -> ReadList:
     """Return the list of a file that can be loaded; otherwise say all that is wrong and exit with status 1.
 
-    cycle: that is loaded already, empty where none is.
+    also_trusted: issuers beside those of the configuration. cycle: that is loaded, empty where none is.
     """
     try:
-        read = read_list(file, () if config is None else config.issuer.trusted())
+        read = read_list(file, also_trusted + (() if config is None else config.issuer.trusted()))
     except OSError as error:
         raise click.ClickException(
             f"cannot read {file} ({error.strerror}): check its name and rights"
