@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import Enum, unique
 from typing import assert_never
@@ -18,11 +18,13 @@ from starlette.staticfiles import StaticFiles
 
 from firmware.page import words
 from firmware.page.drawing import FOLDER, Drawing, Message, Now
-from firmware.page.ports import Accepted, Answered, Bar, HeldBy, NotSignedIn, Staff, Stale, Station
+from firmware.page.ports import Accepted, Answered, Bar, HeldBy, Staff, Stale, Station
 from firmware.page.protection import LOOPBACK_NAMES, ProtectiveHeaders, read_form
-from firmware.page.streams import Closing, as_event
+from firmware.page.streams import Part, Streams
 from firmware.page.translate import LANGUAGES
 from firmware.page.viewers import Operator, Viewer, Viewers
+from firmware.page.viewfinder import MEDIA_TYPE, LiveView
+from firmware.workflow.outcomes import PinWaits, PinWrong
 from firmware.workflow.screen import Acted
 from sensors.board.port import Button
 
@@ -57,8 +59,9 @@ class Page:
         station: Station,
         staff: Staff,
         bar: Callable[[], Bar],
+        live_view: LiveView,
         monotonic_s: Callable[[], float],
-        closing: Closing,
+        streams: Streams,
         rules: Rules,
     ) -> None:
         self._front = front
@@ -66,7 +69,8 @@ class Page:
         self._staff = staff
         self._bar = bar
         self._monotonic_s = monotonic_s
-        self._closing = closing
+        self._streams = streams
+        self._live_view = live_view
         self._viewers = Viewers(monotonic_s, rules.rest_s)
         self._drawing = Drawing(sounds=rules.sounds)
         # A cookie with this prefix is taken over TLS alone, and from no other host or path.
@@ -74,6 +78,7 @@ class Page:
         routes: list[Route | Mount] = [
             Route("/", self._index),
             Route("/events", self._events),
+            Route("/preview", self._preview),
             Route("/act", self._act, methods=["POST"]),
             Route("/press", self._press, methods=["POST"]),
             Route("/take-over", self._take_over, methods=["POST"]),
@@ -104,7 +109,7 @@ class Page:
         if viewer is None:
             cookie, viewer = self._viewers.make()
         if viewer.operator is None:
-            return self._with_cookie(self._ask_to_sign_in(viewer, None), cookie)
+            return self._with_cookie(await self._ask_to_sign_in(viewer, None), cookie)
         return self._with_cookie(HTMLResponse(self._draw_screen("page.html", viewer)), cookie)
 
     async def _events(self, request: Request) -> Response:
@@ -112,27 +117,58 @@ class Page:
         if viewer is None or viewer.operator is None:
             return Response(status_code=204)  # which tells an EventSource to stay away
 
-        def draw() -> str | None:
-            if self._viewers.is_signed_in(viewer):
-                return as_event("screen", self._draw_screen("screen.html", viewer), self._station.revision)
-            return None
+        def look() -> list[Part] | None:
+            if not self._viewers.is_signed_in(viewer):
+                return None
+            bar, advice, tag = self._bar(), self._live_view.advice, self._tag(viewer)
+            return [
+                Part("screen", self._state(viewer), lambda: self._draw_screen("screen.html", viewer)),
+                Part("bar", bar, lambda: self._drawing.draw("bar.html", tag, bar=bar, viewer=viewer)),
+                Part("advice", advice, lambda: self._drawing.draw("advice.html", tag, advice=advice)),
+            ]
 
-        def until_s() -> float:
-            return self._viewers.rests_until_s(viewer) - self._monotonic_s()
-
-        events = self._closing.events(
-            self._station.subscribe, draw, until_s, last=as_event("signed-out", "now")
+        events = self._streams.events(
+            (self._station.subscribe, self._live_view.subscribe),
+            look,
+            lambda: self._viewers.rests_until_s(viewer) - self._monotonic_s(),
+            shown={
+                "screen": request.query_params.get("seen"),
+                "bar": self._bar(),
+                "advice": self._live_view.advice,
+            },
+            last="signed-out",
         )
         return StreamingResponse(events, media_type="text/event-stream")
+
+    async def _preview(self, request: Request) -> Response:
+        """The face that is being taken, for staff who are signed in, as long as the screen guides it."""
+        _, viewer = self._viewer(request)
+        if viewer is None or viewer.operator is None or not self._guides_a_face() or self._live_view.full:
+            return Response(status_code=204)
+
+        async def pictures() -> AsyncIterator[bytes]:
+            unsubscribe = self._station.subscribe(self._live_view.stir)
+            try:
+                async for part in self._live_view.pictures(
+                    lambda: self._guides_a_face() and self._viewers.is_signed_in(viewer)
+                ):
+                    yield part
+            finally:
+                unsubscribe()
+
+        return StreamingResponse(pictures(), media_type=MEDIA_TYPE)
+
+    def _guides_a_face(self) -> bool:
+        return self._station.screen.preview == "face" and not self._streams.closed
 
     async def _bystander(self, _request: Request) -> Response:
         return HTMLResponse(self._draw_public("bystander.html"))
 
     async def _bystander_events(self, _request: Request) -> Response:
-        def draw() -> str:
-            return as_event("public", self._draw_public("public.html"))
+        def look() -> list[Part]:
+            return [Part("public", self._station.screen.public, lambda: self._draw_public("public.html"))]
 
-        events = self._closing.events(self._station.subscribe, draw)
+        events = self._streams.events((self._station.subscribe,), look)
         return StreamingResponse(events, media_type="text/event-stream")
 
     async def _health(self, _request: Request) -> Response:
@@ -159,7 +195,7 @@ class Page:
         except ValueError as error:
             raise HTTPException(400, "no such button") from error
         if button is Button.LANGUAGE and self._front is Front.TABLET:
-            viewer.language = _after(viewer.language or self._station.language)
+            viewer.language = _after(self._tag(viewer))
             return _to_index(request)
         # At the appliance anybody may call a person; on the network a stranger could stop the work with it.
         always = self._front is Front.TOUCH and button in (Button.HELP, Button.LANGUAGE)
@@ -182,13 +218,16 @@ class Page:
         cookie, viewer = self._viewer(request)
         if viewer is None or not viewer.accepts(fields.get("form_token", "")):
             cookie, viewer = self._viewers.make()
-            return self._with_cookie(self._ask_to_sign_in(viewer, Message(words.OPEN_ANEW)), cookie)
+            return self._with_cookie(await self._ask_to_sign_in(viewer, Message(words.OPEN_ANEW)), cookie)
         name = fields.get("name", "").strip()
-        role = await self._staff.sign_in(name, fields.get("pin", ""))
-        if isinstance(role, NotSignedIn):
-            note = words.NOT_SIGNED_IN if role.wait_s is None else words.wait_for_pin(role.wait_s)
-            return self._ask_to_sign_in(viewer, Message(note))
-        cookie = self._viewers.sign_in(cookie, Operator(name, role))
+        checked = await self._staff.check_pin(name, fields.get("pin", ""))
+        match checked:
+            case PinWrong(tries_left):
+                return await self._ask_to_sign_in(viewer, Message(words.wrong_pin(tries_left)), name)
+            case PinWaits(wait_s):
+                return await self._ask_to_sign_in(viewer, Message(words.wait_for_pin(wait_s)), name)
+            case role:
+                cookie = self._viewers.sign_in(cookie, Operator(name, role))
         return self._with_cookie(RedirectResponse("/", 303), cookie)
 
     async def _sign_out(self, request: Request) -> Response:
@@ -199,22 +238,41 @@ class Page:
 
     # --- helpers ---------------------------------------------------------------------------------------
 
+    def _tag(self, viewer: Viewer) -> str:
+        return viewer.language or self._station.language
+
+    def _state(self, viewer: Viewer) -> str:
+        """What a viewer sees, in short: another screen has another state."""
+        return f"{self._station.revision}.{self._station.highlight}.{self._tag(viewer)}"
+
     def _draw_screen(self, template: str, viewer: Viewer, message: Message | None = None) -> str:
         station = self._station
         now = Now(station.screen, station.revision, station.highlight)
-        tag = viewer.language or station.language
-        return self._drawing.draw_screen(template, tag, now, viewer, self._bar(), message)
+        return self._drawing.draw_screen(
+            template,
+            self._tag(viewer),
+            now,
+            viewer,
+            bar=self._bar(),
+            advice=self._live_view.advice,
+            message=message,
+            seen=self._state(viewer),
+        )
 
     def _draw_public(self, template: str) -> str:
         return self._drawing.draw(template, self._station.language, public=self._station.screen.public)
 
-    def _ask_to_sign_in(self, viewer: Viewer, message: Message | None) -> Response:
+    async def _ask_to_sign_in(self, viewer: Viewer, message: Message | None, name: str = "") -> Response:
+        # Whoever stands at the appliance picks a name; on the network nobody is told who works here.
+        at_hand = self._front is Front.TOUCH
         page = self._drawing.draw_sign_in(
-            viewer.language or self._station.language,
+            self._tag(viewer),
             viewer,
             self._bar(),
             message,
-            may_help=self._front is Front.TOUCH,
+            names=await self._staff.names() if at_hand else (),
+            name=name,
+            may_help=at_hand,
         )
         return HTMLResponse(page, 200 if message is None else 403)
 

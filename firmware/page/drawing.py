@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from firmware.page.viewers import Viewer
 from firmware.workflow.screen import Screen, Text, Tone
 from sensors.board.port import Button
 from sensors.board.signals import PRESENTATIONS, Signal
+from sensors.frames import RetryReason
 
 FOLDER = Path(__file__).parent
 _SOUNDS = {
@@ -73,9 +75,18 @@ class Drawing:
         return drawn.render(t=translated, tag=tag, direction=direction(tag), **values)
 
     def draw_screen(
-        self, template: str, tag: str, now: Now, viewer: Viewer, bar: Bar, message: Message | None
+        self,
+        template: str,
+        tag: str,
+        now: Now,
+        viewer: Viewer,
+        *,
+        bar: Bar,
+        advice: RetryReason | None,
+        message: Message | None,
+        seen: str,
     ) -> str:
-        """Return the screen as this viewer sees it."""
+        """Return the screen as this viewer sees it; seen: what it is called in the stream of events."""
         screen = now.screen
         left_s = screen.wait_s if screen.wait_s is not None else screen.ends_in_s
         idle = (Button.OK, Button.AGAIN) if screen.busy or not screen.choices else ()
@@ -87,7 +98,9 @@ class Drawing:
             highlighted=now.highlighted,
             viewer=viewer,
             bar=bar,
+            advice=advice,
             message=message,
+            seen=seen,
             seconds_left=None if left_s is None else math.ceil(left_s),
             keys=[(button.value, picture, label, button in idle) for button, picture, label in _KEYS],
             tones=self._tones(screen.tone),
@@ -96,11 +109,31 @@ class Drawing:
         )
 
     def draw_sign_in(
-        self, tag: str, viewer: Viewer, bar: Bar, message: Message | None, *, may_help: bool
+        self,
+        tag: str,
+        viewer: Viewer,
+        bar: Bar,
+        message: Message | None,
+        *,
+        names: Sequence[str],
+        name: str,
+        may_help: bool,
     ) -> str:
-        """Return the page that asks who is there; may_help: HELP and LANGUAGE work without signing in."""
+        """Return the page that asks who is there.
+
+        names: to pick from; none where the name is typed. may_help: HELP and LANGUAGE work before that.
+        """
         keys = [(button.value, picture, label, not may_help) for button, picture, label in _KEYS[2:]]
-        return self.draw("sign_in.html", tag, viewer=viewer, bar=bar, message=message, keys=keys)
+        return self.draw(
+            "sign_in.html",
+            tag,
+            viewer=viewer,
+            bar=bar,
+            message=message,
+            names=names,
+            name=name,
+            keys=keys,
+        )
 
     def _tones(self, tone: Tone) -> str:
         if not self._sounds or tone not in _SOUNDS:

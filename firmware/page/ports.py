@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from firmware.workflow.outcomes import PinWaits, PinWrong
 from firmware.workflow.screen import Acted, Screen
 from firmware.workflow.terms import Role
 from sensors.board.port import Button
@@ -72,15 +73,11 @@ class Bar:
     uplink: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NotSignedIn:
-    """Name and PIN do not belong together; wait_s: seconds before the next try, None at once."""
-
-    wait_s: float | None = None
-
-
 class Staff(Protocol):
     """Who works here."""
 
-    async def sign_in(self, name: str, pin: str) -> Role | NotSignedIn:
+    async def names(self) -> tuple[str, ...]:
+        """Return under which names staff sign in."""
+
+    async def check_pin(self, name: str, pin: str) -> Role | PinWrong | PinWaits:
         """Return the role of who has this name and PIN; wrong ones are counted."""

@@ -3,62 +3,81 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 HEARTBEAT_S = 10.0
 """A browser that is gone is noticed by the next thing sent to it, so something is sent this often."""
 
-Subscribe = Callable[[Callable[[], None]], Callable[[], None]]
+Subscribe: TypeAlias = Callable[[Callable[[], None]], Callable[[], None]]
 
 
-class Closing:
-    """Ends all streams when the page stops: a server that waits for them would wait for ever."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the page. state: what it shows; draw: its HTML, asked for when the state is another."""
+
+    name: str
+    state: Hashable
+    draw: Callable[[], str]
+
+
+class Streams:
+    """All open streams; they end when the page stops: a server that waits for them would wait for ever."""
 
     def __init__(self) -> None:
         self._wakers: set[asyncio.Event] = set()
-        self.closed = False
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether the page stops."""
+        return self._closed
 
     def close(self) -> None:
         """End every stream."""
-        self.closed = True
+        self._closed = True
         for waker in self._wakers:
             waker.set()
 
     async def events(
         self,
-        subscribe: Subscribe,
-        draw: Callable[[], str | None],
+        subscribe: Sequence[Subscribe],
+        look: Callable[[], Sequence[Part] | None],
         until_s: Callable[[], float] = lambda: HEARTBEAT_S,
+        *,
+        shown: dict[str, Hashable] | None = None,
         last: str = "",
     ) -> AsyncIterator[bytes]:
-        """Yield what `draw` returns now and after each change, until that is None, and then `last`.
+        """Yield each part that shows something else than before, until `look` returns None, and then `last`.
 
         A change during a slow send is not queued: the next look shows what is true then.
-        until_s: seconds from now until `draw` must look again, whatever happens.
+        until_s: seconds from now until the next look, whatever happens. shown: what the browser has already.
         """
         changed = asyncio.Event()
         self._wakers.add(changed)
-        unsubscribe = subscribe(changed.set)
-        sent = ""
+        unsubscribe = [one(changed.set) for one in subscribe]
+        sent = dict(shown or {})
         try:
-            while not self.closed and (event := draw()) is not None:
-                yield event.encode() if event != sent else b": still here\n\n"
-                sent = event
+            while not self._closed and (parts := look()) is not None:
+                events = [
+                    as_event(part.name, part.draw()) for part in parts if sent.get(part.name) != part.state
+                ]
+                sent |= {part.name: part.state for part in parts}
+                yield "".join(events).encode() or b": still here\n\n"
                 await _wait(changed, min(HEARTBEAT_S, until_s()))
                 changed.clear()
-            if not self.closed:
-                yield last.encode()
+            if not self._closed and last:
+                yield as_event(last, "now").encode()
         finally:
-            unsubscribe()
+            for one in unsubscribe:
+                one()
             self._wakers.discard(changed)
 
 
-def as_event(name: str, data: str, number: int | None = None) -> str:
+def as_event(name: str, data: str) -> str:
     """Return one event as it goes over the wire."""
-    lines = [f"event: {name}"]
-    if number is not None:
-        lines.append(f"id: {number}")
-    lines += [f"data: {line}" for line in data.splitlines() or [""]]
+    lines = [f"event: {name}", *(f"data: {line}" for line in data.splitlines() or [""])]
     return "\n".join(lines) + "\n\n"
 
 

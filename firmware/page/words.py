@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from firmware.workflow.guidance import ONCE_MORE
 from firmware.workflow.screen import Entry, Text, in_context, say, say_many
 from inference.operating_point import Strength
 
@@ -13,7 +14,6 @@ SIGN_OUT = say("Lock the screen")
 SIGN_IN_TITLE = say("Staff sign in here")
 YOUR_NAME = say("Your name")
 YOUR_PIN = say("Your PIN")
-NOT_SIGNED_IN = say("This name and PIN do not go together. Please try again.")
 OPEN_ANEW = say("This page was open for too long. Please try again.")
 
 OK = in_context("button", "OK")
@@ -30,6 +30,7 @@ ENTRIES: Mapping[Entry, Text] = {
     Entry.PIN: YOUR_PIN,
     Entry.COUNTERSIGN: say("PIN of the second person"),
 }
+ADVICE = ONCE_MORE
 SECOND_NAME = say("Name of the second person")
 
 UPLINK = say("The aggregator is connected")
@@ -43,6 +44,15 @@ STRENGTHS: Mapping[Strength, Text] = {
     Strength.FAIR: in_context("likeness", "fair"),
     Strength.WEAK: in_context("likeness", "weak"),
 }
+
+
+def wrong_pin(tries_left: int) -> Text:
+    """Name and PIN do not go together."""
+    return say_many(
+        "This name and PIN do not go together. {number} try is left before a wait.",
+        "This name and PIN do not go together. {number} tries are left before a wait.",
+        tries_left,
+    )
 
 
 def wait_for_pin(wait_s: float) -> Text:

@@ -38,6 +38,16 @@ class InThread(Protocol):
         """Return the result of `work`."""
 
 
+class Viewfinder(Protocol):
+    """Shows people what the camera sees of them while their face is taken. Called in the event loop."""
+
+    def saw(self, frame: ColourFrame, found: DetectedFace | Retry) -> None:
+        """Look at a frame and at what was found in it; the frame is wiped afterwards."""
+
+    def forget(self) -> None:
+        """Overwrite what is left of the frames."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sampled:
     """A template, and the attack score of the sample that it was made from (None: no detector is fitted)."""
@@ -51,7 +61,7 @@ class Acquirer:
 
     camera, reader: None where the part is not fitted. in_inference: runs work in the inference thread.
     active_check: None where people are not asked to turn and to come closer.
-    face_frames: how many frames make one face template.
+    face_frames: how many frames make one face template. viewfinder: None where nothing is shown.
     """
 
     def __init__(
@@ -68,6 +78,7 @@ class Acquirer:
         face_frames: int,
         finger_timeout_s: float,
         active_check: ActiveCheck | None = None,
+        viewfinder: Viewfinder | None = None,
     ) -> None:
         self._camera = camera
         self._reader = reader
@@ -80,6 +91,7 @@ class Acquirer:
         self._face_frames = face_frames
         self._finger_timeout_s = finger_timeout_s
         self._active_check = active_check
+        self._viewfinder = viewfinder
 
     def fitted(self, modality: Modality) -> bool:
         """Tell whether the part for `modality` is configured (not whether it works now)."""
@@ -107,6 +119,8 @@ class Acquirer:
 
     async def forget(self) -> None:
         """Overwrite what the networks' working memory still holds of the last person (some 20 ms)."""
+        if self._viewfinder is not None:
+            self._viewfinder.forget()
         for recogniser in (self._face, self._finger):
             if recogniser is not None:
                 await self._in_inference(recogniser.forget)
@@ -133,6 +147,8 @@ class Acquirer:
                     frame = await camera.call(partial(_capture, timeout_s=left_s))
                 try:
                     found = await self._to_the_end(partial(_find, face, frame, stages))
+                    if self._viewfinder is not None:
+                        self._viewfinder.saw(frame, found)
                     now_ns = self._monotonic_ns()
                     passed = watch is None or watch.see(found, now_ns / 1e9)
                     if isinstance(passed, NotPassed):

@@ -13,7 +13,8 @@ from firmware.page.app import Front, Rules
 from firmware.page.app import Page as OperatorPage
 from firmware.page.ports import Bar
 from firmware.page.server import PageServer
-from firmware.page.streams import Closing
+from firmware.page.streams import Streams
+from firmware.page.viewfinder import LiveView
 from firmware.workflow.screen import Choice, Entry, Screen, Tone, say
 from tests.kit.scripted_station import ScriptedStation, TwoOfStaff
 
@@ -45,22 +46,26 @@ class Clock:
 class Rig:
     """A served page before a scripted station."""
 
-    def __init__(self, station: ScriptedStation, clock: Clock, address: str) -> None:
+    def __init__(self, station: ScriptedStation, clock: Clock, live_view: LiveView, address: str) -> None:
         self.station = station
         self.clock = clock
+        self.live_view = live_view
         self.address = address
 
 
 @asynccontextmanager
 async def served(station: ScriptedStation) -> AsyncIterator[Rig]:
-    clock, closing = Clock(), Closing()
-    page = OperatorPage(Front.TOUCH, station, TwoOfStaff(), lambda: Bar("kit-07"), clock, closing, Rules())
+    clock, streams, live_view = Clock(), Streams(), LiveView()
+    page = OperatorPage(
+        Front.TOUCH, station, TwoOfStaff(), lambda: Bar("kit-07"), live_view, clock, streams, Rules()
+    )
     server = PageServer("127.0.0.1", 0, page.app)
     port = await server.start()
     try:
-        yield Rig(station, clock, f"http://127.0.0.1:{port}")
+        yield Rig(station, clock, live_view, f"http://127.0.0.1:{port}")
     finally:
-        closing.close()
+        streams.close()
+        live_view.stir()
         await server.stop()
 
 
@@ -72,9 +77,9 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     await context.close()
 
 
-async def sign_in(page: Page, address: str, name: str = "amina", pin: str = "2468") -> None:
+async def sign_in(page: Page, address: str, name: str = "amina", pin: str = "246824") -> None:
     await page.goto(address)
-    await page.get_by_label("Your name").fill(name)
+    await page.get_by_label(name).check()
     await page.get_by_label("Your PIN").fill(pin)
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.locator("#page")).to_have_attribute("data-screen", "notice")

@@ -12,7 +12,8 @@ import pytest
 import firmware.page
 from firmware.page.app import Front, Page, Rules
 from firmware.page.ports import Bar
-from firmware.page.streams import Closing
+from firmware.page.streams import Streams
+from firmware.page.viewfinder import LiveView
 from firmware.workflow.screen import Choice, Screen, Tone, say
 from tests.kit.scripted_station import ScriptedStation, TwoOfStaff
 
@@ -34,8 +35,9 @@ class Visitor:
             self.station,
             TwoOfStaff(),
             lambda: Bar("kit-07"),
+            LiveView(),
             lambda: self.now_s,
-            Closing(),
+            Streams(),
             rules or Rules(),
         )
         self.page = page
@@ -56,7 +58,7 @@ class Visitor:
         fields = {"form_token": await self.token(), **fields}
         return await self.client.post(path, data=fields, headers=headers)
 
-    async def sign_in(self, name: str = "amina", pin: str = "2468") -> httpx.Response:
+    async def sign_in(self, name: str = "amina", pin: str = "246824") -> httpx.Response:
         return await self.send("/sign-in", name=name, pin=pin)
 
 

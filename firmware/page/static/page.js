@@ -6,17 +6,24 @@ const page = () => document.getElementById("page");
 
 // --- a new screen ---------------------------------------------------------------------------------------
 
+// What was drawn last: a part that changes beside the screen must not move the focus nor sound again.
 let drawn = page()?.dataset.revision;
+let highlighted = null;
 
 function follow() {
   const now = page();
   if (!now?.dataset.revision) return;
   document.documentElement.lang = now.lang;
   document.documentElement.dir = now.dir;
-  const typing = document.activeElement?.matches("input");
-  if (!typing) (now.querySelector(".entry input") ?? now.querySelector(".highlighted"))?.focus({ preventScroll: true });
-  if (now.dataset.revision !== drawn) play(now.dataset.tones);
+  const isNew = now.dataset.revision !== drawn;
+  const choice = now.querySelector(".highlighted");
+  if (isNew || choice?.value !== highlighted) {
+    const typing = !isNew && document.activeElement?.matches("input");
+    if (!typing) (now.querySelector(".entry input") ?? choice)?.focus({ preventScroll: true });
+  }
+  if (isNew) play(now.dataset.tones);
   drawn = now.dataset.revision;
+  highlighted = choice?.value;
 }
 
 document.addEventListener("htmx:afterSettle", follow);
