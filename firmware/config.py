@@ -193,6 +193,22 @@ class Uplink(_Table, frozen=True, kw_only=True):
     insecure_loopback: bool = False
 
 
+class Page(_Table, frozen=True, kw_only=True):
+    """The operator page: touch for the appliance's own screen, on loopback; tablet for the network, over TLS.
+
+    certificate, key: PEM files for tablets; without them the appliance makes a certificate and keeps it.
+    bystanders: whether /bystander shows the number that is served. rest_min: after so many minutes without an
+    act staff are signed out.
+    """
+
+    touch: str | None = "127.0.0.1:8080"
+    tablet: str | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    bystanders: bool = True
+    rest_min: Positive = 15.0
+
+
 class Lease(_Table, frozen=True, kw_only=True):
     """How long the keys live without contact to the aggregator: days of uptime, and boots."""
 
@@ -227,6 +243,7 @@ class Config(_Table, frozen=True, kw_only=True):
     attack: Attack = Attack()
     policy: Policy = Policy()
     uplink: Uplink | None = None
+    page: Page | None = None
     lease: Lease | None = None
     issuer: Issuer = Issuer()
 
@@ -254,6 +271,8 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: no sensor: add a [fingerprint] or a [camera] table")
     if config.lease is not None and config.uplink is None:
         raise ConfigError(f"{path}: a [lease] is renewed through the uplink: add [uplink], or leave it out")
+    if config.page is not None and (config.page.certificate is None) != (config.page.key is None):
+        raise ConfigError(f"{path}: [page] needs both certificate and key, or neither")
     return _rooted(config, path.parent)
 
 
@@ -266,6 +285,13 @@ def _decode_path(kind: type, value: object) -> Any:
 def _rooted(config: Config, folder: Path) -> Config:
     replace = msgspec.structs.replace
     config = replace(config, device=replace(config.device, data=folder / config.device.data))
+    if config.page is not None:
+        own = {
+            name: folder / path
+            for name in ("certificate", "key")
+            if (path := getattr(config.page, name)) is not None
+        }
+        config = replace(config, page=replace(config.page, **own))
     if (point := config.inference.operating_point) is not None:
         config = replace(config, inference=replace(config.inference, operating_point=folder / point))
     if config.camera is not None and config.camera.driver == "replay":

@@ -122,6 +122,23 @@ def make_site_server(
     return _below(device, key, session_key, _SERVER, [x509.DNSName(named.host())])
 
 
+def make_page(key: ec.EllipticCurvePrivateKey, named: DeviceName) -> x509.Certificate:
+    """Return the self-signed certificate of the page that an appliance serves to tablets.
+
+    Nobody vouches for it: whoever opens the page compares its fingerprint with what the appliance shows.
+    """
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Aidpost {named.device_id}")])
+    serial = x509.random_serial_number()
+    builder = _begin(name, name, key.public_key(), key.public_key(), serial, _EVER_SINCE, _FOR_EVER)
+    hosts = [x509.DNSName(named.host()), x509.DNSName(f"{named.device_id}.local")]
+    return _sign(_leaf(builder, _SERVER, hosts), key)
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 of a certificate as browsers show it: pairs of hexadecimal digits with colons."""
+    return certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+
+
 def make_request(named: Named, key: ec.EllipticCurvePrivateKey) -> x509.CertificateSigningRequest:
     """Return a request for a certificate, signed by the key that it is for."""
     return x509.CertificateSigningRequestBuilder().subject_name(to_subject(named)).sign(key, hashes.SHA256())

@@ -17,10 +17,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from firmware.page import words
-from firmware.page.drawing import FOLDER, Drawing, Message, Now
+from firmware.page.drawing import FOLDER, Drawing, Message, Now, keys_of
 from firmware.page.ports import Accepted, Answered, Bar, HeldBy, Staff, Stale, Station
 from firmware.page.protection import LOOPBACK_NAMES, ProtectiveHeaders, read_form
-from firmware.page.streams import Part, Streams
+from firmware.page.streams import Part, Streams, seen_of
 from firmware.page.translate import LANGUAGES
 from firmware.page.viewers import Operator, Viewer, Viewers
 from firmware.page.viewfinder import MEDIA_TYPE, LiveView
@@ -118,24 +118,13 @@ class Page:
             return Response(status_code=204)  # which tells an EventSource to stay away
 
         def look() -> list[Part] | None:
-            if not self._viewers.is_signed_in(viewer):
-                return None
-            bar, advice, tag = self._bar(), self._live_view.advice, self._tag(viewer)
-            return [
-                Part("screen", self._state(viewer), lambda: self._draw_screen("screen.html", viewer)),
-                Part("bar", bar, lambda: self._drawing.draw("bar.html", tag, bar=bar, viewer=viewer)),
-                Part("advice", advice, lambda: self._drawing.draw("advice.html", tag, advice=advice)),
-            ]
+            return self._parts(viewer) if self._viewers.is_signed_in(viewer) else None
 
         events = self._streams.events(
             (self._station.subscribe, self._live_view.subscribe),
             look,
             lambda: self._viewers.rests_until_s(viewer) - self._monotonic_s(),
-            shown={
-                "screen": request.query_params.get("seen"),
-                "bar": self._bar(),
-                "advice": self._live_view.advice,
-            },
+            seen=request.query_params.get("seen", ""),
             last="signed-out",
         )
         return StreamingResponse(events, media_type="text/event-stream")
@@ -241,9 +230,24 @@ class Page:
     def _tag(self, viewer: Viewer) -> str:
         return viewer.language or self._station.language
 
-    def _state(self, viewer: Viewer) -> str:
-        """What a viewer sees, in short: another screen has another state."""
-        return f"{self._station.revision}.{self._station.highlight}.{self._tag(viewer)}"
+    def _parts(self, viewer: Viewer) -> tuple[Part, ...]:
+        """What a viewer sees, part by part: each is sent again when it shows something else."""
+        station, tag = self._station, self._tag(viewer)
+        bar, advice, keys = self._bar(), self._live_view.advice, keys_of(station.screen)
+
+        def drawn(template: str, **values: object) -> Callable[[], str]:
+            return lambda: self._drawing.draw(template, tag, viewer=viewer, **values)
+
+        return (
+            Part(
+                "screen",
+                (station.revision, station.highlight, tag),
+                lambda: self._draw_screen("screen.html", viewer),
+            ),
+            Part("bar", (bar, tag), drawn("bar.html", bar=bar)),
+            Part("keys", (keys, tag), drawn("keys.html", keys=keys)),
+            Part("advice", (advice, tag), drawn("advice.html", advice=advice)),
+        )
 
     def _draw_screen(self, template: str, viewer: Viewer, message: Message | None = None) -> str:
         station = self._station
@@ -256,7 +260,7 @@ class Page:
             bar=self._bar(),
             advice=self._live_view.advice,
             message=message,
-            seen=self._state(viewer),
+            seen=seen_of(self._parts(viewer)),
         )
 
     def _draw_public(self, template: str) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -41,6 +42,21 @@ class Now:
     screen: Screen
     revision: int
     highlighted: int
+
+
+class Key(NamedTuple):
+    """One of the four keys below each screen; idle: it does nothing now."""
+
+    name: str
+    pictogram: str
+    label: Text
+    idle: bool
+
+
+def keys_of(screen: Screen) -> tuple[Key, ...]:
+    """Return the four keys; HELP and LANGUAGE are never idle."""
+    idle = (Button.OK, Button.AGAIN) if screen.busy or not screen.choices else ()
+    return tuple(Key(button.value, picture, label, button in idle) for button, picture, label in _KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +105,6 @@ class Drawing:
         """Return the screen as this viewer sees it; seen: what it is called in the stream of events."""
         screen = now.screen
         left_s = screen.wait_s if screen.wait_s is not None else screen.ends_in_s
-        idle = (Button.OK, Button.AGAIN) if screen.busy or not screen.choices else ()
         return self.draw(
             template,
             tag,
@@ -102,7 +117,7 @@ class Drawing:
             message=message,
             seen=seen,
             seconds_left=None if left_s is None else math.ceil(left_s),
-            keys=[(button.value, picture, label, button in idle) for button, picture, label in _KEYS],
+            keys=keys_of(screen),
             tones=self._tones(screen.tone),
             prompts=(),
             notice=None,
@@ -123,7 +138,7 @@ class Drawing:
 
         names: to pick from; none where the name is typed. may_help: HELP and LANGUAGE work before that.
         """
-        keys = [(button.value, picture, label, not may_help) for button, picture, label in _KEYS[2:]]
+        keys = [Key(button.value, picture, label, not may_help) for button, picture, label in _KEYS[2:]]
         return self.draw(
             "sign_in.html",
             tag,

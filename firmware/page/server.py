@@ -11,19 +11,17 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from trust.tls.address import Address, AddressInUse
+
 MOST_CONNECTIONS = 48
 """Each viewer holds one stream and two or three requests; more than this is a fault or an attack."""
-
-
-class PageAddressInUse(Exception):
-    """Another program listens there; the message says what to do."""
 
 
 class PageServer:
     """One uvicorn server on one socket; tls: None for loopback."""
 
-    def __init__(self, host: str, port: int, app: ASGIApp, tls: ssl.SSLContext | None = None) -> None:
-        self._host, self._port = host, port
+    def __init__(self, address: Address, app: ASGIApp, tls: ssl.SSLContext | None = None) -> None:
+        self._address = address
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -40,20 +38,19 @@ class PageServer:
         self._server = _InLoopServer(config)
         self._serving: asyncio.Task[None] | None = None
 
-    async def start(self) -> int:
-        """Listen; return the port that was bound. Raises PageAddressInUse."""
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+    async def start(self) -> Address:
+        """Listen; return the address with the port that was bound. Raises AddressInUse."""
+        family = socket.AF_INET6 if ":" in self._address.host else socket.AF_INET
         try:
-            listening = socket.create_server((self._host, self._port), family=family)
+            listening = socket.create_server((self._address.host, self._address.port), family=family)
         except OSError as error:
-            raise PageAddressInUse(
-                f"the page cannot listen on {self._host}:{self._port} ({error.strerror}): stop the program "
+            raise AddressInUse(
+                f"the page cannot listen on {self._address} ({error.strerror}): stop the program "
                 "that uses the port, or name another under [page]"
             ) from error
         self._serving = asyncio.create_task(self._server.serve(sockets=[listening]), name="page")
         await self._server.ready.wait()
-        port: int = listening.getsockname()[1]
-        return port
+        return Address(self._address.host, listening.getsockname()[1])
 
     async def stop(self) -> None:
         """Finish the requests under way and stop listening; streams must have been ended before."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TypeAlias
 
 HEARTBEAT_S = 10.0
@@ -46,24 +47,28 @@ class Streams:
         look: Callable[[], Sequence[Part] | None],
         until_s: Callable[[], float] = lambda: HEARTBEAT_S,
         *,
-        shown: dict[str, Hashable] | None = None,
+        seen: str = "",
         last: str = "",
     ) -> AsyncIterator[bytes]:
         """Yield each part that shows something else than before, until `look` returns None, and then `last`.
 
         A change during a slow send is not queued: the next look shows what is true then.
-        until_s: seconds from now until the next look, whatever happens. shown: what the browser has already.
+        until_s: seconds from now until the next look, whatever happens. seen: what the browser has already
+        (`seen_of`).
         """
         changed = asyncio.Event()
         self._wakers.add(changed)
         unsubscribe = [one(changed.set) for one in subscribe]
-        sent = dict(shown or {})
+        sent: dict[str, Hashable] = {}
         try:
             while not self._closed and (parts := look()) is not None:
+                states = {part.name: part.state for part in parts}
+                if seen == seen_of(parts):
+                    sent, seen = states, ""
                 events = [
                     as_event(part.name, part.draw()) for part in parts if sent.get(part.name) != part.state
                 ]
-                sent |= {part.name: part.state for part in parts}
+                sent = states
                 yield "".join(events).encode() or b": still here\n\n"
                 await _wait(changed, min(HEARTBEAT_S, until_s()))
                 changed.clear()
@@ -73,6 +78,11 @@ class Streams:
             for one in unsubscribe:
                 one()
             self._wakers.discard(changed)
+
+
+def seen_of(parts: Sequence[Part]) -> str:
+    """Return a short name for what all parts show."""
+    return sha256(repr([part.state for part in parts]).encode()).hexdigest()[:16]
 
 
 def as_event(name: str, data: str) -> str:

@@ -2,93 +2,259 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import re
+from dataclasses import replace
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page, expect
 
-from firmware.page.app import Front, Rules
-from firmware.page.app import Page as OperatorPage
-from firmware.page.ports import Bar
-from firmware.page.server import PageServer
-from firmware.page.streams import Streams
-from firmware.page.viewfinder import LiveView
-from firmware.workflow.screen import Choice, Entry, Screen, Tone, say
-from tests.kit.scripted_station import ScriptedStation, TwoOfStaff
+from sensors.board.port import Button
+from tests.browser.conftest import NewPage
+from tests.browser.rig import CARD, DONE, EVERY_KIND, NOTICE, SUPERVISOR, served, shows, sign_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-NOTICE = Screen(
-    "notice",
-    Tone.CALM,
-    "notice",
-    say("May we check your finger and face?"),
-    choices=(
-        Choice("accept", say("I agree"), "accept"),
-        Choice("decline", say("I do not want this"), "decline"),
-        Choice("question", say("I have a question"), "question"),
-    ),
-)
-CARD = Screen("card", Tone.CALM, "card", say("Show the card, or type its number"), entry=Entry.CARD)
-DONE = Screen("done", Tone.GOOD, "tick", say("Thank you"), public="17")
+SIZES = {"touch": (800, 480), "large touch": (1024, 600), "tablet": (1280, 800), "phone": (390, 844)}
+MOST_BYTES = 200_000
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-class Rig:
-    """A served page before a scripted station."""
-
-    def __init__(self, station: ScriptedStation, clock: Clock, live_view: LiveView, address: str) -> None:
-        self.station = station
-        self.clock = clock
-        self.live_view = live_view
-        self.address = address
-
-
-@asynccontextmanager
-async def served(station: ScriptedStation) -> AsyncIterator[Rig]:
-    clock, streams, live_view = Clock(), Streams(), LiveView()
-    page = OperatorPage(
-        Front.TOUCH, station, TwoOfStaff(), lambda: Bar("kit-07"), live_view, clock, streams, Rules()
-    )
-    server = PageServer("127.0.0.1", 0, page.app)
-    port = await server.start()
-    try:
-        yield Rig(station, clock, live_view, f"http://127.0.0.1:{port}")
-    finally:
-        streams.close()
-        live_view.stir()
-        await server.stop()
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    context = await browser.new_context(viewport={"width": 800, "height": 480}, reduced_motion="reduce")
-    context.set_default_timeout(5000)
-    yield context
-    await context.close()
-
-
-async def sign_in(page: Page, address: str, name: str = "amina", pin: str = "246824") -> None:
-    await page.goto(address)
-    await page.get_by_label(name).check()
-    await page.get_by_label("Your PIN").fill(pin)
-    await page.get_by_role("button", name="Sign in").click()
-    await expect(page.locator("#page")).to_have_attribute("data-screen", "notice")
-
-
-async def test_a_touch_leads_to_the_next_screen(context: BrowserContext) -> None:
-    async with served(ScriptedStation(NOTICE, DONE)) as rig:
-        page = await context.new_page()
+async def test_a_touch_leads_to_the_next_screen(new_page: NewPage) -> None:
+    async with served(NOTICE, DONE) as rig:
+        page = await new_page()
         await sign_in(page, rig.address)
         await page.get_by_role("button", name="I agree").click()
-        await expect(page.get_by_role("heading")).to_have_text("Thank you")
+        await shows(page, "done")
         assert [(act.act, act.operator) for act in rig.station.acts] == [("accept", "amina")]
+
+
+async def test_the_buttons_of_the_board_move_the_highlight_and_take_it(new_page: NewPage) -> None:
+    async with served(NOTICE, DONE) as rig:
+        page = await new_page()
+        await sign_in(page, rig.address)
+        await expect(page.locator(".highlighted")).to_have_text("I agree")
+        await rig.station.press(Button.AGAIN, "amina")
+        await expect(page.locator(".highlighted")).to_have_text("I do not want this")
+        await expect(page.locator(".highlighted")).to_be_focused()
+        await rig.station.press(Button.OK, "amina")
+        await shows(page, "done")
+        assert [act.act for act in rig.station.acts] == ["decline"]
+
+
+async def test_the_four_keys_on_the_page_do_what_the_buttons_do(new_page: NewPage) -> None:
+    async with served(NOTICE, DONE) as rig:
+        page = await new_page()
+        await sign_in(page, rig.address)
+        await page.locator("[data-key=again]").click()
+        await page.locator("[data-key=again]").click()
+        await expect(page.locator(".highlighted")).to_have_text("I have a question")
+        await page.locator("[data-key=ok]").click()
+        await shows(page, "done")
+        assert [act.act for act in rig.station.acts] == ["question"]
+
+
+async def test_a_keyboard_alone_is_enough(new_page: NewPage) -> None:
+    async with served(NOTICE, CARD, DONE) as rig:
+        page = await new_page()
+        keys = page.keyboard
+        await page.goto(rig.address)
+        await keys.press("Shift+Tab")
+        await keys.press("ArrowDown")  # from the first name to the second
+        await keys.press("Tab")
+        await keys.type("135713")
+        await keys.press("Enter")
+        await shows(page, "notice")
+        await keys.press("ArrowRight")
+        await keys.press("Enter")
+        await shows(page, "card")
+        await keys.type("H-0042")
+        await keys.press("Enter")
+        await shows(page, "done")
+        acted = [(act.act, act.value, act.operator) for act in rig.station.acts]
+        assert acted == [("decline", "", "boris"), ("card", "H-0042", "boris")]
+
+
+async def test_help_and_language_have_keys_everywhere(new_page: NewPage) -> None:
+    async with served(CARD, DONE) as rig:
+        page = await new_page()
+        await sign_in(page, rig.address)
+        await page.keyboard.press("F2")  # while a number is typed, letters are letters
+        await expect(page.locator("html")).to_have_attribute("dir", "rtl")
+        await page.keyboard.press("F1")
+        await shows(page, "done")
+        assert [act.act for act in rig.station.acts] == ["help"]
+
+
+async def test_help_at_the_appliance_needs_nobody_signed_in(new_page: NewPage) -> None:
+    async with served(NOTICE, DONE) as rig:
+        page = await new_page()
+        await page.goto(rig.address)
+        await page.locator("[data-key=help]").click()
+        await expect(page.get_by_role("heading", name="Staff sign in here")).to_be_visible()
+        assert [act.act for act in rig.station.acts] == ["help"]
+
+
+async def test_a_page_that_missed_a_screen_is_told_and_does_nothing(new_page: NewPage) -> None:
+    async with served(NOTICE, CARD, DONE) as rig:
+        page = await new_page()
+        await page.route("**/events?*", lambda route: route.abort())
+        await sign_in(page, rig.address)
+        rig.station.turn_to(1)
+        await page.get_by_role("button", name="I agree").click()
+        await shows(page, "card")
+        await expect(page.get_by_role("alert").get_by_text("This screen has moved on.")).to_be_visible()
+        assert not rig.station.acts
+
+
+async def test_the_page_opened_twice_shows_one_screen(new_page: NewPage) -> None:
+    async with served(NOTICE, CARD, DONE) as rig:
+        one = await new_page()
+        await sign_in(one, rig.address)
+        other = await one.context.new_page()
+        await other.goto(rig.address)
+        await one.get_by_role("button", name="I agree").click()
+        await shows(one, "card")
+        await shows(other, "card")
+        await other.get_by_label("Card number").fill("H-1")
+        await other.get_by_role("button", name="Enter").click()
+        await shows(one, "done")
+
+
+async def test_a_second_operator_is_told_who_serves_and_may_take_over(new_page: NewPage) -> None:
+    async with served(NOTICE, CARD, DONE) as rig:
+        amina, boris = await new_page(), await new_page()
+        await sign_in(amina, rig.address)
+        await amina.get_by_role("button", name="I agree").click()
+        await sign_in(boris, rig.address, "boris", "135713")
+        await boris.get_by_label("Card number").fill("H-1")
+        await boris.get_by_role("button", name="Enter").click()
+        await expect(boris.get_by_text("amina serves the person who is here.")).to_be_visible()
+        await boris.get_by_role("button", name="Take over").click()
+        await boris.get_by_label("Card number").fill("H-1")
+        await boris.get_by_role("button", name="Enter").click()
+        await shows(amina, "done")
+        assert [act.operator for act in rig.station.acts] == ["amina", "boris"]
+
+
+async def test_a_browser_that_closes_changes_nothing(new_page: NewPage) -> None:
+    async with served(NOTICE, CARD, DONE) as rig:
+        page = await new_page()
+        await sign_in(page, rig.address)
+        await page.get_by_role("button", name="I agree").click()
+        await shows(page, "card")
+        await page.close()
+        again = await new_page()
+        await sign_in(again, rig.address)
+        await shows(again, "card")
+
+
+async def test_what_is_typed_stays_while_other_parts_change(new_page: NewPage) -> None:
+    async with served(SUPERVISOR, DONE) as rig:
+        page = await new_page()
+        await sign_in(page, rig.address)
+        await page.get_by_label("Name of the second person").fill("boris")
+        await page.get_by_label("PIN of the second person").click()
+        await page.keyboard.type("13")
+        rig.bar.now = replace(rig.bar.now, waiting=4)
+        await rig.station.press(Button.LANGUAGE)
+        await expect(page.locator("html")).to_have_attribute("dir", "rtl")
+        await expect(page.locator(".queue bdi")).to_have_text("4")
+        await page.keyboard.type("57")
+        await page.locator("[data-digit='1']").click()
+        await page.locator("[data-digit='3']").click()
+        await page.locator(".entry .primary").click()
+        await shows(page, "done")
+        assert [act.value for act in rig.station.acts] == ["boris\n135713"]
+
+
+async def test_who_rests_too_long_sees_the_sign_in_again(new_page: NewPage) -> None:
+    async with served(NOTICE) as rig:
+        page = await new_page()
+        await sign_in(page, rig.address)
+        rig.clock.now_s += 901
+        rig.station.change()
+        await expect(page.get_by_role("heading", name="Staff sign in here")).to_be_visible()
+
+
+async def test_an_appliance_that_stops_is_not_taken_for_one_that_waits(new_page: NewPage) -> None:
+    async with served(NOTICE) as rig:
+        page = await new_page()
+        await sign_in(page, rig.address)
+    await expect(page.get_by_text("The appliance does not answer.")).to_be_visible()
+
+
+async def test_without_scripts_the_page_still_works(new_page: NewPage) -> None:
+    async with served(NOTICE, DONE) as rig:
+        page = await new_page(scripts=False)
+        await page.goto(rig.address)
+        await page.get_by_label("boris").check()
+        await page.get_by_label("Your PIN").fill("135713")
+        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_role("button", name="I agree").click()
+        await shows(page, "done")
+
+
+async def test_bystanders_see_the_number_alone(new_page: NewPage) -> None:
+    async with served(NOTICE, DONE) as rig:
+        page = await new_page()
+        await page.goto(f"{rig.address}/bystander")
+        await expect(page.locator("body")).to_have_text(re.compile(r"^\s*$"))
+        rig.station.turn_to(1)
+        await expect(page.locator("body")).to_have_text(re.compile(r"^\s*17\s*$"))
+
+
+async def fits(page: Page) -> bool:
+    return bool(
+        await page.evaluate(
+            "() => document.documentElement.scrollHeight <= innerHeight"
+            " && document.documentElement.scrollWidth <= innerWidth"
+        )
+    )
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("language", ["en", "ar"])
+async def test_every_kind_of_screen_is_accessible_and_fits(
+    new_page: NewPage, size: str, language: str
+) -> None:
+    async with served(*EVERY_KIND) as rig:
+        rig.station.speak(language)
+        page = await new_page(*SIZES[size])
+        await page.goto(rig.address)
+        await serious_faults(page)
+        await page.get_by_label("amina").check()
+        await page.locator("input[type=password]").fill("246824")
+        await page.locator(".primary").click()
+        for index, screen in enumerate(EVERY_KIND):
+            rig.station.turn_to(index)
+            await shows(page, screen.name)
+            await serious_faults(page)
+            if "touch" in size:
+                assert await fits(page), screen.name
+
+
+async def serious_faults(page: Page) -> None:
+    found = await Axe().run(page, options={"resultTypes": ["violations"]})
+    serious = [one for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
+    assert not serious, [(one["id"], [node["html"] for node in one["nodes"]]) for one in serious]
+
+
+async def test_the_page_is_light(new_page: NewPage) -> None:
+    async with served(NOTICE) as rig:
+        page = await new_page()
+        sizes: dict[str, int] = {}
+
+        async def weigh() -> None:
+            sizes.update(
+                await page.evaluate(
+                    "() => Object.fromEntries(performance.getEntries()"
+                    ".filter((one) => 'transferSize' in one).map((one) => [one.name, one.transferSize]))"
+                )
+            )
+
+        await page.goto(rig.address, wait_until="load")
+        await weigh()
+        await sign_in(page, rig.address)
+        await weigh()
+        assert sum(sizes.values()) < MOST_BYTES
+        assert len(sizes) > 3

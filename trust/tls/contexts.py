@@ -1,4 +1,6 @@
-"""What the ends of a site's TLS are set up with: 1.3 alone, both certificates checked, no clock, no file.
+"""What the ends of TLS are set up with: 1.3 alone, no clock, no file.
+
+Between the appliances of a site both certificates are checked; tablets bring none.
 
 A device without a clock stands anywhere in time, so ends of certificates are not looked at here: who may
 speak for a site is on the roster of its signed list.
@@ -39,12 +41,26 @@ def site_client(authority: x509.Certificate, shown: Shown) -> ssl.SSLContext:
     return _strict(ssl.PROTOCOL_TLS_CLIENT, authority, shown)
 
 
+def page_server(shown: Shown) -> ssl.SSLContext:
+    """Return the context of a page that browsers open; whoever signs in there is asked by the page."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols(["http/1.1"])
+    _show(context, shown)
+    return context
+
+
 def _strict(protocol: int, authority: x509.Certificate, shown: Shown) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT | NO_CHECK_TIME
     context.set_alpn_protocols(["h2"])
     context.load_verify_locations(cadata=certificates.to_der(authority))
+    _show(context, shown)
+    return context
+
+
+def _show(context: ssl.SSLContext, shown: Shown) -> None:
     # Python's ssl reads key and chain from a file by its name; this one is in memory and has no other.
     descriptor = os.memfd_create("aidpost-session", os.MFD_CLOEXEC)
     try:
@@ -53,4 +69,3 @@ def _strict(protocol: int, authority: x509.Certificate, shown: Shown) -> ssl.SSL
         context.load_cert_chain(f"/proc/self/fd/{descriptor}")
     finally:
         os.close(descriptor)
-    return context

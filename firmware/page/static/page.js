@@ -2,16 +2,16 @@
 // seconds, and say so when the appliance stops answering. Everything else is drawn by the appliance.
 "use strict";
 
-const page = () => document.getElementById("page");
+const screenNow = () => document.getElementById("screen");
 
 // --- a new screen ---------------------------------------------------------------------------------------
 
 // What was drawn last: a part that changes beside the screen must not move the focus nor sound again.
-let drawn = page()?.dataset.revision;
+let drawn = screenNow()?.dataset.revision;
 let highlighted = null;
 
 function follow() {
-  const now = page();
+  const now = screenNow();
   if (!now?.dataset.revision) return;
   document.documentElement.lang = now.lang;
   document.documentElement.dir = now.dir;
@@ -52,7 +52,8 @@ const pressKey = (name) => document.querySelector(`.keys [data-key=${name}]`)?.c
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
-  const types = event.target.matches("input");
+  const types = event.target.matches("input:not([type=radio])");
+  if (event.target.matches("[type=radio]") && event.key.startsWith("Arrow")) return;
   const toLeft = document.documentElement.dir === "rtl" ? 1 : -1;
   const bare = types ? "" : event.key.toLowerCase();
   if (event.key === "F1" || bare === "h") pressKey("help");
@@ -67,7 +68,7 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("click", (event) => {
   const key = event.target.closest("[data-digit]");
   if (key) {
-    const fields = [...key.closest("form").querySelectorAll("input:not([type=hidden])")];
+    const fields = [...key.closest("form").querySelectorAll("input:not([type=hidden], [type=radio])")];
     const field = fields.find((one) => one === lastTyped) ?? fields.at(-1);
     field.value = key.dataset.digit === "" ? field.value.slice(0, -1) : field.value + key.dataset.digit;
   }

@@ -1,0 +1,137 @@
+"""Opens the page as the configuration asks: on loopback for the touch screen, over TLS for tablets."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import structlog
+
+from firmware.config import Page as PageSettings
+from firmware.page.app import Front, Page, Rules
+from firmware.page.ports import Bar, Staff, Station
+from firmware.page.server import PageServer
+from firmware.page.streams import Streams
+from firmware.page.viewfinder import LiveView
+from trust import certificates
+from trust.tls.address import Address, AddressRefused
+from trust.tls.contexts import Shown, page_server
+
+log = structlog.get_logger()
+
+
+class PageMisconfigured(Exception):
+    """The page cannot be served as configured; the message says what to do."""
+
+
+class OperatorPage:
+    """Both fronts of one page. sounds: whether browsers play the tones, where the appliance has no board.
+
+    certificate: returns key and certificate for tablets, where the configuration names none.
+    """
+
+    def __init__(
+        self,
+        settings: PageSettings,
+        *,
+        station: Station,
+        staff: Staff,
+        bar: Callable[[], Bar],
+        live_view: LiveView,
+        monotonic_s: Callable[[], float],
+        certificate: Shown | None,
+        sounds: bool,
+    ) -> None:
+        self._settings = settings
+        self._station = station
+        self._staff = staff
+        self._bar = bar
+        self._live_view = live_view
+        self._monotonic_s = monotonic_s
+        self._certificate = certificate
+        self._rules = Rules(settings.rest_min * 60, settings.bystanders, sounds)
+        self._streams = Streams()
+        self._stack = AsyncExitStack()
+        self.addresses: dict[Front, str] = {}
+        """Where the page is served, as a browser writes it."""
+
+    async def start(self) -> None:
+        """Listen. Raises PageMisconfigured and AddressInUse."""
+        touch, tablet = self._settings.touch, self._settings.tablet
+        try:
+            if touch is not None:
+                await self._serve(Front.TOUCH, _loopback(touch), None)
+            if tablet is not None:
+                await self._serve(Front.TABLET, _address(tablet), self._tls())
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """End the streams and stop listening."""
+        self._streams.close()
+        self._live_view.stir()
+        await self._stack.aclose()
+
+    async def _serve(self, front: Front, address: Address, tls: ssl.SSLContext | None) -> None:
+        page = Page(
+            front,
+            self._station,
+            self._staff,
+            self._bar,
+            self._live_view,
+            self._monotonic_s,
+            self._streams,
+            self._rules,
+        )
+        server = PageServer(address, page.app, tls)
+        listening = await server.start()
+        self._stack.push_async_callback(server.stop)
+        self.addresses[front] = f"{'http' if tls is None else 'https'}://{listening}/"
+        log.info("page", front=front.value, address=str(listening))
+
+    def _tls(self) -> ssl.SSLContext:
+        certificate, key = self._settings.certificate, self._settings.key
+        if certificate is not None and key is not None:
+            return _from_files(certificate, key)
+        if self._certificate is None:
+            raise AssertionError("the composition root makes a certificate where none is named")
+        return page_server(self._certificate)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate that tablets see; empty without tablets, or with one of their own."""
+        return "" if self._certificate is None else certificates.fingerprint(self._certificate.chain[0])
+
+
+def _from_files(certificate: Path, key: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise PageMisconfigured(
+            f"the page's certificate {certificate} with key {key} cannot be used ({error}): both are PEM "
+            "files, the key without a passphrase"
+        ) from error
+    return context
+
+
+def _address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except AddressRefused as error:
+        raise PageMisconfigured(f"[page]: {error}") from error
+
+
+def _loopback(text: str) -> Address:
+    address = _address(text)
+    if not address.is_loopback:
+        raise PageMisconfigured(
+            f"[page] touch = {text!r} can be reached from the network without TLS: set touch = "
+            '"127.0.0.1:8080", and tablet = "0.0.0.0:8443" for the network'
+        )
+    return address
