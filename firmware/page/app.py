@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, unique
 from typing import assert_never
@@ -113,11 +113,10 @@ class Page:
         return self._with_cookie(HTMLResponse(self._draw_screen("page.html", viewer)), cookie)
 
     async def _events(self, request: Request) -> Response:
-        _, viewer = self._viewer(request)
-        if viewer is None or viewer.operator is None:
-            return Response(status_code=204)  # which tells an EventSource to stay away
+        _, known = self._viewer(request)
+        viewer = known or self._viewers.nobody()
 
-        def look() -> list[Part] | None:
+        def look() -> Sequence[Part] | None:
             return self._parts(viewer) if self._viewers.is_signed_in(viewer) else None
 
         events = self._streams.events(

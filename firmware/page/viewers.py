@@ -76,6 +76,10 @@ class Viewers:
             self._known.popitem(last=False)
         return cookie, viewer
 
+    def nobody(self) -> Viewer:
+        """Return a viewer whom no cookie leads to."""
+        return self._fresh()
+
     def sign_in(self, cookie: str, operator: Operator) -> str:
         """Sign somebody in under a new cookie, which is returned; the old one is worth nothing any more."""
         former = self._known.pop(_digest(cookie), None)

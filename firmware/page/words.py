@@ -49,8 +49,8 @@ STRENGTHS: Mapping[Strength, Text] = {
 def wrong_pin(tries_left: int) -> Text:
     """Name and PIN do not go together."""
     return say_many(
-        "This name and PIN do not go together. {number} try is left before a wait.",
-        "This name and PIN do not go together. {number} tries are left before a wait.",
+        "Name and PIN do not go together. {number} try is left.",
+        "Name and PIN do not go together. {number} tries are left.",
         tries_left,
     )
 

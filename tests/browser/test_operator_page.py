@@ -15,7 +15,7 @@ from tests.browser.rig import CARD, DONE, EVERY_KIND, NOTICE, SUPERVISOR, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SIZES = {"touch": (800, 480), "large touch": (1024, 600), "tablet": (1280, 800), "phone": (390, 844)}
+SIZES = {"touch": (800, 480), "large touch": (1024, 600), "phone": (390, 844)}
 MOST_BYTES = 200_000
 
 
@@ -64,6 +64,7 @@ async def test_a_keyboard_alone_is_enough(new_page: NewPage) -> None:
         await keys.type("135713")
         await keys.press("Enter")
         await shows(page, "notice")
+        await page.wait_for_load_state("load")
         await keys.press("ArrowRight")
         await keys.press("Enter")
         await shows(page, "card")
@@ -89,7 +90,8 @@ async def test_help_at_the_appliance_needs_nobody_signed_in(new_page: NewPage) -
     async with served(NOTICE, DONE) as rig:
         page = await new_page()
         await page.goto(rig.address)
-        await page.locator("[data-key=help]").click()
+        async with page.expect_response("**/press"):
+            await page.locator("[data-key=help]").click()
         await expect(page.get_by_role("heading", name="Staff sign in here")).to_be_visible()
         assert [act.act for act in rig.station.acts] == ["help"]
 
@@ -212,8 +214,7 @@ async def fits(page: Page) -> bool:
     )
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("language", ["en", "ar"])
+@pytest.mark.parametrize(("size", "language"), [("touch", "ar"), ("large touch", "en"), ("phone", "ar")])
 async def test_every_kind_of_screen_is_accessible_and_fits(
     new_page: NewPage, size: str, language: str
 ) -> None:
