@@ -10,6 +10,7 @@ from trust.issuer import IssuerKey, IssuerKeyUnusable
 from trust.lists import envelope
 from trust.lists.faults import Fault, Form, ListRefused
 from trust.lists.parsing import parse
+from trust.lists.secret import has_secret, with_secret
 from trust.lists.summary import summary
 from trust.lists.table import MAX_FILE_BYTES, read_csv
 
@@ -36,7 +37,7 @@ def list_() -> None:
 def sign(file: Path, key_path: Path, out: Path | None) -> None:
     """Check FILE (CSV) by the appliances' own rules and write its signed form.
 
-    The signed file is not encrypted: it holds the numbers of FILE, and the key under which the appliances
+    The signed file is not encrypted: it holds the numbers of FILE, and the secret with which the appliances
     hide them in what they report. Nothing of it is kept here.
     """
     try:
@@ -46,6 +47,10 @@ def sign(file: Path, key_path: Path, out: Path | None) -> None:
         if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
             raise ListRefused([Fault('a spreadsheet: save it as "CSV UTF-8" first')])
         planned = parse(read_csv(content))
+        secret_added = not has_secret(read_csv(content))
+        if secret_added:
+            content = with_secret(content)
+            planned = parse(read_csv(content))
         out = out or file.with_suffix(envelope.SUFFIX)
         with out.open("xb") as target:
             target.write(envelope.sign(content, issuer))
@@ -61,4 +66,8 @@ def sign(file: Path, key_path: Path, out: Path | None) -> None:
         raise click.ClickException(f"cannot use {error.filename} ({error.strerror})") from error
     for line in summary(planned):
         click.echo(line)
+    if secret_added:
+        click.echo(
+            f'The row "secret" was added in {out}: copy it into {file} for a later version of this list.'
+        )
     click.echo(f"Signed: {out}, with the key {issuer.public.hex()}")

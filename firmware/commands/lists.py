@@ -7,12 +7,17 @@ from pathlib import Path
 
 import click
 
-from firmware.commands.common import read_config
+from firmware.clock import Clock
+from firmware.commands.common import config_option, read_config
+from firmware.commands.staff import opened_store, supervisor
 from firmware.config import Config
 from firmware.lists.fitting import Here, unfit
 from firmware.lists.reading import FaultsFound, ReadList, read_list
 from firmware.lists.templates import clinic_rows, distribution_rows, write_template
+from firmware.store.store import Store
+from firmware.workflow.terms import Workflow
 from trust.lists.summary import summary
+from trust.lists.terms import ClinicList, PlannedList
 
 _FAULTS_SHOWN = 100
 
@@ -45,6 +50,55 @@ def check(file: Path, config_path: Path | None, show_all: bool) -> None:
     click.echo(
         "Signed by an issuer of this appliance." if read.signed else "Not signed: two supervisors load it."
     )
+
+
+@list_.command("import")
+@_file
+@config_option
+def import_(file: Path, config_path: Path) -> None:
+    """Load FILE (CSV, XLSX or signed) whole, in place of an earlier version of the same day or cycle.
+
+    Two supervisors compare what is shown with the paper that they have, and sign in. A clinic's list that an
+    issuer signed is loaded without them. Stop the appliance first. Exit status 1: nothing was loaded.
+    """
+    config = read_config(config_path)
+    read_or_exit(file, config)
+    with opened_store(config_path) as store:
+        present = store.lists.loaded()
+        read = read_or_exit(file, config, cycle=present.cycle if present else "")
+        for line in summary(read.planned):
+            click.echo(line)
+        approved = () if read.signed and isinstance(read.planned, ClinicList) else _two_supervisors(store)
+        loaded = store.lists.load(Clock().now(), read.planned, approved)
+    click.echo(f"Loaded: {loaded.entries} {_entries(read.planned)}.")
+
+
+@list_.command()
+@config_option
+def show(config_path: Path) -> None:
+    """Show which list is loaded; no number of anybody is shown."""
+    with opened_store(config_path) as store:
+        present = store.lists.loaded()
+        if present is None:
+            click.echo("No list is loaded.")
+            return
+        lines = [
+            ("for", f"{present.workflow.value} at {present.site}"),
+            ("cycle or day", present.cycle),
+            ("from, to", f"{present.first_day}, {present.last_day}"),
+            ("entries", str(present.entries)),
+            ("approved by", ", ".join(present.approved_by) or "an issuer's signature"),
+        ]
+        if present.workflow is Workflow.DISTRIBUTION:
+            counts = store.ledger.counts()
+            lines += [
+                ("desk", present.desk),
+                ("appliances", ", ".join(present.roster)),
+                ("given here", str(counts.here)),
+                ("exceptions left", f"{counts.exceptions_left} of {present.loss_cap}"),
+            ]
+    for name, value in lines:
+        click.echo(f"{name:<16} {value}")
 
 
 @list_.command()
@@ -102,6 +156,18 @@ def read_or_exit(
 def today() -> date:
     """Return the day by this machine's clock and time zone."""
     return datetime.now().astimezone().date()
+
+
+def _two_supervisors(store: Store) -> tuple[str, str]:
+    first = supervisor(store, "First supervisor")
+    second = supervisor(store, "Second supervisor")
+    if first.casefold() == second.casefold():
+        raise click.ClickException("nothing was loaded: two different supervisors answer for a list")
+    return first, second
+
+
+def _entries(planned: PlannedList) -> str:
+    return "appointments" if isinstance(planned, ClinicList) else "households"
 
 
 def _say(lines: list[str], *, show_all: bool) -> None:

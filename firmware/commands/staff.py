@@ -43,12 +43,12 @@ def add(config_path: Path, name: str, role: str) -> None:
     ones are added by a supervisor.
     """
     wanted = Role(role)
-    with _opened(config_path) as store:
+    with opened_store(config_path) as store:
         if not store.staff.has_supervisor() and wanted is not Role.SUPERVISOR:
             raise click.ClickException(
                 "add a supervisor first (`--role supervisor`), who then adds the others"
             )
-        by = _supervisor(store) if store.staff.has_supervisor() else ""
+        by = supervisor(store) if store.staff.has_supervisor() else ""
         store.staff.add(Clock().now(), name, wanted, _new_pin(name), by=by)
     click.echo(f"{name} signs in as {wanted.value}.")
 
@@ -57,7 +57,7 @@ def add(config_path: Path, name: str, role: str) -> None:
 @config_option
 def list_members(config_path: Path) -> None:
     """Show who may sign in here."""
-    with _opened(config_path) as store:
+    with opened_store(config_path) as store:
         members = store.staff.members()
     if not members:
         click.echo("Nobody signs in here yet.")
@@ -73,8 +73,8 @@ def list_members(config_path: Path) -> None:
 @name_argument
 def remove(config_path: Path, name: str) -> None:
     """Let NAME no longer sign in; what they did stays in the audit log."""
-    with _opened(config_path) as store:
-        store.staff.remove(Clock().now(), name, by=_supervisor(store))
+    with opened_store(config_path) as store:
+        store.staff.remove(Clock().now(), name, by=supervisor(store))
     click.echo(f"{name} no longer signs in here.")
 
 
@@ -83,7 +83,7 @@ def remove(config_path: Path, name: str) -> None:
 @name_argument
 def pin(config_path: Path, name: str) -> None:
     """Set another PIN for NAME: with the old one, or by a supervisor where it was forgotten."""
-    with _opened(config_path) as store:
+    with opened_store(config_path) as store:
         known = {member.name.casefold(): member for member in store.staff.members()}
         if name.casefold() not in known:
             raise StaffRefused(f"nobody signs in as {name!r}: `aidpost staff list` names who does")
@@ -95,14 +95,16 @@ def pin(config_path: Path, name: str) -> None:
 
 
 @contextmanager
-def _opened(config_path: Path) -> Iterator[Store]:
+def opened_store(config_path: Path) -> Iterator[Store]:
+    """Open the store of an appliance that does not run; faults are sentences."""
     config = read_config(config_path)
     with clear_errors(), open_keys(config, ask_pin) as guard, closing(open_store(config, guard)) as store:
         yield store
 
 
-def _supervisor(store: Store) -> str:
-    signed = _sign_in(store, "Which supervisor decides this?")
+def supervisor(store: Store, question: str = "Which supervisor decides this?") -> str:
+    """Let a supervisor sign in at the console and return the name."""
+    signed = _sign_in(store, question)
     if not signed.may(Role.SUPERVISOR):
         raise click.ClickException(f"{signed.name} is no supervisor")
     return signed.name

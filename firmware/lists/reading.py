@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from firmware.lists import xlsx
@@ -74,4 +74,4 @@ def _read_signed(content: bytes, trusted: tuple[bytes, ...]) -> ReadList:
         raise ListRefused([Fault(what)])
     if not signed.signed_by(trusted):
         raise ListRefused([Fault("its signature does not hold: get the file anew from who made it")])
-    return ReadList(replace(parse(read_csv(signed.content)), key=signed.key), signed=True)
+    return ReadList(parse(read_csv(signed.content)), signed=True)

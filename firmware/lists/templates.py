@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from trust.lists.parsing import TITLE
+from trust.lists.secret import new_secret
 
 _CLINIC_ROWS = (
     ("number", "time", "cohort"),
@@ -59,8 +60,8 @@ def write_template(rows: list[tuple[str, ...]], path: Path) -> None:
 def _with_table(
     kind: str, settings: list[tuple[str, str]], table: tuple[tuple[str, ...], ...]
 ) -> list[tuple[str, ...]]:
-    rows_below = ("rows", str(len(table) - 1))
-    return [(TITLE.capitalize(), kind), *settings, rows_below, (), *table]
+    checks = [("secret", new_secret()), ("rows", str(len(table) - 1))]
+    return [(TITLE.capitalize(), kind), *settings, *checks, (), *table]
 
 
 def _csv(rows: list[tuple[str, ...]]) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from trust.lists import cells
 from trust.lists.faults import Fault
+from trust.lists.secret import key_of
 from trust.lists.sheet import Faults, Sheet, needed, optional, own_number, refuse_many_cohorts
 from trust.lists.table import Row
 from trust.lists.terms import MAX_APPOINTMENTS, Appointment, ClinicList
@@ -16,7 +17,7 @@ COLUMNS = {"number": True, "time": False, "cohort": False}
 
 
 def parse_appointments(rows: Sequence[Row], faults: Faults) -> ClinicList | None:
-    """Return the list without a key, or None; what has to be corrected is noted in `faults`."""
+    """Return the list, or None, with an empty key where it has no secret; `faults` takes what is wrong."""
     sheet = Sheet(rows, "number", faults)
     settings = sheet.settings(SETTINGS)
     columns = sheet.columns(COLUMNS)
@@ -41,4 +42,5 @@ def parse_appointments(rows: Sequence[Row], faults: Faults) -> ClinicList | None
     day = needed(settings, "day", cells.day, faults)
     if site is None or day is None:
         return None
-    return ClinicList(site, day, tuple(appointments), b"")
+    secret = optional(settings, "secret", cells.secret, faults)
+    return ClinicList(site, day, tuple(appointments), key_of(secret, site, day.isoformat()))

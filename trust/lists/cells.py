@@ -114,6 +114,13 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(name(part) for part in _BETWEEN.split(text) if part)
 
 
+def secret(text: str) -> str:
+    """Return what the key of a cycle or day is made from."""
+    if not re.fullmatch(r"[A-Za-z0-9]{24,64}", text):
+        raise BadCell("a secret is 24 to 64 letters and digits, as `aidpost list template` writes one")
+    return text
+
+
 def label(text: str) -> str:
     """Return a short text for screens and reports."""
     if len(text) > _MAX_LABEL or not text.isprintable():

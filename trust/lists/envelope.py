@@ -1,25 +1,24 @@
 """The signed form of a list: a line that says what it is, a line of JSON, the signature, and the CSV file.
 
     AIDPOST LIST 1
-    {"bytes":5120,"key":"…","public_key":"…","sha256":"…"}
+    {"bytes":5120,"public_key":"…","sha256":"…"}
     signature, hexadecimal
     Aidpost list,distribution
     …
 
 The file is signed as it is, so that both ends read the same bytes with the same rules and nothing has to be
-written in one canonical way. It is not encrypted: whoever may read it learns numbers, sizes and rations.
+written in one canonical way. It is not encrypted: whoever may read it learns numbers, sizes and rations, and
+the secret of the cycle.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from dataclasses import dataclass, field
 
 from trust.issuer import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, IssuerKey, Signs, signature_holds
 from trust.lists.table import MAX_FILE_BYTES
-from trust.lists.terms import KEY_BYTES
 
 MAGIC = b"AIDPOST LIST 1\n"
 SUFFIX = ".aidpost-list"
@@ -33,10 +32,9 @@ class NotWhole(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SignedList:
-    """A list as it was signed. key: of the cycle or day, 32 bytes; content: the CSV file."""
+    """A list as it was signed; content: the CSV file."""
 
     public_key: bytes
-    key: bytes = field(repr=False)
     content: bytes = field(repr=False)
     statement: bytes = field(repr=False)
     signature: bytes = field(repr=False)
@@ -48,11 +46,10 @@ class SignedList:
         )
 
 
-def sign(content: bytes, issuer: IssuerKey, key: bytes | None = None) -> bytes:
-    """Return the signed form of a CSV file; key: random by default, so that nobody can make it again."""
+def sign(content: bytes, issuer: IssuerKey) -> bytes:
+    """Return the signed form of a CSV file."""
     said = {
         "bytes": len(content),
-        "key": (key or secrets.token_bytes(KEY_BYTES)).hex(),
         "public_key": issuer.public.hex(),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
@@ -70,18 +67,18 @@ def read_signed(file: bytes) -> SignedList:
         if len(statement) > _MAX_HEAD_BYTES:
             raise NotWhole("its head is too long: copy the file again")
         said = json.loads(statement)
-        public_key, key = bytes.fromhex(said["public_key"]), bytes.fromhex(said["key"])
+        public_key = bytes.fromhex(said["public_key"])
         digest, length = said["sha256"], said["bytes"]
         signed = bytes.fromhex(signature.decode("ascii"))
     except NotWhole:
         raise
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise NotWhole("its head cannot be read: copy the file again") from error
-    sizes = (len(public_key), len(key), len(signed))
-    if magic + b"\n" != MAGIC or sizes != (PUBLIC_KEY_BYTES, KEY_BYTES, SIGNATURE_BYTES):
+    sizes = (len(public_key), len(signed))
+    if magic + b"\n" != MAGIC or sizes != (PUBLIC_KEY_BYTES, SIGNATURE_BYTES):
         raise NotWhole("its head cannot be read: copy the file again")
     if len(content) != length:
         raise NotWhole(f"it should have {length} bytes and has {len(content)}: copy the file again")
     if hashlib.sha256(content).hexdigest() != digest:
         raise NotWhole("it was changed after it was signed: copy the file again, or have it signed anew")
-    return SignedList(public_key, key, content, statement, signed)
+    return SignedList(public_key, content, statement, signed)

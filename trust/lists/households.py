@@ -9,6 +9,7 @@ from functools import partial
 
 from trust.lists import cells
 from trust.lists.faults import Fault
+from trust.lists.secret import key_of
 from trust.lists.sheet import Cell, Faults, Sheet, needed, optional, own_number, refuse_many_cohorts
 from trust.lists.table import Row
 from trust.lists.terms import MAX_COLLECTORS, DistributionList, Household, Ration
@@ -24,7 +25,7 @@ _RATION = re.compile(r"ration (?P<item>[^()]{1,30}?) ?\((?P<unit>[^()]+)\)")
 
 
 def parse_households(rows: Sequence[Row], faults: Faults) -> DistributionList | None:
-    """Return the list without a key, or None; what has to be corrected is noted in `faults`."""
+    """Return the list, or None, with an empty key where it has no secret; `faults` takes what is wrong."""
     sheet = Sheet(rows, "household", faults)
     settings = sheet.settings(SETTINGS)
     columns = sheet.columns(COLUMNS, more=lambda heading: _RATION.fullmatch(heading) is not None)
@@ -63,7 +64,8 @@ def _with_settings(
         faults.at(settings["roster"], "an appliance stands here twice: name each once")
     if not (site and cycle and first_day and last_day and desk and roster) or loss_cap is None:
         return None
-    return DistributionList(site, cycle, first_day, last_day, desk, loss_cap, roster, households, b"")
+    key = key_of(optional(settings, "secret", cells.secret, faults), site, cycle)
+    return DistributionList(site, cycle, first_day, last_day, desk, loss_cap, roster, households, key)
 
 
 def _household(

@@ -19,7 +19,10 @@ _PARSERS = {"clinic": parse_appointments, "distribution": parse_households}
 
 
 def parse(table: Table) -> PlannedList:
-    """Return the list; its key is made from what it says. Raises ListRefused with every fault."""
+    """Return the list, its key made from its secret or from all it says.
+
+    Raises ListRefused with every fault.
+    """
     rows = table.rows
     title = rows[0] if rows else ()
     if not title or plain(title[0]) != TITLE:
@@ -39,7 +42,7 @@ def parse(table: Table) -> PlannedList:
         said = {(fault.row, fault.column) for fault in table.faults if fault.column is not None}
         more = [fault for fault in faults if (fault.row, fault.column) not in said]
         raise ListRefused([*table.faults, *more])
-    return replace(planned, key=_own_key(planned))
+    return planned if planned.key else replace(planned, key=_own_key(planned))
 
 
 def canonical(planned: PlannedList) -> bytes:
@@ -56,5 +59,5 @@ def list_words(planned: PlannedList) -> str:
 
 
 def _own_key(planned: PlannedList) -> bytes:
-    # Of a list that nobody signed: equal wherever the same list is loaded, and as secret as the list itself.
+    # Equal wherever the same list is loaded, and as secret as the list itself; a changed list has another.
     return hmac.digest(b"aidpost list key 1", canonical(planned), "sha256")

@@ -15,6 +15,7 @@ from trust.lists.table import MAX_ROWS, Row
 T = TypeVar("T")
 
 MAX_COHORTS = 40
+_OPTIONAL_SETTINGS = ("rows", "secret")
 _SHOWN_HEADING = 30
 
 
@@ -72,9 +73,9 @@ class Sheet:
     def settings(self, names: Collection[str]) -> dict[str, Cell]:
         """Return the settings above the table by name; what is missing or unknown is noted.
 
-        "rows", which each list may have, is held against the table.
+        Each list may also have "secret", and "rows", which is held against the table.
         """
-        known = {*names, "rows"}
+        known = {*names, *_OPTIONAL_SETTINGS}
         found: dict[str, Cell] = {}
         last = len(self._rows) if self.heading_row is None else self.heading_row - 1
         for number, row in enumerate(self._rows[1:last], 2):

@@ -44,7 +44,7 @@ def read_csv(content: bytes) -> Table:
     faults: list[Fault] = []
     rows: list[Row] = []
     # newline="" keeps line breaks inside quotation marks as they are.
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True)
     try:
         for cells in lines:
             rows.append(trimmed(cells))
@@ -104,7 +104,8 @@ def _decoded(content: bytes) -> str:
         raise ListRefused([Fault(f"a letter here is not UTF-8: {_SAVE_AS_UTF8}", row)]) from error
 
 
-def _delimiter(text: str) -> str:
+def delimiter_of(text: str) -> str:
+    """Return what separates the cells: the first comma, semicolon or tab outside quotation marks."""
     quoted = False
     for letter in text[:MAX_CELL_CHARACTERS]:
         if letter == '"':
