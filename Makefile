@@ -9,7 +9,7 @@ RUN := $(UV) run --frozen --no-sync
 READY := $(VENV)/.ready
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup demo test check protos messages models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions torture clean
+.PHONY: help setup demo test check protos messages audio models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions torture clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -46,6 +46,11 @@ check: $(READY) ## Lint, types, walls, protocol, generated code
 
 protos: $(READY) ## Generate the code beside the .proto files anew
 	@$(RUN) python -m protos.generate
+
+RECORDINGS := out/recordings
+audio: $(READY) ## Make the spoken prompts of the page in every language with espeak-ng, in out/recordings
+	@bash image-build/audio-packages.sh
+	@$(RUN) python -m firmware.page.build_audio $(RECORDINGS)
 
 messages: $(READY) ## Bring the page's catalogs up to date with the sentences in the code (docs/languages.md)
 	@$(RUN) python -m firmware.page.build_messages

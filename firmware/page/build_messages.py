@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
+import click
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_file
 from babel.messages.mofile import write_mo
@@ -145,7 +146,9 @@ def main(arguments: list[str]) -> int:
     if arguments == ["--check"]:
         found = [f"{path_of(one)}: {fault}" for one in languages for fault in faults(one, said)]
         if found:
-            print(*found, "Run `make messages`, and translate what is empty (docs/languages.md).", sep="\n")  # noqa: T201
+            click.echo(
+                "\n".join([*found, "`make messages` collects them; docs/languages.md says what then."])
+            )
         return int(bool(found))
     for language in languages:
         update(language, said)
