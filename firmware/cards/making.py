@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hmac
+import itertools
+from collections.abc import Iterator
 from datetime import date
 
 from firmware.cards.payload import TOKEN_TAG_BYTES, CardBody, TokenBody, key_id, to_text
 from trust.issuer import IssuerKey, Signs
 
 TOKENS = 10_000
-"""Visit tokens are numbers of four digits: few enough to be called out."""
+"""Visit tokens have four digits, read aloud and shown large in any script; a day has 500 appointments."""
 
 
 def household_card(issuer: IssuerKey, site: str, number: str, last_day: date, cycle: str = "") -> str:
@@ -27,15 +29,22 @@ def token_key(list_key: bytes, day: date) -> bytes:
     return hmac.digest(list_key, b"aidpost visit tokens\0" + day.isoformat().encode(), "sha256")
 
 
-def token_numbers(key: bytes, device_id: str) -> list[str]:
-    """Return all numbers in the order in which this appliance hands them out today.
+def token_numbers(key: bytes, device_id: str) -> Iterator[str]:
+    """Yield all numbers but 0000 in the order in which this appliance hands them out today.
 
     The order is random to whoever has not the day's key, and known to whoever prints: the slip on top of the
     stack is the one that the appliance names next. Appliances of one site have orders of their own.
     """
     seed = hmac.digest(key, b"aidpost token order\0" + device_id.encode(), "sha256")
-    order = sorted(range(TOKENS), key=lambda number: hmac.digest(seed, number.to_bytes(2, "big"), "sha256"))
-    return [f"{number:04}" for number in order]
+    drawn: set[int] = set()
+    for count in itertools.count():
+        draw = hmac.digest(seed, count.to_bytes(8, "big"), "sha256")
+        number = 1 + int.from_bytes(draw[:8], "big") % (TOKENS - 1)
+        if number not in drawn:
+            drawn.add(number)
+            yield f"{number:04}"
+        if len(drawn) == TOKENS - 1:
+            return
 
 
 def visit_token(key: bytes, number: str, day: date) -> str:

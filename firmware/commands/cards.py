@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -105,7 +106,9 @@ def tokens(list_file: Path, device_id: str, config_path: Path | None, count: int
     if planned.day < today():
         raise click.UsageError(f"the list is of {planned.day}: its tokens are good for nothing any more")
     key = token_key(planned.key, planned.day)
-    _write(out, token_sheet(key, token_numbers(key, device_id)[:count], planned.site, planned.day))
+    _write(
+        out, token_sheet(key, list(islice(token_numbers(key, device_id), count)), planned.site, planned.day)
+    )
     click.echo(f"Wrote {count} tokens to {out}. Print it at 100 %, and lay the first one on top.")
 
 

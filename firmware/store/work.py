@@ -11,6 +11,7 @@ from datetime import date
 import msgspec
 from sqlite_utils import Database
 
+from firmware.cards.making import TOKENS, token_key, token_numbers
 from firmware.clock import random_id
 from firmware.day.served import Served, attempt_of
 from firmware.records import CheckIn, Complaint, Event, Moment, Service
@@ -25,7 +26,6 @@ from firmware.workflow.outcomes import CaregiverLink, Concluded, PinCheck, PinRi
 from firmware.workflow.terms import Answer, Basis, Concern, Role, Workflow
 from trust.lists.terms import Appointment, Household, household_digest
 
-TOKENS = 10_000  # four digits, read aloud and shown large in any script; a day has 500 appointments at most
 _RECENT_RECORDS = 64  # among which the check-ins of the session that ends are looked for
 
 
@@ -153,7 +153,7 @@ class WorkBook:
                 )
             elif place.household is not None:
                 release(db, place.household, self._journal.device_id)
-            token = _issue_token(db) if conclusion.answer is Answer.VISIT else ""
+            token = _issue_token(db, self._journal.device_id) if conclusion.answer is Answer.VISIT else ""
             if conclusion.answer is Answer.VISIT:
                 db.execute("UPDATE appointments SET attended = 1 WHERE subject = ?", (conclusion.number,))
             seq = self._journal.commit(moment, _service(conclusion, place))
@@ -235,12 +235,15 @@ def _check_ins(db: Database, record_ids: Sequence[bytes]) -> list[CheckIn]:
     return [found[record_id] for record_id in record_ids if record_id in found]
 
 
-def _issue_token(db: Database) -> str:
-    """Return a random number that nobody else has today."""
+def _issue_token(db: Database, device_id: str) -> str:
+    """Return a number that nobody else has today: that of the next slip printed for the list."""
     (issued,) = db.execute("SELECT count(*) FROM tokens").fetchone()
     if issued >= TOKENS // 2:
         raise StoreError("half of today's visit tokens are in use: close the day, then open it again")
-    while True:
-        token = 1 + secrets.randbelow(TOKENS - 1)
-        if db.execute("INSERT INTO tokens (token) VALUES (?) ON CONFLICT DO NOTHING", (token,)).rowcount:
-            return f"{token:04}"
+    head = loaded(db)
+    # Without a list nothing is printed, and the order is one that nobody knows.
+    key = secrets.token_bytes(32) if head is None else token_key(head.key, head.first_day)
+    for token in token_numbers(key, device_id):
+        if db.execute("INSERT INTO tokens (token) VALUES (?) ON CONFLICT DO NOTHING", (int(token),)).rowcount:
+            return token
+    raise AssertionError("half of the tokens are free")
