@@ -20,6 +20,7 @@ from firmware.session.matching import Matcher
 from firmware.session.registration import NoticeAnswer, RegistrationHost, RegistrationResult
 from firmware.session.runner import SessionHost, SessionRunner
 from firmware.store.errors import StoreError
+from firmware.store.reference import Reference
 from firmware.store.store import Store
 from firmware.store.thread import RunInStore
 from inference.types import Modality
@@ -96,40 +97,64 @@ class Desk:
         if button is Button.HELP and self._running is not None:
             self._running.press_help()
 
-    async def verify(self, subject: str, *, order: Sequence[Modality] | None = None) -> CheckInResult:
-        """1:1: check the person against the entries of `subject`.
+    async def verify(
+        self, *subjects: str, order: Sequence[Modality] | None = None, operator: str = ""
+    ) -> CheckInResult:
+        """1:1: check the person against the entries of these subjects: one, or the collectors of a household.
 
+        Failed tries are counted for all of them together, under the first that is registered.
         Raises NotRegistered when there is nothing to compare with, ClaimWaits, DeskBusy, and StoreError.
         """
         purpose = self._config.device.purpose
-        claimed = await self._in_store(lambda store: store.find_subject(purpose, subject))
+
+        def find(store: Store) -> list[Reference]:
+            return [entry for subject in subjects for entry in store.find_subject(purpose, subject)]
+
+        claimed = await self._in_store(find)
         if not claimed:
             raise NotRegistered(
                 "nobody is registered with biometrics under this subject: serve the person without them"
             )
+        subject = claimed[0].subject
         attempts = await self._in_store(lambda store: store.attempts(purpose, subject))
         _, standing = step(attempts, Asked(self._clock.now()))
         if standing.wait_s:
             self._presenter.show(Show(Signal.GO_TO_A_PERSON, tries_left=0, wait_s=standing.wait_s))
             raise ClaimWaits(standing.wait_s)
-        host = await self._check_in_host(Claim(subject, claimed, attempts), _nobody)
+        host = await self._check_in_host(Claim(subject, claimed, attempts), _nobody, operator)
         await self._run(host, self._plan(Goal.VERIFY, order, impressions=1))
         return _finished(host.result)
 
     async def identify(
-        self, confirm: Confirm, *, order: Sequence[Modality] | None = None, operator: str = ""
+        self,
+        confirm: Confirm,
+        *,
+        among: Sequence[str] | None = None,
+        order: Sequence[Modality] | None = None,
+        operator: str = "",
     ) -> CheckInResult:
-        """1:few: suggest at most three entries; a person confirms. Raises DeskBusy and StoreError.
+        """1:few: suggest at most three entries; a person confirms.
 
-        operator: who confirms, for the audit log; empty where nobody signed in.
+        among: the subjects whose entries are searched, and no others; None: the whole gallery. The threshold
+        is that of a search among so many entries. operator: who confirms, for the audit log; empty where
+        nobody signed in. Raises NotRegistered when none of `among` has templates, DeskBusy, and StoreError.
         """
-        host = await self._check_in_host(None, confirm, operator)
+        purpose, entries = self._config.device.purpose, None
+        if among is not None:
+            entries = await self._in_store(lambda store: store.entry_ids(purpose, among))
+            if not entries:
+                raise NotRegistered("nobody on this list is registered with biometrics")
+        host = await self._check_in_host(None, confirm, operator, entries)
         await self._run(host, self._plan(Goal.IDENTIFY, order, impressions=1))
         return _finished(host.result)
 
-    async def register(self, subject: str, answer: NoticeAnswer) -> RegistrationResult:
+    async def register(
+        self, subject: str, answer: NoticeAnswer, *, noted: bytes | None = None, capture: bool = True
+    ) -> RegistrationResult:
         """Register a person; one who declined is registered without templates and served the same.
 
+        noted: the id under which the answer was stored before; None: it is stored now, before the capture.
+        capture: False for a child under five, of whom no templates are taken whatever the answer is.
         Raises RegistrationStopped, AlreadyRegistered, DeskBusy and StoreError.
         """
         purpose = self._config.device.purpose
@@ -144,7 +169,7 @@ class Desk:
             self._presenter.show(Show(Signal.GO_TO_A_PERSON))
             raise RegistrationStopped(f"{stopped}. Serve the person all the same, and register later")
         plan = self._plan(Goal.REGISTER, None, impressions=self._config.session.impressions)
-        if answer.consent is Consent.DECLINED:
+        if answer.consent is Consent.DECLINED or not capture:
             plan = Plan(Goal.REGISTER, ())
         host = RegistrationHost(
             subject=subject,
@@ -158,8 +183,10 @@ class Desk:
             presenter=self._presenter,
             clock=self._clock,
             committed=self._committed,
+            noted=noted,
         )
-        await host.note_answer()
+        if noted is None:
+            await host.note_answer()
         await self._run(host, plan)
         return _finished(host.result)
 
@@ -199,7 +226,13 @@ class Desk:
         finally:
             self._running = None
 
-    async def _check_in_host(self, claim: Claim | None, confirm: Confirm, operator: str = "") -> CheckInHost:
+    async def _check_in_host(
+        self,
+        claim: Claim | None,
+        confirm: Confirm,
+        operator: str,
+        among: Sequence[bytes] | None = None,
+    ) -> CheckInHost:
         input_key = await self._in_store(Store.input_key)
         return CheckInHost(
             claim=claim,
@@ -213,6 +246,7 @@ class Desk:
             committed=self._committed,
             operator=operator,
             input_key=input_key,
+            among=among,
         )
 
     def _plan(self, goal: Goal, order: Sequence[Modality] | None, *, impressions: int) -> Plan:

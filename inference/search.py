@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,10 +57,18 @@ class FaceIndex:
         self._rows[last] = 0
         self._ids.pop()
 
-    def search(self, probe: Floats, limit: int) -> list[FaceHit]:
-        """Return the entries that are most alike, best first, at most `limit` of them."""
-        cosines = self._rows[: len(self._ids)] @ probe
-        return [FaceHit(self._ids[place], float(cosines[place])) for place in _largest(cosines, limit)]
+    def search(self, probe: Floats, limit: int, among: Collection[bytes] | None = None) -> list[FaceHit]:
+        """Return the entries that are most alike, best first, at most `limit` of them.
+
+        among: the ids of the only entries that are looked at, all by default.
+        """
+        if among is None:
+            ids, rows = self._ids, self._rows[: len(self._ids)]
+        else:
+            ids = [entry_id for entry_id in among if entry_id in self._place]
+            rows = self._rows[[self._place[entry_id] for entry_id in ids]]
+        cosines = rows @ probe
+        return [FaceHit(ids[place], float(cosines[place])) for place in _largest(cosines, limit)]
 
     def wipe(self) -> None:
         """Remove all entries and overwrite their embeddings."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -66,7 +66,10 @@ class CheckInResult:
 
 
 class CheckInHost:
-    """The surroundings of one check-in session (`SessionHost`); claim: None for a search (1:few)."""
+    """The surroundings of one check-in session (`SessionHost`).
+
+    claim: None for a search (1:few). among: the ids of the only entries that are searched, None for all.
+    """
 
     def __init__(
         self,
@@ -82,12 +85,13 @@ class CheckInHost:
         committed: Callable[[], None],
         operator: str,
         input_key: bytes,
+        among: Collection[bytes] | None = None,
     ) -> None:
         self._mode = Mode.IDENTIFY if claim is None else Mode.VERIFY
         self._claim = claim
         self._standing: Standing | None = None
         claimed_ids = None if claim is None else [reference.entry_id for reference in claim.references]
-        self._comparison = Comparison(matcher, claimed_ids)
+        self._comparison = Comparison(matcher, claimed_ids, among)
         self._purpose = purpose
         self._matcher = matcher
         self._in_inference = in_inference
@@ -96,7 +100,7 @@ class CheckInHost:
         self._clock = clock
         self._confirm = confirm
         self._committed = committed
-        self._claimed_ids = claimed_ids
+        self._compared_ids = claimed_ids if claimed_ids is not None else among
         self._operator = operator
         self._input_key = input_key
         self._began = clock.now()
@@ -167,7 +171,7 @@ class CheckInHost:
     def _use(self, record: CheckIn, taken: Taken) -> Use:
         return Use(
             began=self._began,
-            gallery_digest=self._matcher.gallery_digest(self._claimed_ids),
+            gallery_digest=self._matcher.gallery_digest(self._compared_ids),
             models=self._matcher.models,
             operator=self._operator,
             input_digest=_keyed_digest(self._input_key, taken.templates) if record.entry_id else None,
@@ -191,7 +195,7 @@ class CheckInHost:
             score_llr=score.llr if score is not None else None,
             threshold_llr=verdict.threshold_llr,
             operating_point=self._matcher.operating_point,
-            gallery_size=self._matcher.size,
+            gallery_size=self._comparison.gallery_size,
             stages=taken.stages.times(),
             confirmed=concluded.confirmed,
             attack_score=taken.attack_score,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from firmware.session.machine import Weight
@@ -52,15 +52,24 @@ class Verdict:
 class Comparison:
     """All comparisons of one session; what was compared once is not compared again.
 
-    claimed: the entries behind the claim (1:1), or None for a search of the whole gallery (1:few).
+    claimed: the entries behind the claim (1:1), or None for a search (1:few). among: the ids of the only
+    entries that are searched, the whole gallery by default.
     """
 
-    def __init__(self, matcher: Matcher, claimed: Sequence[bytes] | None) -> None:
+    def __init__(
+        self, matcher: Matcher, claimed: Sequence[bytes] | None, among: Collection[bytes] | None = None
+    ) -> None:
         self._matcher = matcher
+        self._among = None if among is None else frozenset(entry for entry in among if matcher.has(entry))
         self._claimed = None if claimed is None else [entry for entry in claimed if matcher.has(entry)]
         self._prepared: list[PreparedFinger | None] = []
         self._candidates: dict[bytes, None] = dict.fromkeys(self._claimed or ())
         self._evidence: dict[tuple[int, bytes], list[Evidence]] = {}
+
+    @property
+    def gallery_size(self) -> int:
+        """How many entries a search goes over; of a comparison with a claim, those of the whole gallery."""
+        return self._matcher.size if self._among is None else len(self._among)
 
     def weigh(self, probes: Sequence[Template]) -> Verdict:
         """Weigh all probes of the session; earlier calls saw the first of the same ones."""
@@ -68,7 +77,7 @@ class Comparison:
             prepared = self._matcher.prepare(probe) if isinstance(probe, FingerTemplate) else None
             self._prepared.append(prepared)
             if self._claimed is None:
-                self._candidates |= dict.fromkeys(self._matcher.shortlist(probe, prepared))
+                self._candidates |= dict.fromkeys(self._matcher.shortlist(probe, prepared, self._among))
         found = [(entry_id, self._all_of(probes, entry_id)) for entry_id in self._candidates]
         scored = [(entry_id, self._matcher.fused(evidence)) for entry_id, evidence in found if evidence]
         scored.sort(key=lambda pair: -pair[1].llr)
@@ -93,9 +102,8 @@ class Comparison:
         if not scored:
             return Verdict(None, None, ())
         best = scored[0][1]
-        threshold = self._matcher.threshold(
-            best.sources, None if self._claimed is None else len(self._claimed), best.price_nats
-        )
+        claimed = None if self._claimed is None else len(self._claimed)
+        threshold = self._matcher.threshold(best.sources, claimed, best.price_nats, self.gallery_size)
         # An unsupported threshold rests on the calibration alone: no rate may be claimed from it, so it is
         # no ground for a match. More evidence (another finger, the face) brings a supported one.
         if isinstance(threshold, GalleryTooLarge) or not threshold.supported:

@@ -6,7 +6,7 @@ Everything here runs in the inference thread. The store is the record; this is i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -125,16 +125,21 @@ class Matcher:
         return fused.llr >= self._point.threshold(fused.sources, SAME_FINGER_FMR).llr
 
     def threshold(
-        self, sources: Sequence[str], claimed: int | None, price_nats: float = 0.0
+        self,
+        sources: Sequence[str],
+        claimed: int | None,
+        price_nats: float = 0.0,
+        searched: int | None = None,
     ) -> Threshold | GalleryTooLarge:
         """Return what a fused score that paid `price_nats` is held against.
 
-        claimed: how many entries stand behind the claim, None for a search of the gallery. With n entries
-        behind a claim the false match rate is divided by n, so that the claim as a whole keeps it
-        (Bonferroni); in a search the threshold keeps the rate of wrong suggestions for the gallery's size.
+        claimed: how many entries stand behind the claim, None for a search. With n entries behind a claim the
+        false match rate is divided by n, so that the claim as a whole keeps it (Bonferroni); in a search the
+        threshold keeps the rate of wrong suggestions for the number of entries `searched`, all by default.
         """
         if claimed is None:
-            return self._point.for_gallery(sources, self.size, self._policy.fpir, price_nats)
+            size = self.size if searched is None else searched
+            return self._point.for_gallery(sources, size, self._policy.fpir, price_nats)
         return self._point.threshold(sources, self._policy.fmr / claimed, price_nats)
 
     def largest_galleries(self) -> dict[str, int]:
@@ -202,15 +207,21 @@ class Matcher:
             if position is probe.position and reference.sensor == prepared.sensor
         ]
 
-    def shortlist(self, probe: Template, prepared: PreparedFinger | None) -> list[bytes]:
-        """Return the entries that a first pass over the gallery brings up for one probe."""
+    def shortlist(
+        self, probe: Template, prepared: PreparedFinger | None, among: Collection[bytes] | None = None
+    ) -> list[bytes]:
+        """Return the entries that a first pass brings up for one probe.
+
+        among: the ids of the only entries that are searched, the whole gallery by default.
+        """
         if isinstance(probe, FaceTemplate):
-            return [hit.entry_id for hit in self._faces.search(probe.embedding, SHORTLIST)]
+            return [hit.entry_id for hit in self._faces.search(probe.embedding, SHORTLIST, among)]
         if prepared is None or self._finger is None:
             return []
         owned = [
             (entry_id, reference)
             for entry_id, enrolled in self._enrolled.items()
+            if among is None or entry_id in among
             for position, reference in enrolled.fingers
             if position is probe.position and reference.sensor == prepared.sensor
         ]

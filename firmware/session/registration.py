@@ -61,7 +61,9 @@ class RegistrationHost:
         presenter: Presenter,
         clock: Clock,
         committed: Callable[[], None],
+        noted: bytes | None = None,
     ) -> None:
+        """noted: the id under which the answer was stored already; the record gets the same."""
         self._subject = subject
         self._asked = asked
         self._site = site
@@ -73,7 +75,7 @@ class RegistrationHost:
         self._presenter = presenter
         self._clock = clock
         self._committed = committed
-        self._record_id = random_id()
+        self._record_id = noted or random_id()
         self.result: RegistrationResult | None = None
 
     async def note_answer(self) -> None:

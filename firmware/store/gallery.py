@@ -60,6 +60,16 @@ def select_subject(database: Database, subject: str, purpose: Purpose, site: str
     return _references(database.execute(_SELECT + "WHERE subject = ?" + _ORDER, (subject,)), purpose, site)
 
 
+def entry_ids(database: Database, subjects: Iterable[str]) -> list[bytes]:
+    """Return the ids of the entries of these subjects; no template is read for it."""
+    wanted = msgspec.json.encode(list(subjects)).decode()
+    rows = database.execute(
+        "SELECT entry_id FROM gallery WHERE subject IN (SELECT value FROM json_each(?)) ORDER BY number",
+        (wanted,),
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
 def attempts(database: Database, subject: str) -> Attempts:
     """Return how often check-ins under a subject failed in a row."""
     row = database.execute(

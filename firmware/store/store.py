@@ -7,7 +7,7 @@ transaction: it is on the disk when the call returns, or it did not happen.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -365,6 +365,12 @@ class Store:
         self._journal.refuse_other(purpose, self.site)
         with self._journal.reading():
             return gallery.select_subject(self._db, subject, self.purpose, self.site)
+
+    def entry_ids(self, purpose: Purpose, subjects: Sequence[str]) -> list[bytes]:
+        """Return the ids of the entries under these numbers, to search among. Raises PurposeRefused."""
+        self._journal.refuse_other(purpose, self.site)
+        with self._journal.reading():
+            return gallery.entry_ids(self._db, subjects)
 
     def attempts(self, purpose: Purpose, subject: str) -> Attempts:
         """Return how often check-ins under a card or case number failed in a row. Raises PurposeRefused."""

@@ -277,10 +277,9 @@ def _capture(case: Case) -> Step:
     if case.link is not None:
         if case.link.expired:
             return LookingAtPaper(case, Why.LINK_EXPIRED), ()
-        caregiver = case.link.caregiver
-        return Verifying(case), (Verify(caregiver, (caregiver,)),)
+        return Verifying(case), (Verify((case.link.caregiver,)),)
     if case.number:
-        return Verifying(case), (Verify(case.number, (case.number,)),)
+        return Verifying(case), (Verify((case.number,)),)
     return Searching(case), (Search(),)
 
 

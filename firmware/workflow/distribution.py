@@ -209,10 +209,7 @@ def _already_collected(case: HouseholdCase, found: HouseholdFound, desk: str) ->
 
 
 def _verify(case: HouseholdCase) -> Step:
-    if case.alternate:
-        # Counted apart: tries of collectors do not use up those of an alternate.
-        return Verifying(case), (Verify(f"{case.number}/alternate", case.alternates),)
-    return Verifying(case), (Verify(case.number, case.collectors),)
+    return Verifying(case), (Verify(case.alternates if case.alternate else case.collectors),)
 
 
 def _on_help(state: WithCase) -> Step:
@@ -314,12 +311,11 @@ def _on_kept(state: KeepingDecision, event: Event) -> Step:
 
 
 def _on_handing_over(state: HandingOver, event: Event) -> Step:
-    case = state.case
     if chose(event, choices.GIVEN):
         return _end(state, Answer.GIVEN, say("Given. Thank you."))
     if chose(event, choices.NOT_GIVEN) or isinstance(event, TimeOver):
         return _end(state, Answer.NOT_GIVEN, say("Nothing was handed over. The household can come again."))
-    return HandingOver(case, state.basis, state.exceptional, state.left_s), ()
+    return state, ()
 
 
 def _end(state: HandingOver, answer: Answer, title: Text) -> Step:

@@ -55,13 +55,12 @@ class StoreQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """Compare 1:1. subject: whose tries are counted; among: the subjects whose entries are compared.
+    """Compare 1:1 with the entries of these subjects.
 
     Comes back as Verified, NotVerified, NothingToCompare, CaptureStopped or Broken.
     """
 
-    subject: str
-    among: tuple[str, ...]
+    subjects: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

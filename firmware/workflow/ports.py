@@ -29,14 +29,9 @@ class CaptureDesk(Protocol):
     """Runs one capture session at a time (`firmware.desk.Desk`); raises DeskError and StoreError."""
 
     async def verify(
-        self,
-        subject: str,
-        *,
-        among: Sequence[str] | None = None,
-        order: Sequence[Modality] | None = None,
-        operator: str = "",
+        self, *subjects: str, order: Sequence[Modality] | None = None, operator: str = ""
     ) -> CheckInResult:
-        """1:1. subject: whose failed tries are counted; among: the subjects compared, itself by default.
+        """1:1 against the entries of these subjects; failed tries are counted for all of them together.
 
         Raises NotRegistered where none of them has templates, and ClaimWaits.
         """
@@ -52,7 +47,7 @@ class CaptureDesk(Protocol):
         """1:few over the entries of the subjects `among` alone; None: over the whole gallery."""
 
     async def register(
-        self, subject: str, answer: NoticeAnswer, *, noted: bytes, capture: bool = True
+        self, subject: str, answer: NoticeAnswer, *, noted: bytes | None = None, capture: bool = True
     ) -> RegistrationResult:
         """Register a person whose answer was stored under the id `noted`; capture: False under five years."""
 
