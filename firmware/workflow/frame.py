@@ -241,9 +241,17 @@ def offered(screen: Screen, act: str) -> bool:
 
 
 def acts(screen: Screen) -> tuple[str, ...]:
-    """Return what can be sent from the screen besides HELP: candidates, choices, what is entered."""
+    """Return what can be sent from the screen besides HELP: choices, candidates, what is entered."""
     entry = (screen.entry.value,) if screen.entry is not None else ()
-    return (*(c.act for c in screen.candidates), *(choice.act for choice in screen.choices), *entry)
+    return (*pickable(screen), *entry)
+
+
+def pickable(screen: Screen) -> tuple[str, ...]:
+    """Return what OK and AGAIN go through, in order.
+
+    The choices come first, so that OK alone never confirms a candidate.
+    """
+    return (*(choice.act for choice in screen.choices), *(shown.act for shown in screen.candidates))
 
 
 def chose(event: Event, choice: Choice) -> bool:

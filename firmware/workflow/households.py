@@ -1,0 +1,106 @@
+"""Finds, claims, gives and releases households for the workflow, through whoever owns them."""
+
+from __future__ import annotations
+
+import structlog
+
+from firmware.cards.terms import words
+from firmware.clock import surely_passed_s
+from firmware.workflow.distribution_states import CLAIM_S
+from firmware.workflow.effects import Conclude, KeepDecision
+from firmware.workflow.events import CardNotUsable, DecisionKept, Event, HouseholdFound, NotOnList, Resumed
+from firmware.workflow.kept import OpenSession
+from firmware.workflow.outcomes import AlreadyGiven, ClaimedElsewhere, Granted, OwnerSilent, Standing
+from firmware.workflow.parts import Parts
+from firmware.workflow.session import Session
+from firmware.workflow.terms import Answer, Workflow
+
+log = structlog.get_logger()
+
+
+class Households:
+    """The households' side of one appliance."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def find(self, value: str, session: Session) -> Event:
+        """Read the card, look the household up and claim it."""
+        number = self._parts.number(value, Workflow.DISTRIBUTION)
+        if not isinstance(number, str):
+            return CardNotUsable(words(number))
+        if session.claimed not in ("", number):
+            await self.release(session)
+        household = await self._parts.in_work(lambda work: work.household(number))
+        if household is None:
+            return NotOnList(number)
+        standing = await self._claim(number, CLAIM_S, session)
+        return await self._found(number, standing)
+
+    async def keep(self, decision: KeepDecision, session: Session) -> Event:
+        """Keep the decision to give; the claim begins anew, and outlives a power cut with it."""
+        standing = await self._claim(decision.number, CLAIM_S, session)
+        if isinstance(standing, AlreadyGiven | ClaimedElsewhere):
+            return await self._found(decision.number, standing)
+        kept = session.kept(decision, self._parts.now(), CLAIM_S)
+        await self._parts.in_work(lambda work: work.keep_open(kept))
+        return DecisionKept()
+
+    async def resume(self, kept: OpenSession, session: Session) -> Event | None:
+        """Take up a hand-over that a power cut interrupted; None where its claim is over, or is another's."""
+        hand_over = kept.hand_over
+        if hand_over is None:
+            return None
+        left_s = hand_over.for_s - surely_passed_s(hand_over.decided, self._parts.now())
+        if left_s <= 0:
+            return None
+        standing = await self._claim(hand_over.household, left_s, session)
+        if isinstance(standing, AlreadyGiven | ClaimedElsewhere):
+            return None
+        household = await self._parts.in_work(lambda work: work.household(hand_over.household))
+        return Resumed(
+            hand_over.household,
+            household,
+            hand_over.basis,
+            hand_over.reason,
+            hand_over.supervisor,
+            kept.declined,
+            left_s,
+        )
+
+    async def settle(self, effect: Conclude, session: Session) -> None:
+        """After the record: tell the owner that it collected, or give the claim back."""
+        if effect.answer is Answer.GIVEN:
+            session.claimed = ""
+            await self._parts.ownership.given(effect.number)
+        elif session.claimed:
+            await self.release(session)
+
+    async def release(self, session: Session) -> None:
+        """Give the claim back."""
+        claimed, session.claimed = session.claimed, ""
+        await self._parts.ownership.release(claimed)
+
+    async def _claim(self, number: str, for_s: float, session: Session) -> Standing:
+        standing = await self._parts.ownership.claim(number, for_s)
+        if isinstance(standing, Granted | OwnerSilent):
+            session.claimed = number
+        return standing
+
+    async def _found(self, number: str, standing: Standing) -> Event:
+        parts = self._parts
+        household = await parts.in_work(lambda work: work.household(number))
+        if household is None:
+            return NotOnList(number)
+        exceptions_left, help_desk = await parts.in_work(
+            lambda work: (work.exceptions_left(), work.help_desk())
+        )
+        at_ns = standing.at_ns if isinstance(standing, AlreadyGiven) else None
+        return HouseholdFound(
+            household,
+            standing,
+            exceptions_left,
+            parts.ownership.connected(),
+            help_desk,
+            None if at_ns is None else parts.local(at_ns),
+        )

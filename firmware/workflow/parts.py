@@ -1,0 +1,64 @@
+"""What the workflows are performed on, and what a card comes to for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import assert_never
+
+from firmware.cards.terms import (
+    AppointmentCard,
+    Damaged,
+    Foreign,
+    Forged,
+    HouseholdCard,
+    OtherCycle,
+    OtherDay,
+    OtherUse,
+    TypedNumber,
+    Unusable,
+    VisitToken,
+)
+from firmware.clock import Clock
+from firmware.records import Moment
+from firmware.workflow.ports import CaptureDesk, Cards, InWork, NoteAnswer, Ownership
+from firmware.workflow.terms import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the workflows are performed on. local: a wall time in ns since 1970 UTC, as the site's time."""
+
+    desk: CaptureDesk
+    in_work: InWork
+    note_answer: NoteAnswer
+    ownership: Ownership
+    cards: Cards
+    clock: Clock
+    local: Callable[[int], datetime]
+
+    def now(self) -> Moment:
+        """Return the present moment."""
+        return self.clock.now()
+
+    def today(self) -> date:
+        """Return the site's date."""
+        return self.local(self.clock.wall_ns()).date()
+
+    def number(self, value: str, workflow: Workflow) -> str | Unusable:
+        """Return the number that a card or typed value gives this workflow, or why it gives none."""
+        reading = self.cards.read(value)
+        match reading:
+            case TypedNumber(number):
+                return number
+            case HouseholdCard(number=number):
+                return OtherUse() if workflow is Workflow.CLINIC else number
+            case AppointmentCard(number=number):
+                return OtherUse() if workflow is Workflow.DISTRIBUTION else number
+            case VisitToken():
+                return OtherUse()
+            case Damaged() | Foreign() | Forged() | OtherCycle() | OtherDay() | OtherUse():
+                return reading
+            case _:
+                assert_never(reading)

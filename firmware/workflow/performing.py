@@ -1,0 +1,208 @@
+"""Performs the effects of a workflow in order, and feeds back what came of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+import structlog
+
+from firmware.cards.terms import words
+from firmware.session.registration import NoticeAnswer
+from firmware.store.errors import StoreError
+from firmware.workflow.capturing import Captures
+from firmware.workflow.effects import (
+    Begin,
+    CheckPin,
+    Conclude,
+    Effect,
+    FindAppointment,
+    FindHousehold,
+    Greet,
+    KeepDecision,
+    ReadNumber,
+    Register,
+    Search,
+    StopCapture,
+    StoreAnswer,
+    StoreComplaint,
+    StoreQuestion,
+    TellSuggestion,
+    Verify,
+)
+from firmware.workflow.events import (
+    AnswerStored,
+    AppointmentFound,
+    Broken,
+    CardNotUsable,
+    ComplaintStored,
+    Ended,
+    Event,
+    NotOnList,
+    NumberRead,
+    PinChecked,
+)
+from firmware.workflow.households import Households
+from firmware.workflow.notice import NOTICE_VERSION
+from firmware.workflow.parts import Parts
+from firmware.workflow.session import Session, cut_short
+from firmware.workflow.terms import Workflow
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One effect, and who caused it in which workflow; operator: "" where nobody is signed in."""
+
+    effect: Effect
+    workflow: Workflow
+    operator: str
+
+
+class Performer:
+    """feed: takes what came of an effect. begin: goes on with another workflow. language: of the screen now."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        feed: Callable[[Event], None],
+        begin: Callable[[Workflow], None],
+        language: Callable[[], str],
+    ) -> None:
+        self._parts = parts
+        self._feed = feed
+        self._begin = begin
+        self._language = language
+        self.captures = Captures(parts, feed)
+        self._households = Households(parts)
+        self._waiting: deque[Asked] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._session: Session | None = None
+
+    def perform(self, effects: Sequence[Effect], workflow: Workflow, operator: str) -> None:
+        """Perform these after those before; returns at once."""
+        self._waiting.extend(Asked(effect, workflow, operator) for effect in effects)
+        if self._waiting and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._drain(), name="workflow")
+
+    async def settled(self) -> None:
+        """Wait until nothing is being performed but a capture."""
+        while self._task is not None and not self._task.done():
+            await asyncio.wait({self._task})
+
+    async def resume(self) -> Event | None:
+        """Take up, or write down the end of, what a power cut left open; returns what goes on."""
+        kept = await self._parts.in_work(lambda work: work.open_session())
+        if kept is None:
+            return None
+        session = Session.resume(kept)
+        event = await self._households.resume(kept, session)
+        if event is not None:
+            self._session = session
+            return event
+        await self._end_open()
+        if session.claimed:
+            await self._households.release(session)
+        return None
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            asked = self._waiting.popleft()
+            try:
+                event = await self._one(asked)
+            except StoreError as error:
+                log.warning("not written down", kind=type(error).__name__, reason=str(error))
+                event = Broken()
+            except Exception:  # the person must be left with somebody to turn to, not in silence
+                log.exception("workflow step failed")
+                event = Broken()
+            if event is not None:
+                self._feed(event)
+
+    async def _one(self, asked: Asked) -> Event | None:
+        parts, effect = self._parts, asked.effect
+        now = parts.now()
+        match effect:
+            case Greet():
+                await self._greet(asked)
+            case Begin(following):
+                self._begin(following)
+            case FindAppointment(value):
+                return await self._find_appointment(value)
+            case FindHousehold(value):
+                return await self._households.find(value, self._here)
+            case ReadNumber(value):
+                number = parts.number(value, asked.workflow)
+                return NumberRead(number) if isinstance(number, str) else CardNotUsable(words(number))
+            case StoreAnswer(consent):
+                answer = NoticeAnswer(consent, NOTICE_VERSION, self._language())
+                await parts.note_answer(self._here.session_id, answer)
+                return AnswerStored(consent)
+            case StoreQuestion():
+                notice, session_id = f"{NOTICE_VERSION} {self._language()}", self._here.session_id
+                await parts.in_work(lambda work: work.note_question(now, session_id, notice))
+            case Verify() | Search() | Register():
+                await self.captures.begin(effect, self._here, self._language())
+            case TellSuggestion(chosen):
+                self.captures.tell(chosen)
+            case StopCapture():
+                self.captures.stop()
+            case KeepDecision():
+                return await self._households.keep(effect, self._here)
+            case CheckPin(name_and_pin, need):
+                name, _, pin = name_and_pin.partition("\n")
+                check = await parts.in_work(lambda work: work.check_pin(now, name.strip(), pin, need))
+                return PinChecked(check, asked.operator)
+            case StoreComplaint(concern):
+                workflow = asked.workflow
+                await parts.in_work(lambda work: work.commit_complaint(now, workflow, concern))
+                return ComplaintStored()
+            case Conclude():
+                return await self._conclude(effect)
+            case _:
+                assert_never(effect)
+        return None
+
+    @property
+    def _here(self) -> Session:
+        if self._session is None:
+            raise AssertionError("the machines greet before they do anything for a person")
+        return self._session
+
+    async def _greet(self, asked: Asked) -> None:
+        self._session = session = Session.begin(asked.workflow, self._parts.now(), asked.operator)
+        await self._end_open()
+        kept = session.kept()
+        await self._parts.in_work(lambda work: work.keep_open(kept))
+
+    async def _end_open(self) -> None:
+        """Write down the end of a session that was left open: nobody is without a record."""
+        kept = await self._parts.in_work(lambda work: work.open_session())
+        if kept is not None:
+            conclusion, now = cut_short(kept), self._parts.now()
+            await self._parts.in_work(lambda work: work.conclude(now, conclusion))
+
+    async def _find_appointment(self, value: str) -> Event:
+        number = self._parts.number(value, Workflow.CLINIC)
+        if not isinstance(number, str):
+            return CardNotUsable(words(number))
+        today = self._parts.today()
+        found, link = await self._parts.in_work(
+            lambda work: (work.appointment(number), work.link(number, today))
+        )
+        return NotOnList(number) if found is None else AppointmentFound(number, link)
+
+    async def _conclude(self, effect: Conclude) -> Event:
+        await self.captures.ended()  # so that its record is named
+        session, now = self._here, self._parts.now()
+        conclusion = session.conclusion(effect, now)
+        concluded = await self._parts.in_work(
+            lambda work: work.conclude(now, conclusion, owner_silent=effect.owner_silent)
+        )
+        self._session = None
+        await self._households.settle(effect, session)
+        return Ended(concluded)

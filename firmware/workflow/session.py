@@ -1,0 +1,97 @@
+"""The session under way: who is served since when, on which check-ins it rests, and how it ends on the disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from firmware.clock import random_id
+from firmware.records import Moment
+from firmware.workflow.effects import Conclude, KeepDecision
+from firmware.workflow.kept import Conclusion, HandOver, OpenSession
+from firmware.workflow.terms import Answer, Workflow
+
+
+@dataclass(slots=True)
+class Session:
+    """One person's session. began: the greeting. claimed: the household that is claimed for this desk.
+
+    rounds: how many 1:1 comparisons were made.
+    """
+
+    workflow: Workflow
+    began: Moment
+    operator: str
+    session_id: bytes
+    check_ins: tuple[bytes, ...] = ()
+    claimed: str = ""
+    rounds: int = 0
+
+    @classmethod
+    def begin(cls, workflow: Workflow, now: Moment, operator: str) -> Session:
+        """Greet somebody."""
+        return cls(workflow, now, operator, random_id())
+
+    @classmethod
+    def resume(cls, kept: OpenSession) -> Session:
+        """Take up what a power cut left open."""
+        claimed = kept.hand_over.household if kept.hand_over is not None else ""
+        return cls(kept.workflow, kept.began, kept.operator, kept.session_id, kept.check_ins, claimed)
+
+    def kept(
+        self, decision: KeepDecision | None = None, now: Moment | None = None, for_s: float = 0.0
+    ) -> OpenSession:
+        """Return the session as the store keeps it; decision: to give, at `now`, with a claim of `for_s`."""
+        hand_over = None
+        if decision is not None and now is not None:
+            hand_over = HandOver(
+                household=decision.number,
+                basis=decision.basis,
+                reason=decision.reason,
+                supervisor=decision.supervisor,
+                decided=now,
+                for_s=for_s,
+            )
+        return OpenSession(
+            session_id=self.session_id,
+            workflow=self.workflow,
+            began=self.began,
+            operator=self.operator,
+            declined=decision.declined if decision is not None else False,
+            check_ins=self.check_ins,
+            number=decision.number if decision is not None else self.claimed,
+            hand_over=hand_over,
+        )
+
+    def conclusion(self, effect: Conclude, now: Moment) -> Conclusion:
+        """Return the end of the session as the store writes it down."""
+        return Conclusion(
+            session_id=self.session_id,
+            workflow=self.workflow,
+            answer=effect.answer,
+            basis=effect.basis,
+            reason=effect.reason,
+            number=effect.number,
+            check_ins=self.check_ins,
+            duration_ns=now.monotonic_ns - self.began.monotonic_ns
+            if now.boot_id == self.began.boot_id
+            else 0,
+            declined=effect.declined,
+            operator=self.operator,
+            supervisor=effect.supervisor,
+        )
+
+
+def cut_short(kept: OpenSession) -> Conclusion:
+    """Return the end of a session that a power cut or a full disk left open: nothing was handed over.
+
+    Its duration is not known and counts as 0.
+    """
+    return Conclusion(
+        session_id=kept.session_id,
+        workflow=kept.workflow,
+        answer=Answer.NOT_GIVEN if kept.hand_over is not None else Answer.PERSON,
+        number=kept.number,
+        check_ins=kept.check_ins,
+        declined=kept.declined,
+        operator=kept.operator,
+    )

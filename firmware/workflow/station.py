@@ -1,0 +1,208 @@
+"""The station: one appliance, one lane, one session at a time, and any number of viewers.
+
+Buttons of the board, touch and tablets all act here, by one rule (`firmware.workflow.screen`). A viewer says which
+screen an act was meant for: what was meant for a screen that is over changes nothing. Browsers come and go; the
+session is here. Used from the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, assert_never
+
+from firmware.session.machine import Show
+from firmware.workflow import choices, frame
+from firmware.workflow.events import Event, TimeOver
+from firmware.workflow.frame import Answered, WaitingForPerson
+from firmware.workflow.machines import MACHINES
+from firmware.workflow.parts import Parts
+from firmware.workflow.performing import Performer
+from firmware.workflow.screen import Acted, Entry, Screen
+from firmware.workflow.signalling import Signaller, Signals
+from firmware.workflow.terms import Workflow
+from firmware.workflow.viewing import Accepted, HeldBy, Reply, Stale
+from sensors.board.port import Button
+
+
+class Station:
+    """workflow: what the people here come for. languages: BCP 47 tags, the site's own first."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        workflow: Workflow,
+        signals: Signals,
+        *,
+        languages: Sequence[str] = ("en",),
+    ) -> None:
+        self._clock = parts.clock
+        self._home = MACHINES[workflow]
+        self._machine = self._home
+        self._state: Any = self._machine.first
+        self._languages = tuple(languages)
+        self._performer = Performer(parts, self._feed, self._begin, lambda: self.language)
+        self._signaller = Signaller(signals)
+        self._forget_signals = signals.add_listener(self._on_signal)
+        self._listeners: list[Callable[[], None]] = []
+        self._deadline_ns: int | None = None
+        self._offered_since = 1
+        self._changed = asyncio.Event()
+        self.screen: Screen = self._machine.screen(self._state)
+        self.revision = 1
+        self.highlight = 0
+        self.language = self._languages[0]
+        self.holder = ""
+        """Who serves the person who is here; "" where nobody signed in, or nobody is served."""
+
+    # --- viewers ---------------------------------------------------------------------------------------
+
+    @property
+    def workflow(self) -> Workflow:
+        """The workflow that is under way."""
+        return self._machine.workflow
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is served."""
+        return isinstance(self._state, WaitingForPerson)
+
+    def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` with each new screen, highlight and language; returns what takes it off again."""
+        self._listeners.append(changed)
+        return lambda: self._listeners.remove(changed)
+
+    async def act(self, revision: int, acted: Acted) -> Reply:
+        """Do what somebody chose or entered on the screen of that revision; HELP is always meant for this one."""
+        if acted.act != choices.HELP:
+            if not self._offered_since <= revision <= self.revision:
+                return Stale()
+            if self.holder and acted.operator and acted.operator != self.holder:
+                return HeldBy(self.holder)
+        if not frame.offered(self.screen, acted.act):
+            return Stale()
+        if not self.idle and not self.holder:
+            self.holder = acted.operator
+        self._feed(acted)
+        return Accepted()
+
+    async def press(self, button: Button, operator: str = "") -> Reply:
+        """Do what a button means on the screen of this moment; operator: who is signed in where it was pressed."""
+        match button:
+            case Button.OK:
+                offered = frame.pickable(self.screen)
+                if not offered:
+                    return Stale()
+                return await self.act(self.revision, Acted(offered[self.highlight], operator=operator))
+            case Button.AGAIN:
+                self.highlight = (self.highlight + 1) % max(1, len(frame.pickable(self.screen)))
+                self._tell()
+            case Button.HELP:
+                return await self.act(self.revision, Acted(choices.HELP, operator=operator))
+            case Button.LANGUAGE:
+                following = self._languages.index(self.language) + 1
+                self.language = self._languages[following % len(self._languages)]
+                self._tell()
+            case _:
+                assert_never(button)
+        return Accepted()
+
+    async def take_over(self, operator: str) -> None:
+        """Let this member of staff go on with the person who is here."""
+        self.holder = "" if self.idle else operator
+        self._tell()
+
+    # --- the course of time ----------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take up what a power cut left open, and show the first screen. Raises StoreError."""
+        resumed = await self._performer.resume()
+        self._signaller.show(self.screen)
+        if resumed is not None:
+            self._feed(resumed)
+
+    def tick(self) -> None:
+        """End a screen whose time is over."""
+        if self._deadline_ns is not None and self._clock.monotonic_ns() >= self._deadline_ns:
+            self._deadline_ns = None
+            self._feed(TimeOver())
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the screen ends by itself, None where it does not."""
+        if self._deadline_ns is None:
+            return None
+        return max(0.0, (self._deadline_ns - self._clock.monotonic_ns()) / 1e9)
+
+    async def run(self) -> None:
+        """End screens when their time is over, until cancelled."""
+        while True:
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), self.left_s)
+            except TimeoutError:
+                self.tick()
+
+    async def settled(self) -> None:
+        """Wait until nothing is being looked up or written down; a capture may still be under way."""
+        await self._performer.settled()
+
+    async def captured(self) -> None:
+        """Wait until no capture is under way and what came of it is settled."""
+        await self._performer.captures.ended()
+        await self._performer.settled()
+
+    async def stop(self) -> None:
+        """Lead whoever is served to a person, write that down, and listen no more."""
+        while not isinstance(self._state, WaitingForPerson | Answered):
+            before = self._state
+            self._feed(Acted(choices.HELP))
+            await self._performer.captures.ended()
+            await self._performer.settled()
+            if self._state == before:
+                break  # it could not be written down: the store keeps the session open
+        self._forget_signals()
+
+    # --- the machine -----------------------------------------------------------------------------------
+
+    def _feed(self, event: Event) -> None:
+        before, machine = self._state, self._machine
+        self._state, effects = machine.step(before, event)
+        operator = event.operator if isinstance(event, Acted) else self.holder
+        self._performer.perform(effects, machine.workflow, operator or self.holder)
+        if isinstance(self._state, WaitingForPerson) and not isinstance(before, WaitingForPerson):
+            self._rest()
+        if self._state != before:
+            self._show(self._machine.screen(self._state), type(before))
+
+    def _rest(self) -> None:
+        """The person is gone: the next one finds the site's language and nobody's session."""
+        self._machine, self.holder, self.language = self._home, "", self._languages[0]
+        self._state = self._machine.first
+
+    def _begin(self, workflow: Workflow) -> None:
+        self._machine = MACHINES[workflow]
+        self._state = self._machine.first
+        self._feed(Acted(choices.REGISTER.act, operator=self.holder))
+
+    def _on_signal(self, show: Show) -> None:
+        self._performer.captures.guide(show)
+
+    def _show(self, screen: Screen, before: type) -> None:
+        if isinstance(self._state, before) is False or screen.ends_in_s != self.screen.ends_in_s:
+            self._arm(screen.ends_in_s)
+        same_offer = frame.pickable(screen) == frame.pickable(self.screen) and screen.entry is self.screen.entry
+        self.screen, self.revision = screen, self.revision + 1
+        if not same_offer or screen.name != self.screen.name:
+            self._offered_since, self.highlight = self.revision, 0
+        self._signaller.show(screen, captures=self._performer.captures.running)
+        self._tell()
+
+    def _arm(self, ends_in_s: float | None) -> None:
+        now_ns = self._clock.monotonic_ns()
+        self._deadline_ns = None if ends_in_s is None else now_ns + int(ends_in_s * 1e9)
+
+    def _tell(self) -> None:
+        self._changed.set()
+        for listener in tuple(self._listeners):
+            listener()
