@@ -72,6 +72,11 @@ class WorkBook:
         """Return the household of the loaded cycle under this number."""
         return self._lists.household(number)
 
+    def help_desk(self) -> str:
+        """Return where people are sent whose case the lane cannot settle; "" where the list names none."""
+        head = self._lists.loaded()
+        return head.desk if head is not None else ""
+
     def exceptions_left(self) -> int:
         """Return how many hand-overs of the signed loss cap are left here."""
         return self._ledger.exceptions_left()

@@ -1,4 +1,4 @@
-"""Runs captures for the workflow, one at a time: a desk session becomes the event that the machine waits for."""
+"""Runs captures for the workflow, one at a time; what a desk session comes to is fed back as an event."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from firmware.desk import AlreadyRegistered, ClaimWaits, DeskError, NotRegistere
 from firmware.records import Outcome
 from firmware.session.check_in import CheckInResult, Suggestion
 from firmware.session.machine import ASKED_FOR_HELP, Show
-from firmware.session.registration import NoticeAnswer
 from firmware.store.errors import StoreError
 from firmware.workflow import choices
 from firmware.workflow.effects import Register, Search, Verify
@@ -32,7 +31,6 @@ from firmware.workflow.events import (
     Suggested,
     Verified,
 )
-from firmware.workflow.notice import NOTICE_VERSION
 from firmware.workflow.parts import Parts
 from firmware.workflow.screen import Shown
 from firmware.workflow.session import Session
@@ -149,7 +147,7 @@ class Captures:
         return NotIdentified()
 
     async def _register(self, capture: Register, session: Session, language: str) -> Event:
-        caregiver, answer = capture.caregiver, NoticeAnswer(capture.consent, NOTICE_VERSION, language)
+        caregiver, answer = capture.caregiver, self._parts.answer(capture.consent, language)
         if caregiver:
             moment, until = self._parts.now(), self._parts.today() + LINK_FOR
             await self._in_work(lambda work: work.note_link(moment, capture.number, caregiver, until))

@@ -42,7 +42,7 @@ class Households:
         standing = await self._claim(decision.number, CLAIM_S, session)
         if isinstance(standing, AlreadyGiven | ClaimedElsewhere):
             return await self._found(decision.number, standing)
-        kept = session.kept(decision, self._parts.now(), CLAIM_S)
+        kept = session.decided(decision, self._parts.now(), CLAIM_S)
         await self._parts.in_work(lambda work: work.keep_open(kept))
         return DecisionKept()
 

@@ -1,4 +1,4 @@
-"""The three machines under one name, for whoever runs them: where each begins, how it goes on, what it shows."""
+"""The three machines, for whoever runs them: where each begins, how it goes on, what it shows."""
 
 from __future__ import annotations
 

@@ -21,9 +21,13 @@ from firmware.cards.terms import (
     VisitToken,
 )
 from firmware.clock import Clock
+from firmware.notices import notice
 from firmware.records import Moment
+from firmware.session.registration import NoticeAnswer
+from firmware.workflow.notice import NOTICE_VERSION
 from firmware.workflow.ports import CaptureDesk, Cards, InWork, NoteAnswer, Ownership
 from firmware.workflow.terms import Workflow
+from trust.consent import Consent
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,14 @@ class Parts:
     def today(self) -> date:
         """Return the site's date."""
         return self.local(self.clock.wall_ns()).date()
+
+    def notice(self, language: str) -> str:
+        """Return version and digest of the very words that are shown."""
+        return notice(NOTICE_VERSION, language).stated
+
+    def answer(self, consent: Consent, language: str) -> NoticeAnswer:
+        """Return an answer together with what it was given to."""
+        return NoticeAnswer(consent, self.notice(language), language)
 
     def number(self, value: str, workflow: Workflow) -> str | Unusable:
         """Return the number that a card or typed value gives this workflow, or why it gives none."""

@@ -11,7 +11,6 @@ from typing import assert_never
 import structlog
 
 from firmware.cards.terms import words
-from firmware.session.registration import NoticeAnswer
 from firmware.store.errors import StoreError
 from firmware.workflow.capturing import Captures
 from firmware.workflow.effects import (
@@ -46,7 +45,6 @@ from firmware.workflow.events import (
     PinChecked,
 )
 from firmware.workflow.households import Households
-from firmware.workflow.notice import NOTICE_VERSION
 from firmware.workflow.parts import Parts
 from firmware.workflow.session import Session, cut_short
 from firmware.workflow.terms import Workflow
@@ -64,7 +62,7 @@ class Asked:
 
 
 class Performer:
-    """feed: takes what came of an effect. begin: goes on with another workflow. language: of the screen now."""
+    """feed: takes what came of an effect. begin: goes on with another workflow. language: of the screen."""
 
     def __init__(
         self,
@@ -139,11 +137,12 @@ class Performer:
                 number = parts.number(value, asked.workflow)
                 return NumberRead(number) if isinstance(number, str) else CardNotUsable(words(number))
             case StoreAnswer(consent):
-                answer = NoticeAnswer(consent, NOTICE_VERSION, self._language())
+                answer = parts.answer(consent, self._language())
                 await parts.note_answer(self._here.session_id, answer)
                 return AnswerStored(consent)
             case StoreQuestion():
-                notice, session_id = f"{NOTICE_VERSION} {self._language()}", self._here.session_id
+                language, session_id = self._language(), self._here.session_id
+                notice = f"{parts.notice(language)} {language}"
                 await parts.in_work(lambda work: work.note_question(now, session_id, notice))
             case Verify() | Search() | Register():
                 await self.captures.begin(effect, self._here, self._language())

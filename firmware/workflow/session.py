@@ -1,8 +1,10 @@
-"""The session under way: who is served since when, on which check-ins it rests, and how it ends on the disk."""
+"""The session under way: who is served since when, on which check-ins it rests, and how it ends."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import msgspec
 
 from firmware.clock import random_id
 from firmware.records import Moment
@@ -37,33 +39,34 @@ class Session:
         claimed = kept.hand_over.household if kept.hand_over is not None else ""
         return cls(kept.workflow, kept.began, kept.operator, kept.session_id, kept.check_ins, claimed)
 
-    def kept(
-        self, decision: KeepDecision | None = None, now: Moment | None = None, for_s: float = 0.0
-    ) -> OpenSession:
-        """Return the session as the store keeps it; decision: to give, at `now`, with a claim of `for_s`."""
-        hand_over = None
-        if decision is not None and now is not None:
-            hand_over = HandOver(
-                household=decision.number,
-                basis=decision.basis,
-                reason=decision.reason,
-                supervisor=decision.supervisor,
-                decided=now,
-                for_s=for_s,
-            )
+    def kept(self) -> OpenSession:
+        """Return the session as the store keeps it from the greeting on."""
         return OpenSession(
             session_id=self.session_id,
             workflow=self.workflow,
             began=self.began,
             operator=self.operator,
-            declined=decision.declined if decision is not None else False,
             check_ins=self.check_ins,
-            number=decision.number if decision is not None else self.claimed,
-            hand_over=hand_over,
+            number=self.claimed,
+        )
+
+    def decided(self, decision: KeepDecision, now: Moment, for_s: float) -> OpenSession:
+        """Return the session as the store keeps it once it is decided to give, with a claim of `for_s`."""
+        hand_over = HandOver(
+            household=decision.number,
+            basis=decision.basis,
+            reason=decision.reason,
+            supervisor=decision.supervisor,
+            decided=now,
+            for_s=for_s,
+        )
+        return msgspec.structs.replace(
+            self.kept(), declined=decision.declined, number=decision.number, hand_over=hand_over
         )
 
     def conclusion(self, effect: Conclude, now: Moment) -> Conclusion:
         """Return the end of the session as the store writes it down."""
+        same_boot = now.boot_id == self.began.boot_id
         return Conclusion(
             session_id=self.session_id,
             workflow=self.workflow,
@@ -72,9 +75,7 @@ class Session:
             reason=effect.reason,
             number=effect.number,
             check_ins=self.check_ins,
-            duration_ns=now.monotonic_ns - self.began.monotonic_ns
-            if now.boot_id == self.began.boot_id
-            else 0,
+            duration_ns=now.monotonic_ns - self.began.monotonic_ns if same_boot else 0,
             declined=effect.declined,
             operator=self.operator,
             supervisor=effect.supervisor,

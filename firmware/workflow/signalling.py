@@ -33,18 +33,18 @@ class Signals(Protocol):
 
 
 class Signaller:
-    """Shows what a screen sounds and looks like, once for each name of a screen."""
+    """Shows what a screen sounds and looks like, once for each that is not like the one before."""
 
     def __init__(self, signals: Signals) -> None:
         self._signals = signals
-        self._name = ""
+        self._shown: tuple[str, Tone] | None = None
 
     def show(self, screen: Screen, *, captures: bool = False) -> None:
         """Show the screen's signal; captures: whether a capture session shows its own.
 
         A screen on which the appliance works for an instant keeps the signal before it.
         """
-        if captures or screen.busy or screen.preview or screen.name == self._name:
+        if captures or screen.busy or screen.preview or (screen.name, screen.tone) == self._shown:
             return
-        self._name = screen.name
+        self._shown = screen.name, screen.tone
         self._signals.show(Show(SIGNALS[screen.tone]))

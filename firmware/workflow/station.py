@@ -1,8 +1,8 @@
 """The station: one appliance, one lane, one session at a time, and any number of viewers.
 
-Buttons of the board, touch and tablets all act here, by one rule (`firmware.workflow.screen`). A viewer says which
-screen an act was meant for: what was meant for a screen that is over changes nothing. Browsers come and go; the
-session is here. Used from the event loop.
+Buttons of the board, touch and tablets all act here, by one rule (`firmware.workflow.screen`). A viewer says
+which screen an act was meant for: what was meant for a screen that is over changes nothing. Browsers come and
+go; the session is here. Used from the event loop.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from firmware.workflow.frame import Answered, WaitingForPerson
 from firmware.workflow.machines import MACHINES
 from firmware.workflow.parts import Parts
 from firmware.workflow.performing import Performer
-from firmware.workflow.screen import Acted, Entry, Screen
+from firmware.workflow.screen import Acted, Screen
 from firmware.workflow.signalling import Signaller, Signals
 from firmware.workflow.terms import Workflow
 from firmware.workflow.viewing import Accepted, HeldBy, Reply, Stale
@@ -73,7 +73,7 @@ class Station:
         return lambda: self._listeners.remove(changed)
 
     async def act(self, revision: int, acted: Acted) -> Reply:
-        """Do what somebody chose or entered on the screen of that revision; HELP is always meant for this one."""
+        """Do what was chosen or entered on the screen of that revision; HELP is always meant for this one."""
         if acted.act != choices.HELP:
             if not self._offered_since <= revision <= self.revision:
                 return Stale()
@@ -81,13 +81,13 @@ class Station:
                 return HeldBy(self.holder)
         if not frame.offered(self.screen, acted.act):
             return Stale()
+        self._feed(acted)
         if not self.idle and not self.holder:
             self.holder = acted.operator
-        self._feed(acted)
         return Accepted()
 
     async def press(self, button: Button, operator: str = "") -> Reply:
-        """Do what a button means on the screen of this moment; operator: who is signed in where it was pressed."""
+        """Do what a button means on the screen of this moment; operator: who is signed in where it is."""
         match button:
             case Button.OK:
                 offered = frame.pickable(self.screen)
@@ -189,11 +189,12 @@ class Station:
         self._performer.captures.guide(show)
 
     def _show(self, screen: Screen, before: type) -> None:
-        if isinstance(self._state, before) is False or screen.ends_in_s != self.screen.ends_in_s:
+        if not isinstance(self._state, before) or screen.ends_in_s != self.screen.ends_in_s:
             self._arm(screen.ends_in_s)
-        same_offer = frame.pickable(screen) == frame.pickable(self.screen) and screen.entry is self.screen.entry
+        # Guidance redraws a screen; what was meant for what it still offers is no stale act.
+        same_offer = screen.name == self.screen.name and frame.acts(screen) == frame.acts(self.screen)
         self.screen, self.revision = screen, self.revision + 1
-        if not same_offer or screen.name != self.screen.name:
+        if not same_offer:
             self._offered_since, self.highlight = self.revision, 0
         self._signaller.show(screen, captures=self._performer.captures.running)
         self._tell()

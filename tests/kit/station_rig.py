@@ -1,0 +1,192 @@
+"""A station on the real store, with a scripted desk, a clock of the test's, and this desk as sole owner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from firmware.cards.terms import Reading, TypedNumber
+from firmware.clock import Clock
+from firmware.records import Service
+from firmware.session.machine import Show
+from firmware.session.registration import NoticeAnswer
+from firmware.store.errors import StoreFull
+from firmware.store.store import Store
+from firmware.workflow.outcomes import Networks, OwnerSilent, Standing
+from firmware.workflow.parts import Parts
+from firmware.workflow.ports import Work
+from firmware.workflow.screen import Acted
+from firmware.workflow.station import Station
+from firmware.workflow.terms import Role, Workflow
+from firmware.workflow.viewing import Reply
+from tests.kit.scripted_desk import ScriptedDesk
+from tests.kit.store_values import DEVICE, SECOND_NS, open_store
+from tests.kit.work_lists import clinic_list, distribution_list
+from trust.consent import Purpose
+
+T = TypeVar("T")
+PINS = {"amina": "246810", "boris": "135790"}
+
+
+class TestClock:
+    """Stands still until a test moves it; `reboot` starts another boot."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.monotonic_ns = 1000 * SECOND_NS
+        self.boot = bytes([1]) * 16
+
+    def pass_s(self, seconds: float) -> None:
+        self.monotonic_ns += int(seconds * SECOND_NS)
+
+    def clock(self) -> Clock:
+        return Clock(
+            boot=self.boot,
+            monotonic_ns=lambda: self.monotonic_ns,
+            wall_ns=lambda: 1_800_000_000 * SECOND_NS + self.monotonic_ns,
+        )
+
+
+@dataclass
+class SoleOwner:
+    """This appliance owns every household; silent_desk: the owner is another one, which does not answer."""
+
+    store: Store
+    clock: Clock
+    silent_desk: str = ""
+    given_to_owner: list[str] = field(default_factory=list)
+
+    async def claim(self, household: str, for_s: float) -> Standing:
+        if self.silent_desk:
+            return OwnerSilent(self.silent_desk)
+        return self.store.ledger.claim(self.clock.now(), household, DEVICE, for_s)
+
+    async def given(self, household: str) -> None:
+        if not self.silent_desk:
+            self.given_to_owner.append(household)
+            self.store.ledger.told(household)
+
+    async def release(self, household: str) -> None:
+        if not self.silent_desk:
+            self.store.ledger.release(household, DEVICE)
+
+    def connected(self) -> Networks:
+        return Networks(site=not self.silent_desk, worst_case=self.store.ledger.worst_case())
+
+
+class PlainCards:
+    """Reads what is typed."""
+
+    def read(self, value: str) -> Reading:
+        return TypedNumber(value)
+
+
+class Signals:
+    """Remembers what was shown, and tells who listens."""
+
+    def __init__(self) -> None:
+        self.shown: list[Show] = []
+        self._listeners: list[Callable[[Show], None]] = []
+
+    def show(self, effect: Show) -> None:
+        self.shown.append(effect)
+        for listener in tuple(self._listeners):
+            listener(effect)
+
+    def add_listener(self, listener: Callable[[Show], None]) -> Callable[[], None]:
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+
+class Rig:
+    """One appliance; `boot` starts its station anew, as after a power cut."""
+
+    def __init__(self, folder: Path, workflow: Workflow, *, people: int, loss_cap: int) -> None:
+        self.time = TestClock()
+        self.workflow = workflow
+        self.disk_full = False
+        is_clinic = workflow is Workflow.CLINIC
+        self.store = open_store(
+            folder, purpose=Purpose.CLINIC_CHECK_IN if is_clinic else Purpose.DISTRIBUTION
+        )
+        now = self.time.clock().now()
+        if is_clinic:
+            self.store.lists.load(now, clinic_list(people), approved_by=("amina",))
+        else:
+            self.store.lists.load(
+                now, distribution_list(people, loss_cap=loss_cap), approved_by=("amina", "boris")
+            )
+        self.store.staff.add(now, "boris", Role.SUPERVISOR, bytearray(PINS["boris"], "ascii"))
+        self.store.staff.add(now, "amina", Role.OPERATOR, bytearray(PINS["amina"], "ascii"), by="boris")
+
+    async def boot(self, *, same_boot: bool = True) -> None:
+        """Start a station over what the store holds."""
+        if not same_boot:
+            self.time.boot = bytes([self.time.boot[0] + 1]) * 16
+            self.time.monotonic_ns = 5 * SECOND_NS
+        clock = self.time.clock()
+        self.signals = Signals()
+        self.desk = ScriptedDesk(self.store, clock, self.signals.show)
+        self.owner = SoleOwner(self.store, clock)
+
+        async def in_work(work: Callable[[Work], T], /) -> T:
+            if self.disk_full:
+                raise StoreFull("no space is left on the card")
+            return work(self.store.work)
+
+        async def note_answer(session_id: bytes, answer: NoticeAnswer) -> None:
+            notice = f"{answer.version} {answer.language}"
+            self.store.note_answer(clock.now(), session_id, answer.consent, notice)
+
+        parts = Parts(
+            desk=self.desk,
+            in_work=in_work,
+            note_answer=note_answer,
+            ownership=self.owner,
+            cards=PlainCards(),
+            clock=clock,
+            local=lambda ns: datetime.fromtimestamp(ns / 1e9, UTC),
+        )
+        self.station = Station(parts, self.workflow, self.signals, languages=("en", "fr"))
+        await self.station.start()
+        await self.station.settled()
+
+    async def act(self, act: str, value: str = "", operator: str = "amina") -> Reply:
+        """Do something on the screen of this moment, and wait for what comes of it."""
+        reply = await self.station.act(self.station.revision, Acted(act, value, operator))
+        await self.station.settled()
+        if self.desk.script or not self.station.screen.preview:
+            await self.station.captured()
+        return reply
+
+    async def acts(self, *acts: str) -> str:
+        """Do these in turn; "card X" enters X. Returns the name of the screen."""
+        for act in acts:
+            kind, _, value = act.partition(": ")
+            await self.act(kind, value)
+        return self.station.screen.name
+
+    async def pass_s(self, seconds: float) -> None:
+        """Let time go by."""
+        self.time.pass_s(seconds)
+        self.station.tick()
+        await self.station.settled()
+
+    def services(self) -> list[Service]:
+        """Return what was written down of people served."""
+        bodies = [queued.event.body for queued in self.store.pending(0, 1000)]
+        return [body for body in bodies if isinstance(body, Service)]
+
+
+@contextmanager
+def rig(folder: Path, workflow: Workflow, *, people: int = 4, loss_cap: int = 2) -> Iterator[Rig]:
+    made = Rig(folder, workflow, people=people, loss_cap=loss_cap)
+    try:
+        yield made
+    finally:
+        made.store.close()

@@ -1,0 +1,358 @@
+"""The station: one session for any number of viewers, its clock, its power cuts, one record for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from firmware.records import Complaint, Outcome
+from firmware.workflow.screen import Acted, Entry
+from firmware.workflow.terms import Answer, Basis, Reason, Workflow
+from firmware.workflow.viewing import Accepted, HeldBy, Stale
+from sensors.board.port import Button
+from sensors.board.signals import Signal
+from tests.kit.scripted_desk import Ends
+from tests.kit.station_rig import PINS, Rig, rig
+
+CARD = "card: hh-0001"
+
+
+@pytest.fixture
+def camp(tmp_path: Path) -> Iterator[Rig]:
+    with rig(tmp_path, Workflow.DISTRIBUTION) as made:
+        yield made
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Iterator[Rig]:
+    with rig(tmp_path, Workflow.CLINIC) as made:
+        yield made
+
+
+def collector(of: str = "0001") -> set[str]:
+    return {f"p-{of}-1"}
+
+
+async def to_hand_over(camp: Rig) -> None:
+    await camp.boot()
+    camp.desk.registered = collector()
+    camp.desk.script.append(Ends())
+    assert await camp.acts(CARD) == "distribution-hand-over"
+
+
+# --- one record for each person -----------------------------------------------------------------------
+
+
+async def test_a_household_collects_at_given_and_is_told_so_afterwards(camp: Rig) -> None:
+    await to_hand_over(camp)
+    assert camp.station.screen.rations, "the rations are shown"
+    assert camp.store.ledger.collected_here() == []
+    camp.time.pass_s(12)
+    assert await camp.acts("given") == "answer-given"
+    [service] = camp.services()
+    assert (service.answer, service.basis, len(service.check_ins)) == (Answer.GIVEN, Basis.BIOMETRIC, 1)
+    assert (service.duration_ns, service.operator) == (12_000_000_000, "amina")
+    assert camp.owner.given_to_owner == ["hh-0001"]
+    assert await camp.acts("next", CARD) == "answer-already-collected"
+    assert camp.station.screen.lines, "where to turn to"
+    assert [service.answer for service in camp.services()] == [Answer.GIVEN, Answer.ALREADY_COLLECTED]
+
+
+async def test_a_visit_token_is_shown_to_bystanders_alone_with_its_number(clinic: Rig) -> None:
+    await clinic.boot()
+    clinic.desk.registered = {"case-0001"}
+    clinic.desk.script.append(Ends())
+    await clinic.acts("card: case-0001")
+    assert clinic.station.screen.public == ""
+    assert await clinic.acts("accept") == "answer-visit"
+    token = clinic.station.screen.public
+    assert len(token) == 4
+    assert token.isdigit()
+    [service] = clinic.services()
+    assert (service.answer, service.basis, service.cohort) == (Answer.VISIT, Basis.BIOMETRIC, "60+")
+
+
+async def test_a_search_goes_over_todays_list_alone_and_waits_for_staff(clinic: Rig) -> None:
+    await clinic.boot()
+    clinic.desk.registered = {"case-0001", "case-0002", "not-expected-today"}
+    clinic.desk.script.append(Ends(suggests=("case-0002", "case-0001")))
+    await clinic.acts("no card")
+    await clinic.station.act(clinic.station.revision, Acted("accept", operator="amina"))
+    for _ in range(5):
+        await clinic.station.settled()
+    screen = clinic.station.screen
+    assert screen.name == "clinic-suggestion"
+    assert clinic.desk.compared == [("case-0001", "case-0002")]
+    assert [shown.subject for shown in screen.candidates] == ["case-0002", "case-0001"]
+    assert screen.public == ""
+    assert clinic.services() == []
+    await clinic.station.press(Button.OK)  # the choice that is highlighted first is none of the candidates
+    await clinic.station.captured()
+    assert clinic.station.screen.name == "clinic-paper"
+
+
+async def test_help_ends_a_capture_and_the_record_names_its_check_in(camp: Rig) -> None:
+    await camp.boot()
+    camp.desk.registered = collector()
+    await camp.acts(CARD)
+    assert camp.station.screen.preview == "face"
+    assert await camp.acts("help") == "distribution-look-at-card"
+    assert await camp.acts("help") == "answer-person"
+    [service] = camp.services()
+    assert (service.answer, len(service.check_ins)) == (Answer.PERSON, 1)
+
+
+async def test_who_declines_gets_the_same_by_card_and_sight(camp: Rig) -> None:
+    await camp.boot()
+    camp.desk.registered = collector()
+    await camp.acts(CARD)
+    rations = camp.store.lists.household("hh-0001")
+    assert rations is not None
+    assert await camp.acts("without", "seen") == "distribution-hand-over"
+    assert camp.station.screen.rations == rations.rations
+    await camp.acts("given")
+    [service] = camp.services()
+    assert (service.basis, service.declined) == (Basis.CARD, True)
+
+
+async def test_an_exception_has_a_reason_and_two_people(camp: Rig) -> None:
+    await camp.boot()
+    camp.desk.registered = collector()
+    camp.desk.script.append(Ends(Outcome.NO_MATCH))
+    assert await camp.acts(CARD) == "distribution-not-sure"
+    await camp.acts("supervisor", "worn fingers")
+    assert await camp.acts(f"countersign: amina\n{PINS['amina']}") == "distribution-supervisor"
+    assert await camp.acts("countersign: boris\n000000") == "distribution-supervisor"
+    assert await camp.acts(f"countersign: boris\n{PINS['boris']}") == "distribution-decide"
+    assert camp.station.screen.choices[0].act == "give", "the default is to give"
+    await camp.acts("give", "given")
+    [service] = camp.services()
+    assert (service.basis, service.reason) == (Basis.EXCEPTION, Reason.WORN_FINGERS)
+    assert (service.operator, service.supervisor) == ("amina", "boris")
+    assert camp.store.work.exceptions_left() == 1
+
+
+async def test_a_supervisor_alone_needs_a_second_person(camp: Rig) -> None:
+    await camp.boot()
+    camp.desk.registered = collector()
+    camp.desk.script.append(Ends(Outcome.NO_MATCH))
+    await camp.act("card", "hh-0001", operator="boris")
+    for act in ("supervisor", "known to staff"):
+        await camp.act(act, operator="boris")
+    signed = f"boris\n{PINS['boris']}"
+    await camp.act("countersign", signed, operator="boris")
+    assert camp.station.screen.name == "distribution-second-person"
+    await camp.act("countersign", signed, operator="boris")
+    assert camp.station.screen.name == "distribution-second-person"
+    await camp.act("countersign", f"amina\n{PINS['amina']}", operator="boris")
+    assert camp.station.screen.name == "distribution-decide"
+
+
+async def test_a_complaint_is_written_down_without_anybodys_name(clinic: Rig) -> None:
+    await clinic.boot()
+    assert await clinic.acts("complain", "about waiting") == "clinic-ready"
+    [complaint] = [
+        queued.event.body
+        for queued in clinic.store.pending(0, 10)
+        if isinstance(queued.event.body, Complaint)
+    ]
+    assert complaint.workflow is Workflow.CLINIC
+    assert clinic.services() == []
+
+
+async def test_after_the_visit_the_person_is_registered_in_a_session_of_its_own(clinic: Rig) -> None:
+    await clinic.boot()
+    await clinic.acts("card: case-0003", "accept", "seen")
+    assert clinic.station.screen.name == "answer-visit"
+    clinic.desk.script.append(Ends())
+    clinic.desk.possible_same = ("case-0002",)
+    assert (
+        await clinic.acts("register", "accept", "five or older", "number: case-0003") == "answer-registered"
+    )
+    assert clinic.desk.captured == ["case-0003"]
+    visit, registered = clinic.services()
+    assert (visit.answer, registered.answer) == (Answer.VISIT, Answer.REGISTERED)
+    assert clinic.desk.noted == [registered.record_id], "the answer was stored before, under the same id"
+    assert clinic.store.day.resemblances() == 1
+    assert await clinic.acts("next") == "clinic-ready"
+
+
+async def test_of_a_child_under_five_nothing_is_taken_and_the_caregiver_is_compared(clinic: Rig) -> None:
+    await clinic.boot()
+    clinic.desk.registered = {"case-0002"}
+    await clinic.acts("register", "accept", "under five", "number: case-0001", "card: case-0002")
+    assert clinic.station.screen.name == "answer-registered"
+    assert clinic.desk.captured == []
+    clinic.desk.script.append(Ends())
+    await clinic.acts("next", "card: case-0001", "accept")
+    assert clinic.desk.compared == [("case-0002",)]
+    assert clinic.station.screen.name == "answer-visit"
+
+
+# --- viewers ------------------------------------------------------------------------------------------
+
+
+async def test_an_act_for_a_screen_that_is_over_changes_nothing_and_is_told(camp: Rig) -> None:
+    await to_hand_over(camp)
+    seen = camp.station.revision
+    assert await camp.station.act(seen, Acted("given")) == Accepted()
+    assert await camp.station.act(seen, Acted("given")) == Stale()
+    await camp.station.settled()
+    assert await camp.station.act(seen, Acted("not given")) == Stale()
+    assert [service.answer for service in camp.services()] == [Answer.GIVEN]
+
+
+async def test_guidance_makes_no_act_stale(camp: Rig) -> None:
+    await camp.boot()
+    camp.desk.registered = collector()
+    await camp.acts(CARD)
+    seen = camp.station.revision
+    camp.signals.show(camp.signals.shown[-1])
+    assert await camp.station.act(seen, Acted("without")) == Accepted()
+
+
+async def test_a_second_member_of_staff_is_told_who_serves_and_may_take_over(camp: Rig) -> None:
+    await to_hand_over(camp)
+    assert await camp.act("given", operator="boris") == HeldBy("amina")
+    assert camp.services() == []
+    await camp.station.take_over("boris")
+    assert await camp.act("given", operator="amina") == HeldBy("boris")
+    assert await camp.act("given", operator="boris") == Accepted()
+    assert len(camp.services()) == 1
+    assert camp.station.holder == "boris"
+    await camp.act("next", operator="boris")
+    assert camp.station.holder == ""
+
+
+async def test_help_works_for_everybody_and_for_any_screen(camp: Rig) -> None:
+    await to_hand_over(camp)
+    assert await camp.station.act(0, Acted("help", operator="boris")) == Accepted()
+    await camp.station.settled()
+    assert camp.station.screen.name == "answer-person"
+
+
+async def test_viewers_come_and_go_and_see_the_same_screen(camp: Rig) -> None:
+    await camp.boot()
+    seen: list[int] = []
+    leave = camp.station.subscribe(lambda: seen.append(camp.station.revision))
+    camp.desk.registered = collector()
+    camp.desk.script.append(Ends())
+    await camp.acts(CARD)
+    assert seen == sorted(seen)
+    assert seen[-1] == camp.station.revision
+    leave()
+    assert camp.station.screen.name == "distribution-hand-over"
+    await camp.acts("given")
+    assert seen[-1] < camp.station.revision
+
+
+async def test_the_four_buttons_alone_lead_through_a_hand_over(camp: Rig) -> None:
+    await camp.boot()
+    camp.desk.registered = collector()
+    camp.desk.script.append(Ends())
+    await camp.station.act(camp.station.revision, Acted("card", "hh-0001"))  # the camera saw it
+    await camp.station.captured()
+    assert await camp.station.press(Button.OK) == Accepted()
+    await camp.station.settled()
+    assert [service.answer for service in camp.services()] == [Answer.GIVEN]
+    before = camp.station.revision
+    await camp.station.press(Button.AGAIN)
+    assert (camp.station.highlight, camp.station.revision) == (1, before)
+    await camp.station.press(Button.LANGUAGE)
+    assert camp.station.language == "fr"
+    await camp.station.press(Button.HELP)
+    assert camp.signals.shown[-1].signal is Signal.GO_TO_A_PERSON
+    await camp.station.press(Button.AGAIN)
+    await camp.station.press(Button.OK)
+    assert (camp.station.screen.name, camp.station.language) == ("distribution-ready", "en")
+
+
+# --- time and power -----------------------------------------------------------------------------------
+
+
+async def test_a_claim_that_is_not_given_expires_by_the_clock(camp: Rig) -> None:
+    await to_hand_over(camp)
+    await camp.pass_s(299)
+    assert camp.station.screen.name == "distribution-hand-over"
+    await camp.pass_s(1)
+    assert camp.station.screen.name == "answer-not-given"
+    assert [service.answer for service in camp.services()] == [Answer.NOT_GIVEN]
+    assert camp.store.ledger.collected_here() == []
+
+
+async def test_after_a_power_cut_the_hand_over_is_still_there_and_not_collected(camp: Rig) -> None:
+    await to_hand_over(camp)
+    camp.time.pass_s(100)
+    await camp.boot(same_boot=False)
+    assert camp.station.screen.name == "distribution-hand-over"
+    assert camp.station.screen.rations
+    assert camp.store.ledger.collected_here() == []
+    await camp.acts("given")
+    [service] = camp.services()
+    assert (service.answer, service.basis, len(service.check_ins)) == (Answer.GIVEN, Basis.BIOMETRIC, 1)
+
+
+async def test_after_a_power_cut_a_hand_over_that_nobody_gives_expires(camp: Rig) -> None:
+    await to_hand_over(camp)
+    await camp.boot()
+    assert camp.station.screen.name == "distribution-hand-over"
+    await camp.pass_s(301)
+    assert [service.answer for service in camp.services()] == [Answer.NOT_GIVEN]
+    camp.time.pass_s(30)
+    camp.station.tick()
+    assert camp.station.screen.name == "distribution-ready"
+
+
+async def test_a_power_cut_in_the_middle_leaves_nobody_without_a_record(camp: Rig) -> None:
+    await camp.boot()
+    camp.desk.registered = collector()
+    await camp.acts(CARD)
+    await camp.boot(same_boot=False)
+    assert camp.station.screen.name == "distribution-ready"
+    assert [service.answer for service in camp.services()] == [Answer.PERSON]
+    camp.desk.registered = collector()
+    camp.desk.script.append(Ends())
+    assert await camp.acts(CARD) == "distribution-hand-over", "the desk's own claim is taken up again"
+
+
+async def test_what_cannot_be_written_down_never_looks_done(camp: Rig) -> None:
+    await to_hand_over(camp)
+    camp.disk_full = True
+    assert await camp.acts("given") == "not-written-down"
+    assert await camp.acts("again") == "not-written-down"
+    camp.disk_full = False
+    assert camp.services() == []
+    assert await camp.acts("again") == "answer-given"
+    assert [service.answer for service in camp.services()] == [Answer.GIVEN]
+
+
+async def test_without_the_owners_word_the_loss_cap_is_the_end(camp: Rig) -> None:
+    await camp.boot()
+    camp.owner.silent_desk = "post-2"
+    for number in ("0001", "0002"):
+        camp.desk.registered = collector(number)
+        camp.desk.script.append(Ends())
+        await camp.acts(f"card: hh-{number}")
+        assert camp.station.screen.lines, "the worst case is shown"
+        await camp.acts("given", "next")
+    assert camp.owner.connected().worst_case == 2
+    assert await camp.acts("card: hh-0003") == "distribution-not-here-now"
+    assert await camp.acts("desk") == "answer-desk"
+    assert [service.answer for service in camp.services()] == [Answer.GIVEN, Answer.GIVEN, Answer.DESK]
+
+
+async def test_the_station_stops_with_a_record_of_whoever_is_served(camp: Rig) -> None:
+    await camp.boot()
+    camp.desk.registered = collector()
+    await camp.acts(CARD)
+    await camp.station.stop()
+    assert [service.answer for service in camp.services()] == [Answer.PERSON]
+
+
+async def test_a_card_of_another_list_leads_to_the_help_desk(camp: Rig) -> None:
+    await camp.boot()
+    assert await camp.acts("card: hh-9999") == "distribution-not-here-now"
+    assert await camp.acts("desk") == "answer-desk"
+    assert camp.station.screen.entry is not Entry.CARD
