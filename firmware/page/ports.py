@@ -9,27 +9,13 @@ from typing import Protocol, TypeAlias
 from firmware.workflow.outcomes import PinWaits, PinWrong
 from firmware.workflow.screen import Acted, Screen
 from firmware.workflow.terms import Role
+from firmware.workflow.viewing import Accepted as Accepted
+from firmware.workflow.viewing import HeldBy as HeldBy
+from firmware.workflow.viewing import Reply
+from firmware.workflow.viewing import Stale as Stale
 from sensors.board.port import Button
 
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """It was done, or is being done; the next screen says what came of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stale:
-    """It was meant for a screen that is over; nothing was done."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeldBy:
-    """Another one serves the person who is here; nothing was done."""
-
-    operator: str
-
-
-Answered: TypeAlias = Accepted | Stale | HeldBy
+Answered: TypeAlias = Reply
 
 
 class Station(Protocol):
