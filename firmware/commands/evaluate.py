@@ -15,11 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from firmware.commands.attack_output import write_attacks
 from firmware.commands.evaluation_output import Outputs, clear_refusals
+from firmware.commands.protection_output import write_protection
 from inference.evaluation.attacks import evaluate_attacks
 from inference.evaluation.cohort_file import CohortFile, read_cohorts
 from inference.evaluation.face import evaluate_faces
 from inference.evaluation.finger import evaluate_fingers
 from inference.evaluation.fuse import PAIRINGS, SEED, fuse_evaluations
+from inference.evaluation.protection.faces import evaluate_face_protection
 from inference.evaluation.sensor_like import NOMINAL_PPI, SENSOR_SIZE, SIZES, SensorLike, choose
 from inference.models.catalogue import FOLDER as MODELS
 from inference.runtime import RuntimeName
@@ -240,6 +242,23 @@ def attacks(
             bona_fide, attack_folder, RuntimeName(runtime), jobs or _cores(), progress, each_image=each_image
         )
     write_attacks(result, json_file, plots)
+
+
+@evaluate.command()
+@click.option("--images", type=_FOLDER, required=True, help="Folder in LFW's layout: NAME/NAME_0001.jpg.")
+@click.option("--pairs", type=_FILE, required=True, help="Pairs in LFW's form.")
+@_run_options
+def protection(
+    images: Path, pairs: Path, jobs: int | None, runtime: str, json_file: Path | None, plots: Path | None
+) -> None:
+    """Measure the protection of templates: accuracy, linkability and inversion (ISO/IEC 30136).
+
+    The way the appliance protects them, and others, on the same images.
+    """
+    Outputs(json_file, plots).prepare()
+    with _progress() as progress:
+        result = evaluate_face_protection(images, pairs, RuntimeName(runtime), jobs or _cores(), progress)
+    write_protection(result, json_file, plots)
 
 
 def _sensor(size: str | None, model: str | None, ppi: float) -> SensorLike:

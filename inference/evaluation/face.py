@@ -35,6 +35,7 @@ _PROTOCOL = (
     "different people; accuracy: the pairs file, each threshold from the other folds, a pair that cannot "
     "be compared counts as different"
 )
+_STAGE = "faces: templates"
 _ROWS_PER_BLOCK = 512
 
 
@@ -71,13 +72,11 @@ def evaluate_faces(
     cohorts: refused before any template is made where it names nobody here.
     Raises DataSetRefused, NotMeasurable, and ModelRefused where a network is not the one of its card.
     """
-    pairs = read_pairs(images, pairs_file)
+    pairs, tasks = _tasks(images, pairs_file, runtime, models, sides=frames > 1)
     recogniser = _recogniser(runtime, models)
-    names = sorted({name for pair in pairs for name in (pair.first, pair.second)})
-    tasks = [_Image(images, name, runtime, models, frames > 1) for name in names]
     if cohorts is not None:
         cohorts.place([Image(images.resolve().name, task.name, _person(task), "") for task in tasks])
-    made = run_all(_extract, tasks, jobs, "faces: templates", progress)
+    made = run_all(_extract, tasks, jobs, _STAGE, progress)
     extracted = [one.extracted for one in made]
     templates = {one.name: one.template for one in extracted if one.template is not None}
     if not templates:
@@ -86,12 +85,12 @@ def evaluate_faces(
     if len({pair.fold for pair, score in zip(pairs, pair_scores, strict=True) if np.isfinite(score)}) < 2:
         raise DataSetRefused(
             f"{pairs_file}: accuracy takes pairs that can be compared in two folds or more, and only "
-            f"{len(templates)} of {len(names)} images gave a template; the first failure: "
+            f"{len(templates)} of {len(tasks)} images gave a template; the first failure: "
             f"{next(one.failure for one in extracted if one.failure)}"
         )
     embeddings = np.stack([template.embedding for template in templates.values()])
     people = np.unique([name.rpartition("/")[0] for name in templates], return_inverse=True)[1]
-    genuine, impostor = _all_pairs(embeddings, people)
+    genuine, impostor = all_pairs(embeddings, people)
     _check_shortcut(pairs, pair_scores, templates)
     measured = compared(images.resolve().name, extracted, genuine, impostor, compare_ms)
     result = evaluation(SOURCE, _PROTOCOL, COMPARATORS[Modality.FACE], [measured])
@@ -111,6 +110,19 @@ def evaluate_faces(
     return replace(result, report=figures)
 
 
+def extract_faces(
+    images: Path,
+    pairs_file: Path,
+    runtime: RuntimeName,
+    jobs: int,
+    progress: Progress,
+    models: Path = MODELS,
+) -> list[Extracted[FaceTemplate]]:
+    """Make a template of each image that the pairs name, sorted by name. Raises DataSetRefused."""
+    _, tasks = _tasks(images, pairs_file, runtime, models, sides=False)
+    return [one.extracted for one in run_all(_extract, tasks, jobs, _STAGE, progress)]
+
+
 def fold_accuracies(scores: NDArray[np.float64], pairs: Sequence[Pair]) -> list[float]:
     """Return the accuracy of each fold at the threshold that is best on all other folds (LFW's protocol).
 
@@ -124,6 +136,14 @@ def fold_accuracies(scores: NDArray[np.float64], pairs: Sequence[Pair]) -> list[
         threshold = _best_threshold(scores[rest], genuine[rest])
         accuracies.append(float(np.mean((scores[here] >= threshold) == genuine[here])))
     return accuracies
+
+
+def _tasks(
+    images: Path, pairs_file: Path, runtime: RuntimeName, models: Path, *, sides: bool
+) -> tuple[list[Pair], list[_Image]]:
+    pairs = read_pairs(images, pairs_file)
+    names = sorted({name for pair in pairs for name in (pair.first, pair.second)})
+    return pairs, [_Image(images, name, runtime, models, sides) for name in names]
 
 
 def _best_threshold(scores: NDArray[np.float64], genuine: NDArray[np.bool_]) -> float:
@@ -153,8 +173,8 @@ def _compare_pairs(
     return scores, compare_ms
 
 
-def _all_pairs(embeddings: NDArray[np.float32], people: NDArray[np.intp]) -> tuple[Scored, Scored]:
-    """Return the genuine and the impostor cosines over all pairs; embeddings has the shape (n, 128)."""
+def all_pairs(embeddings: NDArray[np.float32], people: NDArray[np.intp]) -> tuple[Scored, Scored]:
+    """Return the genuine and the impostor cosines over all pairs; embeddings: shape (n, length), norm 1."""
     number = np.min_scalar_type(len(embeddings))
     raw: tuple[list[NDArray[np.float32]], ...] = ([], [])
     pairs: tuple[list[NDArray[np.integer]], ...] = ([], [])
@@ -174,7 +194,7 @@ def _all_pairs(embeddings: NDArray[np.float32], people: NDArray[np.intp]) -> tup
 def _check_shortcut(
     pairs: Sequence[Pair], scores: NDArray[np.float64], templates: Mapping[str, FaceTemplate]
 ) -> None:
-    """Make sure that the products of `_all_pairs` are what the comparator itself gives."""
+    """Make sure that the products of `all_pairs` are what the comparator itself gives."""
     for pair, score in zip(pairs, scores, strict=True):
         if np.isfinite(score):
             cosine = float(templates[pair.first].embedding @ templates[pair.second].embedding)

@@ -15,8 +15,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.bits import set_bits
 from inference.finger.alignment import Alignment, Pairs, align, sigmoid
-from inference.finger.cylinders import BITS, SECTIONS, PreparedFinger, Words, wrap
+from inference.finger.cylinders import BITS, SECTIONS, PreparedFinger, wrap
 
 Floats: TypeAlias = NDArray[np.float32]
 Indices: TypeAlias = NDArray[np.intp]
@@ -134,7 +135,7 @@ def local_similarity(probe: PreparedFinger, reference: PreparedFinger) -> Floats
     n, m = len(probe), len(reference)
     product = probe.cells.astype(np.float32) @ reference.cells.astype(np.float32).T
     a_norm, b_norm, common = product[:n, m:], product[n:, :m], product[n:, m:] * SECTIONS
-    both = _set_bits(probe.bits.T[:, :, None] & reference.bits.T[:, None])
+    both = set_bits(probe.bits.T[:, :, None] & reference.bits.T[:, None])
     differing = a_norm + b_norm - 2 * both.astype(np.float32)
     norms = np.sqrt(a_norm) + np.sqrt(b_norm)
     similarity = 1 - np.sqrt(differing) / np.maximum(norms, np.float32(1e-6))
@@ -143,21 +144,6 @@ def local_similarity(probe: PreparedFinger, reference: PreparedFinger) -> Floats
     similarity[:, ~reference.usable] = 0
     similarity[np.abs(wrap(probe.direction[:, None] - reference.direction)) > MOST_TURN_RAD] = 0
     return np.asarray(similarity, np.float32)
-
-
-if hasattr(np, "bitwise_count"):
-
-    def _set_bits(words: Words) -> NDArray[np.uint16]:
-        """How many bits are set along the first axis."""
-        return np.asarray(np.bitwise_count(words).sum(0, dtype=np.uint16))
-
-else:  # numpy 1, which tflite-runtime needs
-    _OF_BYTE = np.array([value.bit_count() for value in range(256)], np.uint8)
-
-    def _set_bits(words: Words) -> NDArray[np.uint16]:
-        """How many bits are set along the first axis."""
-        of_word = _OF_BYTE[words[..., None].view(np.uint8)].sum(-1, dtype=np.uint16)
-        return np.asarray(of_word.sum(0, dtype=np.uint16))
 
 
 def _best_pairs(similarity: Floats) -> tuple[Indices, Indices, Floats]:

@@ -1,0 +1,127 @@
+"""What `aidpost evaluate protection` writes and prints of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from msgspec import UNSET
+from rich.markup import escape
+from rich.table import Table
+
+from firmware.commands.common import report_console
+from firmware.commands.evaluation_output import write_json
+from firmware.commands.output_files import Writes
+from inference.evaluation.protection.linkability import Linkability
+from inference.evaluation.protection.report import Protection, ProtectionReport, SchemeReport
+
+
+def write_protection(result: Protection, json_file: Path | None, plots: Path | None) -> None:
+    """Write what was asked for and print the figures; the figures as JSON come first. The folders exist."""
+    console, writes = report_console(), Writes()
+    if json_file is not None:
+        with writes.to(json_file):
+            write_json(result.report, json_file)
+    console.print(accuracy_table(result.report))
+    console.print(linkability_table(result.report))
+    console.print(attack_table(result.report))
+    if plots is not None:
+        # Importing matplotlib takes 0.5 s and 30 MB, which a run without plots need not pay.
+        from inference.evaluation.plots.protection import draw_protection
+
+        with writes.to(plots):
+            for path in draw_protection(result, plots):
+                click.echo(f"wrote {path}")
+    writes.finish()
+
+
+def accuracy_table(figures: ProtectionReport) -> Table:
+    """Return error rates, sizes and times; everybody under one key, as an impostor with the stolen key is."""
+    keys = list(figures.schemes[0].fnmr_at_fmr)
+    table = _table(
+        f"{figures.source}: accuracy under one key, {figures.identities:,} people or fingers",
+        *("bytes", "EER % (95 % by identity)", *(f"FNMR % at FMR {key}" for key in keys)),
+        *("largest change", "EER % without the key", "protect us", "search 10,000 ms"),
+    )
+    for one in figures.schemes:
+        low, high = one.eer_interval_95_by_identity or (one.eer, one.eer)
+        rates = []
+        for key in keys:
+            at = one.fnmr_at_fmr[key]
+            rates.append(f"{100 * at.fnmr:.2f}" if at.supported else f"[{100 * at.fnmr:.2f}]")
+        table.add_row(
+            _name(one),
+            f"{one.bytes:,}",
+            f"{100 * one.eer:.2f} ({100 * low:.2f} to {100 * high:.2f})",
+            *map(escape, rates),
+            "–" if one.largest_change is None else f"{one.largest_change:.1e}",
+            f"{100 * one.eer_without_key:.2f}",
+            f"{one.protect_us:.0f}",
+            f"{one.search_ms:.2f}",
+        )
+    table.caption = "* what the appliance uses"
+    return table
+
+
+def linkability_table(figures: ProtectionReport) -> Table:
+    """Return D_sys, and what links whole galleries."""
+    table = _table(
+        f"{figures.source}: linkability between two keys",
+        *("D_sys, two images", "highest", "one template renewed", "highest", "by chance"),
+        *("gallery renewed %", "gallery of other images %", "by guessing %"),
+    )
+    for one in figures.schemes:
+        row = [*_linked(one.linkability), *_linked(one.renewed), f"{one.linkability.by_chance:.3f}"]
+        if one.galleries is not UNSET:
+            of = one.galleries
+            row += [
+                f"{100 * share:.1f}" for share in (of.by_structure_renewed, of.by_structure, of.by_guessing)
+            ]
+        table.add_row(_name(one), *row)
+    table.caption = (
+        "D_sys 0: nothing links, 1: everything. Gallery: share found again by structure alone, without a key"
+    )
+    return table
+
+
+def attack_table(figures: ProtectionReport) -> Table:
+    """Return what comes back of the embeddings, and who is found by people known in both galleries."""
+    first = figures.schemes[0]
+    learnt = list(first.learnt) if first.learnt is not UNSET else []
+    known = list(first.galleries.by_known) if first.galleries is not UNSET else []
+    table = _table(
+        f"{figures.source}: what an attacker gets",
+        *("key: cosine", "accepted %"),
+        *(head for count in learnt for head in (f"{count} known: cosine", "accepted %")),
+        *(f"linked by {count} known people %" for count in known),
+    )
+    for one in figures.schemes:
+        row = []
+        of_learnt = list(one.learnt.values()) if one.learnt is not UNSET else []
+        for got in ([one.with_key] if one.with_key is not UNSET else []) + of_learnt:
+            row += [f"{got.cosine:.3f}", f"{100 * got.accepted:.1f}"]
+        if one.galleries is not UNSET:
+            row += [f"{100 * share:.1f}" for share in one.galleries.by_known.values()]
+        table.add_row(_name(one), *row)
+    if figures.unprotected_accepted is not UNSET:
+        table.caption = (
+            "accepted: by another image of the person in an unprotected system at FMR 1e-3; of embeddings as "
+            f"they are {100 * figures.unprotected_accepted:.1f} %"
+        )
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=escape(title), box=None, caption_justify="left")
+    table.add_column("scheme", overflow="fold")
+    for column in columns:
+        table.add_column(escape(column), justify="right")
+    return table
+
+
+def _name(one: SchemeReport) -> str:
+    return escape(one.name + (" *" if one.shipped else ""))
+
+
+def _linked(of: Linkability) -> tuple[str, str]:
+    return f"{of.d_sys:.3f}", f"{of.highest:.3f}"
