@@ -59,7 +59,7 @@ def accuracy_table(figures: ProtectionReport) -> Table:
             f"{one.protect_us:.0f}",
             f"{one.search_ms:.2f}",
         )
-    table.caption = "* what the appliance uses"
+    table.caption = "* what was chosen (docs/template-protection.md)"
     return table
 
 

@@ -67,7 +67,7 @@ class Plain(FaceTransform):
 
 
 class Rotation(FaceTransform):
-    """The transform that the appliance uses."""
+    """The one that was chosen."""
 
     def __init__(self, keys: KeyStream) -> None:
         self._rotation = FaceRotation(keys)
