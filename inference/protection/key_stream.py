@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TypeAlias
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES256
-from cryptography.hazmat.primitives.ciphers.modes import CTR
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
 Doubles: TypeAlias = NDArray[np.float64]
@@ -19,14 +15,16 @@ KEY_BYTES = 32
 KEY_ID_BYTES = 8
 """Names a key; of a million galleries two share one with a chance of 3e-8."""
 
+_BLOCK_BYTES = 136  # the rate of SHAKE-256
 _PURPOSE = b"aidpost template protection 1 "
 
 
 class KeyStream:
-    """Independent streams of one key, each by its label: HKDF-SHA-256, then AES-256 in counter mode.
+    """Independent streams of one key, each by its label: SHAKE-256 of a block that begins with the key.
 
-    Bytes are equal everywhere. Normal numbers are made from them with the machine's logarithm and cosine, so
-    they may differ by some 1e-15 of their size between machines.
+    That is the keyed sponge that KMAC256 is (NIST SP 800-185), without its encodings. Bytes are equal
+    everywhere. Normal numbers are made from them with the logarithm and cosine of the machine, so they may
+    differ by some 1e-15 of their size between machines.
     """
 
     def __init__(self, secret: Secret) -> None:
@@ -35,21 +33,16 @@ class KeyStream:
             raise ValueError(f"a protection key has {KEY_BYTES} bytes, not {len(secret)}")
         self._secret = secret
 
-    def derived(self, label: str, size: int = KEY_BYTES) -> bytearray:
-        """Return a key for one use; the caller overwrites it."""
-        return bytearray(HKDF(SHA256(), size, salt=None, info=_PURPOSE + label.encode()).derive(self._secret))
-
     def key_id(self) -> bytes:
         """Return what names the key without telling anything of it, `KEY_ID_BYTES` long."""
-        return bytes(self.derived("id", KEY_ID_BYTES))
+        return self.stream("id", KEY_ID_BYTES)
 
-    def stream(self, label: str, size: int) -> bytearray:
+    def stream(self, label: str, size: int) -> bytes:
         """Return `size` bytes that nobody without the key can tell from random ones."""
-        key = self.derived(label)
-        encryptor = Cipher(AES256(key), CTR(bytes(16))).encryptor()
-        drawn = bytearray(encryptor.update(bytes(size)))
-        key[:] = bytes(len(key))
-        return drawn
+        sponge = hashlib.shake_256(self._secret)
+        sponge.update(bytes(_BLOCK_BYTES - KEY_BYTES))
+        sponge.update(_PURPOSE + label.encode())
+        return sponge.digest(size)
 
     def normals(self, label: str, *shape: int) -> Doubles:
         """Return standard normal numbers (G. E. P. Box, M. E. Muller, Ann. Math. Stat. 29, 1958)."""
