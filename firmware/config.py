@@ -198,7 +198,7 @@ class Page(_Table, frozen=True, kw_only=True):
 
     certificate, key: PEM files for tablets; without them the appliance makes a certificate and keeps it.
     bystanders: whether /bystander shows the number that is served. rest_min: after so many minutes without an
-    act staff are signed out.
+    act staff are signed out. recordings: folder of spoken sentences (`make audio`), silent without it.
     """
 
     touch: str | None = "127.0.0.1:8080"
@@ -207,6 +207,7 @@ class Page(_Table, frozen=True, kw_only=True):
     key: Path | None = None
     bystanders: bool = True
     rest_min: Positive = 15.0
+    recordings: Path | None = None
 
 
 class Lease(_Table, frozen=True, kw_only=True):
@@ -288,7 +289,7 @@ def _rooted(config: Config, folder: Path) -> Config:
     if config.page is not None:
         own = {
             name: folder / path
-            for name in ("certificate", "key")
+            for name in ("certificate", "key", "recordings")
             if (path := getattr(config.page, name)) is not None
         }
         config = replace(config, page=replace(config.page, **own))

@@ -17,9 +17,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from firmware.page import words
-from firmware.page.drawing import FOLDER, Drawing, Message, Now, keys_of
+from firmware.page.drawing import FOLDER, RECORDINGS, Drawing, Message, Now, keys_of
 from firmware.page.ports import Accepted, Answered, Bar, HeldBy, Staff, Stale, Station
 from firmware.page.protection import LOOPBACK_NAMES, ProtectiveHeaders, read_form
+from firmware.page.recordings import Recordings
 from firmware.page.streams import Part, Streams, seen_of
 from firmware.page.translate import LANGUAGES
 from firmware.page.viewers import Operator, Viewer, Viewers
@@ -42,12 +43,14 @@ class Rules:
     """How a page behaves.
 
     rest_s: after so long without an act somebody is signed out. bystanders: whether their screen is served.
-    sounds: whether the browser plays the tones, for appliances without a board.
+    sounds: whether the browser plays the tones, for appliances without a board. speaks: whether it plays the
+    recordings unasked, where people stand before it.
     """
 
     rest_s: float = 900.0
     bystanders: bool = True
     sounds: bool = False
+    speaks: bool = True
 
 
 class Page:
@@ -63,6 +66,7 @@ class Page:
         monotonic_s: Callable[[], float],
         streams: Streams,
         rules: Rules,
+        recordings: Recordings,
     ) -> None:
         self._front = front
         self._station = station
@@ -72,7 +76,7 @@ class Page:
         self._streams = streams
         self._live_view = live_view
         self._viewers = Viewers(monotonic_s, rules.rest_s)
-        self._drawing = Drawing(sounds=rules.sounds)
+        self._drawing = Drawing(sounds=rules.sounds, speaks=rules.speaks, recordings=recordings)
         # A cookie with this prefix is taken over TLS alone, and from no other host or path.
         self._cookie = "viewer" if front is Front.TOUCH else "__Host-viewer"
         routes: list[Route | Mount] = [
@@ -87,6 +91,8 @@ class Page:
             Route("/health", self._health),
             Mount("/static", StaticFiles(directory=FOLDER / "static")),
         ]
+        if recordings.folder is not None:
+            routes.append(Mount(RECORDINGS, StaticFiles(directory=recordings.folder)))
         if rules.bystanders:
             routes += [
                 Route("/bystander", self._bystander),

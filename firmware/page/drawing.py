@@ -10,17 +10,20 @@ from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from firmware.notices import Notice, notice
 from firmware.page import words
 from firmware.page.pictograms import flips, of_ration, symbol
 from firmware.page.ports import Bar
-from firmware.page.translate import direction, translate
+from firmware.page.recordings import Recordings
+from firmware.page.translate import direction, translate, write_amount, write_number
 from firmware.page.viewers import Viewer
-from firmware.workflow.screen import Screen, Text, Tone
+from firmware.workflow.screen import Choice, Ration, Screen, Text, Tone
 from sensors.board.port import Button
 from sensors.board.signals import PRESENTATIONS, Signal
 from sensors.frames import RetryReason
 
 FOLDER = Path(__file__).parent
+RECORDINGS = "/recordings"
 _SOUNDS = {
     Tone.GOOD: Signal.DONE,
     Tone.AGAIN: Signal.TRY_AGAIN,
@@ -68,10 +71,16 @@ class Message:
 
 
 class Drawing:
-    """Draws pages and fragments. sounds: whether the browser plays the tones, where no board does."""
+    """Draws pages and fragments.
 
-    def __init__(self, *, sounds: bool) -> None:
+    sounds: whether the browser plays the tones, where no board does. speaks: whether it plays the recordings
+    unasked; whoever presses the button beside the title hears them anyway.
+    """
+
+    def __init__(self, *, sounds: bool, speaks: bool, recordings: Recordings) -> None:
         self._sounds = sounds
+        self._speaks = speaks
+        self._recordings = recordings
         self._pages = Environment(
             loader=FileSystemLoader(FOLDER / "templates"),
             autoescape=True,
@@ -87,8 +96,15 @@ class Drawing:
         def translated(text: Text) -> str:
             return translate(text, tag)
 
+        def number(value: int) -> str:
+            return write_number(value, tag)
+
+        def amount(ration: Ration) -> str:
+            return write_amount(ration.amount, ration.unit, tag)
+
         drawn = self._pages.get_template(template)
-        return drawn.render(t=translated, tag=tag, direction=direction(tag), **values)
+        written = {"t": translated, "number": number, "amount": amount}
+        return drawn.render(**written, tag=tag, direction=direction(tag), **values)
 
     def draw_screen(
         self,
@@ -104,6 +120,7 @@ class Drawing:
     ) -> str:
         """Return the screen as this viewer sees it; seen: what it is called in the stream of events."""
         screen = now.screen
+        shown = notice(screen.notice, tag) if screen.notice else None
         left_s = screen.wait_s if screen.wait_s is not None else screen.ends_in_s
         return self.draw(
             template,
@@ -119,8 +136,10 @@ class Drawing:
             seconds_left=None if left_s is None else math.ceil(left_s),
             keys=keys_of(screen),
             tones=self._tones(screen.tone),
-            prompts=(),
-            notice=None,
+            prompts=self._prompts(screen, shown, tag),
+            speaks=self._speaks,
+            prompt_of=lambda choice: self._prompt_of(choice, tag),
+            notice=shown,
         )
 
     def draw_sign_in(
@@ -149,6 +168,18 @@ class Drawing:
             name=name,
             keys=keys,
         )
+
+    def _prompts(self, screen: Screen, shown: Notice | None, tag: str) -> tuple[str, ...]:
+        spoken = [translate(text, tag) for text in (screen.title, *screen.lines)]
+        if shown is not None:
+            # Nobody who does not read could answer without hearing the answers.
+            spoken += [point.words for point in shown.points]
+            spoken += [translate(choice.label, tag) for choice in screen.choices]
+        return tuple(f"{RECORDINGS}/{name}" for name in self._recordings.find(spoken, tag))
+
+    def _prompt_of(self, choice: Choice, tag: str) -> str:
+        found = self._recordings.find([translate(choice.label, tag)], tag)
+        return f"{RECORDINGS}/{found[0]}" if found else ""
 
     def _tones(self, tone: Tone) -> str:
         if not self._sounds or tone not in _SOUNDS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -12,6 +13,7 @@ import structlog
 from firmware.config import Page as PageSettings
 from firmware.page.app import Front, Page, Rules
 from firmware.page.ports import Bar, Staff, Station
+from firmware.page.recordings import Recordings
 from firmware.page.server import PageServer
 from firmware.page.streams import Streams
 from firmware.page.viewfinder import LiveView
@@ -52,6 +54,7 @@ class OperatorPage:
         self._monotonic_s = monotonic_s
         self._certificate = certificate
         self._rules = Rules(settings.rest_min * 60, settings.bystanders, sounds)
+        self._recordings = Recordings(settings.recordings)
         self._streams = Streams()
         self._stack = AsyncExitStack()
         self.addresses: dict[Front, str] = {}
@@ -84,7 +87,9 @@ class OperatorPage:
             self._live_view,
             self._monotonic_s,
             self._streams,
-            self._rules,
+            # Beside the appliance's own screen a tablet is in the hands of staff, and stays silent.
+            replace(self._rules, speaks=front is Front.TOUCH or self._settings.touch is None),
+            self._recordings,
         )
         server = PageServer(address, page.app, tls)
         listening = await server.start()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gettext
 from collections.abc import Mapping
 from datetime import date, time
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +19,7 @@ from babel import Locale
 from babel.dates import format_date, format_time
 from babel.lists import format_list
 from babel.numbers import format_decimal
+from babel.units import format_unit
 
 from firmware.workflow.screen import Text, Value
 
@@ -38,6 +40,7 @@ LANGUAGES: Mapping[str, str] = MappingProxyType(
 
 # Unicode: first strong isolate, and pop directional isolate.
 _FSI, _PDI = "\u2068", "\u2069"
+_UNITS = {"kg": "mass-kilogram", "g": "mass-gram", "l": "volume-liter", "ml": "volume-milliliter"}
 # The digit nought of CLDR's numbering systems; Babel writes the separators of these, and Western digits.
 _NOUGHTS = {"arab": "٠", "arabext": "۰", "beng": "০", "deva": "०", "mymr": "၀"}
 
@@ -71,6 +74,23 @@ def write_number(number: int, tag: str) -> str:
     """Return a number as the language writes it."""
     locale = _locale(tag)
     return _in_digits_of(locale, format_decimal(number, locale=locale, numbering_system="default"))
+
+
+def write_amount(amount: str, unit: str, tag: str) -> str:
+    """Return so much of something as the language writes it; pieces are counted without a word.
+
+    What is no number, or in a unit of the list's own, stays as the list has it.
+    """
+    try:
+        number = Decimal(amount)
+    except InvalidOperation:
+        return f"{amount} {unit}"
+    locale = _locale(tag)
+    if unit in _UNITS:
+        written = format_unit(number, _UNITS[unit], "short", locale=locale, numbering_system="default")
+        return _in_digits_of(locale, written)
+    written = _in_digits_of(locale, format_decimal(number, locale=locale, numbering_system="default"))
+    return written if unit == "piece" else f"{written} {unit}"
 
 
 def _written(value: Value, tag: str) -> str:

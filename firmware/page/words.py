@@ -23,6 +23,8 @@ LANGUAGE = in_context("button", "Language")
 ENTER = in_context("button", "Enter")
 DELETE = say("Delete the last sign")
 THEME = say("Day, night or sunlight colours")
+LISTEN = say("Listen once more")
+SECONDS = say("seconds")
 
 ENTRIES: Mapping[Entry, Text] = {
     Entry.CARD: say("Card number"),

@@ -11,6 +11,7 @@ from playwright.async_api import Page, expect
 from firmware.page.app import Front, Rules
 from firmware.page.app import Page as OperatorPage
 from firmware.page.ports import Bar
+from firmware.page.recordings import Recordings
 from firmware.page.server import PageServer
 from firmware.page.streams import Streams
 from firmware.page.viewfinder import LiveView
@@ -99,7 +100,8 @@ async def served(*screens: Screen) -> AsyncIterator[Rig]:
     """Serve the touch page."""
     station, clock, bar = ScriptedStation(*screens), Clock(), BarText()
     streams, live_view = Streams(), LiveView()
-    page = OperatorPage(Front.TOUCH, station, TwoOfStaff(), bar, live_view, clock, streams, Rules(rest_s=900))
+    rules, recordings = Rules(rest_s=900), Recordings(None)
+    page = OperatorPage(Front.TOUCH, station, TwoOfStaff(), bar, live_view, clock, streams, rules, recordings)
     server = PageServer(Address("127.0.0.1", 0), page.app)
     address = await server.start()
     try:

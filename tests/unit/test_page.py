@@ -12,6 +12,7 @@ import pytest
 import firmware.page
 from firmware.page.app import Front, Page, Rules
 from firmware.page.ports import Bar
+from firmware.page.recordings import Recordings
 from firmware.page.streams import Streams
 from firmware.page.viewfinder import LiveView
 from firmware.workflow.screen import Choice, Screen, Tone, say
@@ -27,7 +28,9 @@ DONE = Screen("done", Tone.GOOD, "tick", say("Thank you"), public="17")
 class Visitor:
     """A browser without the drawing: it keeps cookies and sends forms back with their token."""
 
-    def __init__(self, front: Front = Front.TOUCH, rules: Rules | None = None) -> None:
+    def __init__(
+        self, front: Front = Front.TOUCH, rules: Rules | None = None, recordings: Path | None = None
+    ) -> None:
         self.now_s = 0.0
         self.station = ScriptedStation(NOTICE, DONE)
         page = Page(
@@ -39,6 +42,7 @@ class Visitor:
             lambda: self.now_s,
             Streams(),
             rules or Rules(),
+            Recordings(recordings),
         )
         self.page = page
         self.client = self.another()

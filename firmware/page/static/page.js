@@ -21,7 +21,11 @@ function follow() {
     const typing = !isNew && document.activeElement?.matches("input");
     if (!typing) (now.querySelector(".entry input") ?? choice)?.focus({ preventScroll: true });
   }
-  if (isNew) play(now.dataset.tones);
+  if (isNew) {
+    hush();
+    play(now.dataset.tones);
+    if ("speaks" in now.dataset) speak(prompts());
+  } else if (choice && choice.value !== highlighted && "speaks" in now.dataset) speak([choice.dataset.prompt]);
   drawn = now.dataset.revision;
   highlighted = choice?.value;
 }
@@ -59,6 +63,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "F1" || bare === "h") pressKey("help");
   else if (event.key === "F2" || bare === "l") pressKey("language");
   else if (bare === "a") pressKey("again");
+  else if (bare === "r") speak(prompts());
   else if (event.key === "ArrowDown" || (!types && event.key === "ArrowRight")) move(event.key === "ArrowRight" ? -toLeft : 1);
   else if (event.key === "ArrowUp" || (!types && event.key === "ArrowLeft")) move(event.key === "ArrowLeft" ? toLeft : -1);
   else return;
@@ -73,6 +78,7 @@ document.addEventListener("click", (event) => {
     field.value = key.dataset.digit === "" ? field.value.slice(0, -1) : field.value + key.dataset.digit;
   }
   if (event.target.closest("[data-theme-next]")) nextTheme();
+  if (event.target.closest("[data-listen]")) speak(prompts());
 });
 
 let lastTyped = null;
@@ -109,6 +115,22 @@ function play(tones) {
     source.stop(at + sounding / 1000);
     at += (sounding + pause) / 1000;
   }
+}
+
+// --- recordings: one after the other; R, or the button beside the title, says them once more -------------
+
+let voice = null;
+
+const prompts = () => (screenNow()?.dataset.prompts ?? "").split(" ");
+const hush = () => voice?.pause();
+
+function speak(files) {
+  hush();
+  const [first, ...rest] = files.filter(Boolean);
+  if (!first) return;
+  voice = new Audio(first);
+  voice.addEventListener("ended", () => speak(rest));
+  voice.play().catch(() => {}); // a browser that nobody touched yet stays silent
 }
 
 // --- seconds --------------------------------------------------------------------------------------------
