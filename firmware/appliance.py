@@ -22,6 +22,7 @@ from firmware.clock import Clock
 from firmware.config import Config
 from firmware.config import Uplink as UplinkSettings
 from firmware.custody import Custody
+from firmware.day.day import Day
 from firmware.desk import Desk
 from firmware.opening import Hardware, open_keys, open_membership, store_settings, uplink_target
 from firmware.order_handlers import renew_lease, self_test, sync_now
@@ -65,6 +66,7 @@ class Appliance:
     guard: KeyGuard
     custody: Custody
     desk: Desk
+    day: Day
     store: StoreThread
     matcher: Matcher
     presenter: Presenter
@@ -104,6 +106,18 @@ class Appliance:
         """Call `on_event` for each button and tamper change, from a thread of the board's."""
         if self._board is not None:
             self._board.listen(on_event)
+
+    @property
+    def clock(self) -> Clock:
+        """The clock by which everything here is written down."""
+        return self._clock
+
+    async def until_connected(self) -> None:
+        """Wait until the aggregator is reached."""
+        while not self._connected:
+            self._uplink_changed.clear()
+            if not self._connected:
+                await self._uplink_changed.wait()
 
     async def until_acknowledged(self) -> None:
         """Wait until the aggregator holds everything that was committed before this call."""
@@ -197,6 +211,15 @@ class Appliance:
             presenter=self.presenter,
             clock=self._clock,
             committed=self._committed,
+        )
+        self.day = Day(
+            run_in_store=self.store.run,
+            clock=self._clock,
+            matcher=self.matcher,
+            reader=reader,
+            camera=camera,
+            committed=self._committed,
+            sync=self._sync,
         )
         await self._start_housekeeping()
         if self._saved is not None:
@@ -327,6 +350,11 @@ class Appliance:
             f"The keys of this appliance will be destroyed: {left} are left. Bring it to where it reaches "
             "its aggregator."
         )
+
+    async def _sync(self) -> None:
+        """Wait until the aggregator holds everything, where it is reached at all."""
+        if self._connected:
+            await self.until_acknowledged()
 
     def _committed(self) -> None:
         if self.uplink is not None:

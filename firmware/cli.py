@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "bench": ("firmware.commands.bench", "Measure stage times and memory of the whole appliance."),
         "cards": ("firmware.commands.cards", "Make QR cards and visit tokens to print."),
         "custodian": ("firmware.commands.custodian", "Make a gallery's keys, and say who may read it."),
+        "day": ("firmware.commands.day", "Open and close the day; write its report."),
         "demo": ("firmware.commands.demo", "Show the whole line on an emulated sensor and a replay camera."),
         "doctor": ("firmware.commands.doctor", "Check each part and say what to do."),
         "emulate": ("firmware.commands.emulate", "Run a virtual sensor by hand."),

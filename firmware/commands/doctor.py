@@ -20,20 +20,20 @@ from firmware.commands.common import config_option, read_config
 from firmware.commands.doctor_store import examine_store
 from firmware.commands.finding import Finding, library
 from firmware.config import Config
+from firmware.day.self_test import platen_of
 from firmware.opening import Hardware, uplink_target
 from firmware.recognition import build_recognition
 from firmware.uplink.errors import UplinkError
 from firmware.uplink.identity_file import read_identity
 from inference.errors import InferenceError
 from inference.face.attack import DETECTOR
-from inference.finger.phantom import Platen, check_platen
+from inference.finger.phantom import Platen
 from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
 from sensors.board.port import Board
 from sensors.camera.port import Camera
 from sensors.errors import SensorError
 from sensors.fingerprint.port import FingerprintReader
-from sensors.frames import Retry, RetryReason
 from trust.checking import Validity
 
 ArgsT = TypeVarTuple("ArgsT")
@@ -122,7 +122,7 @@ def _reader(opener: Callable[[], FingerprintReader] | None) -> Finding | None:
         return None
     with closing(opener()) as reader:
         reader.self_test()
-        info, platen = reader.info, _platen(reader)
+        info, platen = reader.info, platen_of(reader)
     found = f"{info.identity.model} on {info.identity.unit}, {info.width}×{info.height}, {info.baud} baud"
     foreign = f"its own library holds {info.stored} templates that are not Aidpost's: empty it"
     driver = library("adafruit-circuitpython-fingerprint")
@@ -130,17 +130,6 @@ def _reader(opener: Callable[[], FingerprintReader] | None) -> Finding | None:
     if platen is not Platen.CLEAN:
         advice.append(f"while nobody should touch it, it shows {platen.value}")
     return Finding("fingerprint", found, driver, not advice, "; ".join(advice))
-
-
-def _platen(reader: FingerprintReader) -> Platen:
-    """Judge a reader that nobody should touch; one that sees no finger sends no image and is clean."""
-    seen = reader.capture(timeout_s=0.0)
-    if isinstance(seen, Retry):
-        return Platen.CLEAN if seen.reason is RetryReason.NO_FINGER else Platen.FINGER
-    try:
-        return check_platen(seen).platen
-    finally:
-        seen.wipe()
 
 
 def _camera(opener: Callable[[], Camera] | None) -> Finding | None:

@@ -7,7 +7,7 @@ from enum import Enum, unique
 
 import msgspec
 
-from firmware.records import CheckIn, Moment, Outcome
+from firmware.records import CheckIn, Mode, Moment, Outcome
 from firmware.workflow.terms import Answer, Basis, Reason, Workflow
 
 
@@ -15,13 +15,15 @@ from firmware.workflow.terms import Answer, Basis, Reason, Workflow
 class Attempt(Enum):
     """What came of finger and face for the person who came, before staff decided.
 
-    NOT_SUPPORTED: compared, and the comparison did not support the claim. NO_SAMPLE: nothing usable in the
-    tries allowed. BROKEN_OFF: the person or staff went on without, or a part was not available.
+    NOT_SUPPORTED: compared, and the comparison did not support the claim. NOT_FOUND: looked for (1:few), and
+    nobody was confirmed. NO_SAMPLE: nothing usable in the tries allowed. BROKEN_OFF: the person or staff went
+    on without, or a part was not available.
     """
 
     NONE = "none"
     SUPPORTED = "supported"
     NOT_SUPPORTED = "not supported"
+    NOT_FOUND = "not found"
     NO_SAMPLE = "no usable sample"
     BROKEN_OFF = "broken off"
 
@@ -47,6 +49,15 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     owner_silent: bool = False
 
 
+_MOST_TELLING_FIRST = (
+    Attempt.SUPPORTED,
+    Attempt.NOT_SUPPORTED,
+    Attempt.NO_SAMPLE,
+    Attempt.NOT_FOUND,
+    Attempt.BROKEN_OFF,
+)
+
+
 def attempt_of(check_ins: Iterable[CheckIn], basis: Basis | None) -> Attempt:
     """Return what came of the check-ins of one session, in order.
 
@@ -55,7 +66,7 @@ def attempt_of(check_ins: Iterable[CheckIn], basis: Basis | None) -> Attempt:
     outcomes = [_attempt(check_in) for check_in in check_ins]
     if basis is Basis.ALTERNATE and any(outcome is not Attempt.SUPPORTED for outcome in outcomes):
         outcomes = [outcome for outcome in outcomes if outcome is not Attempt.SUPPORTED]
-    for attempt in (Attempt.SUPPORTED, Attempt.NOT_SUPPORTED, Attempt.NO_SAMPLE, Attempt.BROKEN_OFF):
+    for attempt in _MOST_TELLING_FIRST:
         if attempt in outcomes:
             return attempt
     return Attempt.NONE
@@ -66,9 +77,9 @@ def _attempt(check_in: CheckIn) -> Attempt:
         case Outcome.MATCH:
             return Attempt.SUPPORTED
         case Outcome.SUGGESTION:
-            return Attempt.SUPPORTED if check_in.confirmed else Attempt.NOT_SUPPORTED
+            return Attempt.SUPPORTED if check_in.confirmed else Attempt.NOT_FOUND
         case Outcome.NO_MATCH:
-            return Attempt.NOT_SUPPORTED
+            return Attempt.NOT_SUPPORTED if check_in.mode is Mode.VERIFY else Attempt.NOT_FOUND
         case Outcome.RETRY:
             return Attempt.NO_SAMPLE
         case Outcome.UNAVAILABLE:

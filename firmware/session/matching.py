@@ -149,22 +149,24 @@ class Matcher:
             for name in self._sources
         }
 
-    def expected_wrong_suggestions(self) -> dict[str, float | None]:
+    def expected_wrong_suggestions(self, size: int | None = None) -> dict[str, float | None]:
         """Return for each source alone how many of 100 strangers are expected to get a suggestion.
 
-        None where the data do not support a threshold for a gallery of this size: more evidence is then
-        asked for before anybody is suggested.
+        size: how many entries a search goes over, all of the gallery by default. None where the data do not
+        support a threshold for a gallery of this size: more evidence is then asked for before anybody is
+        suggested.
         """
-        if not self.size:
+        searched = self.size if size is None else size
+        if not searched:
             return {}
-        return {name: self._expected_of_100(name) for name in self._sources}
+        return {name: self._expected_of_100(name, searched) for name in self._sources}
 
-    def _expected_of_100(self, source: str) -> float | None:
+    def _expected_of_100(self, source: str, size: int) -> float | None:
         price = self._usual_price_nats(source)
-        threshold = self._point.for_gallery((source,), self.size, self._policy.fpir, price)
+        threshold = self._point.for_gallery((source,), size, self._policy.fpir, price)
         if isinstance(threshold, GalleryTooLarge):
             return None
-        rate = self._point.false_positive_identification_rate(self.size, threshold.fmr)
+        rate = self._point.false_positive_identification_rate(size, threshold.fmr)
         return round(100 * rate, 2)
 
     def _usual_price_nats(self, source: str) -> float:

@@ -65,6 +65,14 @@ class DayBook:
             (count,) = db.execute("SELECT count(*) FROM appointments WHERE attended").fetchone()
         return int(count)
 
+    def registered_on_list(self) -> int:
+        """Return how many entries of the gallery belong to today's appointments: whom a search goes over."""
+        with self._journal.reading() as db:
+            (count,) = db.execute(
+                "SELECT count(*) FROM gallery WHERE subject IN (SELECT subject FROM appointments)"
+            ).fetchone()
+        return int(count)
+
     def resemblances(self) -> int:
         """Return how many pairs of entries wait for an adjudicator."""
         with self._journal.reading() as db:

@@ -145,15 +145,24 @@ class Ledger:
             ).fetchone()
             return LedgerCounts(here, elsewhere, conflicts, _exceptions_left(db, head))
 
-    def collected_here(self) -> list[str]:
-        """Return the numbers on the list that collected at this appliance."""
+    def collected(self) -> dict[str, str]:
+        """Return the numbers on the list that collected, and where, as far as is known here."""
         with self._journal.reading() as db:
             rows = db.execute(
-                """SELECT subject FROM collections JOIN households ON digest = collections.household
-                   JOIN lists USING (cycle) WHERE desk = ? ORDER BY households.number""",
-                (self._journal.device_id,),
-            ).fetchall()
-        return [subject for (subject,) in rows]
+                """SELECT subject, desk FROM collections JOIN households ON digest = collections.household
+                   JOIN lists USING (cycle) ORDER BY households.number"""
+            )
+            return dict(rows.fetchall())
+
+    def handed_over(self) -> list[str]:
+        """Return the numbers on the list to which this desk handed over, those in conflict too."""
+        query = """SELECT subject FROM (
+                       SELECT cycle, household, desk FROM collections
+                       UNION ALL SELECT cycle, household, desk FROM conflicts
+                   ) AS handed JOIN households ON digest = handed.household JOIN lists USING (cycle)
+                   WHERE desk = ? ORDER BY households.number"""
+        with self._journal.reading() as db:
+            return [subject for (subject,) in db.execute(query, (self._journal.device_id,))]
 
     def seal(self) -> bytes:
         """Return SHA-256 over the cycle and its collections in the order of the households' digests."""

@@ -1,0 +1,212 @@
+"""The opening and the close of a day at one appliance: what the page and `aidpost day` both call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, tzinfo
+
+from firmware.clock import Clock
+from firmware.day.figures import Figures, figures
+from firmware.day.known import known
+from firmware.day.self_test import PartFinding, self_test
+from firmware.records import DayClosed, ListErased, Moment
+from firmware.session.matching import Matcher
+from firmware.store.errors import StoreError
+from firmware.store.lists import LoadedList
+from firmware.store.store import Store
+from firmware.store.thread import RunInStore
+from firmware.workflow.terms import Basis, Workflow
+from sensors.camera.port import Camera
+from sensors.fingerprint.port import FingerprintReader
+from sensors.worker import DeviceWorker
+from trust.lists.terms import MAX_APPOINTMENTS
+
+SYNC_S = 60.0  # staff wait in front of the screen; what is left goes out by itself later
+
+
+class SessionUnderWay(StoreError, RuntimeError):
+    """A person is being served: the day is closed afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What staff should know before the first person.
+
+    today, clock_checked: the appliance's date, and whether anything vouches for it. gallery: entries.
+    searched: of those, whom a search goes over. one_wrong_per: for each source alone, of how many strangers
+    one is expected to get a wrong suggestion; None where more evidence is asked for before anybody is
+    suggested. list_advice: what is amiss with the list, in sentences. registration_stopped: why, or None.
+    """
+
+    today: date
+    clock_checked: bool
+    parts: tuple[PartFinding, ...]
+    gallery: int
+    searched: int
+    one_wrong_per: dict[str, int | None]
+    loaded: LoadedList | None
+    list_advice: tuple[str, ...]
+    registration_stopped: str | None
+
+    @property
+    def ready(self) -> bool:
+        """Whether nothing needs care; people can be served either way, by the card if need be."""
+        return not (self.list_advice or self.registration_stopped) and all(
+            part.well is not False for part in self.parts
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How the day ended. receipt: for the erased list, None where it stays. left: events that wait."""
+
+    figures: Figures
+    receipt: ListErased | None
+    seal: bytes
+    left: int
+
+
+class Day:
+    """Opens, reports and closes; all methods raise StoreError.
+
+    sync: returns when the aggregator holds everything, None without one. committed: tells the uplink.
+    zone: in which days and hours are counted.
+    """
+
+    def __init__(
+        self,
+        *,
+        run_in_store: RunInStore,
+        clock: Clock,
+        matcher: Matcher,
+        reader: DeviceWorker[FingerprintReader] | None,
+        camera: DeviceWorker[Camera] | None,
+        committed: Callable[[], None],
+        sync: Callable[[], Awaitable[None]] | None,
+        zone: tzinfo | None = None,
+    ) -> None:
+        self._in_store = run_in_store
+        self._clock = clock
+        self._matcher = matcher
+        self._reader = reader
+        self._camera = camera
+        self._committed = committed
+        self._sync = sync
+        self._zone = zone or datetime.now(UTC).astimezone().tzinfo or UTC
+
+    async def open(self, operator: str = "") -> Opening:
+        """Try the parts, begin the day, and say what to expect. Nobody may touch the reader meanwhile."""
+        parts = await self_test(self._in_store, self._reader, self._camera)
+        moment = self._clock.now()
+        today = self._today(moment)
+
+        def work(store: Store) -> tuple[LoadedList | None, int, str | None]:
+            findings = [f"{part.part}: {part.advice}" for part in parts if part.well is False]
+            store.day.open(moment, operator, findings, today)
+            return (
+                store.lists.loaded(),
+                store.day.registered_on_list(),
+                store.registration_stopped(moment),
+            )
+
+        loaded, on_list, stopped = await self._in_store(work)
+        clinic = loaded is not None and loaded.workflow is Workflow.CLINIC
+        searched = on_list if clinic else self._matcher.size
+        return Opening(
+            today=today,
+            clock_checked=moment.quality.is_set,
+            parts=parts,
+            gallery=self._matcher.size,
+            searched=searched,
+            one_wrong_per=one_wrong_per(self._matcher.expected_wrong_suggestions(searched)),
+            loaded=loaded,
+            list_advice=list_advice(loaded, today),
+            registration_stopped=stopped,
+        )
+
+    async def report(self) -> Figures:
+        """Return the figures so far; nothing is changed."""
+        return await self._in_store(self._figures)
+
+    async def close(self, operator: str = "", *, ends_cycle: bool | None = None) -> Closing:
+        """Sync, report, seal the ledger, erase the list with a receipt, and sync again.
+
+        ends_cycle: whether this was the last day of a distribution's cycle; None: by the list and the date.
+        Raises SessionUnderWay.
+        """
+        await self._synced()
+        moment = self._clock.now()
+        today = self._today(moment)
+
+        def work(store: Store) -> tuple[Figures, ListErased | None, bytes]:
+            if store.work.open_session() is not None:
+                raise SessionUnderWay("a person is being served here: close the day after that")
+            found, head = self._figures(store), store.lists.loaded()
+            distribution = head is not None and head.workflow is Workflow.DISTRIBUTION
+            seal = store.ledger.seal() if distribution else b""
+            ends = True
+            if head is not None and distribution:
+                ends = today >= head.last_day if ends_cycle is None else ends_cycle
+            receipt = store.day.close(moment, _closed(found, seal, operator), ends_list=ends)
+            return found, receipt, seal
+
+        found, receipt, seal = await self._in_store(work)
+        self._committed()
+        await self._synced()
+        left = (await self._in_store(Store.counts)).waiting
+        return Closing(found, receipt, seal, left)
+
+    def _figures(self, store: Store) -> Figures:
+        return figures(store.day.served(), known(store), self._zone)
+
+    def _today(self, moment: Moment) -> date:
+        return datetime.fromtimestamp(moment.wall_ns / 1e9, self._zone).date()
+
+    async def _synced(self) -> None:
+        """Wait until everything is sent, for a bounded time; the report says what is left."""
+        if self._sync is None:
+            return
+        try:
+            async with asyncio.timeout(SYNC_S):
+                await self._sync()
+        except TimeoutError:
+            pass
+
+
+def one_wrong_per(of_100: dict[str, float | None]) -> dict[str, int | None]:
+    """Turn wrong suggestions of 100 strangers into "one per so many people"."""
+    return {source: round(100 / rate) if rate else None for source, rate in of_100.items()}
+
+
+def list_advice(loaded: LoadedList | None, today: date) -> tuple[str, ...]:
+    """Say what is amiss with the list for today."""
+    if loaded is None:
+        return ("No list is loaded: load it with `aidpost list import`.",)
+    advice = []
+    if not loaded.first_day <= today <= loaded.last_day:
+        until = "" if loaded.first_day == loaded.last_day else f" to {loaded.last_day}"
+        advice.append(
+            f"The list is for {loaded.first_day}{until}, and this appliance takes today for {today}: load "
+            "today's list, or set the clock."
+        )
+    if loaded.workflow is Workflow.CLINIC and loaded.entries > MAX_APPOINTMENTS:
+        advice.append(f"The list has more than {MAX_APPOINTMENTS} appointments: share it among appliances.")
+    return tuple(advice)
+
+
+def _closed(found: Figures, seal: bytes, operator: str) -> DayClosed:
+    now = found.known
+    return DayClosed(
+        workflow=now.workflow,
+        cycle=now.cycle,
+        planned=now.planned or 0,
+        served=found.served,
+        exceptions=found.by_basis[Basis.EXCEPTION.value],
+        already_collected=found.already_collected,
+        conflicts=now.conflicts,
+        waiting=now.waiting,
+        seal=seal,
+        operator=operator,
+    )
