@@ -30,7 +30,7 @@ def known(store: Store) -> Known:
         came = len(collected)
         elsewhere = sum(desk != store.device_id for desk in collected.values())
         conflicts, left = counts.conflicts, counts.exceptions_left
-        stock = stock_of(store.lists.households(), store.ledger.handed_over())
+        stock = stock_of(store.lists.households(), store.ledger.collected_here())
     elif head is not None:
         came = store.day.attended()
     return Known(

@@ -154,7 +154,7 @@ class Ledger:
             )
             return dict(rows.fetchall())
 
-    def handed_over(self) -> list[str]:
+    def collected_here(self) -> list[str]:
         """Return the numbers on the list to which this desk handed over, those in conflict too."""
         query = """SELECT subject FROM (
                        SELECT cycle, household, desk FROM collections
