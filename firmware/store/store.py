@@ -200,6 +200,16 @@ class Store:
                 self._db.execute("UPDATE appliance SET input_key = ?", (key,))
             return bytes(key)
 
+    def page_certificate(self, make: Callable[[], tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
+        """Return key and certificate of the page that tablets open, both as DER; `make` makes the first."""
+        with self._journal.transaction():
+            row = self._db.execute("SELECT page_key, page_certificate FROM appliance").fetchone()
+            if row[0]:
+                return bytes(row[0]), bytes(row[1])
+            made = make()
+            self._db.execute("UPDATE appliance SET page_key = ?, page_certificate = ?", made)
+            return made
+
     def commit_registration(
         self, moment: Moment, registration: Registration, reference: Reference | None
     ) -> int:

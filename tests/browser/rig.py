@@ -120,7 +120,7 @@ async def sign_in(page: Page, address: str, name: str = "amina", pin: str = "246
         await page.locator(f"[data-digit='{digit}']").click()
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.locator(".operator")).to_have_text(name)
-    await page.wait_for_load_state("load")  # the scripts, too
+    await page.wait_for_load_state("domcontentloaded")  # the scripts have run
 
 
 async def shows(page: Page, screen: str) -> None:

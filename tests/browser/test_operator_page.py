@@ -2,21 +2,55 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Playwright, expect
 
+from firmware.demo.build_assets import load_face
+from firmware.demo.views import ViewCondition, face_view
+from firmware.page.viewfinder import encoded
 from sensors.board.port import Button
+from sensors.frames import ColourFrame, DeviceIdentity, Retry, RetryReason
 from tests.browser.conftest import NewPage
-from tests.browser.rig import CARD, DONE, EVERY_KIND, NOTICE, SUPERVISOR, served, shows, sign_in
+from tests.browser.rig import CARD, DONE, EVERY_KIND, FACE, NOTICE, SUPERVISOR, served, shows, sign_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SIZES = {"touch": (800, 480), "large touch": (1024, 600), "phone": (390, 844)}
 MOST_BYTES = 200_000
+IDENTITY = DeviceIdentity("drawn", "test")
+_noted: list[list[str]] = []
+
+
+def _note(event: str, arguments: tuple[object, ...]) -> None:
+    if (
+        _noted
+        and event == "open"
+        and isinstance(arguments[2], int)
+        and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+    ):
+        _noted[-1].append(str(arguments[0]))
+
+
+sys.addaudithook(_note)  # there is no way to take one off again
+
+
+@contextmanager
+def noting_files_written(paths: list[str]) -> Iterator[None]:
+    """Note every file that this process opens for writing."""
+    _noted.append(paths)
+    try:
+        yield
+    finally:
+        _noted.pop()
 
 
 async def test_a_touch_leads_to_the_next_screen(new_page: NewPage) -> None:
@@ -64,7 +98,7 @@ async def test_a_keyboard_alone_is_enough(new_page: NewPage) -> None:
         await keys.type("135713")
         await keys.press("Enter")
         await shows(page, "notice")
-        await page.wait_for_load_state("load")
+        await page.wait_for_load_state("domcontentloaded")
         await keys.press("ArrowRight")
         await keys.press("Enter")
         await shows(page, "card")
@@ -203,6 +237,35 @@ async def test_bystanders_see_the_number_alone(new_page: NewPage) -> None:
         await expect(page.locator("body")).to_have_text(re.compile(r"^\s*$"))
         rig.station.turn_to(1)
         await expect(page.locator("body")).to_have_text(re.compile(r"^\s*17\s*$"))
+
+
+async def test_people_see_themselves_and_nothing_of_it_is_written(
+    playwright: Playwright, chromium: str, tmp_path: Path
+) -> None:
+    profile = tmp_path / "profile"
+    context = await playwright.chromium.launch_persistent_context(profile, executable_path=chromium)
+    seen = ColourFrame(face_view(load_face("collins.jpg"), 1, ViewCondition()), IDENTITY, taken_at_s=1.0)
+    written: list[str] = []
+    async with served(FACE, DONE) as rig:
+        page = await context.new_page()
+        async with page.expect_response("**/preview?*"):
+            await sign_in(page, rig.address)
+        with noting_files_written(written):
+            rig.live_view.saw(seen, Retry(RetryReason.COME_CLOSER))
+            await expect(page.locator(".preview img")).to_have_js_property("naturalWidth", 320)
+            await expect(page.get_by_text("Please come closer.")).to_be_visible()
+            rig.live_view.saw(replace(seen, taken_at_s=2.0), Retry(RetryReason.HOLD_STILL))
+            await expect(page.get_by_text("Hold still for a moment.")).to_be_visible()
+            rig.station.turn_to(1)
+            await shows(page, "done")
+        stranger = await page.context.request.get(f"{rig.address}/preview")
+        assert stranger.status == 204  # no face is being taken any more
+    await context.close()
+    assert not written
+    jpeg = bytes(encoded(seen))
+    kept = [file for file in profile.rglob("*") if file.is_file() and jpeg[300:364] in file.read_bytes()]
+    assert not kept
+    assert len(list(profile.rglob("*"))) > 10  # the browser did keep a profile
 
 
 async def fits(page: Page) -> bool:

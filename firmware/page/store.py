@@ -1,0 +1,44 @@
+"""What the page takes from the appliance's store: who may sign in, and the certificate that tablets see."""
+
+from __future__ import annotations
+
+from firmware.clock import Clock
+from firmware.store.store import Store
+from firmware.store.thread import RunInStore
+from firmware.workflow.outcomes import PinWaits, PinWrong
+from firmware.workflow.terms import Role
+from trust import certificates
+from trust.names import DeviceName
+from trust.tls.contexts import Shown
+
+
+class StaffOfStore:
+    """Staff as the store knows them (`firmware.page.ports.Staff`)."""
+
+    def __init__(self, in_store: RunInStore, clock: Clock) -> None:
+        self._in_store = in_store
+        self._clock = clock
+
+    async def names(self) -> tuple[str, ...]:
+        """Return under which names staff sign in."""
+        members = await self._in_store(lambda store: store.staff.members())
+        return tuple(member.name for member in members)
+
+    async def check_pin(self, name: str, pin: str) -> Role | PinWrong | PinWaits:
+        """Return the role of who has this name and PIN; wrong ones are counted."""
+        moment = self._clock.now()
+        checked = await self._in_store(
+            lambda store: store.staff.check_pin(moment, name, bytearray(pin, "utf-8"))
+        )
+        return checked if isinstance(checked, PinWrong | PinWaits) else checked.role
+
+
+def certificate_of(store: Store, named: DeviceName) -> Shown:
+    """Return what tablets see, made at the first start and kept in the store. Raises StoreError."""
+
+    def make() -> tuple[bytes, bytes]:
+        key = certificates.new_key()
+        return certificates.key_to_der(key), certificates.to_der(certificates.make_page(key, named))
+
+    key, certificate = store.page_certificate(make)
+    return Shown((certificates.from_der(certificate),), certificates.key_from_der(key))
