@@ -171,6 +171,7 @@ async def test_every_outcome_has_a_word_and_a_shape_and_none_is_red(client: http
         "No usable sample",
         "Went to staff",
         "Ration given",
+        "Collected twice",
     ]
     assert {tone for tone, _ in shown} == {"good", "calm", "care"}
     assert "fault" not in results
