@@ -40,7 +40,7 @@ MILLISECOND_NS = 1_000_000
 TENTH_MS_NS = 100_000
 _INT32 = 2**31
 
-_CLOCK_QUALITIES = {
+CLOCK_QUALITIES = {
     ClockQuality.UNSET: event_pb2.CLOCK_QUALITY_UNSET,
     ClockQuality.SYNCHRONISED: event_pb2.CLOCK_QUALITY_SYNCHRONISED,
     ClockQuality.CHECKED: event_pb2.CLOCK_QUALITY_CHECKED,
@@ -132,7 +132,7 @@ def moment_to(moment: Moment) -> event_pb2.Moment:
         boot_id=moment.boot_id,
         monotonic_ms=moment.monotonic_ns // MILLISECOND_NS,
         wall_ms=moment.wall_ns // MILLISECOND_NS,
-        clock_quality=_CLOCK_QUALITIES[moment.quality],
+        clock_quality=CLOCK_QUALITIES[moment.quality],
     )
 
 

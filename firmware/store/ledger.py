@@ -8,26 +8,29 @@ appliance's own: no clock is trusted, and a claim that outlived a reboot lasts i
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 from sqlite_utils import Database
 
-from firmware.clock import surely_passed_s
+from firmware.mesh import ledger as rules
+from firmware.mesh.book import SiteCycle
+from firmware.mesh.ledger import Answer, Claim, Collection, Stands, Verdict
 from firmware.records import Moment
 from firmware.store.errors import AlreadyCollected, ListRefused, LossCapReached
+from firmware.store.hand_overs import (
+    INSERT_COLLECTION,
+    collection_of,
+    entry_of,
+    report,
+    set_held,
+    take_down,
+)
 from firmware.store.journal import Journal
 from firmware.store.lists import LoadedList, loaded
-from firmware.workflow.outcomes import AlreadyGiven, ClaimedElsewhere, Granted
+from firmware.workflow.terms import Workflow
 from trust.lists.terms import household_digest
-
-
-@dataclass(frozen=True, slots=True)
-class Untold:
-    """The owner of this household was not told yet that it collected here; at_ns: as in `AlreadyGiven`."""
-
-    number: str
-    at_ns: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,86 +47,72 @@ class LedgerCounts:
 
 
 class Ledger:
-    """The claims and collections of the cycle that is loaded; raises ListRefused where none is."""
+    """The claims and collections of the cycle that is loaded; raises ListRefused where none is.
+
+    Households are named by their digests. It is the mesh's `Book`; the rules are `firmware.mesh.ledger`.
+    """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def claim(
-        self, moment: Moment, number: str, desk: str, for_s: float
-    ) -> Granted | AlreadyGiven | ClaimedElsewhere:
-        """Claim a household for a desk; its own claim is renewed, one that ended is taken over."""
+    def site_cycle(self) -> SiteCycle | None:
+        """Return what of the loaded list the appliances of the site share; None without a distribution."""
+        with self._journal.reading() as db:
+            head = loaded(db)
+        if head is None or head.workflow is not Workflow.DISTRIBUTION:
+            return None
+        return SiteCycle(head.cycle, head.roster, head.key)
+
+    def collected(self, household: bytes) -> Collection | None:
+        """Return the collection of a household, as far as it is known here."""
+        with self._journal.reading() as db:
+            return entry_of(db, required(db).cycle, household).first
+
+    def claim(self, household: bytes, asked: Claim, now: Moment) -> Answer:
+        """Grant a claim, or say why not."""
         with self._journal.transaction() as db:
-            head = required(db)
-            household = household_digest(head.key, number)
-            given = db.execute(
-                "SELECT desk, at FROM collections WHERE cycle = ? AND household = ?", (head.cycle, household)
-            ).fetchone()
-            if given:
-                return AlreadyGiven(_wall_ns(msgspec.msgpack.decode(given[1], type=Moment)), given[0])
-            row = db.execute(
-                "SELECT desk, began, for_s FROM claims WHERE household = ?", (household,)
-            ).fetchone()
-            if row and row[0] != desk:
-                left_s = row[2] - surely_passed_s(msgspec.msgpack.decode(row[1], type=Moment), moment)
-                if left_s > 0:
-                    return ClaimedElsewhere(left_s, row[0])
-            db.execute(
-                "INSERT OR REPLACE INTO claims (household, desk, began, for_s) VALUES (?, ?, ?, ?)",
-                (household, desk, msgspec.msgpack.encode(moment), for_s),
-            )
-            return Granted()
+            entry, answer = rules.claim(entry_of(db, required(db).cycle, household), asked, now)
+            set_held(db, household, entry.held)
+            return answer
 
-    def release(self, number: str, desk: str) -> None:
-        """Give a claim back; that of another desk stays."""
+    def release(self, household: bytes, claim_id: bytes) -> None:
+        """Give a claim back."""
         with self._journal.transaction() as db:
-            head = required(db)
-            release(db, household_digest(head.key, number), desk)
+            entry = rules.release(entry_of(db, required(db).cycle, household), claim_id)
+            set_held(db, household, entry.held)
 
-    def note_given(self, moment: Moment, number: str, desk: str) -> bool:
-        """Note that a household of this appliance's collected at another desk, as often as it is told.
+    def hear(self, collections: Sequence[Collection], now: Moment) -> list[Verdict]:
+        """Take down what collected at another desk, as often as it is told.
 
-        Returns False where it had collected elsewhere before: that is a conflict, which is kept and reported,
-        and for which nobody is denied.
+        A second hand-over is kept and, where the household is owned here, reported to the aggregator; nobody
+        is denied for it.
         """
         with self._journal.transaction() as db:
             head = required(db)
-            household = household_digest(head.key, number)
-            release(db, household, desk)
-            noted = db.execute(
-                """INSERT INTO collections (cycle, household, desk, at) VALUES (?, ?, ?, ?)
-                   ON CONFLICT DO NOTHING""",
-                (head.cycle, household, desk, msgspec.msgpack.encode(moment)),
-            )
-            return bool(noted.rowcount) or not _conflict(
-                self._journal, db, moment, head.cycle, household, desk
-            )
+            return [take_down(self._journal, db, now, head.cycle, head.roster, each) for each in collections]
 
-    def untold(self) -> list[Untold]:
-        """Return what was handed over here and whose owner was not told, in order."""
+    def waiting(self, device: str, limit: int) -> list[Collection]:
+        """Return collections here that another appliance must still be told of, in their order."""
         with self._journal.reading() as db:
             rows = db.execute(
-                """SELECT subject, at FROM collections JOIN households ON digest = collections.household
-                   JOIN lists USING (cycle) WHERE NOT told ORDER BY collections.number"""
+                "SELECT record_id, household, at FROM reports WHERE device = ? ORDER BY number LIMIT ?",
+                (device, limit),
             ).fetchall()
-        return [Untold(subject, _wall_ns(msgspec.msgpack.decode(at, type=Moment))) for subject, at in rows]
+        desk = self._journal.device_id
+        return [collection_of(record_id, household, desk, at) for record_id, household, at in rows]
 
-    def told(self, number: str) -> None:
-        """Note that the owner knows; also for a household of this appliance's own."""
+    def told(self, device: str, record_ids: Sequence[bytes]) -> None:
+        """Note that another appliance holds these."""
         with self._journal.transaction() as db:
-            head = required(db)
-            db.execute(
-                "UPDATE collections SET told = 1 WHERE cycle = ? AND household = ?",
-                (head.cycle, household_digest(head.key, number)),
+            db.conn.executemany(
+                "DELETE FROM reports WHERE device = ? AND record_id = ?",
+                [(device, record_id) for record_id in record_ids],
             )
 
-    def worst_case(self) -> int:
-        """Return how many households could at most collect twice, since their owners were silent."""
+    def unconfirmed(self) -> int:
+        """Return how many households collected here without their owner's knowing: each may collect again."""
         with self._journal.reading() as db:
-            (count,) = db.execute(
-                "SELECT count(*) FROM collections JOIN lists USING (cycle) WHERE owner_silent AND NOT told"
-            ).fetchone()
-        return int(count)
+            return int(db.execute("SELECT count(*) FROM reports WHERE owner").fetchone()[0])
 
     def exceptions_left(self) -> int:
         """Return how many hand-overs of the signed loss cap are left here; 0 without a list."""
@@ -182,15 +171,16 @@ def collect(
     journal: Journal,
     db: Database,
     moment: Moment,
+    record_id: bytes,
     number: str,
     *,
     exception: bool,
     owner_silent: bool,
 ) -> bool:
-    """Note that a household collects here now, within the caller's transaction.
+    """Note that a household collects here now, within the caller's transaction, and who must be told.
 
-    number: "" for somebody without one. Returns False where it had collected at another desk meanwhile, a
-    conflict that is kept. Raises AlreadyCollected, LossCapReached, ListRefused.
+    record_id: of the service. number: "" for somebody without one. Returns False where it had collected at
+    another desk meanwhile, a conflict that is kept. Raises AlreadyCollected, LossCapReached, ListRefused.
     """
     head = required(db)
     within_cap = exception or owner_silent
@@ -199,26 +189,19 @@ def collect(
             f"the {head.loss_cap} exceptions that are signed for the cycle {head.cycle!r} were made: send "
             f"the person to the desk {head.desk}"
         )
-    household = household_digest(head.key, number) if number else None
-    if household is not None:
-        release(db, household, journal.device_id)
-        before = db.execute(
-            "SELECT desk FROM collections WHERE cycle = ? AND household = ?", (head.cycle, household)
-        ).fetchone()
-        if before and before[0] != journal.device_id:
-            _conflict(journal, db, moment, head.cycle, household, journal.device_id)
-            return False
-        if before:
-            raise AlreadyCollected("this household collected here in this cycle: send it to the desk")
-    db.execute(
-        """INSERT INTO collections (cycle, household, desk, at, within_cap, owner_silent, told)
-           VALUES (?, ?, ?, ?, ?, ?, ?)""",
-        (
-            head.cycle, household, journal.device_id, msgspec.msgpack.encode(moment),
-            within_cap, owner_silent, household is None,
-        ),
-    )  # fmt: skip
-    return True
+    at = msgspec.msgpack.encode(moment)
+    marks = (within_cap, owner_silent)
+    if not number:
+        db.execute(INSERT_COLLECTION, (head.cycle, None, journal.device_id, at, record_id, *marks))
+        return True
+    household = household_digest(head.key, number)
+    first = entry_of(db, head.cycle, household).first
+    if first is not None and first.device == journal.device_id:
+        raise AlreadyCollected("this household collected here in this cycle: send it to the desk")
+    collection = Collection(record_id, household, journal.device_id, moment)
+    verdict = take_down(journal, db, moment, head.cycle, head.roster, collection, *marks)
+    report(journal, db, head.cycle, head.roster, collection)
+    return isinstance(verdict, Stands)
 
 
 def required(db: Database) -> LoadedList:
@@ -239,25 +222,3 @@ def _exceptions_left(db: Database, head: LoadedList) -> int:
 def release(db: Database, household: bytes, desk: str) -> None:
     """Give a desk's claim back, within the caller's transaction."""
     db.execute("DELETE FROM claims WHERE household = ? AND desk = ?", (household, desk))
-
-
-def _conflict(
-    journal: Journal, db: Database, moment: Moment, cycle: str, household: bytes, desk: str
-) -> bool:
-    """Keep that a desk handed over after another had; returns whether it had."""
-    (first,) = db.execute(
-        "SELECT desk FROM collections WHERE cycle = ? AND household = ?", (cycle, household)
-    ).fetchone()
-    if first == desk:
-        return False
-    noted = db.execute(
-        """INSERT INTO conflicts (cycle, household, desk, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING""",
-        (cycle, household, desk, msgspec.msgpack.encode(moment)),
-    )
-    if noted.rowcount:
-        journal.note("two hand-overs", moment, household, {"cycle": cycle, "first": first, "second": desk})
-    return True
-
-
-def _wall_ns(moment: Moment) -> int | None:
-    return moment.wall_ns if moment.quality.is_set else None

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 
 from firmware.records import ListErased, ListLoaded, Moment
 from firmware.store.errors import ListRefused
+from firmware.store.hand_overs import report_anew
 from firmware.store.journal import Journal
 from firmware.workflow.terms import Workflow
 from trust.lists.terms import (
@@ -66,6 +67,7 @@ class ListShelf:
         head = _head(moment, planned, approved_by)
         with self._journal.transaction() as db:
             self._refuse(db, head)
+            former = loaded(db)
             _delete(db)
             db.execute(
                 "INSERT INTO lists (id, workflow, cycle, head) VALUES (1, ?, ?, ?)",
@@ -88,16 +90,18 @@ class ListShelf:
                         for each in planned.households
                     ],
                 )
-            loaded = ListLoaded(
+            if former is not None and former.roster != head.roster:
+                report_anew(self._journal, db, head.cycle, head.roster)
+            taken_up = ListLoaded(
                 workflow=head.workflow,
                 cycle=head.cycle,
                 entries=head.entries,
                 digest=head.digest,
                 approved_by=approved_by,
             )
-            self._journal.commit(moment, loaded)
+            self._journal.commit(moment, taken_up)
         self._journal.erase_from_log(erased=True)
-        return loaded
+        return taken_up
 
     def loaded(self) -> LoadedList | None:
         """Return what is loaded, without its entries."""
@@ -179,6 +183,7 @@ def erase(journal: Journal, db: Database, moment: Moment) -> ListErased | None:
     if present.workflow is Workflow.DISTRIBUTION:
         db.execute("DELETE FROM collections")
         db.execute("DELETE FROM conflicts")
+        db.execute("DELETE FROM reports")
         db.execute("INSERT INTO ended_cycles (cycle) VALUES (?) ON CONFLICT DO NOTHING", (present.cycle,))
     receipt = ListErased(
         workflow=present.workflow, cycle=present.cycle, entries=erased, digest=present.digest

@@ -254,6 +254,29 @@ def m008_page_certificate(database: Database) -> None:
     """)
 
 
+def m009_site(database: Database) -> None:
+    """Share the ledger among the appliances of a site."""
+    database.executescript("""
+        -- The ids of the desk's claims that were granted and not given back, 16 bytes each.
+        ALTER TABLE claims ADD COLUMN claim_ids BLOB NOT NULL DEFAULT x'';
+        -- Of the service's record, 16 bytes; empty for what was written before this change.
+        ALTER TABLE collections ADD COLUMN record_id BLOB NOT NULL DEFAULT x'';
+        ALTER TABLE conflicts ADD COLUMN record_id BLOB NOT NULL DEFAULT x'';
+        -- What the table below says.
+        ALTER TABLE collections DROP COLUMN told;
+        -- Who must still be told that a household collected here. owner: it is the household's owner.
+        CREATE TABLE reports (
+            number INTEGER PRIMARY KEY,
+            device TEXT NOT NULL,
+            owner INTEGER NOT NULL,
+            household BLOB NOT NULL CHECK (length(household) = 16),
+            record_id BLOB NOT NULL CHECK (length(record_id) = 16),
+            at BLOB NOT NULL,
+            UNIQUE (device, record_id)
+        ) STRICT;
+    """)
+
+
 _STEPS = (
     m001_records_outbox_audit_gallery,
     m002_generation_of_hellos,
@@ -263,6 +286,7 @@ _STEPS = (
     m006_lanes,
     m007_work,
     m008_page_certificate,
+    m009_site,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

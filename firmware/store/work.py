@@ -152,6 +152,7 @@ class WorkBook:
                     self._journal,
                     db,
                     moment,
+                    conclusion.session_id,
                     conclusion.number,
                     exception=conclusion.basis is Basis.EXCEPTION,
                     owner_silent=owner_silent,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -13,18 +14,30 @@ import pytest
 
 from firmware.cards.making import token_key, token_numbers
 from firmware.day.served import Attempt
-from firmware.records import DayClosed, ListErased, ListLoaded, Mode, Outcome, Service
+from firmware.mesh.ledger import Answer as ClaimAnswer
+from firmware.mesh.ledger import Claim, Collected, Collection, Double, Free, Stands, Taken
+from firmware.mesh.owners import ranking
+from firmware.records import (
+    CollectionConflict,
+    DayClosed,
+    ListErased,
+    ListLoaded,
+    Mode,
+    Moment,
+    Outcome,
+    Service,
+)
 from firmware.store import inheritance
 from firmware.store.errors import AlreadyCollected, ListRefused, LossCapReached, PurposeRefused
 from firmware.store.reading import RangeReader
 from firmware.store.store import Store
 from firmware.workflow.kept import HandOver, OpenSession
-from firmware.workflow.outcomes import AlreadyGiven, ClaimedElsewhere, Granted
 from firmware.workflow.terms import Answer, Basis, Concern, Workflow
 from tests.kit.decrypted_pages import decrypted_pages
 from tests.kit.store_values import (
     DEVICE,
     KEY,
+    SECOND_NS,
     SITE,
     check_in,
     moment,
@@ -32,8 +45,11 @@ from tests.kit.store_values import (
     opened_behind_its_back,
     store_key,
 )
-from tests.kit.work_lists import CYCLE, DAY, at, clinic_list, distribution_list, given, visit
+from tests.kit.work_lists import CYCLE, DAY, LIST_KEY, at, clinic_list, distribution_list, given, visit
 from trust.consent import Purpose
+from trust.lists.terms import household_digest
+
+ROSTER = distribution_list().roster
 
 
 def distribution(folder: Path, households: int = 3, loss_cap: int = 2) -> Store:
@@ -41,6 +57,22 @@ def distribution(folder: Path, households: int = 3, loss_cap: int = 2) -> Store:
     planned = distribution_list(households, loss_cap=loss_cap)
     store.lists.load(at(0), planned, approved_by=("amina", "tomas"))
     return store
+
+
+def digest(number: str) -> bytes:
+    return household_digest(LIST_KEY, number)
+
+
+def claim_id(desk: str) -> bytes:
+    return desk.encode().rjust(16, b".")
+
+
+def claim(store: Store, now: Moment, number: str, desk: str) -> ClaimAnswer:
+    return store.ledger.claim(digest(number), Claim(claim_id(desk), desk, 60 * SECOND_NS), now)
+
+
+def collection(number: str, record: int, desk: str = "post-2") -> Collection:
+    return Collection(record.to_bytes(16, "big"), digest(number), desk, at(5))
 
 
 def services(store: Store) -> list[Service]:
@@ -51,7 +83,8 @@ def services(store: Store) -> list[Service]:
 def test_a_household_collects_once_whatever_the_code_above_does(tmp_path: Path) -> None:
     store = distribution(tmp_path)
     concluded = store.work.conclude(at(10), given("hh-0001", 1))
-    assert store.ledger.claim(at(11), "hh-0001", DEVICE, 60) == AlreadyGiven(None, DEVICE)
+    first = Collection((1).to_bytes(16, "big"), digest("hh-0001"), DEVICE, at(10))
+    assert claim(store, at(11), "hh-0001", DEVICE) == Collected(first)
     before = store.counts()
     with pytest.raises(AlreadyCollected):
         store.work.conclude(at(12), given("hh-0001", 2))
@@ -68,36 +101,59 @@ def test_a_household_collects_once_whatever_the_code_above_does(tmp_path: Path) 
 
 def test_a_claim_holds_for_its_desk_until_it_ends(tmp_path: Path) -> None:
     store = distribution(tmp_path)
-    assert store.ledger.claim(at(0), "hh-0001", DEVICE, 60) == Granted()
-    assert store.ledger.claim(at(20), "hh-0001", "post-2", 60) == ClaimedElsewhere(40.0, DEVICE)
-    assert store.ledger.claim(at(30), "hh-0001", DEVICE, 60) == Granted(), "renewed by its own desk"
-    assert store.ledger.claim(at(80), "hh-0001", "post-2", 60) == ClaimedElsewhere(10.0, DEVICE)
+    assert claim(store, at(0), "hh-0001", DEVICE) == Free()
+    assert claim(store, at(20), "hh-0001", "post-2") == Taken(DEVICE, 40 * SECOND_NS)
+    assert claim(store, at(30), "hh-0001", DEVICE) == Free(), "renewed by its own desk"
+    assert claim(store, at(80), "hh-0001", "post-2") == Taken(DEVICE, 10 * SECOND_NS)
     # After a boot nobody knows how long the power was off: only what this boot measured has surely passed.
-    assert store.ledger.claim(at(59, boot=2), "hh-0001", "post-2", 60) == ClaimedElsewhere(1.0, DEVICE)
-    assert store.ledger.claim(at(61, boot=2), "hh-0001", "post-2", 60) == Granted()
-    store.ledger.release("hh-0001", DEVICE)
-    assert isinstance(store.ledger.claim(at(62, boot=2), "hh-0001", DEVICE, 60), ClaimedElsewhere)
-    store.ledger.release("hh-0001", "post-2")
-    assert store.ledger.claim(at(63, boot=2), "hh-0001", DEVICE, 60) == Granted()
+    assert claim(store, at(59, boot=2), "hh-0001", "post-2") == Taken(DEVICE, SECOND_NS)
+    assert claim(store, at(61, boot=2), "hh-0001", "post-2") == Free()
+    store.ledger.release(digest("hh-0001"), claim_id(DEVICE))
+    assert isinstance(claim(store, at(62, boot=2), "hh-0001", DEVICE), Taken)
+    store.ledger.release(digest("hh-0001"), claim_id("post-2"))
+    assert claim(store, at(63, boot=2), "hh-0001", DEVICE) == Free()
     store.work.conclude(at(70, boot=2), given("hh-0001", 1, answer=Answer.NOT_GIVEN))
-    assert store.ledger.claim(at(71, boot=2), "hh-0001", "post-2", 60) == Granted()
+    assert claim(store, at(71, boot=2), "hh-0001", "post-2") == Free()
     store.close()
 
 
 def test_two_hand_overs_are_kept_as_a_conflict_and_nobody_is_denied(tmp_path: Path) -> None:
-    store = distribution(tmp_path)
-    assert store.ledger.note_given(at(5), "hh-0002", "post-2")
-    assert store.ledger.note_given(at(6), "hh-0002", "post-2"), "told twice is told"
-    store.work.conclude(at(10), given("hh-0002", 1))
+    store = distribution(tmp_path, households=20)
+    numbers = [f"hh-{number:04}" for number in range(1, 21)]
+    own = next(each for each in numbers if ranking(CYCLE, digest(each), ROSTER)[0] == DEVICE)
+    other = next(each for each in numbers if ranking(CYCLE, digest(each), ROSTER)[0] != DEVICE)
+    assert store.ledger.hear([collection(own, 91)], at(5)) == [Stands(known=False)]
+    assert store.ledger.hear([collection(own, 91)], at(6)) == [Stands(known=True)], "told twice is told"
+    store.work.conclude(at(10), given(own, 1))
     assert [service.answer for service in services(store)] == [Answer.GIVEN]
     counts = store.ledger.counts()
     assert (counts.here, counts.elsewhere, counts.conflicts) == (0, 1, 1)
-    store.work.conclude(at(20), given("hh-0003", 2))
-    assert [each.number for each in store.ledger.untold()] == ["hh-0003"]
-    assert not store.ledger.note_given(at(25), "hh-0003", "post-2")
-    store.ledger.told("hh-0003")
-    assert store.ledger.untold() == []
-    assert store.ledger.counts().conflicts == 2
+    store.work.conclude(at(20), given(other, 2))
+    first = Collection((2).to_bytes(16, "big"), digest(other), DEVICE, at(20))
+    assert store.ledger.waiting("post-2", 9)[-1] == first
+    assert store.ledger.unconfirmed() == 1, "the owner of the other one has not been told"
+    for known in (False, True):
+        assert store.ledger.hear([collection(other, 92)], at(25)) == [Double(first, known)]
+    store.ledger.told("post-2", [first.record_id])
+    assert first not in store.ledger.waiting("post-2", 9)
+    assert (store.ledger.counts().conflicts, store.ledger.unconfirmed()) == (2, 0)
+    bodies = [queued.event.body for queued in store.pending(0, 1000)]
+    (conflict,) = [body for body in bodies if isinstance(body, CollectionConflict)]
+    assert conflict.household == digest(own), "who does not own a household reports nothing of it"
+    assert (conflict.first.device_id, conflict.second.device_id) == ("post-2", DEVICE)
+    store.close()
+
+
+def test_a_new_roster_has_all_that_collected_told_anew(tmp_path: Path) -> None:
+    store = distribution(tmp_path, households=4)
+    for number in (1, 2, 3):
+        store.work.conclude(at(number), given(f"hh-{number:04}", number))
+    store.ledger.told("post-2", [number.to_bytes(16, "big") for number in (1, 2, 3)])
+    assert store.ledger.unconfirmed() == 0
+    store.lists.load(at(9), replace(distribution_list(4), roster=("post-8", "post-9")))
+    assert store.ledger.unconfirmed() == 3
+    assert len(store.ledger.waiting("post-8", 9)) + len(store.ledger.waiting("post-9", 9)) == 6
+    assert store.ledger.waiting("post-2", 9) == []
     store.close()
 
 
@@ -106,7 +162,7 @@ def test_exceptions_end_at_the_signed_cap_also_for_owners_that_are_silent(tmp_pa
     store.work.conclude(at(1), given("hh-0001", 1, basis=Basis.EXCEPTION))
     assert store.work.exceptions_left() == 1
     store.work.conclude(at(2), given("hh-0002", 2), owner_silent=True)
-    assert (store.work.exceptions_left(), store.ledger.worst_case()) == (0, 1)
+    assert store.work.exceptions_left() == 0
     with pytest.raises(LossCapReached, match="desk B"):
         store.work.conclude(at(3), given("", 3, basis=Basis.EXCEPTION))
     store.work.conclude(at(4), given("hh-0004", 4))
@@ -128,7 +184,7 @@ def test_a_power_cut_between_decision_and_given_leaves_the_session_and_no_ration
     child = os.fork()
     if not child:
         store = open_store(tmp_path, purpose=Purpose.DISTRIBUTION)
-        store.ledger.claim(at(9), "hh-0001", DEVICE, 60)
+        claim(store, at(9), "hh-0001", DEVICE)
         store.work.keep_open(session)
         with store._journal.transaction():
             store.work.conclude(at(11), given("hh-0001", 1))
@@ -177,7 +233,7 @@ def test_a_list_replaces_itself_and_nothing_else(tmp_path: Path) -> None:
     store.work.conclude(at(1), given("hh-0001", 1))
     store.lists.load(at(2), distribution_list(households=4))
     assert len(store.lists.households()) == 4
-    assert isinstance(store.ledger.claim(at(3), "hh-0001", DEVICE, 60), AlreadyGiven)
+    assert isinstance(claim(store, at(3), "hh-0001", DEVICE), Collected)
     with pytest.raises(ListRefused, match="another key"):
         store.lists.load(at(4), distribution_list(key=bytes(32)))
     with pytest.raises(PurposeRefused):
@@ -233,7 +289,7 @@ def test_a_new_store_takes_over_who_collected(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     store = open_store(tmp_path / "new", purpose=Purpose.DISTRIBUTION)
     store.inherit(inherited, at(0, boot=2), "damaged")
-    assert isinstance(store.ledger.claim(at(1, boot=2), "hh-0001", DEVICE, 60), AlreadyGiven)
+    assert isinstance(claim(store, at(1, boot=2), "hh-0001", DEVICE), Collected)
     assert (store.work.exceptions_left(), len(store.day.served())) == (1, 1)
     head = store.lists.loaded()
     assert head is not None
