@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from firmware.cards.terms import Reading, TypedNumber
 from firmware.clock import Clock
+from firmware.mesh.book import Book
+from firmware.mesh.site import Site
 from firmware.records import Service
 from firmware.session.machine import Show
 from firmware.session.registration import NoticeAnswer
 from firmware.store.errors import StoreFull
-from firmware.store.store import Store
 from firmware.workflow.outcomes import Networks, OwnerSilent, Standing
 from firmware.workflow.parts import Parts
 from firmware.workflow.ports import Work
@@ -56,27 +57,29 @@ class TestClock:
 class SoleOwner:
     """This appliance owns every household; silent_desk: the owner is another one, which does not answer."""
 
-    store: Store
-    clock: Clock
+    site: Site
     silent_desk: str = ""
     given_to_owner: list[str] = field(default_factory=list)
+    untold: int = 0
 
     async def claim(self, household: str, for_s: float) -> Standing:
         if self.silent_desk:
             return OwnerSilent(self.silent_desk)
-        return self.store.ledger.claim(self.clock.now(), household, DEVICE, for_s)
+        return await self.site.claim(household, for_s)
 
     async def given(self, household: str) -> None:
-        if not self.silent_desk:
-            self.given_to_owner.append(household)
-            self.store.ledger.told(household)
+        if self.silent_desk:
+            self.untold += 1
+            return
+        self.given_to_owner.append(household)
+        await self.site.given(household)
 
     async def release(self, household: str) -> None:
         if not self.silent_desk:
-            self.store.ledger.release(household, DEVICE)
+            await self.site.release(household)
 
     def connected(self) -> Networks:
-        return Networks(site=not self.silent_desk, worst_case=self.store.ledger.worst_case())
+        return Networks(site=not self.silent_desk, worst_case=self.untold)
 
 
 class PlainCards:
@@ -118,9 +121,8 @@ class Rig:
         if is_clinic:
             self.store.lists.load(now, clinic_list(people), approved_by=("amina",))
         else:
-            self.store.lists.load(
-                now, distribution_list(people, loss_cap=loss_cap), approved_by=("amina", "boris")
-            )
+            planned = replace(distribution_list(people, loss_cap=loss_cap), roster=(DEVICE,))
+            self.store.lists.load(now, planned, approved_by=("amina", "boris"))
         self.store.staff.add(now, "boris", Role.SUPERVISOR, bytearray(PINS["boris"], "ascii"))
         self.store.staff.add(now, "amina", Role.OPERATOR, bytearray(PINS["amina"], "ascii"), by="boris")
 
@@ -132,7 +134,13 @@ class Rig:
         clock = self.time.clock()
         self.signals = Signals()
         self.desk = ScriptedDesk(self.store, clock, self.signals.show)
-        self.owner = SoleOwner(self.store, clock)
+
+        async def in_book(work: Callable[[Book], T], /) -> T:
+            return work(self.store.ledger)
+
+        site = Site(DEVICE, in_book, clock, neighbours={})
+        await site.take_up()
+        self.owner = SoleOwner(site)
 
         async def in_work(work: Callable[[Work], T], /) -> T:
             if self.disk_full:
