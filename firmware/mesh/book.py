@@ -43,7 +43,7 @@ class Book(Protocol):
     def site_cycle(self) -> SiteCycle | None:
         """Return what of the loaded list the appliances of the site share; None without a distribution."""
 
-    def collected(self, household: bytes) -> Collection | None:
+    def known(self, household: bytes) -> Collection | None:
         """Return the collection of a household, as far as it is known here."""
 
     def claim(self, household: bytes, asked: Claim, now: Moment) -> Answer:

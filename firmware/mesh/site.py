@@ -88,7 +88,7 @@ class Site:
         asked = Claim(random_id(), self._device_id, int(for_s * SECOND_NS))
         order = cycle.ranking(digest)
         # What is known here goes before what others say: the owner may not have been told of it yet.
-        known = await self._in_book(lambda book: book.collected(digest))
+        known = await self._in_book(lambda book: book.known(digest))
         if known is not None:
             return _already(known)
         for device in order:

@@ -63,7 +63,7 @@ class Ledger:
             return None
         return SiteCycle(head.cycle, head.roster, head.key)
 
-    def collected(self, household: bytes) -> Collection | None:
+    def known(self, household: bytes) -> Collection | None:
         """Return the collection of a household, as far as it is known here."""
         with self._journal.reading() as db:
             return entry_of(db, required(db).cycle, household).first
