@@ -38,6 +38,7 @@ from firmware.workflow.events import (
     NotOnList,
     NotVerified,
     Suggested,
+    TimeOver,
     Verified,
 )
 from firmware.workflow.frame import (
@@ -341,6 +342,8 @@ def _on_paper(state: LookingAtPaper, event: Event) -> Step:
         return _visit(case, Basis.CARD if case.number else Basis.PAPER, may_register=not case.declined)
     if chose(event, choices.AGAIN):
         return _capture(case)
+    if isinstance(event, TimeOver) and state.wait_s:
+        return replace(state, tries_left=1, wait_s=0.0), ()  # the wait is over
     if chose(event, choices.COLLEAGUE) or is_help(event):
         return conclude(
             Ending(
@@ -437,6 +440,7 @@ def _paper_screen(state: LookingAtPaper) -> Screen:
         choices=tuple(offers),
         tries_left=state.tries_left,
         wait_s=state.wait_s or None,
+        ends_in_s=state.wait_s or None,
     )
 
 

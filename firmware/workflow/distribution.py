@@ -146,6 +146,12 @@ def _on_card(state: AskingCard | FindingHousehold | NotHereNow, event: Event) ->
             return FindingHousehold(), (FindHousehold(state.number),)
         case Acted(act=Entry.CARD.value, value=value):
             return FindingHousehold(), (FindHousehold(value),)
+        case _:
+            return _on_looked_up(state, event) if isinstance(state, FindingHousehold) else (state, ())
+
+
+def _on_looked_up(state: FindingHousehold, event: Event) -> Step:
+    match event:
         case HouseholdFound():
             return _on_found(event)
         case NotOnList(number):
@@ -216,10 +222,8 @@ def _on_help(state: WithCase) -> Step:
     """HELP leads to people: first they look at the card and the person, or decide; then one takes over."""
     case, stop = state.case, (StopCapture(),) if isinstance(state, Verifying) else ()
     match state:
-        case Verifying() | NotSure() if case.not_sure:
-            return AskingReason(case), stop
-        case Verifying() | StoringDecline():
-            return LookingAtCard(case, Why.HELP), stop
+        case Verifying() | NotSure() | StoringDecline():
+            return _look(case, Why.HELP), stop
         case _:
             return _person_takes_over(case.number, declined=case.declined)
 
@@ -228,14 +232,16 @@ def _go_on(state: WithCase, event: Event) -> Step:
     match state:
         case Verifying():
             return _on_verifying(state, event)
-        case NotSure(case):
+        case NotSure(case, _, wait_s):
             if chose(event, choices.AGAIN):
                 return _verify(case)
+            if isinstance(event, TimeOver) and wait_s:
+                return NotSure(case, tries_left=1), ()  # the wait is over
             return _another_way(state, event)
         case StoringDecline(case):
             if isinstance(event, AnswerStored):
-                return LookingAtCard(case, Why.DECLINED), ()
-            return (LookingAtCard(case, Why.OWN_FAULT), ()) if isinstance(event, Broken) else (state, ())
+                return _look(case, Why.DECLINED), ()
+            return (_look(case, Why.OWN_FAULT), ()) if isinstance(event, Broken) else (state, ())
         case LookingAtCard(case):
             if chose(event, choices.SEEN):
                 return _decide(case, Basis.ALTERNATE if case.alternate else Basis.CARD)
@@ -273,11 +279,11 @@ def _on_verifying(state: Verifying, event: Event) -> Step:
         case NotVerified(tries_left, wait_s):
             return NotSure(replace(case, not_sure=True), tries_left, wait_s), ()
         case NothingToCompare():
-            return LookingAtCard(case, Why.NOTHING_TO_COMPARE), ()
+            return _look(case, Why.NOTHING_TO_COMPARE), ()
         case CaptureStopped():
-            return _on_help(state)
+            return _look(case, Why.HELP), ()
         case Broken():
-            return LookingAtCard(case, Why.OWN_FAULT), ()
+            return _look(case, Why.OWN_FAULT), ()
         case _:
             return state, ()
 
@@ -288,6 +294,11 @@ def _another_way(state: Verifying | NotSure | LookingAtCard, event: Event) -> St
     if chose(event, choices.SUPERVISOR):
         return AskingReason(state.case), ()
     return state, ()
+
+
+def _look(case: HouseholdCase, why: Why) -> LookingAtCard | AskingReason:
+    """Have people look: by card and sight, but once a comparison was not sure, two of them with a reason."""
+    return AskingReason(case) if case.not_sure else LookingAtCard(case, why)
 
 
 def _decide(case: HouseholdCase, basis: Basis) -> Step:
@@ -305,7 +316,9 @@ def _on_kept(state: KeepingDecision, event: Event) -> Step:
         case HouseholdFound():
             return _on_found(event)
         case Broken():
-            return LookingAtCard(case, Why.OWN_FAULT), ()
+            if state.exceptional is not None:
+                return Deciding(case, state.exceptional), ()
+            return _look(case, Why.OWN_FAULT), ()
         case _:
             return state, ()
 

@@ -171,6 +171,7 @@ def _not_sure_screen(state: NotSure) -> Screen:
         household_size=case.size,
         tries_left=state.tries_left,
         wait_s=state.wait_s or None,
+        ends_in_s=state.wait_s or None,
     )
 
 

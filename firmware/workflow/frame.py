@@ -218,7 +218,7 @@ def _answered_screen(state: Answered) -> Screen:
         choices=tuple(offered),
         rations=ending.rations,
         ends_in_s=REST_S,
-        public=state.token,
+        public=state.token if answer is Answer.VISIT else "",
     )
 
 
