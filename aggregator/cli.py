@@ -22,14 +22,17 @@ from aggregator.authority import Authority, AuthorityError
 from aggregator.carry import import_bundles
 from aggregator.export import (
     DEVICE_TABLE,
+    DOUBLE_COLLECTION_TABLE,
     FORMATS,
     MISSING_TABLE,
     RESULT_TABLE,
     DeviceRow,
+    DoubleCollectionRow,
     Format,
     MissingRow,
     ResultRow,
     device_row,
+    double_collection_row,
     missing_row,
     result_row,
     write_rows,
@@ -41,7 +44,7 @@ from aggregator.receipts import ReceiptKeyUnusable
 from aggregator.server import Aggregator, Bound, Settings
 from aggregator.store.database import open_reader
 from aggregator.store.errors import StoreError
-from aggregator.store.reader import read_devices, read_events, read_missing
+from aggregator.store.reader import read_devices, read_double_collections, read_events, read_missing
 from aggregator.unpacking import MAX_INT64
 from trust.tls.address import Address, AddressInUse, AddressRefused
 
@@ -253,6 +256,26 @@ def missing(store: Path, form: Format, device_id: str | None) -> None:
             write_rows(rows, MissingRow, form, sys.stdout, MISSING_TABLE)
     except StoreError as error:
         raise click.ClickException(str(error)) from error
+
+
+@main.command("double-collections")
+@_store
+@_format
+@click.option("--cycle", help="One cycle's alone.")
+def double_collections(store: Path, form: Format, cycle: str | None) -> None:
+    """Show the households that collected more than once in a cycle, for reconciliation.
+
+    Desks that could not reach each other each gave in good faith: nobody is denied for it afterwards.
+    """
+    try:
+        with open_reader(store) as db:
+            rows = [double_collection_row(each) for each in read_double_collections(db, cycle)]
+    except StoreError as error:
+        raise click.ClickException(str(error)) from error
+    if form == "table" and not rows:
+        click.echo("No household collected twice, as far as is held here.")
+        return
+    write_rows(rows, DoubleCollectionRow, form, sys.stdout, DOUBLE_COLLECTION_TABLE)
 
 
 for _command in (init, claim, user, audit, command, import_bundles, list_):

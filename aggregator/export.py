@@ -12,7 +12,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from aggregator.holdings import Device, Missing, StoredEvent
+from aggregator.holdings import Device, DoubleCollection, Missing, StoredEvent
 
 Format: TypeAlias = Literal["table", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("table", "csv", "json")
@@ -20,6 +20,7 @@ RESULT_TABLE = (
     "wall_time", "device_id", "seq", "kind", "outcome", "mode", "tries", "score_llr", "reason", "about",
 )  # fmt: skip
 DEVICE_TABLE = ("device_id", "site", "software_version", "last_seen", "events_held", "missing", "faults")
+DOUBLE_COLLECTION_TABLE = ("cycle", "household", "times", "hand_overs")
 MISSING_TABLE = ("device_id", "site", "last_seen", "epoch", "held", "told_seq", "missing", "ranges")
 FILE_WIDTH_CHARACTERS = 160  # of a table that is not written to a terminal
 # A spreadsheet takes a cell that begins with one of these as a formula (OWASP, CSV injection).
@@ -111,6 +112,15 @@ class DeviceRow(msgspec.Struct, frozen=True):
     faults: dict[str, str]
 
 
+class DoubleCollectionRow(msgspec.Struct, frozen=True):
+    """One household that collected more than once; hand_overs: [device, time by its clock]."""
+
+    cycle: str
+    household: str
+    times: int
+    hand_overs: tuple[tuple[str, str], ...]
+
+
 class MissingRow(msgspec.Struct, frozen=True):
     """What is not held of one outbox; ranges: [first, last]."""
 
@@ -122,6 +132,12 @@ class MissingRow(msgspec.Struct, frozen=True):
     told_seq: int
     missing: int
     ranges: tuple[tuple[int, int], ...]
+
+
+def double_collection_row(found: DoubleCollection) -> DoubleCollectionRow:
+    """Return a household that collected more than once as it is exported."""
+    hand_overs = tuple((each.device_id, _iso(each.wall_ns)) for each in found.hand_overs)
+    return DoubleCollectionRow(found.cycle, found.household, len(hand_overs), hand_overs)
 
 
 def missing_row(missing: Missing) -> MissingRow:

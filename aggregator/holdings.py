@@ -192,6 +192,21 @@ class AuditEntry(msgspec.Struct, frozen=True):
     chain: bytes
 
 
+class HandOver(msgspec.Struct, frozen=True):
+    """One ration that was given: where, and when by that device's clock."""
+
+    device_id: str
+    wall_ns: int
+
+
+class DoubleCollection(msgspec.Struct, frozen=True):
+    """One household that collected more than once in a cycle; household: as in the services, in hex."""
+
+    cycle: str
+    household: str
+    hand_overs: tuple[HandOver, ...]
+
+
 class Tallies(msgspec.Struct, frozen=True):
     """Check-ins counted by outcome: those received on one UTC day, and all."""
 

@@ -14,7 +14,9 @@ from aggregator.holdings import (
     MAX_MISSING_RANGES,
     Details,
     Device,
+    DoubleCollection,
     EnrolmentState,
+    HandOver,
     Missing,
     OpenFault,
     Outbox,
@@ -22,6 +24,7 @@ from aggregator.holdings import (
     StoredEvent,
     Tallies,
 )
+from aggregator.records import Answer
 from aggregator.store.identities import barred, enrolments
 
 MAX_RANGES = 20  # of missing numbers, for one outbox; a device with more needs a person, not a list
@@ -76,6 +79,25 @@ def read_missing(db: Database, device_id: str | None = None) -> tuple[Missing, .
         ).fetchall()
         shut_out = barred(db)
         return tuple(_missing(db, shut_out.get(row[0]), *row) for row in outboxes)
+
+
+def read_double_collections(db: Database, cycle: str | None = None) -> Iterator[DoubleCollection]:
+    """Yield the households that collected more than once in one cycle or in any, by cycle and household.
+
+    Desks that could not reach each other each gave in good faith; nobody is denied for it afterwards.
+    """
+    rows = db.execute(
+        """SELECT cycle, household, device_id, wall_ns FROM (
+               SELECT details ->> 'cycle' AS cycle, details ->> 'household' AS household, device_id, wall_ns,
+                   count(*) OVER (PARTITION BY details ->> 'cycle', details ->> 'household') AS times
+               FROM events JOIN outboxes USING (outbox)
+               WHERE kind = 'service' AND outcome = :given AND details ->> 'household' IS NOT NULL
+                   AND (:cycle IS NULL OR details ->> 'cycle' = :cycle))
+           WHERE times > 1 ORDER BY cycle, household, wall_ns""",
+        {"given": Answer.GIVEN.value, "cycle": cycle},
+    )
+    for (of_cycle, household), group in itertools.groupby(rows, key=lambda row: row[:2]):
+        yield DoubleCollection(of_cycle, household, tuple(HandOver(*row[2:]) for row in group))
 
 
 def read_tallies(db: Database, day: str) -> Tallies:

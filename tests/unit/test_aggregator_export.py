@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -17,6 +18,7 @@ from aggregator.holdings import Details, StoredEvent
 from aidpost.v1 import event_pb2
 from firmware.event_message import to_message
 from firmware.records import ClockQuality, Event, EventBody, Moment
+from firmware.workflow.terms import Answer
 from tests.kit import work_values
 from tests.kit.aggregator_fixture import NOW_NS, running_aggregator
 from tests.kit.link_device import EPOCH, LinkDevice, check_in, device_fault, dialled, registration
@@ -143,6 +145,27 @@ def test_the_records_of_the_work_can_be_read(work: Command) -> None:
     assert [row["seq"] for row in json.loads(work("results", "--format=json", "--kind=service"))] == [1]
     table = " ".join(work("results").split())
     assert "ration given worn or injured fingers distribution, exception," in table
+
+
+async def test_households_that_collected_at_two_desks_are_named_for_reconciliation(tmp_path: Path) -> None:
+    store = tmp_path / "store.db"
+    given = {"post-1": (b"a" * 16, b"b" * 16), "post-2": (b"b" * 16, b"c" * 16)}
+    async with running_aggregator(store) as server, dialled(server.target) as channel:
+        for device_id, households in given.items():
+            device = LinkDevice(channel, device_id)
+            await device.hello()
+            bodies = [msgspec.structs.replace(work_values.service(), household=each) for each in households]
+            bodies.append(msgspec.structs.replace(bodies[0], answer=Answer.ALREADY_COLLECTED))
+            await device.report([to_message(Event(seq, MOMENT, body)) for seq, body in enumerate(bodies, 1)])
+    run = reader_of(store)
+    (row,) = json.loads(run("double-collections", "--format=json"))
+    assert row == {
+        "cycle": work_values.CYCLE,
+        "household": "62" * 16,
+        "times": 2,
+        "hand_overs": [["post-1", "2026-01-01T09:00:00.000Z"], ["post-2", "2026-01-01T09:00:00.000Z"]],
+    }
+    assert run("double-collections", "--cycle=2026-12").startswith("No household collected twice")
 
 
 def test_csv_holds_the_same_rows(command: Command) -> None:
