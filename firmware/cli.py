@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "operating-point": ("firmware.commands.operating_point", "Show what the thresholds rest on."),
         "join": ("firmware.commands.join", "Become a device of an aggregator."),
         "register": ("firmware.commands.people", "Register a person, with or without biometrics."),
+        "resemblances": ("firmware.commands.resemblances", "Settle whether entries are of one person."),
         "restore": ("firmware.commands.backup", "Let a new store go on from a backup."),
         "run": ("firmware.commands.run", "Serve people until stopped."),
         "staff": ("firmware.commands.staff", "Say who may sign in, as operator or supervisor."),

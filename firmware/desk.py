@@ -191,7 +191,10 @@ class Desk:
         return _finished(host.result)
 
     async def erase(self, subject: str) -> int:
-        """Erase every entry of `subject`; returns how many there were. Raises DeskBusy and StoreError."""
+        """Erase every entry of `subject`, its links and pairs; returns how many there were of all.
+
+        Raises DeskBusy and StoreError.
+        """
         if self.busy:
             raise DeskBusy("a person is being served here: erase when that session has ended")
         purpose, moment = self._config.device.purpose, self._clock.now()
@@ -200,7 +203,7 @@ class Desk:
             # First from memory: whatever happens to the store, nobody is matched with this entry any more.
             await self._in_inference(partial(self._matcher.remove, reference.entry_id))
             await self._in_store(methodcaller("remove_reference", moment, reference.entry_id))
-        return len(entries)
+        return len(entries) + await self._in_store(lambda store: store.work.forget(moment, subject))
 
     def idle(self) -> None:
         """Show that the appliance waits for the next person."""

@@ -134,7 +134,7 @@ def erase(config_path: Path, subject: str) -> None:
 
     count = with_appliance(read_config(config_path), work)
     if count == 0:
-        raise click.ClickException("nobody is registered with biometrics under this subject")
+        raise click.ClickException("nothing is kept under this subject: nobody is registered with biometrics")
     click.echo(f"Erased {count} {'entry' if count == 1 else 'entries'}.")
 
 

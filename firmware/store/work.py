@@ -15,6 +15,7 @@ from firmware.cards.making import TOKENS, token_key, token_numbers
 from firmware.clock import random_id
 from firmware.day.served import Served, attempt_of
 from firmware.records import CheckIn, Complaint, Event, Moment, Service
+from firmware.store.audit import NOT_SIGNED_IN
 from firmware.store.day import DayBook, note_served
 from firmware.store.errors import StoreError
 from firmware.store.journal import Journal
@@ -122,6 +123,36 @@ class WorkBook:
                 )
             facts = {"entries": str(len(resembles))}
             self._journal.note("resemblance", moment, self._keyed(subject), facts)
+
+    def resemblances(self) -> list[tuple[str, str]]:
+        """Return the pairs of subjects that wait for an adjudicator, in order."""
+        with self._journal.reading() as db:
+            return db.execute("SELECT subject, resembles FROM resemblances ORDER BY number").fetchall()
+
+    def settle_resemblance(self, moment: Moment, subject: str, other: str, *, same: bool, by: str) -> bool:
+        """Write down an adjudicator's word and forget the pair; returns whether it waited."""
+        with self._journal.transaction() as db:
+            settled = db.execute(
+                "DELETE FROM resemblances WHERE (subject, resembles) IN (VALUES (?1, ?2), (?2, ?1))",
+                (subject, other),
+            ).rowcount
+            if settled:
+                facts = {"same person": str(same).lower(), "by": by or NOT_SIGNED_IN}
+                self._journal.note("resemblance settled", moment, self._keyed(subject), facts)
+        self._journal.erase_from_log(erased=settled > 0)
+        return bool(settled)
+
+    def forget(self, moment: Moment, subject: str) -> int:
+        """Erase what the work knows of a subject, links and pairs; returns how many rows."""
+        with self._journal.transaction() as db:
+            erased: int = db.execute("DELETE FROM links WHERE ?1 IN (child, caregiver)", (subject,)).rowcount
+            erased += db.execute(
+                "DELETE FROM resemblances WHERE ?1 IN (subject, resembles)", (subject,)
+            ).rowcount
+            if erased:
+                self._journal.note("links erased", moment, self._keyed(subject), {"rows": str(erased)})
+        self._journal.erase_from_log(erased=erased > 0)
+        return erased
 
     # The session under way
 

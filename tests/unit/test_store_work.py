@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from itertools import islice
@@ -32,6 +33,7 @@ from firmware.store.errors import AlreadyCollected, ListRefused, LossCapReached,
 from firmware.store.reading import RangeReader
 from firmware.store.store import Store
 from firmware.workflow.kept import HandOver, OpenSession
+from firmware.workflow.ports import Work
 from firmware.workflow.terms import Answer, Basis, Concern, Workflow
 from tests.kit.decrypted_pages import decrypted_pages
 from tests.kit.store_values import (
@@ -73,6 +75,12 @@ def claim(store: Store, now: Moment, number: str, desk: str) -> ClaimAnswer:
 
 def collection(number: str, record: int, desk: str = "post-2") -> Collection:
     return Collection(record.to_bytes(16, "big"), digest(number), desk, at(5))
+
+
+def test_the_store_is_what_the_workflows_ask_for(tmp_path: Path) -> None:
+    with closing(open_store(tmp_path)) as store:
+        work: Work = store.work
+        assert (work.todays_numbers(), work.exceptions_left(), work.open_session()) == ((), 0, None)
 
 
 def services(store: Store) -> list[Service]:
@@ -274,6 +282,12 @@ def test_links_end_and_complaints_name_nobody(tmp_path: Path) -> None:
     assert (found.caregiver, found.expired) == ("card-1", True)
     store.day.open(at(2), "amina", ["camera"], DAY)
     assert store.work.link("child-1", DAY) is None
+    store.work.note_resemblance(at(3), "card-1", ["card-2", "card-3", "card-9"])
+    assert store.work.settle_resemblance(at(4), "card-2", "card-1", same=False, by="tomas")
+    assert not store.work.settle_resemblance(at(4), "card-2", "card-1", same=False, by="tomas")
+    store.work.note_link(at(5), "child-2", "card-3", date(2026, 12, 24))
+    assert store.work.forget(at(6), "card-3") == 2
+    assert store.work.resemblances() == [("card-1", "card-9")]
     store.work.commit_complaint(at(3), Workflow.CLINIC, Concern.TREATMENT)
     assert store.day.acts()["complaint", Concern.TREATMENT.value] == 1
     store.close()
