@@ -85,6 +85,9 @@ class Captures:
         """The desk shows a signal."""
         if self.running:
             self._feed(Guided(show))
+        elif self._stopped and self._task is not None and not self._task.done():
+            # It was stopped before the desk's session had begun; now it has.
+            self._desk.press(Button.HELP)
 
     def stop(self) -> None:
         """End the capture under way; what still comes of it is recorded, and the workflow goes on without."""

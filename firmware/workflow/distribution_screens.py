@@ -37,6 +37,7 @@ from firmware.workflow.frame import (
     frame_screen,
 )
 from firmware.workflow.guidance import capture_screen
+from firmware.workflow.outcomes import Networks
 from firmware.workflow.screen import Choice, Entry, Screen, Text, Tone, say, say_many
 from firmware.workflow.terms import Workflow
 
@@ -226,15 +227,30 @@ def _deciding_screen(case: HouseholdCase) -> Screen:
     )
 
 
+def island_lines(networks: Networks) -> tuple[Text, ...]:
+    """Return what staff must know, before anybody is served, of the networks that are down."""
+    lines: list[Text] = []
+    if not networks.uplink:
+        lines.append(say("No connection out of here: the work goes on, and records wait."))
+    if not networks.site:
+        lines.append(say("Not all desks can be reached."))
+        lines.append(_worst_case(networks.worst_case))
+    return tuple(lines)
+
+
+def _worst_case(households: int) -> Text:
+    return say_many(
+        "At most {number} household could collect twice today.",
+        "At most {number} households could collect twice today.",
+        households,
+    )
+
+
 def _warnings(case: HouseholdCase) -> tuple[Text, ...]:
     """Return what staff must know while the local network is down."""
     if not case.owner_desk:
         return ()
     return (
         say("Desk {desk} does not answer.", desk=case.owner_desk),
-        say_many(
-            "At most {number} household could collect twice today.",
-            "At most {number} households could collect twice today.",
-            case.worst_case,
-        ),
+        _worst_case(case.worst_case),
     )

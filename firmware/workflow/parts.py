@@ -65,7 +65,7 @@ class Parts:
             case TypedNumber(number):
                 return number
             case HouseholdCard(number=number):
-                return OtherUse() if workflow is Workflow.CLINIC else number
+                return number if workflow is Workflow.DISTRIBUTION else OtherUse()
             case AppointmentCard(number=number):
                 return OtherUse() if workflow is Workflow.DISTRIBUTION else number
             case VisitToken():

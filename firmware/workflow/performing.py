@@ -68,7 +68,7 @@ class Performer:
         self,
         parts: Parts,
         feed: Callable[[Event], None],
-        begin: Callable[[Workflow], None],
+        begin: Callable[[Workflow, str], None],
         language: Callable[[], str],
     ) -> None:
         self._parts = parts
@@ -128,7 +128,7 @@ class Performer:
             case Greet():
                 await self._greet(asked)
             case Begin(following):
-                self._begin(following)
+                self._begin(following, asked.operator)
             case FindAppointment(value):
                 return await self._find_appointment(value)
             case FindHousehold(value):

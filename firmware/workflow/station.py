@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, assert_never
 
 from firmware.session.machine import Show
 from firmware.workflow import choices, frame
+from firmware.workflow.distribution_screens import island_lines
+from firmware.workflow.effects import Begin
 from firmware.workflow.events import Event, TimeOver
 from firmware.workflow.frame import Answered, WaitingForPerson
 from firmware.workflow.machines import MACHINES
@@ -37,6 +40,7 @@ class Station:
         languages: Sequence[str] = ("en",),
     ) -> None:
         self._clock = parts.clock
+        self._ownership = parts.ownership
         self._home = MACHINES[workflow]
         self._machine = self._home
         self._state: Any = self._machine.first
@@ -48,7 +52,7 @@ class Station:
         self._deadline_ns: int | None = None
         self._offered_since = 1
         self._changed = asyncio.Event()
-        self.screen: Screen = self._machine.screen(self._state)
+        self.screen = self._draw()
         self.revision = 1
         self.highlight = 0
         self.language = self._languages[0]
@@ -107,6 +111,11 @@ class Station:
                 assert_never(button)
         return Accepted()
 
+    def refresh(self) -> None:
+        """Draw the screen anew where nobody is served: a network came or went."""
+        if self.idle and (screen := self._draw()) != self.screen:
+            self._show(screen, type(self._state))
+
     async def take_over(self, operator: str) -> None:
         """Let this member of staff go on with the person who is here."""
         self.holder = "" if self.idle else operator
@@ -118,6 +127,7 @@ class Station:
         """Take up what a power cut left open, and show the first screen. Raises StoreError."""
         resumed = await self._performer.resume()
         self._signaller.show(self.screen)
+        self.refresh()
         if resumed is not None:
             self._feed(resumed)
 
@@ -170,20 +180,28 @@ class Station:
         self._state, effects = machine.step(before, event)
         operator = event.operator if isinstance(event, Acted) else self.holder
         self._performer.perform(effects, machine.workflow, operator or self.holder)
-        if isinstance(self._state, WaitingForPerson) and not isinstance(before, WaitingForPerson):
+        same_person = any(isinstance(effect, Begin) for effect in effects)
+        if self.idle and not isinstance(before, WaitingForPerson) and not same_person:
             self._rest()
         if self._state != before:
-            self._show(self._machine.screen(self._state), type(before))
+            self._show(self._draw(), type(before))
 
     def _rest(self) -> None:
         """The person is gone: the next one finds the site's language and nobody's session."""
         self._machine, self.holder, self.language = self._home, "", self._languages[0]
         self._state = self._machine.first
 
-    def _begin(self, workflow: Workflow) -> None:
+    def _draw(self) -> Screen:
+        screen = self._machine.screen(self._state)
+        if self.idle and self._machine.workflow is Workflow.DISTRIBUTION:
+            return replace(screen, lines=island_lines(self._ownership.connected()))
+        return screen
+
+    def _begin(self, workflow: Workflow, operator: str) -> None:
         self._machine = MACHINES[workflow]
         self._state = self._machine.first
-        self._feed(Acted(choices.REGISTER.act, operator=self.holder))
+        self._feed(Acted(choices.REGISTER.act, operator=operator))
+        self.holder = operator
 
     def _on_signal(self, show: Show) -> None:
         self._performer.captures.guide(show)

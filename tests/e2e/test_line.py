@@ -46,6 +46,13 @@ async def test_real_people_are_told_apart_by_finger_and_by_face(tmp_path: Path, 
         assert (await desk.verify(stranger, claim=first)).record.outcome is Outcome.NO_MATCH
         assert (await desk.identify(stranger)).subject is None
         assert (await desk.verify(second, claim=third)).record.outcome is Outcome.NO_MATCH
+        household = (third, first)
+        assert (await desk.verify(first, *household, order=FACE_ONLY)).subject == first.subject
+        expected_today = [first.subject, second.subject]
+        on_list = await desk.identify(second, among=expected_today, order=FACE_ONLY)
+        not_on_list = await desk.identify(third, among=expected_today, order=FACE_ONLY)
+        assert (on_list.subject, not_on_list.subject) == (second.subject, None)
+        assert (on_list.record.gallery_size, not_on_list.suggested) == (2, ())
 
 
 async def test_a_dry_finger_is_asked_again_and_then_served(tmp_path: Path, actors: RealPeople) -> None:

@@ -50,25 +50,33 @@ class Line:
         self,
         person: Person,
         claim: Person | None = None,
-        *,
+        *others: Person,
         face: Face = Face.GOOD,
         fingers: Sequence[Finger] = (Finger.GOOD,),
         order: Sequence[Modality] | None = None,
     ) -> CheckInResult:
         self.stage.enter(person, face, fingers)
         try:
-            return await self.appliance.desk.verify((claim or person).subject, order=order)
+            return await self.appliance.desk.verify(
+                (claim or person).subject, *(other.subject for other in others), order=order
+            )
         finally:
             self.stage.leave()
 
-    async def identify(self, person: Person, *, order: Sequence[Modality] | None = None) -> CheckInResult:
+    async def identify(
+        self,
+        person: Person,
+        *,
+        among: Sequence[str] | None = None,
+        order: Sequence[Modality] | None = None,
+    ) -> CheckInResult:
         async def staff(suggestions: Sequence[Suggestion]) -> int | None:
             subjects = [suggestion.subject for suggestion in suggestions]
             return subjects.index(person.subject) if person.subject in subjects else None
 
         self.stage.enter(person, Face.GOOD, (Finger.GOOD,))
         try:
-            return await self.appliance.desk.identify(staff, order=order)
+            return await self.appliance.desk.identify(staff, among=among, order=order)
         finally:
             self.stage.leave()
 

@@ -331,6 +331,8 @@ async def test_what_cannot_be_written_down_never_looks_done(camp: Rig) -> None:
 async def test_without_the_owners_word_the_loss_cap_is_the_end(camp: Rig) -> None:
     await camp.boot()
     camp.owner.silent_desk = "post-2"
+    camp.station.refresh()
+    assert len(camp.station.screen.lines) == 2, "it is shown before anybody is served, too"
     for number in ("0001", "0002"):
         camp.desk.registered = collector(number)
         camp.desk.script.append(Ends())
