@@ -11,12 +11,14 @@ from typing import TypeVar
 
 from firmware.cards.terms import Reading, TypedNumber
 from firmware.clock import Clock
+from firmware.guard.wrapping import Argon2Cost
 from firmware.mesh.book import Book
 from firmware.mesh.site import Site
 from firmware.records import Service
 from firmware.session.machine import Show
 from firmware.session.registration import NoticeAnswer
 from firmware.store.errors import StoreFull
+from firmware.store.staff import StaffRegister
 from firmware.workflow.outcomes import Networks, OwnerSilent, Standing
 from firmware.workflow.parts import Parts
 from firmware.workflow.ports import Work
@@ -123,6 +125,7 @@ class Rig:
         else:
             planned = replace(distribution_list(people, loss_cap=loss_cap), roster=(DEVICE,))
             self.store.lists.load(now, planned, approved_by=("amina", "boris"))
+        self.store.staff = StaffRegister(self.store._journal, Argon2Cost(memory_kib=64, passes=1, lanes=1))
         self.store.staff.add(now, "boris", Role.SUPERVISOR, bytearray(PINS["boris"], "ascii"))
         self.store.staff.add(now, "amina", Role.OPERATOR, bytearray(PINS["amina"], "ascii"), by="boris")
 
