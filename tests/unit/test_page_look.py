@@ -15,6 +15,7 @@ from firmware.workflow.screen import Tone
 from inference.types import FingerPosition
 from sensors.board.signals import PRESENTATIONS
 from sensors.frames import RetryReason
+from tests.kit.every_screen import every_screen
 
 PAGE = Path(firmware.page.__file__).parent
 CSS = (PAGE / "static" / "page.css").read_text()
@@ -119,6 +120,8 @@ def test_every_named_pictogram_is_drawn_and_titled() -> None:
         pictograms.of_ration(item) for item in ("Rice 25 kg", "vegetable oil", "soap", "blanket", "kit")
     }
     names |= pictograms.MIRRORED | named_in_templates()
+    for screen in every_screen():
+        names |= {screen.pictogram, *(choice.pictogram for choice in screen.choices)}
     symbols = drawn()
     assert {pictograms.symbol(name) for name in names} <= symbols.keys()
     titles = [symbol[0].text for symbol in symbols.values()]
