@@ -7,7 +7,7 @@ from inference.types import FingerPosition
 # What points along the line of reading is mirrored where people read from the right; a clock, a tick or the
 # side to which a head is turned is not.
 MIRRORED = frozenset(
-    {"next", "back", "question", "list", "notice", "report", "delete", "hand over", "sign out", "alternate"}
+    {"next", "back", "question", "list", "notice", "report", "hand over", "sign out", "alternate"}
 )
 
 # What is drawn for a thing, and how its name begins in the languages of the page.
