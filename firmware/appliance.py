@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 
 import structlog
 
+from firmware.cards.scanner import CameraScanner
 from firmware.clock import Clock
 from firmware.config import Config
 from firmware.config import Uplink as UplinkSettings
@@ -27,6 +28,7 @@ from firmware.desk import Desk
 from firmware.opening import Hardware, open_keys, open_membership, store_settings, uplink_target
 from firmware.order_handlers import renew_lease, self_test, sync_now
 from firmware.orders import Orders
+from firmware.page.viewfinder import LiveView
 from firmware.presenter import Presenter
 from firmware.recognition import build_recognition
 from firmware.records import CommandKind, DeviceFault
@@ -71,6 +73,8 @@ class Appliance:
     matcher: Matcher
     presenter: Presenter
     uplink: Uplink | None
+    scanner: CameraScanner | None
+    live_view: LiveView | None
 
     def __init__(
         self, config: Config, hardware: Hardware, clock: Clock | None = None, guard: KeyGuard | None = None
@@ -106,6 +110,11 @@ class Appliance:
         """Call `on_event` for each button and tamper change, from a thread of the board's."""
         if self._board is not None:
             self._board.listen(on_event)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the aggregator is reached."""
+        return self._connected
 
     @property
     def clock(self) -> Clock:
@@ -185,6 +194,7 @@ class Appliance:
         }
         self._orders = self._start_orders()
         self.uplink = None if uplink is None else self._start_uplink(uplink, uplink_target(uplink))
+        self.live_view = None if config.page is None else LiveView()
         acquirer = Acquirer(
             camera=camera,
             reader=reader,
@@ -201,7 +211,9 @@ class Appliance:
                 if config.attack.active
                 else None
             ),
+            viewfinder=self.live_view,
         )
+        self.scanner = None if camera is None else CameraScanner(camera, asyncio.to_thread)
         self.desk = Desk(
             config=config,
             acquirer=acquirer,
@@ -210,7 +222,7 @@ class Appliance:
             in_store=self.store.run,
             presenter=self.presenter,
             clock=self._clock,
-            committed=self._committed,
+            committed=self.committed,
         )
         self.day = Day(
             run_in_store=self.store.run,
@@ -218,7 +230,7 @@ class Appliance:
             matcher=self.matcher,
             reader=reader,
             camera=camera,
-            committed=self._committed,
+            committed=self.committed,
             sync=self._sync,
         )
         await self._start_housekeeping()
@@ -277,10 +289,10 @@ class Appliance:
             handlers={
                 CommandKind.SELF_TEST: partial(self_test, self.store.run, self._workers),
                 CommandKind.RENEW_LEASE: partial(renew_lease, self.custody.renew),
-                CommandKind.SYNC_NOW: partial(sync_now, self.store.run, self._committed),
+                CommandKind.SYNC_NOW: partial(sync_now, self.store.run, self.committed),
             },
             lock=self._lock,
-            committed=self._committed,
+            committed=self.committed,
             acknowledged=self.until_acknowledged,
         )
         task = asyncio.create_task(orders.run(), name="orders")
@@ -356,7 +368,8 @@ class Appliance:
         if self._connected:
             await self.until_acknowledged()
 
-    def _committed(self) -> None:
+    def committed(self) -> None:
+        """Tell the uplink that something waits."""
         if self.uplink is not None:
             self.uplink.notify()
 
@@ -381,7 +394,7 @@ class Appliance:
         except StoreError as error:
             log.warning("fault not recorded", kind=type(error).__name__, reason=str(error))
             return
-        self._committed()
+        self.committed()
 
 
 def _report_bug(task: asyncio.Task[None]) -> None:

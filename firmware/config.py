@@ -24,6 +24,7 @@ from trust.keys.guard import GuardKind
 
 Identifier = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+LanguageTag = Annotated[str, msgspec.Meta(pattern=r"^(en|fr|es|ar|uk|sw)(-[A-Z]{2})?$")]
 FingerName = Literal[
     "right thumb", "right index", "right middle", "right ring", "right little",
     "left thumb", "left index", "left middle", "left ring", "left little",
@@ -199,6 +200,7 @@ class Page(_Table, frozen=True, kw_only=True):
     certificate, key: PEM files for tablets; without them the appliance makes a certificate and keeps it.
     bystanders: whether /bystander shows the number that is served. rest_min: after so many minutes without an
     act staff are signed out. recordings: folder of spoken sentences (`make audio`), silent without it.
+    languages: between which LANGUAGE changes, the site's own first.
     """
 
     touch: str | None = "127.0.0.1:8080"
@@ -208,6 +210,7 @@ class Page(_Table, frozen=True, kw_only=True):
     bystanders: bool = True
     rest_min: Positive = 15.0
     recordings: Path | None = None
+    languages: Annotated[tuple[LanguageTag, ...], msgspec.Meta(min_length=1)] = ("en",)
 
 
 class Lease(_Table, frozen=True, kw_only=True):

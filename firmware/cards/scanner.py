@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 import cv2
@@ -16,6 +17,8 @@ from sensors.worker import DeviceWorker
 CAPTURE_TIMEOUT_S = (
     2.0  # a frame takes 0.1 s; longer means that the camera hangs, and its worker opens it anew
 )
+PAUSE_S = 0.1
+"""Between two looks: a look takes 10 to 30 ms of a core, and the camera looks for cards all day."""
 SURE_AFTER_FRAMES = 12
 """A moving card is unreadable for a moment, and another code may be beside it: only what stays so is said."""
 _SHARPEN_PX, _SHARPEN_BY = 1.5, 4.0
@@ -24,10 +27,13 @@ _SHARPEN_PX, _SHARPEN_BY = 1.5, 4.0
 class CameraScanner:
     """Looks for a card in front of the camera until one is there."""
 
-    def __init__(self, camera: DeviceWorker[Camera], in_thread: InThread) -> None:
-        """in_thread: where pictures are looked at, off the event loop."""
+    def __init__(
+        self, camera: DeviceWorker[Camera], in_thread: InThread, *, pause_s: float = PAUSE_S
+    ) -> None:
+        """in_thread: where pictures are looked at, off the event loop. pause_s: between two looks."""
         self._camera = camera
         self._in_thread = in_thread
+        self._pause_s = pause_s
 
     async def scan(self) -> str:
         """Return the text of the first code of this project that is seen, wherever it is in the picture.
@@ -49,6 +55,7 @@ class CameraScanner:
             doubtful = found
             if in_a_row >= SURE_AFTER_FRAMES:
                 return doubtful
+            await asyncio.sleep(self._pause_s)
 
 
 def find_code(pixels: Pixels) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import click
@@ -30,12 +31,15 @@ logger = structlog.get_logger()
 @config_option
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 def run(config_path: Path, log_level: str) -> None:
-    """Serve people by the buttons: OK begins a check-in and confirms, AGAIN declines, HELP calls a person."""
+    """Serve people: on the operator page with a [page] table, else by the buttons alone.
+
+    By the buttons: OK begins a check-in and confirms, AGAIN declines, HELP calls a person.
+    """
     config = read_config(config_path)
-    if config.board is None:
+    if config.board is None and config.page is None:
         raise click.ClickException(
-            f"{config_path}: `aidpost run` is driven by buttons: add a [board] table "
-            '(driver = "gpio", or "console" to try it here)'
+            f"{config_path}: `aidpost run` is driven by the operator page or by buttons: add a [page] table, "
+            'or a [board] table (driver = "gpio", or "console" to try it here)'
         )
     log.configure(log_level)
     # Before the event loop: Ctrl-C and SIGTERM end the wait for a PIN at once.
@@ -49,26 +53,41 @@ async def _serve(config: Config, guard: KeyGuard) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with Appliance(config, Hardware.of(config), guard=guard) as appliance:
-        kiosk = Kiosk(appliance)
         appliance.presenter.add_listener(lambda effect: click.echo(signal_line(effect)))
-
-        def from_board(event: BoardEvent) -> None:
-            loop.call_soon_threadsafe(kiosk.on_event, event)
-
-        appliance.listen(from_board)
-        appliance.desk.idle()
-        for notice in appliance.notices.values():
-            click.echo(notice)
-            appliance.presenter.show(Show(Signal.DEVICE_FAULT))
-        waits = [asyncio.ensure_future(event.wait()) for event in (stop, appliance.custody.over)]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
-        logger.info("stopping")
-        if appliance.custody.over.is_set():
-            appliance.presenter.show(Show(Signal.DEVICE_FAULT))
-        await kiosk.finish()
+        async with _front(appliance, config):
+            for notice in appliance.notices.values():
+                click.echo(notice)
+                appliance.presenter.show(Show(Signal.DEVICE_FAULT))
+            waits = [asyncio.ensure_future(event.wait()) for event in (stop, appliance.custody.over)]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+            logger.info("stopping")
+            if appliance.custody.over.is_set():
+                appliance.presenter.show(Show(Signal.DEVICE_FAULT))
         appliance.custody.refuse_if_gone()
+
+
+@asynccontextmanager
+async def _front(appliance: Appliance, config: Config) -> AsyncIterator[None]:
+    """Serve people on the page or by the buttons alone; at the end whoever is served is led to staff."""
+    if config.page is not None:
+        from firmware.lane import Lane  # with the workflows, which buttons alone do without
+
+        async with Lane(appliance, config) as lane:
+            for address in lane.page.addresses.values() if lane.page is not None else ():
+                click.echo(f"The operator page: {address}")
+            yield
+        return
+    kiosk, loop = Kiosk(appliance), asyncio.get_running_loop()
+
+    def from_board(event: BoardEvent) -> None:
+        loop.call_soon_threadsafe(kiosk.on_event, event)
+
+    appliance.listen(from_board)
+    appliance.desk.idle()
+    yield
+    await kiosk.finish()
 
 
 class Kiosk:

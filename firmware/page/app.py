@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, unique
@@ -21,13 +22,16 @@ from firmware.page.drawing import FOLDER, RECORDINGS, Drawing, Message, Now, key
 from firmware.page.ports import Accepted, Answered, Bar, HeldBy, Staff, Stale, Station
 from firmware.page.protection import LOOPBACK_NAMES, ProtectiveHeaders, read_form
 from firmware.page.recordings import Recordings
-from firmware.page.streams import Part, Streams, seen_of
+from firmware.page.streams import HEARTBEAT_S, Part, Streams, seen_of
 from firmware.page.translate import LANGUAGES
 from firmware.page.viewers import Operator, Viewer, Viewers
 from firmware.page.viewfinder import MEDIA_TYPE, LiveView
 from firmware.workflow.outcomes import PinWaits, PinWrong
 from firmware.workflow.screen import Acted
 from sensors.board.port import Button
+
+MOST_PRESSES = 32
+"""How many presses of the board's buttons a browser that is slow can be told of."""
 
 
 @unique
@@ -75,6 +79,8 @@ class Page:
         self._monotonic_s = monotonic_s
         self._streams = streams
         self._live_view = live_view
+        self._presses: deque[tuple[int, Button]] = deque(maxlen=MOST_PRESSES)
+        self._listening = 0
         self._viewers = Viewers(monotonic_s, rules.rest_s)
         self._drawing = Drawing(sounds=rules.sounds, speaks=rules.speaks, recordings=recordings)
         # A cookie with this prefix is taken over TLS alone, and from no other host or path.
@@ -108,6 +114,33 @@ class Page:
             routes=routes, middleware=middleware, exception_handlers={HTTPException: _refused}
         )
 
+    # --- the buttons of the board ----------------------------------------------------------------------
+
+    @property
+    def at_hand(self) -> str:
+        """Who is signed in here, empty for nobody."""
+        operator = self._viewers.signed_in()
+        return "" if operator is None else operator.name
+
+    def takes(self, button: Button) -> bool:
+        """Take OK or AGAIN, to move about the controls, where a name, PIN or number is entered."""
+        entering = self._viewers.signed_in() is None or self._station.screen.entry is not None
+        if button not in (Button.OK, Button.AGAIN) or not entering or not self._listening:
+            return False
+        self._presses.append((self._pressed + 1, button))
+        self._streams.wake()
+        return True
+
+    @property
+    def _pressed(self) -> int:
+        """Number of the last press that the page took."""
+        return self._presses[-1][0] if self._presses else 0
+
+    def _press_part(self) -> Part:
+        """The last presses with their numbers: a browser does those that it has not done."""
+        taken = " ".join(f"{number}:{button.value}" for number, button in self._presses)
+        return Part("press", self._pressed, lambda: taken)
+
     # --- what is shown ---------------------------------------------------------------------------------
 
     async def _index(self, request: Request) -> Response:
@@ -122,17 +155,31 @@ class Page:
         _, known = self._viewer(request)
         viewer = known or self._viewers.nobody()
 
+        asks_who = "asks-who" in request.query_params
+
         def look() -> Sequence[Part] | None:
+            if asks_who:
+                return (self._press_part(),)
             return self._parts(viewer) if self._viewers.is_signed_in(viewer) else None
 
         events = self._streams.events(
             (self._station.subscribe, self._live_view.subscribe),
             look,
-            lambda: self._viewers.rests_until_s(viewer) - self._monotonic_s(),
+            lambda: HEARTBEAT_S if asks_who else self._viewers.rests_until_s(viewer) - self._monotonic_s(),
             seen=request.query_params.get("seen", ""),
             last="signed-out",
         )
-        return StreamingResponse(events, media_type="text/event-stream")
+
+        async def counted() -> AsyncIterator[bytes]:
+            self._listening += 1
+            try:
+                async for event in events:
+                    yield event
+            finally:
+                self._listening -= 1
+                await events.aclose()
+
+        return StreamingResponse(counted(), media_type="text/event-stream")
 
     async def _preview(self, request: Request) -> Response:
         """The face that is being taken, for staff who are signed in, as long as the screen guides it."""
@@ -252,6 +299,7 @@ class Page:
             Part("bar", (bar, tag), drawn("bar.html", bar=bar)),
             Part("keys", (keys, tag), drawn("keys.html", keys=keys)),
             Part("advice", (advice, tag), drawn("advice.html", advice=advice)),
+            self._press_part(),
         )
 
     def _draw_screen(self, template: str, viewer: Viewer, message: Message | None = None) -> str:
@@ -266,6 +314,7 @@ class Page:
             advice=self._live_view.advice,
             message=message,
             seen=seen_of(self._parts(viewer)),
+            pressed=self._pressed,
         )
 
     def _draw_public(self, template: str) -> str:
@@ -282,6 +331,7 @@ class Page:
             names=await self._staff.names() if at_hand else (),
             name=name,
             may_help=at_hand,
+            pressed=self._pressed,
         )
         return HTMLResponse(page, 200 if message is None else 403)
 

@@ -58,7 +58,7 @@ class Key(NamedTuple):
 
 def keys_of(screen: Screen) -> tuple[Key, ...]:
     """Return the four keys; HELP and LANGUAGE are never idle."""
-    idle = (Button.OK, Button.AGAIN) if screen.busy or not screen.choices else ()
+    idle = (Button.OK, Button.AGAIN) if screen.busy or not (screen.choices or screen.candidates) else ()
     return tuple(Key(button.value, picture, label, button in idle) for button, picture, label in _KEYS)
 
 
@@ -117,8 +117,12 @@ class Drawing:
         advice: RetryReason | None,
         message: Message | None,
         seen: str,
+        pressed: int = 0,
     ) -> str:
-        """Return the screen as this viewer sees it; seen: what it is called in the stream of events."""
+        """Return the screen as this viewer sees it.
+
+        seen: what it is called in the stream of events. pressed: number of the last press of the board's.
+        """
         screen = now.screen
         shown = notice(screen.notice, tag) if screen.notice else None
         left_s = screen.wait_s if screen.wait_s is not None else screen.ends_in_s
@@ -133,6 +137,7 @@ class Drawing:
             advice=advice,
             message=message,
             seen=seen,
+            pressed=pressed,
             seconds_left=None if left_s is None else math.ceil(left_s),
             keys=keys_of(screen),
             tones=self._tones(screen.tone),
@@ -152,6 +157,7 @@ class Drawing:
         names: Sequence[str],
         name: str,
         may_help: bool,
+        pressed: int = 0,
     ) -> str:
         """Return the page that asks who is there.
 
@@ -167,6 +173,7 @@ class Drawing:
             names=names,
             name=name,
             keys=keys,
+            pressed=pressed,
         )
 
     def _prompts(self, screen: Screen, shown: Notice | None, tag: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from firmware.page.recordings import Recordings
 from firmware.page.server import PageServer
 from firmware.page.streams import Streams
 from firmware.page.viewfinder import LiveView
+from sensors.board.port import Button
 from trust import certificates
 from trust.tls.address import Address, AddressRefused
 from trust.tls.contexts import Shown, page_server
@@ -57,6 +58,7 @@ class OperatorPage:
         self._recordings = Recordings(settings.recordings)
         self._streams = Streams()
         self._stack = AsyncExitStack()
+        self._pages: dict[Front, Page] = {}
         self.addresses: dict[Front, str] = {}
         """Where the page is served, as a browser writes it."""
 
@@ -91,6 +93,7 @@ class OperatorPage:
             replace(self._rules, speaks=front is Front.TOUCH or self._settings.touch is None),
             self._recordings,
         )
+        self._pages[front] = page
         server = PageServer(address, page.app, tls)
         listening = await server.start()
         self._stack.push_async_callback(server.stop)
@@ -104,6 +107,17 @@ class OperatorPage:
         if self._certificate is None:
             raise AssertionError("the composition root makes a certificate where none is named")
         return page_server(self._certificate)
+
+    def takes(self, button: Button) -> bool:
+        """Let a button of the board move about the touch screen, where a PIN or a number is entered there."""
+        touch = self._pages.get(Front.TOUCH)
+        return touch is not None and touch.takes(button)
+
+    @property
+    def at_hand(self) -> str:
+        """Who is signed in at the touch screen, empty for nobody."""
+        touch = self._pages.get(Front.TOUCH)
+        return "" if touch is None else touch.at_hand
 
     @property
     def fingerprint(self) -> str:

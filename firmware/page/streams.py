@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeAlias
@@ -35,11 +35,15 @@ class Streams:
         """Whether the page stops."""
         return self._closed
 
+    def wake(self) -> None:
+        """Let every stream look again."""
+        for waker in self._wakers:
+            waker.set()
+
     def close(self) -> None:
         """End every stream."""
         self._closed = True
-        for waker in self._wakers:
-            waker.set()
+        self.wake()
 
     async def events(
         self,
@@ -49,7 +53,7 @@ class Streams:
         *,
         seen: str = "",
         last: str = "",
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Yield each part that shows something else than before, until `look` returns None, and then `last`.
 
         A change during a slow send is not queued: the next look shows what is true then.

@@ -76,6 +76,11 @@ class Viewers:
             self._known.popitem(last=False)
         return cookie, viewer
 
+    def signed_in(self) -> Operator | None:
+        """Return who did something last of those who are signed in."""
+        present = [viewer for viewer in self._known.values() if self.is_signed_in(viewer)]
+        return max(present, key=lambda viewer: viewer.active_s).operator if present else None
+
     def nobody(self) -> Viewer:
         """Return a viewer whom no cookie leads to."""
         return self._fresh()

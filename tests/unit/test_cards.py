@@ -219,7 +219,7 @@ async def scan_with(camera: WatchedCamera) -> str:
     worker: DeviceWorker[Camera] = DeviceWorker("camera", lambda: camera, lambda _there, _error: None)
     await worker.start()
     try:
-        return await asyncio.wait_for(CameraScanner(worker, here).scan(), 20)
+        return await asyncio.wait_for(CameraScanner(worker, here, pause_s=0).scan(), 20)
     finally:
         await worker.stop()
 

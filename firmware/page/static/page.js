@@ -33,6 +33,7 @@ function follow() {
 document.addEventListener("htmx:afterSettle", follow);
 document.addEventListener("htmx:sseBeforeMessage", (event) => {
   if (event.detail.type === "signed-out") location.assign("/");
+  if (event.detail.type === "press") takePresses(event.detail.data);
 });
 
 // --- the line to the appliance --------------------------------------------------------------------------
@@ -53,6 +54,22 @@ function move(by) {
 }
 
 const pressKey = (name) => document.querySelector(`.keys [data-key=${name}]`)?.click();
+
+// The board's OK and AGAIN, where something is entered here: the appliance names the last presses by number.
+let done = Number(document.body.dataset.pressed ?? 0);
+
+function takePresses(named) {
+  const presses = named.split(" ").filter(Boolean).map((one) => one.split(":"));
+  if (Number(presses.at(-1)?.[0] ?? 0) < done) done = 0; // the appliance started anew
+  for (const [number, button] of presses) {
+    if (Number(number) <= done) continue;
+    done = Number(number);
+    const at = document.activeElement;
+    if (button === "ok" && at.matches("button")) at.click();
+    else if (button === "ok" && at.matches("[type=radio]")) { at.checked = true; move(1); }
+    else move(1);
+  }
+}
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;

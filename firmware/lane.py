@@ -1,0 +1,226 @@
+"""One lane: the station over the parts of one appliance, with its buttons, its card scanner and its page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import structlog
+
+from firmware.appliance import Appliance
+from firmware.cards.making import token_key
+from firmware.cards.reading import CardReader, Expected
+from firmware.config import Config
+from firmware.config import Page as PageSettings
+from firmware.mesh.book import Book
+from firmware.mesh.site import Site
+from firmware.session.registration import NoticeAnswer
+from firmware.store.errors import StoreError
+from firmware.store.lists import LoadedList
+from firmware.store.store import Store
+from firmware.workflow.parts import Parts
+from firmware.workflow.ports import Work
+from firmware.workflow.scanning import Scanning
+from firmware.workflow.station import Station
+from firmware.workflow.terms import Workflow
+from sensors.board.port import BoardEvent, TamperEvent
+from trust.consent import Purpose
+from trust.names import DeviceName
+
+if TYPE_CHECKING:
+    from firmware.page.opening import OperatorPage
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+LOOK_S = 5.0
+"""How often the records that wait are counted for the top of the screen, and the list is looked at."""
+WORKFLOWS = {Purpose.CLINIC_CHECK_IN: Workflow.CLINIC, Purpose.DISTRIBUTION: Workflow.DISTRIBUTION}
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was last read from the store: the list that is loaded, and how many records wait."""
+
+    loaded: LoadedList | None = None
+    waiting: int = 0
+
+
+class Lane:
+    """Serves people at one appliance; use it as an async context manager, within the appliance's.
+
+    Raises StoreError, and what the page raises when it cannot be served.
+    """
+
+    station: Station
+    page: OperatorPage | None
+
+    def __init__(
+        self,
+        appliance: Appliance,
+        config: Config,
+        local: Callable[[int], datetime] = lambda ns: datetime.fromtimestamp(ns / 1e9).astimezone(),
+    ) -> None:
+        self._appliance = appliance
+        self._config = config
+        self._local = local
+        self._known = _Known()
+        self._stack = AsyncExitStack()
+        self._loop = asyncio.get_running_loop()
+        self._presses: set[asyncio.Task[object]] = set()
+        self.page = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        appliance, settings = self._appliance, self._config.page
+        site = Site(
+            self._config.device.id,
+            self._in_book,
+            appliance.clock,
+            neighbours={},
+            uplink_connected=lambda: appliance.connected,
+        )
+        await site.take_up()
+        await self._look()
+        parts = Parts(
+            desk=appliance.desk,
+            in_work=self._in_work,
+            note_answer=self._note_answer,
+            ownership=site,
+            cards=CardReader(self._expected),
+            clock=appliance.clock,
+            local=self._local,
+        )
+        languages = settings.languages if settings is not None else ("en",)
+        workflow = WORKFLOWS[self._config.device.purpose]
+        self.station = Station(parts, workflow, appliance.presenter, languages=languages)
+        await self.station.start()
+        self._stack.push_async_callback(self.station.stop)
+        self._beside("station", self.station.run())
+        self._beside("site", site.run())
+        self._beside("lane", self._keep_looking())
+        appliance.listen(self._from_board)
+        if settings is not None:
+            await self._open_page(settings)
+        if appliance.scanner is not None:
+            scanning = Scanning(self.station, appliance.scanner, self._at_hand)
+            self._stack.callback(scanning.stop)
+
+    # --- what people press -----------------------------------------------------------------------------
+
+    def _from_board(self, event: BoardEvent) -> None:
+        """Called in a thread of the board's."""
+        self._loop.call_soon_threadsafe(self.press, event)
+
+    def press(self, event: BoardEvent) -> None:
+        """Handle a button or the tamper switch; call it in the event loop."""
+        if isinstance(event, TamperEvent):
+            log.warning("enclosure", state=event.value)
+            return
+        if self.page is not None and self.page.takes(event):
+            return
+        task = asyncio.ensure_future(self.station.press(event, self._at_hand()))
+        self._presses.add(task)
+        task.add_done_callback(self._presses.discard)
+
+    def _at_hand(self) -> str:
+        """Who acts at the appliance itself: whoever serves, else whoever is signed in on its screen."""
+        return self.station.holder or ("" if self.page is None else self.page.at_hand)
+
+    # --- what the station is performed on --------------------------------------------------------------
+
+    async def _in_work(self, work: Callable[[Work], T], /) -> T:
+        try:
+            return await self._appliance.store.run(lambda store: work(store.work))
+        finally:
+            self._appliance.committed()
+
+    async def _in_book(self, work: Callable[[Book], T], /) -> T:
+        return await self._appliance.store.run(lambda store: work(store.ledger))
+
+    async def _note_answer(self, session_id: bytes, answer: NoticeAnswer) -> None:
+        moment, notice = self._appliance.clock.now(), f"{answer.version} {answer.language}"
+        await self._appliance.store.run(
+            lambda store: store.note_answer(moment, session_id, answer.consent, notice)
+        )
+
+    def _expected(self) -> Expected:
+        device, loaded = self._config.device, self._known.loaded
+        today = self._local(self._appliance.clock.wall_ns()).date()
+        is_clinic = loaded is not None and loaded.workflow is Workflow.CLINIC
+        return Expected(
+            device.site,
+            device.purpose,
+            today,
+            cycle="" if loaded is None or is_clinic else loaded.cycle,
+            issuers=self._config.issuer.trusted(),
+            token_key=token_key(loaded.key, loaded.first_day) if loaded is not None and is_clinic else None,
+        )
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                await self._look()
+            except StoreError as error:
+                log.warning("not looked", kind=type(error).__name__, reason=str(error))
+
+    async def _look(self) -> None:
+        def work(store: Store) -> _Known:
+            return _Known(store.lists.loaded(), sum(store.lanes().values()))
+
+        self._known = await self._appliance.store.run(work)
+
+    # --- the page --------------------------------------------------------------------------------------
+
+    async def _open_page(self, settings: PageSettings) -> None:
+        # Imported here: web server and translations cost what an appliance without a page must not pay.
+        from firmware.page.opening import OperatorPage
+        from firmware.page.ports import Bar
+        from firmware.page.store import StaffOfStore, certificate_of
+        from firmware.page.viewfinder import LiveView
+
+        appliance, device = self._appliance, self._config.device
+        live_view = appliance.live_view or LiveView()
+        named = DeviceName(device.id, device.site)
+        certificate = None
+        if settings.tablet is not None and settings.certificate is None:
+            certificate = await appliance.store.run(lambda store: certificate_of(store, named))
+
+        def bar() -> Bar:
+            return Bar(
+                device.id, self._known.waiting, None if appliance.uplink is None else appliance.connected
+            )
+
+        page = OperatorPage(
+            settings,
+            station=self.station,
+            staff=StaffOfStore(appliance.store.run, appliance.clock),
+            bar=bar,
+            live_view=live_view,
+            monotonic_s=lambda: appliance.clock.monotonic_ns() / 1e9,
+            certificate=certificate,
+            sounds=self._config.board is None,
+        )
+        await page.start()
+        self._stack.push_async_callback(page.stop)
+        self.page = page
+
+    def _beside(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._stack.push_async_callback(asyncio.wait, {task})
+        self._stack.callback(task.cancel)

@@ -1,0 +1,154 @@
+"""A whole appliance for the browser: emulated sensor, replay camera, real store and station, and people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from playwright.async_api import Page, expect
+
+from firmware.appliance import Appliance
+from firmware.config import Camera, Config, Device, Fingerprint, Keys, Session
+from firmware.config import Page as PageSettings
+from firmware.demo.build_assets import load_face
+from firmware.demo.scenario import Face, Finger, Person
+from firmware.demo.stage import Stage
+from firmware.demo.views import ViewCondition, empty_room, face_view
+from firmware.lane import Lane
+from firmware.opening import Hardware
+from firmware.page.app import Front
+from firmware.store.store import Store
+from firmware.workflow.terms import Role, Workflow
+from inference.synthesis.condition import Condition
+from inference.synthesis.master import MasterFinger, make_finger
+from inference.types import FingerPosition
+from sensors.camera.replay import ReplayCamera
+from sensors.emulator.images import Moisture
+from sensors.emulator.virtual import VirtualSensor
+from sensors.fingerprint.opening import ReaderSettings, open_reader
+from sensors.frames import Pixels
+from tests.kit.store_values import DEVICE, SITE
+from tests.kit.work_lists import clinic_list, distribution_list
+from trust.consent import Purpose
+from trust.keys.guard import GuardKind
+from trust.lists.terms import PlannedList
+
+PINS = {"amina": "246810", "boris": "135790"}
+EILEEN = Person("case-0001", 1, "collins.jpg")
+GRACE = Person("p-0001-1", 2, "hopper.jpg")
+
+
+@cache
+def _master(seed: int, position: FingerPosition) -> MasterFinger:
+    return make_finger(seed * 16 + position.value)
+
+
+class People:
+    """Faces of the demonstration's photographs, and fingers made from seeds (`stage.Actors`)."""
+
+    def finger(
+        self, person: Person, position: FingerPosition, how: Finger, take: int
+    ) -> tuple[Pixels, Moisture]:
+        condition = Condition.random(np.random.default_rng([person.seed, take]), 0.2)
+        return _master(person.seed, position).impression(take, condition, (192, 192)), Moisture.NORMAL
+
+    def face(self, person: Person, how: Face, take: int) -> Pixels:
+        if how is Face.NOBODY or person.photo is None:
+            return empty_room(take)
+        return face_view(load_face(person.photo), person.seed * 1000 + take, ViewCondition())
+
+
+@dataclass
+class Workplace:
+    """What a test drives."""
+
+    appliance: Appliance
+    lane: Lane
+    stage: Stage
+    address: str
+
+    def comes(
+        self, person: Person, face: Face = Face.GOOD, fingers: Sequence[Finger] = (Finger.GOOD,)
+    ) -> None:
+        """A person steps up and does what the signals ask for."""
+        self.stage.enter(person, face, (Finger.GOOD,))
+
+
+@asynccontextmanager
+async def workplace(folder: Path, workflow: Workflow, languages: Sequence[str]) -> AsyncIterator[Workplace]:
+    """One appliance with a list and two members of staff, served on a free port of loopback."""
+    is_clinic = workflow is Workflow.CLINIC
+    camera = ReplayCamera()
+    with VirtualSensor("R503") as sensor:
+        config = Config(
+            device=Device(
+                id=DEVICE,
+                site=SITE,
+                purpose=Purpose.CLINIC_CHECK_IN if is_clinic else Purpose.DISTRIBUTION,
+                data=folder / "state",
+            ),
+            keys=Keys(guard=GuardKind.FILE),
+            fingerprint=Fingerprint(model="R503", port=sensor.port),
+            camera=Camera(driver="replay"),
+            session=Session(
+                fingers=("right index",), impressions=1, face_timeout_s=2.0, finger_timeout_s=3.0
+            ),
+            page=PageSettings(touch="127.0.0.1:0", languages=tuple(languages)),
+        )
+        hardware = Hardware(
+            reader=lambda: open_reader(ReaderSettings("R503", sensor.port)), camera=lambda: camera, board=None
+        )
+        async with Appliance(config, hardware) as appliance:
+            await appliance.store.run(lambda store: _prepare(store, appliance, is_clinic=is_clinic))
+            stage = Stage(People(), sensor, camera)
+            appliance.presenter.add_listener(stage.on_signal)
+            async with Lane(appliance, config) as lane:
+                assert lane.page is not None
+                yield Workplace(appliance, lane, stage, lane.page.addresses[Front.TOUCH])
+
+
+def _prepare(store: Store, appliance: Appliance, *, is_clinic: bool) -> None:
+    now = appliance.clock.now()
+    today = datetime.now().astimezone().date()
+    planned: PlannedList = (
+        replace(clinic_list(), day=today)
+        if is_clinic
+        else replace(distribution_list(), first_day=today, last_day=today, roster=(DEVICE,))
+    )
+    store.lists.load(now, planned, approved_by=tuple(PINS))
+    for name, role in (("boris", Role.SUPERVISOR), ("amina", Role.OPERATOR)):
+        store.staff.add(now, name, role, bytearray(PINS[name], "ascii"))
+
+
+async def sign_in(page: Page, address: str, name: str = "amina") -> None:
+    """Sign in, whatever the language."""
+    await page.goto(address)
+    await page.get_by_label(name).check()
+    await page.locator("input[type=password]").fill(PINS[name])
+    await page.locator(".primary").click()
+    await expect(page.locator(".operator")).to_have_text(name)
+
+
+async def shows(page: Page, *screens: str) -> None:
+    """Wait until the page shows a screen of one of these names."""
+    names = "|".join(screens)
+    await expect(page.locator("#screen")).to_have_attribute(
+        "data-screen", re.compile(f"^({names})$"), timeout=15_000
+    )
+
+
+async def choose(page: Page, act: str) -> None:
+    """Touch a choice."""
+    await page.locator(f"main [name=act][value='{act}']").click()
+
+
+async def enter(page: Page, value: str) -> None:
+    """Type a number, and enter it."""
+    await page.locator("[name=value]").fill(value)
+    await page.locator(".entry .primary").click()
