@@ -85,9 +85,10 @@ class Station:
                 return HeldBy(self.holder)
         if not frame.offered(self.screen, acted.act):
             return Stale()
+        self.holder = self.holder or acted.operator  # before the step: a session begins with its operator
         self._feed(acted)
-        if not self.idle and not self.holder:
-            self.holder = acted.operator
+        if self.idle:
+            self.holder = ""
         return Accepted()
 
     async def press(self, button: Button, operator: str = "") -> Reply:
