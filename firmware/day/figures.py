@@ -45,8 +45,9 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """What the report knows beside the people served.
 
     planned: on the list, None without one. came: of those, who collected or attended, here or elsewhere as
-    far as known. waiting: events that the aggregator does not hold yet. faults, complaints: since the day was
-    opened, by part and by category. resemblances: pairs of entries that wait for an adjudicator.
+    far as known. unconfirmed: hand-overs here that the household's owner does not know of. waiting: events
+    that the aggregator does not hold yet. faults, complaints: since the day was opened, by part and by
+    category. resemblances: pairs of entries that wait for an adjudicator.
     """
 
     workflow: Workflow
@@ -58,6 +59,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     came: int = 0
     elsewhere: int = 0
     conflicts: int = 0
+    unconfirmed: int = 0
     exceptions_left: int | None = None
     stock: tuple[Stock, ...] = ()
     faults: Mapping[str, int] = {}

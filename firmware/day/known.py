@@ -21,7 +21,7 @@ def known(store: Store) -> Known:
     """Read it; for the store's thread. Raises StoreError."""
     head, acts = store.lists.loaded(), store.day.acts()
     workflow = head.workflow if head else _WORKFLOWS[store.purpose]
-    planned, came, elsewhere, conflicts, left = None, 0, 0, 0, None
+    planned, came, elsewhere, conflicts, left, unconfirmed = None, 0, 0, 0, None, 0
     stock: tuple[Stock, ...] = ()
     if head is not None:
         planned = head.entries
@@ -29,7 +29,7 @@ def known(store: Store) -> Known:
         collected, counts = store.ledger.collected(), store.ledger.counts()
         came = len(collected)
         elsewhere = sum(desk != store.device_id for desk in collected.values())
-        conflicts, left = counts.conflicts, counts.exceptions_left
+        conflicts, left, unconfirmed = counts.conflicts, counts.exceptions_left, store.ledger.unconfirmed()
         stock = stock_of(store.lists.households(), store.ledger.collected_here())
     elif head is not None:
         came = store.day.attended()
@@ -43,6 +43,7 @@ def known(store: Store) -> Known:
         came=came,
         elsewhere=elsewhere,
         conflicts=conflicts,
+        unconfirmed=unconfirmed,
         exceptions_left=left,
         stock=stock,
         faults={part: count for (act, part), count in sorted(acts.items()) if act == "device fault"},
