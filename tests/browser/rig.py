@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from playwright.async_api import Page, expect
 
@@ -96,12 +97,12 @@ class Rig:
 
 
 @asynccontextmanager
-async def served(*screens: Screen) -> AsyncIterator[Rig]:
+async def served(*screens: Screen, recordings: Path | None = None) -> AsyncIterator[Rig]:
     """Serve the touch page."""
     station, clock, bar = ScriptedStation(*screens), Clock(), BarText()
     streams, live_view = Streams(), LiveView()
-    rules, recordings = Rules(rest_s=900), Recordings(None)
-    page = OperatorPage(Front.TOUCH, station, TwoOfStaff(), bar, live_view, clock, streams, rules, recordings)
+    rules, spoken = Rules(rest_s=900), Recordings(recordings)
+    page = OperatorPage(Front.TOUCH, station, TwoOfStaff(), bar, live_view, clock, streams, rules, spoken)
     server = PageServer(Address("127.0.0.1", 0), page.app)
     address = await server.start()
     try:

@@ -25,7 +25,7 @@ function follow() {
     hush();
     play(now.dataset.tones);
     if ("speaks" in now.dataset) speak(prompts());
-  } else if (choice && choice.value !== highlighted && "speaks" in now.dataset) speak([choice.dataset.prompt]);
+  } else if (highlighted && choice && choice.value !== highlighted && "speaks" in now.dataset) speak([choice.dataset.prompt]);
   drawn = now.dataset.revision;
   highlighted = choice?.value;
 }
