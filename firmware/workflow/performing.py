@@ -94,6 +94,14 @@ class Performer:
 
     async def resume(self) -> Event | None:
         """Take up, or write down the end of, what a power cut left open; returns what goes on."""
+        try:
+            return await self._take_up()
+        except StoreError as error:
+            # People are served all the same; it is written down before the next session begins.
+            log.warning("not taken up", kind=type(error).__name__, reason=str(error))
+            return None
+
+    async def _take_up(self) -> Event | None:
         kept = await self._parts.in_work(lambda work: work.open_session())
         if kept is None:
             return None
@@ -102,7 +110,7 @@ class Performer:
         if event is not None:
             self._session = session
             return event
-        await self._end_open()
+        await self._end_open_but(None)
         if session.claimed:
             await self._households.release(session)
         return None
@@ -174,14 +182,14 @@ class Performer:
 
     async def _greet(self, asked: Asked) -> None:
         self._session = session = Session.begin(asked.workflow, self._parts.now(), asked.operator)
-        await self._end_open()
+        await self._end_open_but(session)
         kept = session.kept()
         await self._parts.in_work(lambda work: work.keep_open(kept))
 
-    async def _end_open(self) -> None:
-        """Write down the end of a session that was left open: nobody is without a record."""
+    async def _end_open_but(self, session: Session | None) -> None:
+        """Write down the end of another session that was left open: nobody is without a record."""
         kept = await self._parts.in_work(lambda work: work.open_session())
-        if kept is not None:
+        if kept is not None and (session is None or kept.session_id != session.session_id):
             conclusion, now = cut_short(kept), self._parts.now()
             await self._parts.in_work(lambda work: work.conclude(now, conclusion))
 
@@ -198,6 +206,7 @@ class Performer:
     async def _conclude(self, effect: Conclude) -> Event:
         await self.captures.ended()  # so that its record is named
         session, now = self._here, self._parts.now()
+        await self._end_open_but(session)
         conclusion = session.conclusion(effect, now)
         concluded = await self._parts.in_work(
             lambda work: work.conclude(now, conclusion, owner_silent=effect.owner_silent)

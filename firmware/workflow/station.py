@@ -125,7 +125,7 @@ class Station:
     # --- the course of time ----------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Take up what a power cut left open, and show the first screen. Raises StoreError."""
+        """Take up what a power cut left open, and show the first screen."""
         resumed = await self._performer.resume()
         self._signaller.show(self.screen)
         self.refresh()
