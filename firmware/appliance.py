@@ -309,6 +309,7 @@ class Appliance:
 
         async def keep_house() -> None:
             while True:
+                await self._close_overdue()
                 await asyncio.sleep(HOUSEKEEPING_S)
                 await self._purge()
                 if self._connected:
@@ -341,6 +342,19 @@ class Appliance:
         if purged:
             log.info("purged", records=purged)
         self._note_registration(stopped)
+
+    async def _close_overdue(self) -> None:
+        try:
+            closing = await self.day.close_overdue()
+        except StoreError as error:
+            log.warning("day not closed", kind=type(error).__name__, reason=str(error))
+            return
+        if closing is not None and closing.receipt is not None:
+            log.warning("day closed by itself", cycle=closing.receipt.cycle, erased=closing.receipt.entries)
+            self.notices["day"] = (
+                f"Nobody closed {closing.receipt.cycle}: its list was erased a day after its end. Its counts "
+                "are in the records."
+            )
 
     def _note_registration(self, stopped: str | None) -> None:
         if stopped is None:

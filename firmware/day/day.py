@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Protocol
 
 from firmware.clock import Clock
 from firmware.day.figures import Figures, figures
 from firmware.day.known import known
 from firmware.day.self_test import PartFinding, self_test
 from firmware.records import DayClosed, ListErased, Moment
-from firmware.session.matching import Matcher
 from firmware.store.errors import StoreError
 from firmware.store.lists import LoadedList
 from firmware.store.store import Store
@@ -24,6 +24,20 @@ from sensors.worker import DeviceWorker
 from trust.lists.terms import MAX_APPOINTMENTS
 
 SYNC_S = 60.0  # staff wait in front of the screen; what is left goes out by itself later
+
+
+GRACE = timedelta(days=1)  # for a day that is closed the morning after
+
+
+class Searched(Protocol):
+    """The gallery that is searched (`firmware.session.matching.Matcher`)."""
+
+    @property
+    def size(self) -> int:
+        """How many entries there are."""
+
+    def expected_wrong_suggestions(self, size: int | None = None) -> dict[str, float | None]:
+        """Return for each source alone how many of 100 strangers are expected to get a suggestion."""
 
 
 class SessionUnderWay(StoreError, RuntimeError):
@@ -80,7 +94,7 @@ class Day:
         *,
         run_in_store: RunInStore,
         clock: Clock,
-        matcher: Matcher,
+        matcher: Searched,
         reader: DeviceWorker[FingerprintReader] | None,
         camera: DeviceWorker[Camera] | None,
         committed: Callable[[], None],
@@ -158,6 +172,17 @@ class Day:
         left = (await self._in_store(Store.counts)).waiting
         return Closing(found, receipt, seal, left)
 
+    async def close_overdue(self) -> Closing | None:
+        """Close a day that nobody closed, once its list ended a day ago by a clock that somebody checked.
+
+        Nothing that has expired waits for a person (RESPONSIBLE_USE 20). Returns None where nothing is due.
+        """
+        moment = self._clock.now()
+        head = await self._in_store(lambda store: store.lists.loaded())
+        if head is None or not moment.quality.is_set or self._today(moment) <= head.last_day + GRACE:
+            return None
+        return await self.close(ends_cycle=True)
+
     def _figures(self, store: Store) -> Figures:
         return figures(store.day.served(), known(store), self._zone)
 
@@ -176,8 +201,11 @@ class Day:
 
 
 def one_wrong_per(of_100: dict[str, float | None]) -> dict[str, int | None]:
-    """Turn wrong suggestions of 100 strangers into "one per so many people"."""
-    return {source: round(100 / rate) if rate else None for source, rate in of_100.items()}
+    """Turn wrong suggestions of 100 strangers into "one per so many people"; None stays None."""
+    # 0.00 of 100 is less than one of 20,000.
+    return {
+        source: None if rate is None else round(100 / max(rate, 0.005)) for source, rate in of_100.items()
+    }
 
 
 def list_advice(loaded: LoadedList | None, today: date) -> tuple[str, ...]:
