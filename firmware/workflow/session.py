@@ -17,7 +17,7 @@ from firmware.workflow.terms import Answer, Workflow
 class Session:
     """One person's session. began: the greeting. claimed: the household that is claimed for this desk.
 
-    rounds: how many 1:1 comparisons were made.
+    claim_ends_ns: when that is over, in monotonic time. rounds: how many 1:1 comparisons were made.
     """
 
     workflow: Workflow
@@ -26,6 +26,7 @@ class Session:
     session_id: bytes
     check_ins: tuple[bytes, ...] = ()
     claimed: str = ""
+    claim_ends_ns: int = 0
     rounds: int = 0
 
     @classmethod

@@ -19,7 +19,7 @@ from firmware.session.machine import Show
 from firmware.session.registration import NoticeAnswer
 from firmware.store.errors import StoreFull
 from firmware.store.staff import StaffRegister
-from firmware.workflow.outcomes import Networks, OwnerSilent, Standing
+from firmware.workflow.outcomes import AlreadyGiven, Networks, OwnerSilent, Standing
 from firmware.workflow.parts import Parts
 from firmware.workflow.ports import Work
 from firmware.workflow.screen import Acted
@@ -57,16 +57,22 @@ class TestClock:
 
 @dataclass
 class SoleOwner:
-    """This appliance owns every household; silent_desk: the owner is another one, which does not answer."""
+    """This appliance owns every household.
+
+    silent_desk: the owner is another one, which does not answer. given_elsewhere: where they collected.
+    """
 
     site: Site
     silent_desk: str = ""
+    given_elsewhere: str = ""
     given_to_owner: list[str] = field(default_factory=list)
     untold: int = 0
 
     async def claim(self, household: str, for_s: float) -> Standing:
         if self.silent_desk:
             return OwnerSilent(self.silent_desk)
+        if self.given_elsewhere:
+            return AlreadyGiven(None, self.given_elsewhere)
         return await self.site.claim(household, for_s)
 
     async def given(self, household: str) -> None:

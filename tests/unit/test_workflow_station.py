@@ -358,3 +358,17 @@ async def test_a_card_of_another_list_leads_to_the_help_desk(camp: Rig) -> None:
     assert await camp.acts("card: hh-9999") == "distribution-not-here-now"
     assert await camp.acts("desk") == "answer-desk"
     assert camp.station.screen.entry is not Entry.CARD
+
+
+async def test_a_decision_that_took_long_renews_the_claim_or_goes_by_the_owners_word(camp: Rig) -> None:
+    await camp.boot()
+    camp.desk.registered = collector()
+    await camp.acts(CARD, "help")
+    camp.time.pass_s(440)
+    assert await camp.acts("seen") == "distribution-hand-over"
+    await camp.pass_s(299)
+    assert await camp.acts("given") == "answer-given"
+    assert await camp.acts("next", "card: hh-0002") == "distribution-look-at-card"
+    camp.owner.given_elsewhere = "post-2"
+    camp.time.pass_s(500)
+    assert await camp.acts("seen") == "answer-already-collected"
