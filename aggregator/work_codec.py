@@ -17,9 +17,9 @@ from aggregator.records import (
     Workflow,
 )
 from aidpost.v1 import event_pb2
+from trust.lists.terms import MAX_LABEL
 
 MAX_CYCLE = 64
-MAX_COHORT = 32
 MAX_STAFF_NAME = 63
 MAX_CHECK_INS = 16
 MAX_APPROVALS = 4
@@ -80,7 +80,7 @@ def service(body: event_pb2.Service) -> Service:
         cycle=text(body.cycle, "cycle", MAX_CYCLE),
         duration_ns=counted(body.duration_ms * MILLISECOND_NS, "duration_ms"),
         declined=body.declined,
-        cohort=text(body.cohort, "cohort", MAX_COHORT),
+        cohort=text(body.cohort, "cohort", MAX_LABEL),
         operator=text(body.operator, "operator", MAX_STAFF_NAME),
         supervisor=text(body.supervisor, "supervisor", MAX_STAFF_NAME),
     )

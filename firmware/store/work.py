@@ -27,6 +27,7 @@ from firmware.workflow.outcomes import CaregiverLink, Concluded, PinCheck, PinRi
 from firmware.workflow.terms import Answer, Basis, Concern, Role, Workflow
 from trust.lists.terms import Appointment, Household, household_digest
 
+MOST_CHECK_INS = 16  # that a record names, and that the aggregator takes; the last ones decided
 _RECENT_RECORDS = 64  # among which the check-ins of the session that ends are looked for
 
 
@@ -231,7 +232,7 @@ def _service(conclusion: Conclusion, place: _Place) -> Service:
         workflow=conclusion.workflow,
         answer=conclusion.answer,
         basis=conclusion.basis,
-        check_ins=conclusion.check_ins,
+        check_ins=conclusion.check_ins[-MOST_CHECK_INS:],
         reason=conclusion.reason,
         household=place.household,
         cycle=place.cycle,

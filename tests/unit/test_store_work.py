@@ -13,6 +13,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from aggregator import records as reported
+from aggregator.codec import parse_batch
 from firmware.cards.making import token_key, token_numbers
 from firmware.day.served import Attempt
 from firmware.mesh.ledger import Answer as ClaimAnswer
@@ -32,6 +34,7 @@ from firmware.store import inheritance
 from firmware.store.errors import AlreadyCollected, ListRefused, LossCapReached, PurposeRefused
 from firmware.store.reading import RangeReader
 from firmware.store.store import Store
+from firmware.uplink import codec as uplink
 from firmware.workflow.kept import HandOver, OpenSession
 from firmware.workflow.ports import Work
 from firmware.workflow.terms import Answer, Basis, Concern, Workflow
@@ -47,9 +50,19 @@ from tests.kit.store_values import (
     opened_behind_its_back,
     store_key,
 )
-from tests.kit.work_lists import CYCLE, DAY, LIST_KEY, at, clinic_list, distribution_list, given, visit
+from tests.kit.work_lists import (
+    CYCLE,
+    DAY,
+    LIST_KEY,
+    at,
+    clinic_list,
+    distribution_list,
+    given,
+    household,
+    visit,
+)
 from trust.consent import Purpose
-from trust.lists.terms import household_digest
+from trust.lists.terms import MAX_LABEL, household_digest
 
 ROSTER = distribution_list().roster
 
@@ -271,6 +284,22 @@ def test_what_the_report_counts_knows_what_the_comparison_said(tmp_path: Path) -
         (Attempt.NOT_SUPPORTED, True),
         (Attempt.NONE, True),
     ]
+    store.close()
+
+
+def test_the_aggregator_takes_the_longest_record_that_a_session_can_make(tmp_path: Path) -> None:
+    store = open_store(tmp_path, purpose=Purpose.DISTRIBUTION)
+    wordy = replace(household(1), cohort="é" * MAX_LABEL)
+    planned = replace(distribution_list(), cycle="c" * 63, households=(wordy,))
+    store.lists.load(at(0), planned, approved_by=("a" * 32, "b" * 32))
+    tried = tuple(number.to_bytes(16, "big") for number in range(40))
+    conclusion = given(wordy.number, 1, basis=Basis.EXCEPTION, check_ins=tried)
+    long_names = msgspec.structs.replace(conclusion, operator="a" * 32, supervisor="b" * 32)
+    store.work.conclude(at(1), long_names)
+    taken = parse_batch(uplink.batch(store.pending(0, 99)), max_events=99).events
+    assert [type(event.body).__name__ for event in taken] == ["ListLoaded", "Service"]
+    assert isinstance(taken[1].body, reported.Service)
+    assert taken[1].body.check_ins == tried[-16:]
     store.close()
 
 

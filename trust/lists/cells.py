@@ -6,10 +6,10 @@ import re
 from datetime import date, time
 from decimal import Decimal, InvalidOperation
 
+from trust.lists.terms import MAX_LABEL
 from trust.names import is_name
 
 MAX_SIZE = 99
-_MAX_LABEL = 40
 _MAX_AMOUNT = 1_000_000
 _NUMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
 # What spreadsheets make of numbers such as 3-12 or 123456789012 where the cell is not formatted as text.
@@ -123,6 +123,6 @@ def secret(text: str) -> str:
 
 def label(text: str) -> str:
     """Return a short text for screens and reports."""
-    if len(text) > _MAX_LABEL or not text.isprintable():
-        raise BadCell(f"write at most {_MAX_LABEL} characters in one line")
+    if len(text) > MAX_LABEL or not text.isprintable():
+        raise BadCell(f"write at most {MAX_LABEL} characters in one line")
     return text

@@ -16,6 +16,8 @@ MAX_APPOINTMENTS = 500
 """WORKFLOWS.md: a search over today's list names one wrong suggestion per so many people; more is no list."""
 MAX_COLLECTORS = 5
 """WORKFLOWS.md: 1:1 against the five collectors of a household at most."""
+MAX_LABEL = 40
+"""Characters of a label, such as a cohort's; the aggregator takes no longer one in a record."""
 KEY_BYTES = 32
 _HOUSEHOLD_DIGEST_BYTES = 16
 
