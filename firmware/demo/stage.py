@@ -68,7 +68,7 @@ class Stage:
                 self._lift()
             case Signal.TURN_LEFT | Signal.TURN_RIGHT | Signal.COME_CLOSER:
                 pass  # a photograph cannot: the demonstration has no active check
-            case Signal.IDLE | Signal.WORKING | Signal.DEVICE_FAULT:
+            case Signal.IDLE | Signal.CARD_READ | Signal.WORKING | Signal.DEVICE_FAULT:
                 pass
 
     def _present(self, person: Person, presentation: Presentation) -> None:

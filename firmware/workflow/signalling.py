@@ -39,6 +39,10 @@ class Signaller:
         self._signals = signals
         self._shown: tuple[str, Tone] | None = None
 
+    def card_read(self) -> None:
+        """Say with a short beep that a card was taken, before anything is known of it."""
+        self._signals.show(Show(Signal.CARD_READ))
+
     def show(self, screen: Screen, *, captures: bool = False) -> None:
         """Show the screen's signal; captures: whether a capture session shows its own.
 

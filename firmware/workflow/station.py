@@ -21,11 +21,13 @@ from firmware.workflow.frame import Answered, WaitingForPerson
 from firmware.workflow.machines import MACHINES
 from firmware.workflow.parts import Parts
 from firmware.workflow.performing import Performer
-from firmware.workflow.screen import Acted, Screen
+from firmware.workflow.screen import Acted, Entry, Screen
 from firmware.workflow.signalling import Signaller, Signals
 from firmware.workflow.terms import Workflow
 from firmware.workflow.viewing import Accepted, HeldBy, Reply, Stale
 from sensors.board.port import Button
+
+_CARDS = (Entry.CARD.value, Entry.NUMBER.value)
 
 
 class Station:
@@ -185,6 +187,8 @@ class Station:
         if self.idle and not isinstance(before, WaitingForPerson) and not same_person:
             self._rest()
         if self._state != before:
+            if isinstance(event, Acted) and event.act in _CARDS:
+                self._signaller.card_read()
             self._show(self._draw(), type(before))
 
     def _rest(self) -> None:

@@ -16,6 +16,7 @@ class Signal(Enum):
     """What the appliance tells the people in front of it."""
 
     IDLE = "idle"
+    CARD_READ = "card read"
     PLACE_FINGER = "place finger"
     LOOK_HERE = "look here"
     TURN_LEFT = "turn left"
@@ -96,6 +97,7 @@ def _order(pictogram: str) -> Presentation:
 PRESENTATIONS: Mapping[Signal, Presentation] = MappingProxyType(
     {
         Signal.IDLE: Presentation(_RING_OFF, LampColour.OFF, (), "ready"),
+        Signal.CARD_READ: Presentation(_RING_OFF, LampColour.OFF, (Tone(_HIGH_HZ, 60),), "card"),
         Signal.PLACE_FINGER: Presentation(
             RingLight(RingMode.BREATHING, RingColour.BLUE), LampColour.OFF, (), "finger"
         ),

@@ -24,6 +24,7 @@ from sensors.frames import RetryReason
 SYMBOLS: Mapping[str, str] = MappingProxyType(
     {
         "ready": "·",
+        "card": "▭",
         "finger": "☝",
         "face": "☺",
         "turn left": "←",

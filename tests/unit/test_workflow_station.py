@@ -254,6 +254,7 @@ async def test_the_four_buttons_alone_lead_through_a_hand_over(camp: Rig) -> Non
     camp.desk.script.append(Ends())
     await camp.station.act(camp.station.revision, Acted("card", "hh-0001"))  # the camera saw it
     await camp.station.captured()
+    assert Signal.CARD_READ in [show.signal for show in camp.signals.shown], "a short beep"
     assert await camp.station.press(Button.OK) == Accepted()
     await camp.station.settled()
     assert [service.answer for service in camp.services()] == [Answer.GIVEN]
