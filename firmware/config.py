@@ -200,7 +200,7 @@ class Page(_Table, frozen=True, kw_only=True):
     certificate, key: PEM files for tablets; without them the appliance makes a certificate and keeps it.
     bystanders: whether /bystander shows the number that is served. rest_min: after so many minutes without an
     act staff are signed out. recordings: folder of spoken sentences (`make audio`), silent without it.
-    languages: between which LANGUAGE changes, the site's own first.
+    languages: between which LANGUAGE changes, the site's own first. notices: folder of the site's own notice.
     """
 
     touch: str | None = "127.0.0.1:8080"
@@ -210,6 +210,7 @@ class Page(_Table, frozen=True, kw_only=True):
     bystanders: bool = True
     rest_min: Positive = 15.0
     recordings: Path | None = None
+    notices: Path | None = None
     languages: Annotated[tuple[LanguageTag, ...], msgspec.Meta(min_length=1)] = ("en",)
 
 
@@ -292,7 +293,7 @@ def _rooted(config: Config, folder: Path) -> Config:
     if config.page is not None:
         own = {
             name: folder / path
-            for name in ("certificate", "key", "recordings")
+            for name in ("certificate", "key", "recordings", "notices")
             if (path := getattr(config.page, name)) is not None
         }
         config = replace(config, page=replace(config.page, **own))

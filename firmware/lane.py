@@ -14,14 +14,16 @@ import structlog
 from firmware.appliance import Appliance
 from firmware.cards.making import token_key
 from firmware.cards.reading import CardReader, Expected
-from firmware.config import Config
+from firmware.config import Config, ConfigError
 from firmware.config import Page as PageSettings
 from firmware.mesh.book import Book
 from firmware.mesh.site import Site
+from firmware.notices import Notices
 from firmware.session.registration import NoticeAnswer
 from firmware.store.errors import StoreError
 from firmware.store.lists import LoadedList
 from firmware.store.store import Store
+from firmware.workflow.notice import NOTICE_VERSION
 from firmware.workflow.parts import Parts
 from firmware.workflow.ports import Work
 from firmware.workflow.scanning import Scanning
@@ -53,7 +55,7 @@ class _Known:
 class Lane:
     """Serves people at one appliance; use it as an async context manager, within the appliance's.
 
-    Raises StoreError, and what the page raises when it cannot be served.
+    Raises StoreError, ConfigError where a notice is missing, and what the page raises that cannot be served.
     """
 
     station: Station
@@ -71,6 +73,7 @@ class Lane:
         self._known = _Known()
         self._stack = AsyncExitStack()
         self._loop = asyncio.get_running_loop()
+        self._notices = _notices(config.page)
         self._presses: set[asyncio.Task[object]] = set()
         self.page = None
 
@@ -104,6 +107,7 @@ class Lane:
             cards=CardReader(self._expected),
             clock=appliance.clock,
             local=self._local,
+            notices=self._notices,
         )
         languages = settings.languages if settings is not None else ("en",)
         workflow = WORKFLOWS[self._config.device.purpose]
@@ -215,6 +219,7 @@ class Lane:
             monotonic_s=lambda: appliance.clock.monotonic_ns() / 1e9,
             certificate=certificate,
             sounds=self._config.board is None,
+            notices=self._notices,
         )
         await page.start()
         self._stack.push_async_callback(page.stop)
@@ -224,3 +229,14 @@ class Lane:
         task = asyncio.create_task(work, name=name)
         self._stack.push_async_callback(asyncio.wait, {task})
         self._stack.callback(task.cancel)
+
+
+def _notices(settings: PageSettings | None) -> Notices:
+    """Return the notices, all read: nobody is asked in a language in which there is nothing to answer to."""
+    notices = Notices(settings.notices if settings is not None else None)
+    for tag in settings.languages if settings is not None else ():
+        try:
+            notices.find(NOTICE_VERSION, tag)
+        except ValueError as error:
+            raise ConfigError(f"[page] notices: {error}") from error
+    return notices

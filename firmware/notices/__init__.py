@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -48,17 +47,36 @@ class Notice:
         return f"{self.version} sha256:{digest}"
 
 
-def languages(version: str) -> frozenset[str]:
-    """Return the languages of a version."""
-    return frozenset(path.stem for path in (FOLDER / version).glob("*.toml"))
+class Notices:
+    """The versions of the notice in a folder; None for those that come with the appliance.
 
+    A site has a folder of its own for words that say who takes the data and how to reach them. Each file is
+    read once: what is shown and what is stored are the same words, whoever edits the file meanwhile.
+    """
 
-@cache
-def notice(version: str, tag: str) -> Notice:
-    """Return the notice in the language of a BCP 47 tag; a region in it is ignored. Raises ValueError."""
-    language = tag.partition("-")[0]
-    path = FOLDER / version / f"{language}.toml"
-    if version not in {folder.name for folder in FOLDER.iterdir()} or language not in languages(version):
-        raise ValueError(f"there is no notice of version {version!r} in {language!r}")
-    words = msgspec.toml.decode(path.read_bytes(), type=_Words)
-    return Notice(version, language, words.title, words.points)
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = FOLDER if folder is None else folder
+        self._read: dict[tuple[str, str], Notice] = {}
+
+    def languages(self, version: str) -> frozenset[str]:
+        """Return the languages of a version."""
+        return frozenset(path.stem for path in (self._folder / version).glob("*.toml"))
+
+    def find(self, version: str, tag: str) -> Notice:
+        """Return the notice in the language of a BCP 47 tag; a region in it is ignored.
+
+        Raises ValueError where there is none, or where the file is not a notice.
+        """
+        language = tag.partition("-")[0]
+        known = self._read.get((version, language))
+        if known is not None:
+            return known
+        path = self._folder / version / f"{language}.toml"
+        if not version.isalnum() or language not in self.languages(version):
+            raise ValueError(f"there is no notice of version {version!r} in {language!r} in {self._folder}")
+        try:
+            words = msgspec.toml.decode(path.read_bytes(), type=_Words)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"{path} is not a notice: {error}") from error
+        found = Notice(version, language, words.title, words.points)
+        return self._read.setdefault((version, language), found)

@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from firmware.notices import Notices
 from firmware.page import words
 from firmware.page.drawing import FOLDER, RECORDINGS, Drawing, Message, Now, keys_of
 from firmware.page.ports import Accepted, Answered, Bar, HeldBy, Staff, Stale, Station
@@ -71,6 +72,7 @@ class Page:
         streams: Streams,
         rules: Rules,
         recordings: Recordings,
+        notices: Notices,
     ) -> None:
         self._front = front
         self._station = station
@@ -82,7 +84,9 @@ class Page:
         self._presses: deque[tuple[int, Button]] = deque(maxlen=MOST_PRESSES)
         self._listening = 0
         self._viewers = Viewers(monotonic_s, rules.rest_s)
-        self._drawing = Drawing(sounds=rules.sounds, speaks=rules.speaks, recordings=recordings)
+        self._drawing = Drawing(
+            sounds=rules.sounds, speaks=rules.speaks, recordings=recordings, notices=notices
+        )
         # A cookie with this prefix is taken over TLS alone, and from no other host or path.
         self._cookie = "viewer" if front is Front.TOUCH else "__Host-viewer"
         routes: list[Route | Mount] = [

@@ -20,7 +20,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from firmware.notices import notice
+from firmware.notices import Notices
 from firmware.page import build_messages
 from firmware.page.loudness import levelled
 from firmware.page.recordings import Recording, file_name, read_manifest, write_manifest
@@ -55,7 +55,7 @@ def sentences(language: str) -> dict[str, str]:
         if is_told and isinstance(message.id, str) and message.id and "{" not in message.id:
             text = Text(message.id, context=message.context or "")
             spoken[file_name(message.id)] = translate(text, language)
-    for number, point in enumerate(notice(NOTICE_VERSION, language).points, start=1):
+    for number, point in enumerate(Notices().find(NOTICE_VERSION, language).points, start=1):
         spoken[file_name(f"notice {NOTICE_VERSION} {number} {point.pictogram}")] = point.words
     return spoken
 

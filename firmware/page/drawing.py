@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from firmware.notices import Notice, notice
+from firmware.notices import Notice, Notices
 from firmware.page import words
 from firmware.page.pictograms import flips, of_ration, symbol
 from firmware.page.ports import Bar
@@ -77,10 +77,11 @@ class Drawing:
     unasked; whoever presses the button beside the title hears them anyway.
     """
 
-    def __init__(self, *, sounds: bool, speaks: bool, recordings: Recordings) -> None:
+    def __init__(self, *, sounds: bool, speaks: bool, recordings: Recordings, notices: Notices) -> None:
         self._sounds = sounds
         self._speaks = speaks
         self._recordings = recordings
+        self._notices = notices
         self._pages = Environment(
             loader=FileSystemLoader(FOLDER / "templates"),
             autoescape=True,
@@ -124,7 +125,7 @@ class Drawing:
         seen: what it is called in the stream of events. pressed: number of the last press of the board's.
         """
         screen = now.screen
-        shown = notice(screen.notice, tag) if screen.notice else None
+        shown = self._notices.find(screen.notice, tag) if screen.notice else None
         left_s = screen.wait_s if screen.wait_s is not None else screen.ends_in_s
         return self.draw(
             template,

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import structlog
 
+from firmware.config import ConfigError
 from firmware.config import Page as PageSettings
+from firmware.notices import Notices
 from firmware.page.app import Front, Page, Rules
 from firmware.page.ports import Bar, Staff, Station
 from firmware.page.recordings import Recordings
 from firmware.page.server import PageServer
 from firmware.page.streams import Streams
+from firmware.page.translate import LANGUAGES
 from firmware.page.viewfinder import LiveView
 from sensors.board.port import Button
 from trust import certificates
@@ -25,7 +28,7 @@ from trust.tls.contexts import Shown, page_server
 log = structlog.get_logger()
 
 
-class PageMisconfigured(Exception):
+class PageMisconfigured(ConfigError):
     """The page cannot be served as configured; the message says what to do."""
 
 
@@ -46,7 +49,14 @@ class OperatorPage:
         monotonic_s: Callable[[], float],
         certificate: Shown | None,
         sounds: bool,
+        notices: Notices,
     ) -> None:
+        unknown = [tag for tag in settings.languages if tag.partition("-")[0] not in LANGUAGES]
+        if unknown:
+            known = ", ".join(LANGUAGES)
+            raise PageMisconfigured(
+                f"[page] languages: there is no catalog for {unknown[0]}; there are {known}"
+            )
         self._settings = settings
         self._station = station
         self._staff = staff
@@ -56,6 +66,7 @@ class OperatorPage:
         self._certificate = certificate
         self._rules = Rules(settings.rest_min * 60, settings.bystanders, sounds)
         self._recordings = Recordings(settings.recordings)
+        self._notices = notices
         self._streams = Streams()
         self._stack = AsyncExitStack()
         self._pages: dict[Front, Page] = {}
@@ -92,6 +103,7 @@ class OperatorPage:
             # Beside the appliance's own screen a tablet is in the hands of staff, and stays silent.
             replace(self._rules, speaks=front is Front.TOUCH or self._settings.touch is None),
             self._recordings,
+            self._notices,
         )
         self._pages[front] = page
         server = PageServer(address, page.app, tls)

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import msgspec
 
+from firmware.config import ConfigError
+
 MANIFEST = "manifest.json"
 _LONGEST_NAME = 60
 
 
-class RecordingsMissing(Exception):
+class RecordingsMissing(ConfigError):
     """There are no recordings where the configuration says; the message says what to do."""
 
 

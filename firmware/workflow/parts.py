@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import assert_never
 
@@ -21,7 +21,7 @@ from firmware.cards.terms import (
     VisitToken,
 )
 from firmware.clock import Clock
-from firmware.notices import notice
+from firmware.notices import Notices
 from firmware.records import Moment
 from firmware.session.registration import NoticeAnswer
 from firmware.workflow.notice import NOTICE_VERSION
@@ -41,6 +41,7 @@ class Parts:
     cards: Cards
     clock: Clock
     local: Callable[[int], datetime]
+    notices: Notices = field(default_factory=Notices)
 
     def now(self) -> Moment:
         """Return the present moment."""
@@ -52,7 +53,7 @@ class Parts:
 
     def notice(self, language: str) -> str:
         """Return version and digest of the very words that are shown."""
-        return notice(NOTICE_VERSION, language).stated
+        return self.notices.find(NOTICE_VERSION, language).stated
 
     def answer(self, consent: Consent, language: str) -> NoticeAnswer:
         """Return an answer together with what it was given to."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from playwright.async_api import Page, expect
 
+from firmware.notices import Notices
 from firmware.page.app import Front, Rules
 from firmware.page.app import Page as OperatorPage
 from firmware.page.ports import Bar
@@ -102,7 +103,9 @@ async def served(*screens: Screen, recordings: Path | None = None) -> AsyncItera
     station, clock, bar = ScriptedStation(*screens), Clock(), BarText()
     streams, live_view = Streams(), LiveView()
     rules, spoken = Rules(rest_s=900), Recordings(recordings)
-    page = OperatorPage(Front.TOUCH, station, TwoOfStaff(), bar, live_view, clock, streams, rules, spoken)
+    page = OperatorPage(
+        Front.TOUCH, station, TwoOfStaff(), bar, live_view, clock, streams, rules, spoken, Notices()
+    )
     server = PageServer(Address("127.0.0.1", 0), page.app)
     address = await server.start()
     try:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from firmware.notices import Notices
 from firmware.page.drawing import FOLDER, Drawing, Now, keys_of
 from firmware.page.ports import Bar
 from firmware.page.recordings import Recordings
@@ -46,7 +47,7 @@ class EverythingSpoken(Recordings):
     [*((language, 800, 480) for language in LANGUAGES), ("uk", 1024, 600), ("uk", *PHONE)],
 )
 async def test_every_screen_fits(new_page: NewPage, language: str, width: int, height: int) -> None:
-    drawing = Drawing(sounds=False, speaks=False, recordings=EverythingSpoken(None))
+    drawing = Drawing(sounds=False, speaks=False, recordings=EverythingSpoken(None), notices=Notices())
     screens = distinct()
     bar = drawing.draw("bar.html", language, bar=BAR, viewer=VIEWER)
     keys = drawing.draw("keys.html", language, keys=keys_of(screens[0]), viewer=VIEWER, revision=1)

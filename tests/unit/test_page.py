@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 import firmware.page
+from firmware.notices import Notices
 from firmware.page.app import Front, Page, Rules
 from firmware.page.ports import Bar
 from firmware.page.recordings import Recordings
@@ -43,6 +44,7 @@ class Visitor:
             Streams(),
             rules or Rules(),
             Recordings(recordings),
+            Notices(),
         )
         self.page = page
         self.client = self.another()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from firmware.notices import Notices
 from firmware.page.build_audio import build, sentences
 from firmware.page.drawing import Drawing, Now
 from firmware.page.ports import Bar
@@ -27,7 +28,7 @@ GIVE = Screen(
 
 
 def draw(screen: Screen, tag: str, recordings: Path | None = None, *, speaks: bool = True) -> str:
-    drawing = Drawing(sounds=False, speaks=speaks, recordings=Recordings(recordings))
+    drawing = Drawing(sounds=False, speaks=speaks, recordings=Recordings(recordings), notices=Notices())
     viewer = Viewer("token", 0.0, Operator("amina", Role.OPERATOR))
     return drawing.draw_screen(
         "screen.html", tag, Now(screen, 7, 0), viewer, bar=Bar("kit"), advice=None, message=None, seen=""

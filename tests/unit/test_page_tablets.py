@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from firmware.config import Page as PageSettings
+from firmware.notices import Notices
 from firmware.page.app import Front
 from firmware.page.opening import OperatorPage, PageMisconfigured
 from firmware.page.ports import Bar
@@ -40,6 +41,7 @@ async def opened(settings: PageSettings, certificate: Shown | None = None) -> As
         monotonic_s=lambda: 0.0,
         certificate=certificate,
         sounds=False,
+        notices=Notices(),
     )
     await page.start()
     try:
