@@ -23,13 +23,14 @@ from aggregator.credential import (
     CredentialError,
     authority_of,
     fleet_service,
+    gallery_service,
     write_credential,
 )
 from aggregator.export import FILE_WIDTH_CHARACTERS
 from aggregator.store import administration, identities
 from aggregator.store.database import open_reader, open_writer
 from aggregator.store.errors import StoreError
-from aidpost.v1 import fleet_pb2, fleet_pb2_grpc
+from aidpost.v1 import fleet_pb2, fleet_pb2_grpc, gallery_pb2_grpc
 from trust import certificates
 from trust.checking import read_request
 from trust.names import PEOPLE, PersonName, Role, is_name
@@ -88,6 +89,13 @@ def _clear_errors() -> Iterator[None]:
 def fleet(server: str, credential: Path) -> Iterator[fleet_pb2_grpc.FleetServiceStub]:
     """Yield the service as this person may use it; a fault is a sentence."""
     with _clear_errors(), fleet_service(server, credential) as service:
+        yield service
+
+
+@contextmanager
+def galleries(server: str, credential: Path) -> Iterator[gallery_pb2_grpc.GalleryServiceStub]:
+    """Yield the service as this person may use it; a fault is a sentence."""
+    with _clear_errors(), gallery_service(server, credential) as service:
         yield service
 
 

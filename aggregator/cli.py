@@ -37,6 +37,7 @@ from aggregator.export import (
     result_row,
     write_rows,
 )
+from aggregator.gallery_commands import gallery
 from aggregator.holdings import EVENT_KINDS
 from aggregator.lists import list_
 from aggregator.logs import configure_logs
@@ -278,7 +279,7 @@ def double_collections(store: Path, form: Format, cycle: str | None) -> None:
     write_rows(rows, DoubleCollectionRow, form, sys.stdout, DOUBLE_COLLECTION_TABLE)
 
 
-for _command in (init, claim, user, audit, command, import_bundles, list_):
+for _command in (init, claim, user, audit, command, import_bundles, list_, gallery):
     main.add_command(_command)
 for _command in (pending, approve, revoke):
     devices.add_command(_command)

@@ -11,7 +11,7 @@ import grpc
 from cryptography import x509
 
 from aggregator.authority import write_private
-from aidpost.v1 import fleet_pb2_grpc
+from aidpost.v1 import fleet_pb2_grpc, gallery_pb2_grpc
 from trust.certificates import SERVER_NAME, to_pem
 
 CALL_TIMEOUT_S = 15.0
@@ -44,6 +44,19 @@ def authority_of(path: Path) -> bytes:
 @contextmanager
 def fleet_service(server: str, credential: Path) -> Iterator[fleet_pb2_grpc.FleetServiceStub]:
     """Yield the service as this person may use it; raises CredentialError and CallFailed."""
+    with _connected(server, credential) as channel:
+        yield fleet_pb2_grpc.FleetServiceStub(channel)
+
+
+@contextmanager
+def gallery_service(server: str, credential: Path) -> Iterator[gallery_pb2_grpc.GalleryServiceStub]:
+    """Yield the service as this person may use it; raises CredentialError and CallFailed."""
+    with _connected(server, credential) as channel:
+        yield gallery_pb2_grpc.GalleryServiceStub(channel)
+
+
+@contextmanager
+def _connected(server: str, credential: Path) -> Iterator[grpc.Channel]:
     key, certificate, authority = _read(credential)
     options = [
         ("grpc.ssl_target_name_override", SERVER_NAME),
@@ -53,7 +66,7 @@ def fleet_service(server: str, credential: Path) -> Iterator[fleet_pb2_grpc.Flee
     tls = grpc.ssl_channel_credentials(authority, key, certificate)
     with grpc.secure_channel(server, tls, options) as channel:
         try:
-            yield fleet_pb2_grpc.FleetServiceStub(channel)
+            yield channel
         except grpc.RpcError as error:
             call: Any = error  # every error of a call is a grpc.Call too, which the stubs do not know
             if call.code() is grpc.StatusCode.UNAVAILABLE:

@@ -240,3 +240,32 @@ class Command(msgspec.Struct, frozen=True):
     outcome: str | None
     detail: str | None
     done_ns: int | None
+
+
+class GalleryMember(msgspec.Struct, frozen=True):
+    """One appliance of a gallery; version: up to which it holds it, and has carried out every erasure."""
+
+    number: int
+    device_id: str
+    version: int
+    asked_ns: int | None
+    erasures_to_confirm: int
+
+
+class Gallery(msgspec.Struct, frozen=True):
+    """A sealed gallery as far as the aggregator can see it.
+
+    custodian: the words of whoever signs its rosters. former_epoch: entries still sealed under a former key.
+    """
+
+    gallery_id: bytes
+    site: str
+    purpose: str
+    epoch: int
+    edition: int
+    custodian: str
+    version: int
+    entries: int
+    erased: int
+    former_epoch: int
+    members: tuple[GalleryMember, ...]

@@ -18,10 +18,11 @@ from aggregator.authority import Authority
 from aggregator.dashboard.app import create_app
 from aggregator.dashboard.server import DashboardServer
 from aggregator.link.admission import Admissions
-from aggregator.link.authorisation import ENROLMENT, FLEET, INGEST, LINK, Authorisation
+from aggregator.link.authorisation import ENROLMENT, FLEET, GALLERY, INGEST, LINK, Authorisation
 from aggregator.link.commanding import CommandDesk
 from aggregator.link.enrolment import EnrolmentService
 from aggregator.link.fleet import FleetService
+from aggregator.link.galleries import GalleryService
 from aggregator.link.ingest import IngestService
 from aggregator.link.presence import Presence
 from aggregator.link.server import LinkServer, Register
@@ -30,7 +31,7 @@ from aggregator.receipts import ReceiptKey
 from aggregator.store.errors import StoreError
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
-from aidpost.v1 import enrolment_pb2_grpc, fleet_pb2_grpc, ingest_pb2_grpc, link_pb2_grpc
+from aidpost.v1 import enrolment_pb2_grpc, fleet_pb2_grpc, gallery_pb2_grpc, ingest_pb2_grpc, link_pb2_grpc
 from trust.tls.address import Address, AddressRefused
 from trust.tls.callers import Callers
 from trust.tls.gate import Gate, GateLimits
@@ -143,9 +144,11 @@ class Aggregator:
         callers, refusals = Callers(), Refusals(log, time.monotonic)
         enrolment = EnrolmentService(store, authority, callers, presence, wall_ns, log, refusals)
         fleet = FleetService(store, authority, callers, presence, desk, wall_ns)
+        sealed = GalleryService(store, callers, wall_ns, refusals)
         services: dict[str, Register] = {
             **self._for_devices(store, presence, desk, callers, refusals),
             ENROLMENT: partial(enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server, enrolment),
+            GALLERY: partial(gallery_pb2_grpc.add_GalleryServiceServicer_to_server, sealed),
             FLEET: partial(fleet_pb2_grpc.add_FleetServiceServicer_to_server, fleet),
         }
         self._link = LinkServer(services, presence, Authorisation(callers, store, wall_ns, refusals))

@@ -32,10 +32,11 @@ from firmware.page.viewfinder import LiveView
 from firmware.presenter import Presenter
 from firmware.recognition import build_recognition
 from firmware.records import CommandKind, DeviceFault
-from firmware.session.acquire import Acquirer
+from firmware.session.acquire import Acquirer, InThread
 from firmware.session.face_watch import ActiveCheck
 from firmware.session.machine import Show
 from firmware.session.matching import Matcher
+from firmware.sharing import Reports, build_sharing
 from firmware.store.errors import StoreDamaged, StoreError
 from firmware.store.opening import open_or_mend
 from firmware.store.quarantine import Saved
@@ -43,6 +44,7 @@ from firmware.store.store import Store
 from firmware.store.thread import StoreThread
 from firmware.uplink.backoff import Backoff
 from firmware.uplink.channel import Dialler, InTheClear, Target
+from firmware.uplink.gallery_sync import GallerySync
 from firmware.uplink.time_hints import TimeHints
 from firmware.uplink.uplink import Uplink, UplinkState
 from sensors.board.port import Board, BoardEvent
@@ -75,6 +77,7 @@ class Appliance:
     uplink: Uplink | None
     scanner: CameraScanner | None
     live_view: LiveView | None
+    sharing: GallerySync | None
 
     def __init__(
         self, config: Config, hardware: Hardware, clock: Clock | None = None, guard: KeyGuard | None = None
@@ -89,6 +92,7 @@ class Appliance:
         self._board: Board | None = None
         self._uplink_changed = asyncio.Event()
         self.uplink = None
+        self.sharing = None
         self._saved: Saved | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._connected = False
@@ -193,7 +197,8 @@ class Appliance:
             part: worker for part, worker in (("fingerprint", reader), ("camera", camera)) if worker
         }
         self._orders = self._start_orders()
-        self.uplink = None if uplink is None else self._start_uplink(uplink, uplink_target(uplink))
+        if uplink is not None:
+            self.uplink = self._start_uplink(uplink, uplink_target(uplink), in_inference)
         self.live_view = None if config.page is None else LiveView()
         acquirer = Acquirer(
             camera=camera,
@@ -223,6 +228,7 @@ class Appliance:
             presenter=self.presenter,
             clock=self._clock,
             committed=self.committed,
+            gallery_changed=self._gallery_changed,
         )
         self.day = Day(
             run_in_store=self.store.run,
@@ -255,7 +261,7 @@ class Appliance:
             return None
         return DeviceWorker(part, opener, lambda available, error: self._part_changed(part, available, error))
 
-    def _start_uplink(self, settings: UplinkSettings, target: Target) -> Uplink:
+    def _start_uplink(self, settings: UplinkSettings, target: Target, in_inference: InThread) -> Uplink:
         dialler: Dialler
         if settings.insecure_loopback:
             log.warning("uplink not encrypted", target=str(target))
@@ -263,6 +269,7 @@ class Appliance:
         else:
             dialler = membership = open_membership(self._config, self.guard, target, self._clock)
             self._run_beside("certificate", membership.keep_valid())
+            self._start_sharing(membership, in_inference)
         uplink = Uplink(
             target,
             dialler,
@@ -280,6 +287,22 @@ class Appliance:
         self._stack.push_async_callback(asyncio.wait, {task})
         self._stack.push_async_callback(uplink.stop)
         return uplink
+
+    def _start_sharing(self, dialler: Dialler, in_inference: InThread) -> None:
+        """Share the gallery in a lane of its own; nobody who is served waits for it."""
+        reports = Reports(self.notices, lambda fault: self._in_background(self._record_fault(fault)))
+        self.sharing = build_sharing(
+            self._config,
+            self.guard,
+            dialler,
+            self.store.run,
+            in_inference,
+            self.matcher,
+            self._clock,
+            reports.hear,
+        )
+        if self.sharing is not None:
+            self._run_beside("gallery", self.sharing.run())
 
     def _start_orders(self) -> Orders:
         orders = Orders(
@@ -386,6 +409,10 @@ class Appliance:
         """Tell the uplink that something waits."""
         if self.uplink is not None:
             self.uplink.notify()
+
+    def _gallery_changed(self) -> None:
+        if self.sharing is not None:
+            self.sharing.notify()
 
     def _part_changed(self, part: str, available: bool, error: SensorError | None) -> None:
         kind = type(error).__name__ if error is not None else ""

@@ -214,6 +214,18 @@ class Page(_Table, frozen=True, kw_only=True):
     languages: Annotated[tuple[LanguageTag, ...], msgspec.Meta(min_length=1)] = ("en",)
 
 
+class Gallery(_Table, frozen=True, kw_only=True):
+    """The gallery that the appliances of the site share; without this table it stays on this appliance.
+
+    custodian: the words that `aidpost custodian init` printed. minutes: how often to ask for changes; what
+    changes here is handed in at once. daily_mb: the most that a day's syncing takes; erasures go beyond it.
+    """
+
+    custodian: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{4}(-[0-9a-f]{4}){7}$")]
+    minutes: Positive = 15.0
+    daily_mb: Positive = 20.0
+
+
 class Lease(_Table, frozen=True, kw_only=True):
     """How long the keys live without contact to the aggregator: days of uptime, and boots."""
 
@@ -250,6 +262,7 @@ class Config(_Table, frozen=True, kw_only=True):
     uplink: Uplink | None = None
     page: Page | None = None
     lease: Lease | None = None
+    gallery: Gallery | None = None
     issuer: Issuer = Issuer()
 
 
@@ -278,6 +291,8 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: a [lease] is renewed through the uplink: add [uplink], or leave it out")
     if config.page is not None and (config.page.certificate is None) != (config.page.key is None):
         raise ConfigError(f"{path}: [page] needs both certificate and key, or neither")
+    if config.gallery is not None and (config.uplink is None or config.uplink.insecure_loopback):
+        raise ConfigError(f"{path}: a [gallery] is shared through an [uplink] with certificates: join first")
     return _rooted(config, path.parent)
 
 

@@ -76,7 +76,9 @@ class Desk:
         presenter: Presenter,
         clock: Clock,
         committed: Callable[[], None],
+        gallery_changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """gallery_changed: called after a registration or an erasure, for who shares the gallery."""
         self._config = config
         self._acquirer = acquirer
         self._matcher = matcher
@@ -85,6 +87,7 @@ class Desk:
         self._presenter = presenter
         self._clock = clock
         self._committed = committed
+        self._gallery_changed = gallery_changed
         self._running: SessionRunner | None = None
 
     @property
@@ -188,6 +191,7 @@ class Desk:
         if noted is None:
             await host.note_answer()
         await self._run(host, plan)
+        self._gallery_changed()
         return _finished(host.result)
 
     async def erase(self, subject: str) -> int:
@@ -203,6 +207,7 @@ class Desk:
             # First from memory: whatever happens to the store, nobody is matched with this entry any more.
             await self._in_inference(partial(self._matcher.remove, reference.entry_id))
             await self._in_store(methodcaller("remove_reference", moment, reference.entry_id))
+        self._gallery_changed()
         return len(entries) + await self._in_store(lambda store: store.work.forget(moment, subject))
 
     def idle(self) -> None:

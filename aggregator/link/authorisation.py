@@ -17,7 +17,7 @@ from aggregator.store import identities
 from aggregator.store.errors import StoreError
 from aggregator.store.identities import Standing
 from aggregator.store.writer import StoreWriter
-from aidpost.v1 import enrolment_pb2, fleet_pb2, ingest_pb2, link_pb2
+from aidpost.v1 import enrolment_pb2, fleet_pb2, gallery_pb2, ingest_pb2, link_pb2
 from trust.names import PEOPLE, Role
 from trust.tls.callers import Caller, Callers
 from trust.tls.refusals import Refusals
@@ -29,12 +29,14 @@ ENROLMENT = enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"].full_n
 LINK = link_pb2.DESCRIPTOR.services_by_name["DeviceLinkService"].full_name
 INGEST = ingest_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
 FLEET = fleet_pb2.DESCRIPTOR.services_by_name["FleetService"].full_name
+GALLERY = gallery_pb2.DESCRIPTOR.services_by_name["GalleryService"].full_name
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 _REFLECTION = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name
 
 _ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
 _OPERATORS = frozenset({Role.ADMINISTRATOR, Role.OPERATOR})
 _OVERSIGHT = frozenset({Role.ADMINISTRATOR, Role.OPERATOR, Role.AUDITOR})
+_CUSTODY = frozenset({Role.ADMINISTRATOR, Role.OPERATOR, Role.CUSTODIAN})
 _DEVICES = frozenset({Role.DEVICE})
 _KNOWN = frozenset({*PEOPLE, Role.DEVICE})
 
@@ -53,6 +55,12 @@ ALLOWED: Mapping[str, frozenset[Role | None]] = MappingProxyType(
         f"/{FLEET}/SendCommand": _OPERATORS,
         f"/{FLEET}/ListCommands": _OVERSIGHT,
         f"/{FLEET}/ListAudit": frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),
+        f"/{GALLERY}/PublishCard": _DEVICES,
+        f"/{GALLERY}/ListCards": _CUSTODY | _OVERSIGHT,
+        f"/{GALLERY}/PublishRoster": _CUSTODY,
+        f"/{GALLERY}/ListGalleries": _CUSTODY | _OVERSIGHT,
+        f"/{GALLERY}/Sync": _DEVICES,
+        f"/{GALLERY}/PushChanges": _DEVICES,
         f"/{_HEALTH}/Check": _KNOWN,
         f"/{_HEALTH}/Watch": _KNOWN,
         f"/{_REFLECTION}/ServerReflectionInfo": frozenset(PEOPLE),

@@ -49,6 +49,7 @@ def open_writer(path: Path, max_bytes: int | None, *, beside_server: bool = Fals
         # FULL: a commit that was acknowledged survives a power cut, not only a crash of the process.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")  # what was erased is overwritten, ciphertext or not
         if max_bytes is not None:
             (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
             connection.execute(f"PRAGMA max_page_count = {max(1, max_bytes // page_bytes)}")

@@ -193,6 +193,68 @@ def m0004_claims_of_one_device(db: Database) -> None:
         WHERE used_by IS NOT NULL""")
 
 
+@migrations()
+def m0005_galleries(db: Database) -> None:
+    """Sealed galleries: cards, rosters, the log of changes, and how far each device holds it."""
+    db.execute("""
+        CREATE TABLE gallery_cards (
+            device_id TEXT PRIMARY KEY,
+            site TEXT NOT NULL,
+            card BLOB NOT NULL,
+            published_ns INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""")
+    db.execute("""
+        CREATE TABLE galleries (
+            gallery INTEGER PRIMARY KEY,
+            gallery_id BLOB NOT NULL UNIQUE CHECK (length(gallery_id) = 16),
+            site TEXT NOT NULL,
+            purpose TEXT NOT NULL,
+            custodian TEXT NOT NULL,
+            epoch INTEGER NOT NULL,
+            edition INTEGER NOT NULL,
+            version INTEGER NOT NULL DEFAULT 0,
+            UNIQUE (site, purpose, custodian)
+        ) STRICT""")
+    # The newest roster of each key under which entries are sealed.
+    db.execute("""
+        CREATE TABLE gallery_rosters (
+            gallery INTEGER NOT NULL REFERENCES galleries,
+            epoch INTEGER NOT NULL,
+            roster BLOB NOT NULL,
+            PRIMARY KEY (gallery, epoch)
+        ) STRICT, WITHOUT ROWID""")
+    # newest: the newest version of the entry. change: its message; replaced: what that becomes once a newer
+    # version comes, the same without its sealed parts.
+    db.execute("""
+        CREATE TABLE gallery_log (
+            gallery INTEGER NOT NULL REFERENCES galleries,
+            version INTEGER NOT NULL,
+            author INTEGER NOT NULL,
+            seq INTEGER NOT NULL,
+            entry_id BLOB NOT NULL,
+            entry_version INTEGER NOT NULL,
+            erases INTEGER NOT NULL,
+            epoch INTEGER NOT NULL,
+            link BLOB NOT NULL,
+            newest INTEGER NOT NULL,
+            change BLOB NOT NULL,
+            replaced BLOB NOT NULL,
+            received_ns INTEGER NOT NULL,
+            PRIMARY KEY (gallery, version),
+            UNIQUE (gallery, author, seq)
+        ) STRICT""")
+    db.execute("CREATE UNIQUE INDEX gallery_newest ON gallery_log (gallery, entry_id) WHERE newest")
+    db.execute("CREATE INDEX gallery_erasures ON gallery_log (gallery, version) WHERE erases")
+    db.execute("""
+        CREATE TABLE gallery_positions (
+            gallery INTEGER NOT NULL REFERENCES galleries,
+            device_id TEXT NOT NULL,
+            version INTEGER NOT NULL,
+            asked_ns INTEGER NOT NULL,
+            PRIMARY KEY (gallery, device_id)
+        ) STRICT, WITHOUT ROWID""")
+
+
 def check_not_newer(db: Database) -> None:
     """Raise StoreTooNew when the store has had a migration that this version does not know."""
     # Against an empty database every known migration is pending.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
 
 from firmware.commands.common import OutputFile, ask_pin, clear_errors, config_option, read_config
-from firmware.opening import open_keys
-from trust.gallery.card import Card
-from trust.gallery.opening import ApplianceKeys
+from firmware.opening import open_keys, open_store
+from firmware.sharing import appliance_card
 
 
 @click.group()
@@ -24,9 +24,7 @@ def card(config_path: Path, target: Path | None) -> None:
     """Show the words of this appliance's card; the custodian compares them before wrapping a key for it."""
     config = read_config(config_path)
     with clear_errors(), open_keys(config, ask_pin) as guard:
-        with guard.store_key() as key:
-            keys = ApplianceKeys.derived(key)
-        made = Card.made(config.device.id, config.device.site, keys, guard)
+        _, made = appliance_card(config, guard)
     click.echo(f"{made.device_id} at {made.site}: {made.words}")
     if target is not None:
         try:
@@ -34,3 +32,35 @@ def card(config_path: Path, target: Path | None) -> None:
         except OSError as error:
             raise click.ClickException(f"cannot write {target}: {error.strerror}") from error
         click.echo(f"Wrote {target}. Nothing in it is secret.")
+
+
+@gallery.command()
+@config_option
+def show(config_path: Path) -> None:
+    """Show who shares the gallery, and what has not been told yet. Stop the appliance first."""
+    config = read_config(config_path)
+    if config.gallery is None:
+        raise click.ClickException(
+            "there is no [gallery] in the configuration: this appliance keeps its gallery to itself"
+        )
+    with clear_errors(), open_keys(config, ask_pin) as guard, closing(open_store(config, guard)) as store:
+        _, card = appliance_card(config, guard)
+        held, entries = store.shared.held(), store.counts().references
+        roster = held.roster
+        if roster is None:
+            click.echo(f"{entries} entries, shared with nobody: no roster of the custodian has come yet.")
+            return
+        number = next((each.number for each in roster.members if each.author_key == card.author_key), 0)
+        waiting = store.shared.waiting(roster.epoch, number, [m.number for m in roster.members], entries + 1)
+    click.echo(f"{roster.purpose.value} at {roster.site}: {entries} entries, version {held.version}")
+    click.echo(f"Key {roster.epoch}, roster {roster.edition}, custodian {roster.custodian_words}")
+    for member in roster.members:
+        told = held.heads[member.number].seq if member.number in held.heads else 0
+        here = "  this appliance" if member.number == number else ""
+        click.echo(f"  {member.number}. {member.device_id}  {told} changes{here}")
+    if not number:
+        click.echo("This appliance is no member with its present card: see `aidpost gallery card`.")
+    click.echo(
+        f"Not told yet: {len(waiting.erased)} erasures, {len(waiting.new)} entries, "
+        f"{len(waiting.former)} to be sealed anew"
+    )

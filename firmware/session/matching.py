@@ -90,6 +90,11 @@ class Matcher:
         """What makes the templates: names and digests of the models."""
         return tuple(part.made_by for part in (self._face, self._finger) if part is not None)
 
+    def can_compare(self, template: Template) -> bool:
+        """Tell whether the models in use made it; may be called from any thread."""
+        part = self._face if isinstance(template, FaceTemplate) else self._finger
+        return part is not None and part.made_by == template.made_by
+
     def gallery_digest(self, entry_ids: Iterable[bytes] | None) -> bytes:
         """Return SHA-256 over the sorted ids of these entries, or of all; 0.1 ms for 1,000."""
         return hashlib.sha256(b"".join(sorted(self._enrolled if entry_ids is None else entry_ids))).digest()

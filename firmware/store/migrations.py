@@ -277,6 +277,59 @@ def m009_site(database: Database) -> None:
     """)
 
 
+def m010_shared_gallery(database: Database) -> None:
+    """Keep what the appliances of a site know together of their gallery."""
+    database.executescript("""
+        -- By key, the newest roster as the custodian signed it; former ones while needed.
+        CREATE TABLE gallery_rosters (
+            epoch INTEGER PRIMARY KEY,
+            roster BLOB NOT NULL
+        ) STRICT;
+        -- One row: how far the aggregator's log is held, and the link of the change there. epoch: of the
+        -- newest change. delivery: what is on its way; spent: bytes of the day (MessagePack, or empty).
+        CREATE TABLE gallery_position (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            version INTEGER NOT NULL DEFAULT 0,
+            link BLOB NOT NULL DEFAULT x'',
+            epoch INTEGER NOT NULL DEFAULT 0,
+            delivery BLOB NOT NULL DEFAULT x'',
+            spent BLOB NOT NULL DEFAULT x''
+        ) STRICT;
+        -- How far each author's changes are held; seen: how far others have seen them; told: how far this
+        -- appliance has said that it has.
+        CREATE TABLE gallery_authors (
+            author INTEGER PRIMARY KEY,
+            seq INTEGER NOT NULL,
+            link BLOB NOT NULL,
+            seen INTEGER NOT NULL DEFAULT 0,
+            told INTEGER NOT NULL DEFAULT 0
+        ) STRICT;
+        -- Changes as protobuf; those that are not the newest of their entry have lost their sealed parts.
+        -- place: in the aggregator's log. unopened: not in the gallery here, though nobody erased the entry.
+        CREATE TABLE gallery_changes (
+            author INTEGER NOT NULL,
+            seq INTEGER NOT NULL,
+            place INTEGER NOT NULL,
+            entry_id BLOB NOT NULL,
+            entry_version INTEGER NOT NULL,
+            erases INTEGER NOT NULL,
+            epoch INTEGER NOT NULL,
+            link BLOB NOT NULL,
+            newest INTEGER NOT NULL,
+            unopened INTEGER NOT NULL,
+            change BLOB NOT NULL,
+            PRIMARY KEY (author, seq)
+        ) STRICT;
+        CREATE UNIQUE INDEX gallery_changes_newest ON gallery_changes (entry_id) WHERE newest;
+        -- What came and is not judged yet; version: its place in the log.
+        CREATE TABLE gallery_incoming (
+            version INTEGER PRIMARY KEY,
+            erases INTEGER NOT NULL,
+            change BLOB NOT NULL
+        ) STRICT;
+    """)
+
+
 _STEPS = (
     m001_records_outbox_audit_gallery,
     m002_generation_of_hellos,
@@ -287,6 +340,7 @@ _STEPS = (
     m007_work,
     m008_page_certificate,
     m009_site,
+    m010_shared_gallery,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

@@ -45,6 +45,7 @@ from firmware.store.lock import ProcessLock
 from firmware.store.migrations import migrate
 from firmware.store.pragma_key import lent_text
 from firmware.store.reference import Reference
+from firmware.store.shared import SharedGallery
 from firmware.store.space import Pressure, SpaceLimits
 from firmware.store.staff import StaffRegister
 from firmware.store.trail import FORMAT, Head, Holds, Trail
@@ -74,7 +75,8 @@ def lock_of(path: Path) -> Path:
 class Store:
     """Records, audit log, outbox and gallery in one encrypted file; all methods raise StoreError kinds.
 
-    staff, lists, ledger, day, work: the tables of the work, in the same file and the same transactions.
+    staff, lists, ledger, day, work: the tables of the work; shared: what other appliances of the site know.
+    All in the same file and the same transactions.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Store:
         self.lists = ListShelf(self._journal)
         self.ledger = Ledger(self._journal)
         self.day = DayBook(self._journal)
+        self.shared = SharedGallery(self._journal)
         self.work = WorkBook(self._journal, self.staff, self.lists, self.ledger, self.day, self.input_key)
 
     @classmethod

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from firmware.appliance import Appliance
 from firmware.clock import Clock
-from firmware.config import Camera, Config, Device, Fingerprint, Keys, Lease, Session, Uplink
+from firmware.config import Camera, Config, Device, Fingerprint, Gallery, Keys, Lease, Session, Uplink
 from firmware.demo.joining import join
 from firmware.demo.scenario import Face, Finger, Person
 from firmware.demo.server import Server
@@ -92,6 +92,7 @@ async def line(
     board: Board | None = None,
     lease: Lease | None = None,
     camera: ReplayCamera | None = None,
+    gallery: Gallery | None = None,
 ) -> AsyncIterator[Line]:
     camera = camera or ReplayCamera()
     with VirtualSensor("R503") as sensor:
@@ -111,6 +112,7 @@ async def line(
             if uplink
             else None,
             lease=lease,
+            gallery=gallery,
         )
         hardware = Hardware(
             reader=lambda: open_reader(ReaderSettings("R503", sensor.port)),

@@ -22,7 +22,7 @@ from trust.gallery.sealing import SealedModality
 LINK_BYTES = 32
 SIGNATURE_BYTES = 64
 ENTRY_ID_BYTES = 16
-MAX_SEALED_BYTES = 128 * 1024  # ten fingers of two impressions and 1,000 minutiae each would be 160 KB
+MAX_SEALED_BYTES = 48 * 1024  # 6,000 minutiae; a change is one message, and an appliance takes 64 KiB in one
 MAX_SEEN = 64
 
 

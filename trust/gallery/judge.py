@@ -76,14 +76,14 @@ class Judge:
             )
         self._check_content(change)
         if self._in_full:
+            if self._is_replaced(change):
+                self._note_head(change)  # only there to say how far its author's changes go
+                return
             self._check_unforked(change)
         else:
             self._check_number(change)
             self._check_version(change)
-        link = change.link
-        self.heads[change.author] = max(
-            self.heads.get(change.author, Head(0, b"")), Head(change.seq, link), key=lambda head: head.seq
-        )
+        link = self._note_head(change)
         self.epoch = change.epoch
         self.entries[change.entry_id] = Entry(change.version, change.kind, link, change.author, change.epoch)
         (self._bare.discard if change.is_whole else self._bare.add)(change.entry_id)
@@ -102,6 +102,16 @@ class Judge:
             for author, seq in self.seen.items()
             if seq > (self.heads[author].seq if author in self.heads else 0)
         }
+
+    def _note_head(self, change: Change) -> bytes:
+        head, link = self.heads.get(change.author), change.link
+        if head is None or head.seq < change.seq:
+            self.heads[change.author] = Head(change.seq, link)
+        return link
+
+    def _is_replaced(self, change: Change) -> bool:
+        entry = self.entry(change.entry_id)
+        return not change.is_whole and entry is not None and entry.version > change.version
 
     def _check_author(self, change: Change) -> None:
         roster = self._rosters.get(change.epoch)

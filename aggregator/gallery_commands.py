@@ -1,0 +1,100 @@
+"""The commands for sealed galleries: `gallery cards`, `gallery publish`, `gallery list`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from aggregator.administer import credential_option, galleries, iso, server_option
+from aggregator.export import FILE_WIDTH_CHARACTERS
+from aidpost.v1 import gallery_pb2
+from trust.gallery.card import Card
+from trust.gallery.errors import CardRefused
+
+
+@click.group()
+def gallery() -> None:
+    """Sealed galleries: what is kept of them, and for whom. Nothing of an entry can be read here."""
+
+
+@gallery.command("cards")
+@click.option("--site", default="", help="One site's alone.")
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="Write the cards into this folder, to carry them to the custodian.",
+)
+@server_option
+@credential_option
+def cards(site: str, folder: Path | None, server: str, credential: Path) -> None:
+    """Show the cards that devices handed in.
+
+    The words here are the aggregator's; the custodian compares those that the appliance itself shows.
+    """
+    with galleries(server, credential) as service:
+        found = service.ListCards(gallery_pb2.ListCardsRequest(site=site)).cards
+    table = Table("device", "site", "handed in", "words", box=SIMPLE, pad_edge=False)
+    for each in found:
+        try:
+            card = Card.parse(each.card)
+        except CardRefused as error:
+            raise click.ClickException(str(error)) from error
+        table.add_row(card.device_id, card.site, iso(each.published_at), card.words)
+        if folder is not None:
+            (folder / f"{card.device_id}.card").write_bytes(each.card)
+    _print(table, "No device has handed in a card yet.")
+
+
+@gallery.command("publish")
+@click.argument("roster", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@server_option
+@credential_option
+def publish(roster: Path, server: str, credential: Path) -> None:
+    """Hand in the custodian's newest ROSTER; the appliances get it at their next sync."""
+    with galleries(server, credential) as service:
+        service.PublishRoster(gallery_pb2.PublishRosterRequest(roster=roster.read_bytes()))
+    click.echo(f"Published {roster}.")
+
+
+@gallery.command("list")
+@server_option
+@credential_option
+def list_galleries(server: str, credential: Path) -> None:
+    """Show the galleries, and up to which version each member holds them."""
+    table = Table(
+        *("site", "purpose", "key", "roster", "entries", "under a former key", "version", "member", "holds"),
+        *("asked", "erasures to confirm"),
+        box=SIMPLE,
+        pad_edge=False,
+    )
+    for each in _galleries(server, credential):
+        whole = (
+            each.site,
+            each.purpose,
+            *map(str, (each.epoch, each.edition, each.entries, each.former_epoch, each.version)),
+        )
+        for number, member in enumerate(each.members):
+            asked = iso(member.asked_at) if member.HasField("asked_at") else "never"
+            begin = ("",) * len(whole) if number else whole
+            table.add_row(
+                *begin, member.device_id, str(member.version), asked, str(member.erasures_to_confirm)
+            )
+        if not each.members:
+            table.add_row(*whole, "none", "", "", "")
+    _print(table, "There is no gallery yet.")
+
+
+def _galleries(server: str, credential: Path) -> list[gallery_pb2.GalleryState]:
+    with galleries(server, credential) as service:
+        return list(service.ListGalleries(gallery_pb2.ListGalleriesRequest()).galleries)
+
+
+def _print(table: Table, nothing: str) -> None:
+    console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH_CHARACTERS)
+    console.print(table if table.row_count else nothing)

@@ -1,0 +1,183 @@
+"""GalleryService: keeps sealed galleries and hands them on; devices of one site, in a lane of their own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NoReturn, TypeAlias, TypeVar
+
+import grpc
+from sqlite_utils import Database
+
+from aggregator import gallery_codec
+from aggregator.link import ending
+from aggregator.malformed import Malformed
+from aggregator.store import galleries
+from aggregator.store.errors import StoreError
+from aggregator.store.galleries import Answer, Behind, Delivery, Refused
+from aggregator.store.writer import StoreWriter
+from aidpost.v1 import gallery_pb2, gallery_pb2_grpc
+from trust.gallery.card import Card
+from trust.gallery.errors import CardRefused, RosterRefused
+from trust.gallery.roster import Roster
+from trust.names import DeviceName
+from trust.tls.callers import Callers
+from trust.tls.refusals import Refusals
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+ResultT = TypeVar("ResultT")
+
+CHUNK_BYTES = 32 * 1024  # half of what a device takes in one message; a lost link costs no more than this
+_KINDS = {
+    Answer.LOG: gallery_pb2.SYNC_KIND_LOG,
+    Answer.REPAIR: gallery_pb2.SYNC_KIND_REPAIR,
+    Answer.SNAPSHOT: gallery_pb2.SYNC_KIND_SNAPSHOT,
+    Answer.DIVERGED: gallery_pb2.SYNC_KIND_DIVERGED,
+}
+
+
+class GalleryService(gallery_pb2_grpc.GalleryServiceServicer):
+    """Who may call what is checked before a call comes here; whether a device is a member, here."""
+
+    def __init__(
+        self, store: StoreWriter, callers: Callers, wall_ns: Callable[[], int], refusals: Refusals
+    ) -> None:
+        self._store = store
+        self._callers = callers
+        self._wall_ns = wall_ns
+        self._refusals = refusals
+
+    async def PublishCard(  # noqa: N802
+        self, request: gallery_pb2.PublishCardRequest, context: Context
+    ) -> gallery_pb2.PublishCardResponse:
+        """Keep the caller's card."""
+        device = await self._device(context)
+        try:
+            card = Card.parse(request.card)
+        except CardRefused as error:
+            await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        if (card.device_id, card.site) != (device.device_id, device.site):
+            await self._refuse(context, grpc.StatusCode.PERMISSION_DENIED, "the card is of another device")
+        await self._do(
+            context, lambda db, now_ns, _actor: galleries.publish_card(db, card, request.card, now_ns)
+        )
+        return gallery_pb2.PublishCardResponse()
+
+    async def ListCards(  # noqa: N802
+        self, request: gallery_pb2.ListCardsRequest, context: Context
+    ) -> gallery_pb2.ListCardsResponse:
+        """List cards."""
+        found = await self._do(context, lambda db, _now_ns, _actor: galleries.cards(db, request.site))
+        return gallery_pb2.ListCardsResponse(
+            cards=[gallery_codec.published_card(card, published_ns) for card, published_ns in found]
+        )
+
+    async def PublishRoster(  # noqa: N802
+        self, request: gallery_pb2.PublishRosterRequest, context: Context
+    ) -> gallery_pb2.PublishRosterResponse:
+        """Keep a newer roster."""
+        try:
+            roster = Roster.parse(request.roster)
+        except RosterRefused as error:
+            await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        refused = await self._do(
+            context,
+            lambda db, now_ns, actor: galleries.publish_roster(db, roster, request.roster, now_ns, actor),
+        )
+        if refused is not None:
+            await self._refuse(context, grpc.StatusCode.FAILED_PRECONDITION, refused.why)
+        return gallery_pb2.PublishRosterResponse()
+
+    async def ListGalleries(  # noqa: N802
+        self, request: gallery_pb2.ListGalleriesRequest, context: Context
+    ) -> gallery_pb2.ListGalleriesResponse:
+        """List galleries."""
+        found = await self._do(context, lambda db, _now_ns, _actor: galleries.read(db))
+        return gallery_pb2.ListGalleriesResponse(galleries=map(gallery_codec.gallery_state, found))
+
+    async def Sync(  # noqa: N802
+        self, request: gallery_pb2.SyncRequest, context: Context
+    ) -> AsyncIterator[gallery_pb2.SyncResponse]:
+        """Say what follows, then send it in chunks."""
+        device = await self._device(context)
+        try:
+            asked = gallery_codec.parse_sync(request)
+        except Malformed as error:
+            await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        delivery = await self._do(
+            context,
+            lambda db, now_ns, _actor: galleries.deliver(db, device.device_id, device.site, asked, now_ns),
+        )
+        if isinstance(delivery, Refused):
+            await context.abort(grpc.StatusCode.NOT_FOUND, delivery.why)
+            raise AssertionError("abort does not return")
+        yield gallery_pb2.SyncResponse(beginning=_beginning(delivery))
+        for chunk in _chunks(delivery):
+            yield gallery_pb2.SyncResponse(changes=chunk)
+
+    async def PushChanges(  # noqa: N802
+        self, request: gallery_pb2.PushChangesRequest, context: Context
+    ) -> gallery_pb2.PushChangesResponse:
+        """Take changes, all or none."""
+        device = await self._device(context)
+        try:
+            carried = gallery_codec.parse_push(request)
+        except Malformed as error:
+            await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        gallery_id, version = request.gallery_id, request.version
+        answer = await self._do(
+            context,
+            lambda db, now_ns, _actor: galleries.push(
+                db, gallery_id, device.device_id, device.site, version, carried, now_ns
+            ),
+        )
+        match answer:
+            case Behind():
+                await context.abort(grpc.StatusCode.ABORTED, "the gallery has gone on: sync, then try again")
+            case Refused(why):
+                await self._refuse(context, grpc.StatusCode.PERMISSION_DENIED, why)
+            case int():
+                return gallery_pb2.PushChangesResponse(version=answer)
+        raise AssertionError("abort does not return")
+
+    async def _device(self, context: Context) -> DeviceName:
+        peer = self._callers.of(context).peer
+        if peer is None or not isinstance(peer.named, DeviceName):
+            await self._refuse(context, grpc.StatusCode.PERMISSION_DENIED, "this call is for devices")
+        return peer.named
+
+    async def _do(self, context: Context, work: Callable[[Database, int, str], ResultT]) -> ResultT:
+        now_ns, actor = self._wall_ns(), str(self._callers.of(context))
+        try:
+            return await self._store.submit(lambda db: work(db, now_ns, actor))
+        except StoreError as error:
+            await ending.not_stored(error).abort(context)
+
+    async def _refuse(self, context: Context, code: grpc.StatusCode, why: str) -> NoReturn:
+        self._refusals.note(str(self._callers.of(context)), why)
+        await context.abort(code, why)
+        raise AssertionError("abort does not return")
+
+
+def _beginning(delivery: Delivery) -> gallery_pb2.SyncBeginning:
+    return gallery_pb2.SyncBeginning(
+        kind=_KINDS[delivery.answer],
+        version=delivery.version,
+        root=delivery.root,
+        roster=delivery.roster,
+        former_rosters=delivery.former_rosters,
+        heads=[gallery_pb2.AuthorHead(author=author, seq=seq) for author, seq in delivery.heads],
+        bytes=delivery.size_bytes,
+        complete=delivery.complete,
+    )
+
+
+def _chunks(delivery: Delivery) -> list[gallery_pb2.LoggedChanges]:
+    chunks, size = [gallery_pb2.LoggedChanges()], 0
+    for version, data in delivery.changes:
+        if size + len(data) > CHUNK_BYTES and chunks[-1].changes:
+            chunks.append(gallery_pb2.LoggedChanges())
+            size = 0
+        size += len(data)
+        logged = chunks[-1].changes.add(version=version)
+        logged.change.CopyFrom(gallery_codec.parse_logged(data))
+    return [chunk for chunk in chunks if chunk.changes]

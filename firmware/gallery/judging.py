@@ -1,0 +1,189 @@
+"""Judges what came, opens it, and makes what is to be sent. Takes time: it runs in a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from firmware.gallery import change_message, payload
+from firmware.gallery.keyring import Keyring
+from firmware.gallery.values import Delivered, Delivery, Held, Taken, Waiting
+from firmware.store.reference import Reference
+from inference.types import Template
+from trust.consent import Purpose
+from trust.gallery import tree
+from trust.gallery.change import MAX_SEALED_BYTES, Change, Kind, Part, first_link
+from trust.gallery.errors import ChangeRefused, EntryRefused
+from trust.gallery.judge import Head, Judge
+from trust.gallery.opening import ApplianceKeys
+from trust.gallery.roster import Member, Roster
+from trust.gallery.sealing import Place, seal, unseal
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What may be taken over.
+
+    opened: entries by id; the caller wipes their templates. unopened: entries that this appliance has no key
+    for, or that other models made. withheld: whose changes others have seen more of, up to which number.
+    root_differs: everything is in order, and yet the whole is not what the aggregator has.
+    """
+
+    taken: Taken
+    opened: Mapping[bytes, Reference]
+    unopened: int
+    withheld: Mapping[int, int]
+    root_differs: bool
+    link: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """What it takes to judge; usable: whether this appliance compares with a template."""
+
+    keyring: Keyring
+    site: str
+    purpose: Purpose
+    usable: Callable[[Template], bool]
+
+    def judge(self, held: Held, delivery: Delivery, staged: Sequence[tuple[int, bytes]]) -> Judged:
+        """Judge what came on top of what is held. Raises ChangeRefused and EntryRefused."""
+        judge = Judge(
+            held.gallery_id,
+            held.rosters,
+            held.heads,
+            held.entries.get,
+            epoch=held.epoch if delivery.kind is Delivered.LOG else 0,
+            in_full=delivery.kind is not Delivered.LOG,
+        )
+        changes = [(place, change_message.decoded(held.gallery_id, data)) for place, data in staged]
+        for _, change in changes:
+            judge.take(change)
+        judge.finish()
+        newest = {change.entry_id: change for _, change in changes if change.is_whole}
+        opened, unopened = self._opened(newest)
+        seen = dict(held.seen)
+        for author, seq in judge.seen.items():
+            seen[author] = max(seq, seen.get(author, 0))
+        links = {entry_id: entry.link for entry_id, entry in held.entries.items()}
+        links |= {entry_id: entry.link for entry_id, entry in judge.entries.items()}
+        root = tree.root(tree.buckets(links.items()))
+        behind = {
+            author: seq
+            for author, seq in seen.items()
+            if seq > (judge.heads[author].seq if author in judge.heads else 0)
+        }
+        return Judged(
+            Taken(tuple(changes), judge.heads, seen, max(judge.epoch, held.epoch)),
+            opened,
+            unopened,
+            behind,
+            root != delivery.root,
+            changes[-1][1].link if changes else held.link,
+        )
+
+    def _opened(self, newest: Mapping[bytes, Change]) -> tuple[dict[bytes, Reference], int]:
+        opened: dict[bytes, Reference] = {}
+        unopened = 0
+        try:
+            for change in newest.values():
+                if change.kind is Kind.ERASE:
+                    continue
+                reference = self._reference(change)
+                if reference is None:
+                    unopened += 1
+                else:
+                    opened[change.entry_id] = reference
+        except EntryRefused:
+            wipe(opened.values())
+            raise
+        return opened, unopened
+
+    def _reference(self, change: Change) -> Reference | None:
+        key = self.keyring.key(change.epoch)
+        if key is None:
+            return None
+        subjects: set[str] = set()
+        templates: list[Template] = []
+        for part in change.parts:
+            if part.sealed is None:
+                raise AssertionError("a change that was judged whole has its parts")
+            place = Place(change.gallery_id, change.epoch, change.entry_id, part.modality, change.version)
+            subject, of_part = payload.decode(part.modality, unseal(key, place, part.sealed))
+            subjects.add(subject)
+            templates.extend(of_part)
+        if len(subjects) != 1:
+            raise EntryRefused(f"the parts of the entry {change.entry_id.hex()} name different subjects")
+        usable = tuple(template for template in templates if self.usable(template))
+        if not usable:
+            return None
+        return Reference(change.entry_id, subjects.pop(), usable, self.purpose, self.site)
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """What it takes to make changes: the newest roster, this appliance in it, and its keys."""
+
+    roster: Roster
+    member: Member
+    keyring: Keyring
+    keys: ApplianceKeys
+
+    def changes(
+        self,
+        waiting: Waiting,
+        references: Mapping[bytes, Reference],
+        head: Head | None,
+        seen: tuple[tuple[int, int], ...],
+    ) -> list[Change]:
+        """Make and sign what waits, erasures first; references: the entries to be sealed, by id.
+
+        head: of this appliance's own changes. seen: told with the first of them. Raises ChangeRefused where
+        an entry is too large to be shared.
+        """
+        gallery_id = self.roster.gallery_id
+        head = head or Head(0, first_link(gallery_id, self.member.author_key))
+        wanted = [(entry_id, version + 1, Kind.ERASE) for entry_id, version in waiting.erased]
+        wanted += [(entry_id, 1, Kind.PUT) for entry_id in waiting.new]
+        wanted += [(entry_id, version + 1, Kind.PUT) for entry_id, version in waiting.former]
+        made: list[Change] = []
+        for entry_id, version, kind in wanted:
+            parts: tuple[Part, ...] = ()
+            if kind is Kind.PUT:
+                if (reference := references.get(entry_id)) is None:
+                    continue  # erased meanwhile
+                parts = self._sealed(reference, version)
+            change = Change(
+                gallery_id,
+                self.member.number,
+                head.seq + 1,
+                head.link,
+                self.roster.epoch,
+                entry_id,
+                version,
+                kind,
+                parts,
+                () if made else seen,
+            ).signed(self.keys.author)
+            head = Head(change.seq, change.link)
+            made.append(change)
+        return made
+
+    def _sealed(self, reference: Reference, version: int) -> tuple[Part, ...]:
+        key = self.keyring.key(self.roster.epoch)
+        if key is None:
+            raise AssertionError("a member has the key of its roster")
+        parts = []
+        for modality, content in payload.encode(reference.subject, reference.templates).items():
+            place = Place(self.roster.gallery_id, self.roster.epoch, reference.entry_id, modality, version)
+            parts.append(Part.of(modality, seal(key, place, content)))
+        if any(len(part.sealed or b"") > MAX_SEALED_BYTES for part in parts):
+            raise ChangeRefused(f"the entry {reference.entry_id.hex()} is too large to be shared")
+        return tuple(parts)
+
+
+def wipe(references: Iterable[Reference]) -> None:
+    """Overwrite the templates of entries."""
+    for reference in references:
+        for template in reference.templates:
+            template.wipe()

@@ -1,0 +1,182 @@
+"""The calls of GalleryService, over a channel of their own: bulk never shares one with acknowledgements."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+import grpc.aio
+
+from aidpost.v1 import gallery_pb2, gallery_pb2_grpc
+from firmware.gallery.change_message import to_message
+from firmware.gallery.values import Delivered
+from firmware.uplink.channel import Dialler, cleaned, retry_delay_s
+from firmware.uplink.errors import BadAnswer, CertificateRefused, LinkLost
+from trust.gallery.change import Change
+
+ANSWER_TIMEOUT_S = 60.0  # a chunk of 32 KiB takes 7 s at the 40 kbit/s of GPRS
+MAX_ROSTERS = 32
+_KINDS = {
+    gallery_pb2.SYNC_KIND_LOG: Delivered.LOG,
+    gallery_pb2.SYNC_KIND_REPAIR: Delivered.REPAIR,
+    gallery_pb2.SYNC_KIND_SNAPSHOT: Delivered.SNAPSHOT,
+}
+
+
+class NoGallery(LinkLost):
+    """The aggregator has no gallery of this custodian for this site and purpose yet."""
+
+
+class NotTaken(LinkLost):
+    """The aggregator refuses what was handed in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is held and wanted; `SyncRequest` says what each means. max_bytes: 0 for no limit."""
+
+    purpose: str
+    custodian: str
+    edition: int
+    version: int
+    link: bytes
+    erasures_received: int = 0
+    changes_received: int = 0
+    buckets: bytes = b""
+    everything: bool = False
+    max_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What follows; kind: None where the log is another one than was known. size_bytes: of this message."""
+
+    kind: Delivered | None
+    version: int
+    root: bytes
+    roster: bytes
+    former_rosters: tuple[bytes, ...]
+    heads: dict[int, int]
+    complete: bool
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Changes as they came: (place in the log, message)."""
+
+    changes: tuple[tuple[int, gallery_pb2.GalleryChange], ...]
+    size_bytes: int
+
+
+class GalleryCalls:
+    """One connection. Raises LinkLost and its kinds."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._service: gallery_pb2_grpc.GalleryServiceAsyncStub = gallery_pb2_grpc.GalleryServiceStub(channel)
+
+    async def publish_card(self, card: bytes) -> None:
+        """Hand in this appliance's card."""
+        try:
+            await self._service.PublishCard(
+                gallery_pb2.PublishCardRequest(card=card), timeout=ANSWER_TIMEOUT_S
+            )
+        except grpc.aio.AioRpcError as error:
+            raise _fault(error) from error
+
+    async def sync(self, asking: Asking) -> AsyncIterator[Beginning | Chunk]:
+        """Yield a beginning, then chunks."""
+        request = gallery_pb2.SyncRequest(
+            purpose=asking.purpose,
+            custodian=asking.custodian,
+            edition=asking.edition,
+            version=asking.version,
+            link=asking.link,
+            erasures_received=asking.erasures_received,
+            changes_received=asking.changes_received,
+            buckets=asking.buckets,
+            everything=asking.everything,
+            max_bytes=asking.max_bytes,
+        )
+        begun = False
+        try:
+            async for response in self._service.Sync(request):
+                match response.WhichOneof("part"):
+                    case "beginning" if not begun:
+                        begun = True
+                        yield _beginning(response, request.ByteSize())
+                    case "changes" if begun:
+                        logged = response.changes.changes
+                        yield Chunk(
+                            tuple((each.version, each.change) for each in logged), response.ByteSize()
+                        )
+                    case _:
+                        raise BadAnswer(
+                            "what answers is no aggregator of this version: a sync begins otherwise"
+                        )
+        except grpc.aio.AioRpcError as error:
+            raise _fault(error) from error
+        if not begun:
+            raise BadAnswer("what answers is no aggregator of this version: a sync has no beginning")
+
+    async def push(
+        self, gallery_id: bytes, version: int, changes: Sequence[Change]
+    ) -> tuple[int | None, int]:
+        """Hand in changes; returns the version after them, None where somebody was quicker, and the bytes."""
+        request = gallery_pb2.PushChangesRequest(
+            gallery_id=gallery_id, version=version, changes=map(to_message, changes)
+        )
+        size_bytes = request.ByteSize()
+        try:
+            answer = await self._service.PushChanges(request, timeout=ANSWER_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.ABORTED:
+                return None, size_bytes
+            raise _fault(error) from error
+        if answer.version != version + len(changes):
+            raise BadAnswer("the aggregator counts otherwise than it was handed in")
+        return answer.version, size_bytes
+
+
+@asynccontextmanager
+async def connected(dialler: Dialler) -> AsyncIterator[GalleryCalls]:
+    """Open a channel for one exchange. Raises UplinkError."""
+    channel = await dialler.dial()
+    async with channel:
+        yield GalleryCalls(channel)
+
+
+def _beginning(response: gallery_pb2.SyncResponse, asked_bytes: int) -> Beginning:
+    message = response.beginning
+    if message.kind not in _KINDS and message.kind != gallery_pb2.SYNC_KIND_DIVERGED:
+        raise BadAnswer("the aggregator syncs in a way that this version does not know")
+    if len(message.former_rosters) > MAX_ROSTERS:
+        raise BadAnswer("the aggregator sends more former rosters than a gallery can have")
+    return Beginning(
+        _KINDS.get(message.kind),
+        message.version,
+        message.root,
+        message.roster,
+        tuple(message.former_rosters),
+        {head.author: head.seq for head in message.heads},
+        message.complete,
+        response.ByteSize() + asked_bytes,
+    )
+
+
+def _fault(error: grpc.aio.AioRpcError) -> LinkLost:
+    details, code = cleaned(error.details()), error.code()
+    match code:
+        case grpc.StatusCode.NOT_FOUND:
+            return NoGallery(f"no gallery to share yet ({details})", retry_delay_s(error.trailing_metadata()))
+        case grpc.StatusCode.PERMISSION_DENIED | grpc.StatusCode.INVALID_ARGUMENT:
+            return NotTaken(f"the aggregator does not take this appliance's changes ({details})")
+        case grpc.StatusCode.UNAUTHENTICATED:
+            return CertificateRefused(f"the aggregator asks this device to join again ({details})")
+        case _:
+            return LinkLost(
+                f"the gallery was not synchronised ({code.name}: {details})",
+                retry_delay_s(error.trailing_metadata()),
+            )

@@ -1,0 +1,250 @@
+"""The aggregator's administrator, with the whole database in hand, tries to read, link, swap, forge, go back.
+
+Two appliances share a gallery through a real aggregator; its database is then changed behind its back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from aidpost.v1 import gallery_pb2
+from firmware.gallery import payload
+from tests.kit.galleries import Custodians
+from tests.kit.shared_site import Site, site
+from tests.kit.store_values import face_template, finger_template, reference
+
+Database = sqlite3.Connection
+
+
+@pytest.fixture
+async def shared(tmp_path: Path) -> AsyncIterator[Site]:
+    async with site(tmp_path) as running:
+        yield running
+
+
+@contextmanager
+def database(shared: Site) -> Iterator[Database]:
+    """The aggregator's store as its administrator has it; each statement commits."""
+    with closing(sqlite3.connect(shared.server.store, isolation_level=None)) as connection:
+        yield connection
+
+
+def changes(db: Database) -> dict[int, gallery_pb2.GalleryChange]:
+    rows = db.execute("SELECT version, change FROM gallery_log ORDER BY version")
+    return {version: gallery_pb2.GalleryChange.FromString(data) for version, data in rows}
+
+
+def put_back(db: Database, version: int, change: gallery_pb2.GalleryChange) -> None:
+    data = change.SerializeToString()
+    db.execute("UPDATE gallery_log SET change = ? WHERE version = ?", (data, version))
+
+
+async def test_nothing_in_the_database_names_a_person_or_holds_a_template_or_a_key(shared: Site) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    entries = [reference(number, subject=f"KQ-4711-{number:06}") for number in range(1, 9)]
+    desk.register(*entries)
+    await desk.sync()
+    await gate.sync()
+    assert len(gate.subjects()) == 8
+    held = b"".join(
+        path.read_bytes() for path in shared.folder.glob("aggregator.db*") if path.suffix != ".lock"
+    )
+    assert entries[0].entry_id in held  # the search finds what is there
+    secret = [b"KQ-4711"]
+    for number in range(1, 9):
+        face, finger = face_template(number), finger_template(number)
+        secret += [face.embedding.tobytes()[:16], face.embedding.astype("<f2").tobytes()[:16]]
+        secret += [finger.minutiae.tobytes()[:16]]
+        parts = payload.encode("x", (face, finger)).values()
+        secret += [content[at : at + 12] for content in parts for at in range(8, len(content) - 12, 16)]
+    for appliance in (desk, gate):
+        with appliance.author.guard.store_key() as key, key.view() as view:
+            secret.append(bytes(view))
+        with appliance.author.epoch_key(shared.custodians.roster) as key, key.view() as view:
+            secret.append(bytes(view))
+    assert not [each for each in secret if each in held]
+
+
+def swap(db: Database) -> None:
+    first, second = changes(db)[3], changes(db)[4]
+    first.parts[0].sealed, second.parts[0].sealed = second.parts[0].sealed, first.parts[0].sealed
+    put_back(db, 3, first)
+    put_back(db, 4, second)
+
+
+def swap_whole(db: Database) -> None:
+    third, fourth = changes(db)[3], changes(db)[4]
+    put_back(db, 3, fourth)
+    put_back(db, 4, third)
+
+
+def forge(db: Database) -> None:
+    change = changes(db)[3]
+    change.parts[0].sealed = change.parts[0].sealed[:-1] + bytes([change.parts[0].sealed[-1] ^ 1])
+    put_back(db, 3, change)
+
+
+def replay(db: Database) -> None:
+    put_back(db, 3, changes(db)[2])
+
+
+def hold_back(db: Database) -> None:
+    db.execute("DELETE FROM gallery_log WHERE version = 3")
+
+
+def hold_back_an_erasure(db: Database) -> None:
+    db.execute("DELETE FROM gallery_log WHERE erases")
+
+
+def bare(db: Database) -> None:
+    change = changes(db)[3]
+    for part in change.parts:
+        part.digest = hashlib.sha256(part.sealed).digest()
+        part.sealed = b""
+    put_back(db, 3, change)
+
+
+def rename(db: Database) -> None:
+    change = changes(db)[3]
+    change.entry_id = bytes(16)
+    put_back(db, 3, change)
+    db.execute("UPDATE gallery_log SET entry_id = ? WHERE version = 3", (bytes(16),))
+
+
+def turn_into_an_erasure(db: Database) -> None:
+    change = changes(db)[3]
+    change.kind = gallery_pb2.CHANGE_KIND_ERASE
+    change.ClearField("parts")
+    put_back(db, 3, change)
+    db.execute("UPDATE gallery_log SET erases = 1 WHERE version = 3")
+
+
+def erase_what_was_not(db: Database) -> None:
+    change = changes(db)[3]
+    change.kind = gallery_pb2.CHANGE_KIND_ERASE
+    change.entry_id = reference(9).entry_id
+    change.ClearField("parts")
+    put_back(db, 3, change)
+    db.execute("UPDATE gallery_log SET erases = 1 WHERE version = 3")
+
+
+ATTACKS = (
+    swap,
+    swap_whole,
+    forge,
+    replay,
+    hold_back,
+    hold_back_an_erasure,
+    bare,
+    rename,
+    turn_into_an_erasure,
+    erase_what_was_not,
+)
+
+
+async def test_what_the_administrator_changes_is_refused_and_reported(shared: Site) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    desk.register(reference(9))
+    await desk.sync()
+    await gate.sync()
+    desk.register(*(reference(number) for number in range(1, 5)))
+    await desk.sync()
+    desk.erase(reference(4).entry_id)
+    await desk.sync()
+    desk.register(reference(5))
+    await desk.sync()
+    assert (await shared.state()).version == 7
+    for attack in ATTACKS:
+        with database(shared) as db:
+            db.execute("CREATE TABLE true_log AS SELECT * FROM gallery_log")
+            attack(db)
+        gate.reports.clear()
+        await gate.sync()
+        assert gate.subjects() == {"card-9"}, attack
+        assert gate.matcher.ids == {reference(9).entry_id}, attack
+        assert "refused" in gate.reports, attack
+        assert gate.store.shared.held().version == 1, attack
+        with database(shared) as db:
+            db.execute("DELETE FROM gallery_log")
+            db.execute("INSERT INTO gallery_log SELECT * FROM true_log")
+            db.execute("DROP TABLE true_log")
+    await gate.sync()
+    assert gate.subjects() == desk.subjects()
+    assert "refused" not in gate.reports
+
+
+async def test_going_back_to_an_older_state_is_reported_and_undone_by_whoever_knows_more(
+    shared: Site,
+) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    desk.register(reference(1), reference(2))
+    await desk.sync()
+    desk.erase(reference(1).entry_id)
+    await desk.sync()
+    await gate.sync()
+    with database(shared) as db:  # as a restored backup of the aggregator would have it
+        db.execute("DELETE FROM gallery_log WHERE version > 1")
+        db.execute("UPDATE gallery_log SET newest = 1")
+        db.execute("UPDATE galleries SET version = 1")
+        db.execute("UPDATE gallery_positions SET version = 1")
+    newcomer = await shared.appliance("gate-2")
+    await shared.admit(newcomer)
+    await gate.sync()
+    assert "went back" in gate.reports
+    assert gate.subjects() == {"card-2"}
+    await newcomer.sync()
+    assert newcomer.subjects() == {"card-2"}
+    await desk.sync()
+    assert desk.subjects() == {"card-2"}
+    assert "refused" not in desk.reports | gate.reports | newcomer.reports
+
+
+async def test_changes_that_are_kept_from_one_appliance_show_by_those_of_another(shared: Site) -> None:
+    desk, gate, lane = [await shared.appliance(name) for name in ("desk-1", "gate-1", "lane-1")]
+    await shared.admit(desk, gate, lane)
+    desk.register(reference(1))
+    await desk.sync()
+    await gate.sync()
+    desk.register(reference(2))
+    await desk.sync()
+    lane.register(reference(3))
+    await lane.sync()
+    with database(shared) as db:
+        db.execute("DELETE FROM gallery_log WHERE version = 2")
+    await gate.sync()
+    assert "withheld" in gate.reports
+    assert "card-3" in gate.subjects()
+
+
+async def test_a_roster_of_another_custodian_and_one_from_before_are_refused(
+    shared: Site, tmp_path: Path
+) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk)
+    former = shared.custodians.key_set.roster_path.read_bytes()
+    await shared.admit(gate)
+    await gate.sync()
+    own = Custodians(tmp_path / "the administrator's own")
+    own.admit(gate.author.card)
+    newcomer = await shared.appliance("gate-2")
+    for data, edition in ((own.key_set.roster_path.read_bytes(), 99), (former, 100)):
+        with database(shared) as db:
+            db.execute("UPDATE gallery_rosters SET roster = ?", (data,))
+            db.execute("UPDATE galleries SET edition = ?", (edition,))
+        await newcomer.sync()
+        assert (newcomer.store.shared.held().roster is None) is (data is not former)
+        await gate.sync()
+        assert "refused" in gate.reports
+        held = gate.store.shared.held().roster
+        assert held is not None
+        assert held.custodian_words == shared.custodians.key_set.words
+        assert held.edition == 2

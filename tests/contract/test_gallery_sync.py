@@ -1,0 +1,167 @@
+"""Appliances that share a gallery through a real aggregator, which can read nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from firmware.uplink.gallery_calls import NoGallery
+from tests.kit.shared_site import Site, site
+from tests.kit.store_values import PURPOSE, opened_behind_its_back, reference
+from trust.consent import Purpose
+
+
+@pytest.fixture
+async def shared(tmp_path: Path) -> AsyncIterator[Site]:
+    async with site(tmp_path) as running:
+        yield running
+
+
+async def test_what_is_registered_at_one_appliance_is_known_at_the_other(shared: Site) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    desk.register(reference(1), reference(2))
+    gate.register(reference(3))
+    assert (await desk.sync()).pushed == 2
+    done = await gate.sync()
+    assert (done.added, done.pushed) == (2, 1)
+    assert (await desk.sync()).added == 1
+    assert desk.subjects() == gate.subjects() == {"card-1", "card-2", "card-3"}
+    assert desk.matcher.ids == gate.matcher.ids
+    assert desk.store.shared.root() == gate.store.shared.root()
+    assert (await gate.sync()).added == 0
+    assert (desk.reports, gate.reports) == ({}, {})
+
+
+async def test_an_erasure_reaches_the_others_and_nothing_brings_the_entry_back(shared: Site) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    desk.register(reference(1), reference(2))
+    await desk.sync()
+    await gate.sync()
+    gate.erase(reference(1).entry_id)
+    await gate.sync()
+    state = await shared.state()
+    assert {member.device_id: member.erasures_to_confirm for member in state.members} == {
+        "desk-1": 1,
+        "gate-1": 0,
+    }
+    assert (await desk.sync()).removed == 1
+    await desk.sync()
+    assert desk.subjects() == {"card-2"}
+    assert desk.matcher.ids == {reference(2).entry_id}
+    state = await shared.state()
+    assert (state.entries, state.erased) == (1, 1)
+    assert [member.erasures_to_confirm for member in state.members] == [0, 0]
+
+
+async def test_after_a_rotation_everything_is_sealed_anew_and_the_former_key_is_dropped(shared: Site) -> None:
+    desk, gate, lane = [await shared.appliance(name) for name in ("desk-1", "gate-1", "lane-1")]
+    await shared.admit(desk, gate, lane)
+    desk.register(reference(1), reference(2))
+    gate.register(reference(3))
+    await desk.sync()
+    await gate.sync()
+    await lane.sync()
+    shared.custodians.rotate("gate-1")
+    await shared.publish()
+    # What the former member registered is sealed anew by the member with the lowest number.
+    assert (await desk.sync()).pushed == 3
+    state = await shared.state()
+    assert (state.epoch, state.entries, state.former_epoch) == (2, 3, 0)
+    await lane.sync()
+    for appliance in (desk, lane):
+        assert appliance.subjects() == {"card-1", "card-2", "card-3"}
+        assert set(appliance.store.shared.held().rosters) == {2}
+    gate.register(reference(4))
+    await gate.sync()
+    assert "membership" in gate.reports
+    assert (await shared.state()).entries == 3
+    newcomer = await shared.appliance("gate-2")
+    await shared.admit(newcomer)
+    await newcomer.sync()
+    assert newcomer.subjects() == {"card-1", "card-2", "card-3"}
+
+
+async def test_the_same_person_registered_at_two_appliances_offline_is_kept_twice(shared: Site) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    desk.register(reference(1, subject="card-7"))
+    gate.register(reference(2, subject="card-7"))
+    await desk.sync()
+    await gate.sync()
+    await desk.sync()
+    for appliance in (desk, gate):
+        assert len(appliance.store.references(PURPOSE)) == 2
+
+
+async def test_a_day_s_bytes_hold_registrations_back_and_no_erasure(shared: Site) -> None:
+    desk = await shared.appliance("desk-1")
+    gate = await shared.appliance("gate-1", daily_bytes=12_000)
+    await shared.admit(desk, gate)
+    desk.register(*(reference(number) for number in range(1, 31)))
+    await desk.sync()
+    done = await gate.sync()
+    assert (done.held_back, gate.subjects()) == (True, set())
+    came = gate.store.shared.held().delivery
+    assert came is not None
+    assert came.changes > 0
+    gate.sharing = gate.sharing_with(daily_bytes=20_000_000)
+    # It goes on where it stopped, and an erasure meanwhile is not lost.
+    desk.erase(reference(1).entry_id)
+    await desk.sync()
+    more = await gate.sync()
+    assert (more.added, len(gate.subjects())) == (29, 29)
+    assert more.size_bytes < 30 * 700 - came.changes * 500
+
+
+async def test_a_store_that_differs_is_repaired_bucket_by_bucket(shared: Site) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    entries = [replace(reference(number), entry_id=bytes([number]) + bytes(15)) for number in range(1, 41)]
+    desk.register(*entries)
+    await desk.sync()
+    await gate.sync()
+    with opened_behind_its_back(gate.folder) as db:
+        db.execute("DELETE FROM gallery_changes WHERE entry_id = ?", (entries[6].entry_id,))
+        db.execute("DELETE FROM gallery WHERE entry_id = ?", (entries[6].entry_id,))
+    done = await gate.sync()
+    assert done.added == 1
+    assert gate.subjects() == desk.subjects()
+    assert 8192 < done.size_bytes < 8192 + 5 * 1200  # the buckets, and a few of forty entries
+
+
+async def test_a_new_store_of_an_appliance_goes_on_with_its_own_numbers(shared: Site) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    desk.register(reference(1), reference(2))
+    await desk.sync()
+    desk.erase(reference(2).entry_id)
+    await desk.sync()
+    with opened_behind_its_back(desk.folder) as db:  # as a store that was set aside and begun anew
+        for table in ("changes", "authors", "position", "rosters"):
+            db.execute(f"DELETE FROM gallery_{table}")  # noqa: S608
+    desk.register(reference(3))
+    await desk.sync()
+    await gate.sync()
+    assert desk.subjects() == gate.subjects() == {"card-1", "card-3"}
+    assert "refused" not in gate.reports | desk.reports
+
+
+async def test_a_device_that_is_no_member_gets_nothing_and_one_of_another_purpose_finds_none(
+    shared: Site,
+) -> None:
+    desk, stranger = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk)
+    desk.register(reference(1))
+    await desk.sync()
+    await stranger.sync()
+    assert stranger.subjects() == set()
+    assert stranger.store.shared.held().version == 0
+    assert "membership" in stranger.reports
+    other = await shared.appliance("lane-1", purpose=Purpose.DISTRIBUTION)
+    with pytest.raises(NoGallery):
+        await other.sync()

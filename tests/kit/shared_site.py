@@ -1,0 +1,218 @@
+"""A site for tests: a real aggregator, appliances with real stores, a custodian; sensors are missing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import grpc
+import grpc.aio
+
+from aggregator.authority import Authority
+from aidpost.v1 import fleet_pb2, fleet_pb2_grpc, gallery_pb2, gallery_pb2_grpc
+from firmware.clock import Clock
+from firmware.session.matching import Matcher
+from firmware.store.reference import Reference
+from firmware.store.store import Store
+from firmware.store.thread import RunInStore
+from firmware.uplink.backoff import Backoff
+from firmware.uplink.channel import Target, open_channel
+from firmware.uplink.gallery_sync import GallerySync, SharedSettings, Synced
+from inference.types import Template
+from tests.kit.aggregator_fixture import Running, running_aggregator
+from tests.kit.galleries import Author, Custodians
+from tests.kit.identities import DeviceIdentity, Held, claim_code, first_administrator, join, shown
+from tests.kit.link_device import PATIENCE_S
+from tests.kit.store_values import PURPOSE, SITE, moment, open_store, registration
+from trust.certificates import key_to_pem, to_pem
+from trust.consent import Purpose
+from trust.guarded import GuardedKey
+
+T = TypeVar("T")
+
+
+class MatcherOfIds(Matcher):
+    """The working copy of the gallery by ids alone: no networks are loaded."""
+
+    def __init__(self) -> None:
+        self.ids: set[bytes] = set()
+
+    def can_compare(self, template: Template) -> bool:
+        return True
+
+    def take_up(self, reference: Reference) -> None:
+        self.ids.add(reference.entry_id)
+        for template in reference.templates:
+            template.wipe()
+
+    def remove(self, entry_id: bytes) -> None:
+        self.ids.discard(entry_id)
+
+
+@dataclass
+class Appliance:
+    """One appliance of the site: store, keys, certificate, and what shares its gallery."""
+
+    author: Author
+    store: Store
+    matcher: MatcherOfIds
+    identity: DeviceIdentity
+    folder: Path
+    sharing_with: Callable[..., GallerySync]
+    sharing: GallerySync = field(init=False)
+    reports: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sharing = self.sharing_with()
+
+    async def sync(self) -> Synced:
+        return await self.sharing.once()
+
+    def register(self, *references: Reference) -> None:
+        for reference in references:
+            self.store.commit_registration(moment(), registration(reference), reference)
+            self.matcher.ids.add(reference.entry_id)
+
+    def erase(self, entry_id: bytes) -> None:
+        self.matcher.remove(entry_id)
+        assert self.store.remove_reference(moment(), entry_id)
+
+    def subjects(self) -> set[str]:
+        return {reference.subject for reference in self.store.references(PURPOSE)}
+
+
+def hear(reports: dict[str, str], kind: str, sentence: str | None) -> None:
+    """Keep what is reported and not over."""
+    if sentence is None:
+        reports.pop(kind, None)
+    else:
+        reports[kind] = sentence
+
+
+class _Showing:
+    """The `Dialler` of an appliance in a test."""
+
+    def __init__(self, target: Callable[[], str], authority: Authority, identity: DeviceIdentity) -> None:
+        self._target, self._authority, self._identity = target, authority, identity
+
+    async def dial(self) -> grpc.aio.Channel:
+        held = self._identity.held()
+        tls = grpc.ssl_channel_credentials(
+            to_pem(self._authority.certificate), key_to_pem(held.key), to_pem(*held.chain)
+        )
+        return open_channel(Target.parse(self._target()), tls)
+
+    def told_time(self, server_ns: int) -> None: ...
+
+    async def refused(self) -> None: ...
+
+
+@dataclass
+class Site:
+    """The site; `server` is the aggregator that runs, `custodians` hold the gallery's keys."""
+
+    folder: Path
+    server: Running
+    authority: Authority
+    administrator: Held
+    custodians: Custodians
+    stack: AsyncExitStack
+
+    async def appliance(
+        self, device_id: str, *, daily_bytes: int = 20_000_000, purpose: Purpose = PURPOSE
+    ) -> Appliance:
+        """Return an appliance that has joined the aggregator."""
+        author = Author(self.folder / device_id, device_id)
+        identity = DeviceIdentity(device_id, SITE, GuardedKey(author.guard))
+        async with self.fleet() as fleet:
+            code = await claim_code(fleet, SITE)
+            await join(self.server.target, self.authority.certificate, identity, code)
+            approve = fleet_pb2.ApproveDeviceRequest(device_id=device_id, key_words=identity.words)
+            await fleet.ApproveDevice(approve, timeout=PATIENCE_S)
+            await join(self.server.target, self.authority.certificate, identity, code)
+        store = open_store(self.folder / device_id, device_id=device_id, purpose=purpose)
+        self.stack.callback(store.close)
+        matcher = MatcherOfIds()
+        reports: dict[str, str] = {}
+
+        def sharing_with(daily_bytes: int = daily_bytes) -> GallerySync:
+            return GallerySync(
+                SharedSettings(
+                    device_id,
+                    SITE,
+                    purpose,
+                    self.custodians.key_set.words,
+                    author.card.encoded(),
+                    daily_bytes=daily_bytes,
+                ),
+                _Showing(lambda: self.server.target, self.authority, identity),
+                in_store_of(store),
+                directly,
+                matcher,
+                author.keys,
+                Clock(),
+                Backoff(random.SystemRandom()),
+                report=partial(hear, reports),
+                in_background=directly,
+            )
+
+        return Appliance(author, store, matcher, identity, self.folder / device_id, sharing_with, reports)
+
+    @asynccontextmanager
+    async def fleet(self) -> AsyncIterator[fleet_pb2_grpc.FleetServiceAsyncStub]:
+        async with shown(self.server.target, self.authority.certificate, self.administrator) as channel:
+            stub: fleet_pb2_grpc.FleetServiceAsyncStub = fleet_pb2_grpc.FleetServiceStub(channel)
+            yield stub
+
+    @asynccontextmanager
+    async def galleries(self) -> AsyncIterator[gallery_pb2_grpc.GalleryServiceAsyncStub]:
+        async with shown(self.server.target, self.authority.certificate, self.administrator) as channel:
+            stub: gallery_pb2_grpc.GalleryServiceAsyncStub = gallery_pb2_grpc.GalleryServiceStub(channel)
+            yield stub
+
+    async def publish(self) -> None:
+        roster = self.custodians.key_set.roster_path.read_bytes()
+        async with self.galleries() as service:
+            await service.PublishRoster(gallery_pb2.PublishRosterRequest(roster=roster), timeout=PATIENCE_S)
+
+    async def admit(self, *appliances: Appliance) -> None:
+        self.custodians.admit(*(appliance.author.card for appliance in appliances))
+        await self.publish()
+
+    async def state(self) -> gallery_pb2.GalleryState:
+        async with self.galleries() as service:
+            answer = await service.ListGalleries(gallery_pb2.ListGalleriesRequest(), timeout=PATIENCE_S)
+        (gallery,) = answer.galleries
+        return gallery
+
+
+async def directly(work: Callable[[], T], /) -> T:
+    """Run it here and now."""
+    return work()
+
+
+def in_store_of(store: Store) -> RunInStore:
+    """Run it here and now, with this store."""
+
+    async def run(work: Callable[[Store], T], /) -> T:
+        return work(store)
+
+    return run
+
+
+@asynccontextmanager
+async def site(folder: Path) -> AsyncIterator[Site]:
+    """Run an aggregator, with a custodian at hand."""
+    authority = Authority.create(folder / "authority")
+    administrator = first_administrator(authority, folder / "aggregator.db")
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(
+            running_aggregator(folder / "aggregator.db", authority=authority)
+        )
+        custodians = Custodians(folder / "set")
+        yield Site(folder, server, authority, administrator, custodians, stack)
