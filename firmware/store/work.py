@@ -74,6 +74,10 @@ class WorkBook:
         """Return the household of the loaded cycle under this number."""
         return self._lists.household(number)
 
+    def has_list(self) -> bool:
+        """Tell whether a list is loaded, of today or of the cycle."""
+        return self._lists.loaded() is not None
+
     def help_desk(self) -> str:
         """Return where people are sent whose case the lane cannot settle; "" where the list names none."""
         head = self._lists.loaded()

@@ -29,6 +29,7 @@ from firmware.workflow.events import (
     Guided,
     HouseholdFound,
     Identified,
+    NoListLoaded,
     NothingToCompare,
     NotIdentified,
     NotOnList,
@@ -91,6 +92,7 @@ EVENTS: Sequence[tuple[str, Event]] = (
     ("number read", NumberRead("C-0001")),
     ("number read", NumberRead("C-0002")),
     ("not on the list", NotOnList("C-0003")),
+    ("no list", NoListLoaded("C-0003")),
     ("on today's list", AppointmentFound("C-0001")),
     (
         "a child on today's list",

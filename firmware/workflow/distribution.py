@@ -55,6 +55,7 @@ from firmware.workflow.events import (
     Event,
     Guided,
     HouseholdFound,
+    NoListLoaded,
     NothingToCompare,
     NotOnList,
     NotVerified,
@@ -156,6 +157,8 @@ def _on_looked_up(state: FindingHousehold, event: Event) -> Step:
             return _on_found(event)
         case NotOnList(number):
             return NotHereNow(number, say("This number is not on the list of this cycle.")), ()
+        case NoListLoaded(number):
+            return NotHereNow(number, say("No list is loaded here. Two supervisors load it first.")), ()
         case CardNotUsable(words):
             return AskingCard(words), ()
         case Broken():

@@ -48,6 +48,13 @@ class NotOnList:
 
 
 @dataclass(frozen=True, slots=True)
+class NoListLoaded:
+    """There is no list of this cycle here, so nobody can be looked up."""
+
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
 class AppointmentFound:
     """The number is on today's list; link: for a child under five, who answers for it."""
 
@@ -194,6 +201,7 @@ Event: TypeAlias = (
     | CardNotUsable
     | NumberRead
     | NotOnList
+    | NoListLoaded
     | AppointmentFound
     | HouseholdFound
     | AnswerStored

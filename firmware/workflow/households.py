@@ -6,7 +6,15 @@ from firmware.cards.terms import words
 from firmware.clock import surely_passed_s
 from firmware.workflow.distribution_states import CLAIM_S
 from firmware.workflow.effects import Conclude, KeepDecision
-from firmware.workflow.events import CardNotUsable, DecisionKept, Event, HouseholdFound, NotOnList, Resumed
+from firmware.workflow.events import (
+    CardNotUsable,
+    DecisionKept,
+    Event,
+    HouseholdFound,
+    NoListLoaded,
+    NotOnList,
+    Resumed,
+)
 from firmware.workflow.kept import OpenSession
 from firmware.workflow.outcomes import AlreadyGiven, ClaimedElsewhere, Granted, OwnerSilent, Standing
 from firmware.workflow.parts import Parts
@@ -30,9 +38,11 @@ class Households:
             return CardNotUsable(words(number))
         if session.claimed not in ("", number):
             await self.release(session)
-        household = await self._parts.in_work(lambda work: work.household(number))
+        household, has_list = await self._parts.in_work(
+            lambda work: (work.household(number), work.has_list())
+        )
         if household is None:
-            return NotOnList(number)
+            return NotOnList(number) if has_list else NoListLoaded(number)
         standing = await self._claim(number, FIRST_CLAIM_S, session)
         return await self._found(number, standing)
 

@@ -87,6 +87,11 @@ class Performer:
         if self._waiting and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._drain(), name="workflow")
 
+    def taken_over(self, operator: str) -> None:
+        """Another member of staff goes on with the session."""
+        if self._session is not None:
+            self._session.operator = operator
+
     async def settled(self) -> None:
         """Wait until nothing is being performed but a capture."""
         while self._task is not None and not self._task.done():

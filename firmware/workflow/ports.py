@@ -109,6 +109,9 @@ class Work(Protocol):
     def household(self, number: str) -> Household | None:
         """Return the household of the loaded cycle under this number."""
 
+    def has_list(self) -> bool:
+        """Tell whether a list is loaded, of today or of the cycle."""
+
     def help_desk(self) -> str:
         """Return where people are sent whose case the lane cannot settle; "" where the list names none."""
 

@@ -122,6 +122,7 @@ class Station:
     async def take_over(self, operator: str) -> None:
         """Let this member of staff go on with the person who is here."""
         self.holder = "" if self.idle else operator
+        self._performer.taken_over(self.holder)
         self._tell()
 
     # --- the course of time ----------------------------------------------------------------------------
