@@ -22,6 +22,7 @@ from tests.kit.store_values import (
     check_in,
     moment,
     open_store,
+    opened_behind_its_back,
     reference,
     registration,
     store_key,
@@ -57,12 +58,20 @@ def spoil(path: Path, page: int, count: int = 1) -> None:
         file.write(b"\xff" * PAGE * count)
 
 
+def empty_roots(folder: Path) -> list[int]:
+    """The pages where tables without rows, and their indexes, begin."""
+    with opened_behind_its_back(folder) as tool:
+        roots = tool.execute("SELECT tbl_name, rootpage FROM sqlite_schema WHERE rootpage > 0").fetchall()
+        return [page for table, page in roots if not tool.execute(f"SELECT 1 FROM {table}").fetchone()]  # noqa: S608
+
+
 def test_each_single_bad_page_costs_its_own_rows_alone(tmp_path: Path) -> None:
     used_store(tmp_path).close()
     whole = tmp_path / "store.db"
     pages = whole.stat().st_size // PAGE
     saved_events, saved_entries = [], []
-    for page in range(2, pages + 1):
+    alike = set(empty_roots(tmp_path)[2:])  # to lose one empty table or another is the same
+    for page in sorted(set(range(2, pages + 1)) - alike):
         folder = tmp_path / str(page)
         folder.mkdir()
         shutil.copy(whole, folder)
