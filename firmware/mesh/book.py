@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from firmware.mesh.ledger import Answer, Claim, Collection, Verdict
 from firmware.mesh.owners import ranking, roster_digest
 from firmware.records import Moment
+from trust.lists.terms import household_digest
 
 ResultT = TypeVar("ResultT")
 
@@ -28,6 +29,10 @@ class SiteCycle:
     def digest(self) -> bytes:
         """What two appliances compare to know that they mean the same."""
         return roster_digest(self.cycle, self.roster)
+
+    def household(self, number: str) -> bytes:
+        """Return the digest of a household's number, all of it that leaves this appliance."""
+        return household_digest(self.key, number)
 
     def ranking(self, household: bytes) -> tuple[str, ...]:
         """Return who answers for a household, its owner first."""

@@ -58,10 +58,7 @@ class Credential(Protocol):
 
 
 class Neighbour:
-    """Asks one appliance. `run` keeps the connection, as a task; folder: of this user alone, for its sockets.
-
-    silent: why it is, for the log and the page; empty while it is connected.
-    """
+    """Asks one appliance. `run` keeps the connection; folder: of this user alone, for its sockets."""
 
     def __init__(
         self,
@@ -71,6 +68,7 @@ class Neighbour:
         folder: Path,
         backoff: Backoff,
         *,
+        answer_s: float = ANSWER_S,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
@@ -80,18 +78,29 @@ class Neighbour:
         self._credential = credential
         self._folder = folder
         self._backoff = backoff
+        self._answer_s = answer_s
         self._sleep = sleep
         self._on_change = on_change
         self._numbers = itertools.count()
         self._stub: site_pb2_grpc.SiteServiceAsyncStub | None = None
+        self._agreed = False
         self._refusal = ""
         self._log = structlog.get_logger().bind(neighbour=self.device, target=str(target))
         self._loss_logged = False
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection, and the other end takes what it is asked."""
-        return self._stub is not None and not self._refusal
+        """Whether there is a connection, and the other end serves the same list."""
+        return self._stub is not None and self._agreed
+
+    @property
+    def reachable(self) -> bool:
+        """Whether there is a connection."""
+        return self._stub is not None
+
+    def ask_anew(self) -> None:
+        """Forget that the other end served the same list: it may be another one now."""
+        self._agreed = False
 
     async def claim(self, list_id: ListId, household: bytes, asked: Claim) -> Answer | None:
         """Claim a household there; None where it is silent."""
@@ -99,7 +108,7 @@ class Neighbour:
         if stub is None:
             return None
         response = await self._ask(
-            lambda: stub.Claim(codec.claim_to(list_id, household, asked), timeout=ANSWER_S)
+            lambda: stub.Claim(codec.claim_to(list_id, household, asked), timeout=self._answer_s)
         )
         try:
             return None if response is None else codec.answer_from(response, household)
@@ -112,10 +121,13 @@ class Neighbour:
         stub = self._stub
         if stub is not None:
             request = codec.release_to(list_id, household, claim_id)
-            await self._ask(lambda: stub.Release(request, timeout=ANSWER_S))
+            await self._ask(lambda: stub.Release(request, timeout=self._answer_s))
 
     async def report(self, list_id: ListId, collections: Sequence[Collection]) -> bool:
-        """Tell it what collected here; returns whether it holds that now."""
+        """Tell it what collected here, or nothing, to know that it serves the same list.
+
+        Returns whether it holds that now.
+        """
         stub = self._stub
         if stub is None:
             return False
@@ -190,11 +202,14 @@ class Neighbour:
         if self._refusal:
             self._refusal = ""
             self._log.info("neighbour_takes_what_it_is_asked")
+        if not self._agreed:
+            self._agreed = True
             self._on_change()
         return response
 
     def _refused(self, why: str) -> None:
         """Log once that the other end does not take what it is asked; it counts as silent."""
+        self._agreed = False
         if why != self._refusal:
             self._refusal = why
             self._log.warning("neighbour_refuses", why=why)
@@ -202,7 +217,7 @@ class Neighbour:
 
     def _came(self, channel: grpc.aio.Channel) -> None:
         self._stub = site_pb2_grpc.SiteServiceStub(channel)
-        self._refusal = ""
+        self._agreed = False
         self._backoff.reset()
         if self._loss_logged:
             self._loss_logged = False

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 
 import structlog
 
 from firmware.clock import Clock, random_id
-from firmware.mesh.book import Book, InBook, SiteCycle
+from firmware.mesh.book import InBook, SiteCycle
 from firmware.mesh.codec import MAX_GIVEN, ListId
 from firmware.mesh.ledger import Answer, Claim, Collected, Collection, Free, Taken
 from firmware.mesh.neighbour import ANSWER_S, Neighbour
@@ -23,7 +22,6 @@ from firmware.workflow.outcomes import (
     OwnerSilent,
     Standing,
 )
-from trust.lists.terms import household_digest
 
 SECOND_NS = 1_000_000_000
 AGAIN_S = 30.0  # what could not be told is tried again by the clock too, should a change have been missed
@@ -48,6 +46,7 @@ class Site:
         clock: Clock,
         neighbours: Mapping[str, Neighbour],
         *,
+        answer_s: float = ANSWER_S,
         uplink_connected: Callable[[], bool] = lambda: False,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
@@ -55,6 +54,7 @@ class Site:
         self._in_book = in_book
         self._clock = clock
         self._neighbours = neighbours
+        self._answer_s = answer_s
         self._uplink_connected = uplink_connected
         self._on_change = on_change
         self._cycle: SiteCycle | None = None
@@ -73,6 +73,8 @@ class Site:
         """Look at which list is loaded; call it at the start and after each change of the list."""
         self._cycle = await self._in_book(lambda book: book.site_cycle())
         self._granted.clear()
+        for neighbour in self._neighbours.values():
+            neighbour.ask_anew()
         if self._cycle is not None:
             strangers = set(self._cycle.roster) - {self._device_id, *self._neighbours}
             if strangers:
@@ -109,9 +111,10 @@ class Site:
         """Tell those who must know what the store has just committed; what they do not hear is told later."""
         _, digest = self._of(household)
         self._granted.pop(digest, None)
+        await self._count()
         self._wake.set()
         with suppress(TimeoutError):
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(self._answer_s):
                 await self._tell_all()
 
     async def release(self, household: str) -> None:
@@ -129,8 +132,12 @@ class Site:
     def connected(self) -> Networks:
         """Return what can be reached now."""
         roster = set(self._cycle.roster) - {self._device_id} if self._cycle else set()
-        reached = {device for device, neighbour in self._neighbours.items() if neighbour.connected}
-        return Networks(self._uplink_connected(), roster <= reached, self._worst_case)
+        return Networks(self._uplink_connected(), roster <= self.reached, self._worst_case)
+
+    @property
+    def reached(self) -> set[str]:
+        """The neighbours that are connected and serve the same list."""
+        return {device for device, neighbour in self._neighbours.items() if neighbour.connected}
 
     # What others must be told
 
@@ -158,17 +165,24 @@ class Site:
         async with self._telling:
             for device in cycle.roster:
                 neighbour = self._neighbours.get(device)
-                if neighbour is not None and neighbour.connected:
+                if neighbour is not None and neighbour.reachable:
                     await self._tell(cycle, neighbour)
             await self._count()
 
     async def _tell(self, cycle: SiteCycle, neighbour: Neighbour) -> None:
         device = neighbour.device
-        while waiting := await self._in_book(lambda book: book.waiting(device, MAX_GIVEN)):
+        more = True
+        while more:
+            waiting = await self._in_book(lambda book: book.waiting(device, MAX_GIVEN))
+            more = len(waiting) == MAX_GIVEN
+            if not waiting and neighbour.connected:
+                return
             if not await neighbour.report(_id_of(cycle), waiting):
                 return
-            told = [each.record_id for each in waiting]
-            await self._in_book(partial(Book.told, device=device, record_ids=told))
+            await self._told(device, [each.record_id for each in waiting])
+
+    async def _told(self, device: str, record_ids: list[bytes]) -> None:
+        await self._in_book(lambda book: book.told(device, record_ids))
 
     async def _count(self) -> None:
         before, self._worst_case = self._worst_case, await self._in_book(lambda book: book.unconfirmed())
@@ -185,7 +199,7 @@ class Site:
     def _of(self, household: str) -> tuple[SiteCycle, bytes]:
         if self._cycle is None:
             raise NoList("no distribution list is loaded: load one before anybody is served")
-        return self._cycle, household_digest(self._cycle.key, household)
+        return self._cycle, self._cycle.household(household)
 
 
 def _already(collection: Collection) -> AlreadyGiven:
