@@ -25,7 +25,16 @@ from firmware.config import Uplink as UplinkSettings
 from firmware.custody import Custody
 from firmware.day.day import Day
 from firmware.desk import Desk
-from firmware.opening import Hardware, open_keys, open_membership, store_settings, uplink_target
+from firmware.mesh.book import Book
+from firmware.mesh.opening import Mesh
+from firmware.opening import (
+    Hardware,
+    open_keys,
+    open_membership,
+    site_settings,
+    store_settings,
+    uplink_target,
+)
 from firmware.order_handlers import renew_lease, self_test, sync_now
 from firmware.orders import Orders
 from firmware.page.viewfinder import LiveView
@@ -52,6 +61,7 @@ from sensors.board.signals import Signal
 from sensors.errors import SensorError
 from sensors.worker import Closable, DeviceWorker
 from trust.keys.guard import KeyGuard
+from trust.names import DeviceName
 
 T = TypeVar("T")
 DeviceT = TypeVar("DeviceT", bound=Closable)
@@ -75,6 +85,7 @@ class Appliance:
     matcher: Matcher
     presenter: Presenter
     uplink: Uplink | None
+    mesh: Mesh
     scanner: CameraScanner | None
     live_view: LiveView | None
     sharing: GallerySync | None
@@ -146,6 +157,7 @@ class Appliance:
         config, device, uplink = self._config, self._config.device, self._config.uplink
         if uplink is not None:
             uplink_target(uplink)  # an address that cannot be is told before anything starts
+        site_settings(config.site)
         guard = self._opened_guard
         self.guard = await asyncio.to_thread(open_keys, config) if guard is None else guard
         self._stack.callback(self.guard.close)
@@ -199,6 +211,9 @@ class Appliance:
         self._orders = self._start_orders()
         if uplink is not None:
             self.uplink = self._start_uplink(uplink, uplink_target(uplink), in_inference)
+        self.mesh = await self._stack.enter_async_context(self._open_mesh())
+        if self.mesh.fault:
+            self.notices["site"] = self.mesh.fault
         self.live_view = None if config.page is None else LiveView()
         acquirer = Acquirer(
             camera=camera,
@@ -303,6 +318,21 @@ class Appliance:
         )
         if self.sharing is not None:
             self._run_beside("gallery", self.sharing.run())
+
+    def _open_mesh(self) -> Mesh:
+        async def in_book(work: Callable[[Book], T], /) -> T:
+            return await self.store.run(lambda store: work(store.ledger))
+
+        device = self._config.device
+        return Mesh(
+            site_settings(self._config.site),
+            self.guard,
+            DeviceName(device.id, device.site),
+            device.data,
+            in_book,
+            self._clock,
+            uplink_connected=lambda: self._connected,
+        )
 
     def _start_orders(self) -> Orders:
         orders = Orders(

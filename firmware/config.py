@@ -226,6 +226,16 @@ class Gallery(_Table, frozen=True, kw_only=True):
     daily_mb: Positive = 20.0
 
 
+class Site(_Table, frozen=True, kw_only=True):
+    """The other appliances of this distribution point, in the local network alone.
+
+    listen: where this one is heard by them, as address:port. peers: where each of them is, by its device id.
+    """
+
+    listen: str = "0.0.0.0:7443"
+    peers: dict[Identifier, str]
+
+
 class Lease(_Table, frozen=True, kw_only=True):
     """How long the keys live without contact to the aggregator: days of uptime, and boots."""
 
@@ -260,6 +270,7 @@ class Config(_Table, frozen=True, kw_only=True):
     attack: Attack = Attack()
     policy: Policy = Policy()
     uplink: Uplink | None = None
+    site: Site | None = None
     page: Page | None = None
     lease: Lease | None = None
     gallery: Gallery | None = None

@@ -16,8 +16,6 @@ from firmware.cards.making import token_key
 from firmware.cards.reading import CardReader, Expected
 from firmware.config import Config, ConfigError
 from firmware.config import Page as PageSettings
-from firmware.mesh.book import Book
-from firmware.mesh.site import Site
 from firmware.notices import Notices
 from firmware.session.registration import NoticeAnswer
 from firmware.store.errors import StoreError
@@ -90,20 +88,12 @@ class Lane:
 
     async def _start(self) -> None:
         appliance, settings = self._appliance, self._config.page
-        site = Site(
-            self._config.device.id,
-            self._in_book,
-            appliance.clock,
-            neighbours={},
-            uplink_connected=lambda: appliance.connected,
-        )
-        await site.take_up()
         await self._look()
         parts = Parts(
             desk=appliance.desk,
             in_work=self._in_work,
             note_answer=self._note_answer,
-            ownership=site,
+            ownership=appliance.mesh.site,
             cards=CardReader(self._expected),
             clock=appliance.clock,
             local=self._local,
@@ -115,7 +105,6 @@ class Lane:
         await self.station.start()
         self._stack.push_async_callback(self.station.stop)
         self._beside("station", self.station.run())
-        self._beside("site", site.run())
         self._beside("lane", self._keep_looking())
         appliance.listen(self._from_board)
         if settings is not None:
@@ -153,9 +142,6 @@ class Lane:
         finally:
             self._appliance.committed()
 
-    async def _in_book(self, work: Callable[[Book], T], /) -> T:
-        return await self._appliance.store.run(lambda store: work(store.ledger))
-
     async def _note_answer(self, session_id: bytes, answer: NoticeAnswer) -> None:
         moment, notice = self._appliance.clock.now(), f"{answer.version} {answer.language}"
         await self._appliance.store.run(
@@ -187,7 +173,9 @@ class Lane:
         def work(store: Store) -> _Known:
             return _Known(store.lists.loaded(), sum(store.lanes().values()))
 
-        self._known = await self._appliance.store.run(work)
+        former, self._known = self._known.loaded, await self._appliance.store.run(work)
+        if self._known.loaded != former:
+            await self._appliance.mesh.site.take_up()
 
     # --- the page --------------------------------------------------------------------------------------
 

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import Self
 
 from firmware.clock import Clock
-from firmware.config import Config, Uplink
+from firmware.config import Config, Site, Uplink
 from firmware.guard.opening import no_console, open_guard
 from firmware.guard.pin import AskPin
+from firmware.mesh.opening import SiteSettings
 from firmware.store.connection import PAGE_BYTES
 from firmware.store.opening import StoreSettings
 from firmware.store.space import SpaceLimits
 from firmware.store.store import Store
 from firmware.uplink.channel import Target
+from firmware.uplink.errors import UplinkMisconfigured
 from firmware.uplink.membership import Membership
 from sensors.board.opening import open_board
 from sensors.board.port import Board
@@ -25,6 +27,7 @@ from sensors.fingerprint.opening import open_reader
 from sensors.fingerprint.port import FingerprintReader
 from trust.keys.guard import KeyGuard
 from trust.names import DeviceName
+from trust.tls.address import Address, AddressRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,18 @@ def open_store(config: Config, guard: KeyGuard) -> Store:
 def uplink_target(settings: Uplink) -> Target:
     """Return where the aggregator listens. Raises UplinkMisconfigured."""
     return Target.parse(settings.target, in_the_clear=settings.insecure_loopback)
+
+
+def site_settings(settings: Site | None) -> SiteSettings:
+    """Return where the site's appliances are. Raises UplinkMisconfigured."""
+    if settings is None:
+        return SiteSettings()
+    try:
+        listen = Address.parse(settings.listen)
+    except AddressRefused as error:
+        raise UplinkMisconfigured(f"`site.listen`: {error}") from error
+    peers = {device: Target.parse(at, key=f"site.peers.{device}") for device, at in settings.peers.items()}
+    return SiteSettings(listen, peers)
 
 
 def open_membership(

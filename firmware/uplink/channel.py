@@ -45,15 +45,16 @@ class Target:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @classmethod
-    def parse(cls, text: str, *, in_the_clear: bool = False) -> Self:
+    def parse(cls, text: str, *, in_the_clear: bool = False, key: str = "uplink.target") -> Self:
         """Read ``host:port``. Raises UplinkMisconfigured.
 
         in_the_clear: nothing will be encrypted, so that only this machine's own addresses are taken.
+        key: of the configuration, for the message.
         """
         host, colon, port = text.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
         if not (colon and host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-            raise UplinkMisconfigured(f"`uplink.target` is {text!r}: write it as host:port, 127.0.0.1:50051")
+            raise UplinkMisconfigured(f"`{key}` is {text!r}: write it as host:port, 127.0.0.1:50051")
         if in_the_clear and not _is_loopback(host):
             raise UplinkMisconfigured(
                 f"`uplink.target` is {text!r}, another machine, and `uplink.insecure_loopback` is for this "
