@@ -332,6 +332,7 @@ class Appliance:
             in_book,
             self._clock,
             uplink_connected=lambda: self._connected,
+            on_change=self.committed,  # a conflict that a neighbour reported is an event
         )
 
     def _start_orders(self) -> Orders:
