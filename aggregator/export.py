@@ -16,9 +16,7 @@ from aggregator.holdings import Device, DoubleCollection, Missing, StoredEvent
 
 Format: TypeAlias = Literal["table", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("table", "csv", "json")
-RESULT_TABLE = (
-    "wall_time", "device_id", "seq", "kind", "outcome", "mode", "tries", "score_llr", "reason", "about",
-)  # fmt: skip
+RESULT_TABLE = ("wall_time", "device_id", "seq", "kind", "outcome", "mode", "tries", "score_llr", "about")
 DEVICE_TABLE = ("device_id", "site", "software_version", "last_seen", "events_held", "missing", "faults")
 DOUBLE_COLLECTION_TABLE = ("cycle", "household", "times", "hand_overs")
 MISSING_TABLE = ("device_id", "site", "last_seen", "epoch", "held", "told_seq", "missing", "ranges")
@@ -221,7 +219,7 @@ def about(row: ResultRow) -> str:
     match row.kind:
         case "service":
             took = "" if row.duration_s is None else f"{row.duration_s:.1f} s"
-            return _listed(row.workflow, row.basis, "biometrics declined" if row.declined else None, took)
+            return _listed(row.basis, row.reason, "biometrics declined" if row.declined else None, took)
         case "list_loaded" | "list_erased":
             return _listed(row.workflow, row.cycle, f"{row.entries} entries")
         case "day_closed":
@@ -237,7 +235,7 @@ def about(row: ResultRow) -> str:
         case "telemetry_dropped":
             return f"{row.dropped} events"
         case _:
-            return ""
+            return row.reason or ""
 
 
 def _listed(*parts: str | None) -> str:

@@ -28,7 +28,7 @@ MAX_MISSING_RANGES = 1000
 class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     """The parts of an event that no query filters by; kept as one JSON column.
 
-    outcome of a StoredEvent is a check-in's outcome or a service's answer, its reason theirs as well.
+    outcome of a StoredEvent is a check-in's outcome or a service's answer, mode a service's workflow.
     digest: of a list, or the seal of a closed day. collected: where a household did so twice, device, time by
     its clock and record id of each. Identifiers and digests in hex.
     """

@@ -232,7 +232,7 @@ def _row(outbox: int, event: Event, now_ns: int) -> tuple[Any, ...]:
         case Service():
             kind, record_id = "service", body.record_id
             reason = body.reason.value if body.reason else None
-            checked = (body.answer.value, None, None, None, None, reason)
+            checked = (body.answer.value, body.workflow.value, None, None, None, reason)
             details = Details(
                 workflow=body.workflow.value,
                 cycle=body.cycle,

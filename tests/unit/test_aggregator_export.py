@@ -144,7 +144,7 @@ def test_the_records_of_the_work_can_be_read(work: Command) -> None:
     } == conflict  # fmt: skip
     assert [row["seq"] for row in json.loads(work("results", "--format=json", "--kind=service"))] == [1]
     table = " ".join(work("results").split())
-    assert "ration given worn or injured fingers distribution, exception," in table
+    assert "ration given distribution exception, worn or injured fingers," in table
 
 
 async def test_households_that_collected_at_two_desks_are_named_for_reconciliation(tmp_path: Path) -> None:
