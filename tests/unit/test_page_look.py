@@ -149,3 +149,19 @@ def test_rations_are_drawn_by_their_words() -> None:
 def test_the_page_is_light() -> None:
     assert len(CSS.encode()) < 25_000
     assert (PAGE / "static" / "pictograms.svg").stat().st_size < 45_000
+    assert (PAGE / "static" / "page.js").stat().st_size < 8_000
+
+
+def test_nothing_moves_where_the_device_asks_for_less_motion() -> None:
+    start = CSS.index("@media (prefers-reduced-motion: no-preference) {")
+    end = CSS.index("@media (forced-colors: active) {")
+    assert start < end
+    assert "animation" in CSS[start:end]
+    assert "animation" not in CSS[:start] + CSS[end:]
+    assert "transition" not in CSS
+
+
+def test_shapes_survive_forced_colours() -> None:
+    forced = CSS[CSS.index("@media (forced-colors: active) {") :]
+    assert ".shape { forced-color-adjust: none; color: Canvas; background: CanvasText; }" in forced
+    assert re.search(r"\.highlighted \{ outline-color: Highlight; \}", forced)
