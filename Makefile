@@ -36,13 +36,14 @@ demo-assets: $(READY) ## Rebuild the demo's photographs from the registry packag
 test: check $(READY) tflite-runtime-env tpm-env ## Run the checks and all tests
 	@$(RUN) pytest $(ARGS)
 
-check: $(READY) ## Lint, types, walls, protocol, generated code
+check: $(READY) ## Lint, types, walls, protocol, generated code, translations
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
 	@$(RUN) lint-imports
 	@$(RUN) buf lint
 	@$(RUN) python -m protos.generate --check
+	@$(RUN) python -m firmware.page.build_messages --check
 
 protos: $(READY) ## Generate the code beside the .proto files anew
 	@$(RUN) python -m protos.generate

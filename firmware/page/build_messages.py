@@ -1,13 +1,11 @@
 """Brings the catalogs up to date with the sentences in the code: ``python -m firmware.page.build_messages``.
 
-New sentences enter each .po file without a translation, those that nobody says any more leave it, and the .mo
-files that the appliance reads are written anew. --check writes nothing: it names what is missing or old, for
-`make check`.
+New sentences enter each .po file without a translation, and those that nobody says any more leave it. --check
+writes nothing: it names what is missing or does not fit, for `make check`.
 """
 
 from __future__ import annotations
 
-import io
 import string
 import sys
 from collections.abc import Iterator
@@ -18,10 +16,9 @@ from typing import TypeAlias
 import click
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_file
-from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from firmware.page.translate import CATALOGS, DOMAIN, LANGUAGES, SOURCE
+from firmware.page.translate import DOMAIN, LANGUAGES, SOURCE, path_of
 
 ROOT = Path(__file__).parents[2]
 MARKS = {"say": None, "say_many": (1, 2), "in_context": ((1, "c"), 2)}
@@ -48,11 +45,6 @@ def extract() -> Catalog:
     return said
 
 
-def path_of(language: str) -> Path:
-    """Return the catalog of a language."""
-    return CATALOGS / language / "LC_MESSAGES" / f"{DOMAIN}.po"
-
-
 def read(language: str) -> Catalog:
     """Return a catalog, an empty one for a new language."""
     path = path_of(language)
@@ -74,15 +66,8 @@ def read(language: str) -> Catalog:
         return read_po(file, locale=language, domain=DOMAIN)
 
 
-def compiled(catalog: Catalog) -> bytes:
-    """Return the .mo file of a catalog."""
-    file = io.BytesIO()
-    write_mo(file, catalog)
-    return file.getvalue()
-
-
 def update(language: str, said: Catalog) -> None:
-    """Write the catalog of a language with the sentences of now, and its .mo file."""
+    """Write the catalog of a language with the sentences of now."""
     catalog = read(language)
     catalog.update(said, no_fuzzy_matching=True)
     catalog.obsolete.clear()
@@ -90,7 +75,6 @@ def update(language: str, said: Catalog) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         write_po(file, catalog, width=_WIDTH, sort_by_file=True, include_lineno=False, ignore_obsolete=True)
-    path.with_suffix(".mo").write_bytes(compiled(read(language)))
 
 
 def faults(language: str, said: Catalog) -> Iterator[str]:
@@ -103,9 +87,6 @@ def faults(language: str, said: Catalog) -> Iterator[str]:
         yield f"{key[1][0]!r} is said no more"
     for key in sorted(ours & theirs.keys(), key=str):
         yield from _faults_of(theirs[key], catalog.num_plurals)
-    compiled_path = path_of(language).with_suffix(".mo")
-    if not compiled_path.exists() or compiled_path.read_bytes() != compiled(catalog):
-        yield "the .mo file is not that of the .po file"
 
 
 def _faults_of(message: Message, plurals: int) -> Iterator[str]:
