@@ -7,16 +7,28 @@ alone, and what it suggests is a suggestion until staff confirm it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import Enum, unique
-from typing import TypeAlias, assert_never
+from dataclasses import replace
+from typing import assert_never
 
-from firmware.session.machine import Show
 from firmware.workflow import choices
+from firmware.workflow.clinic_screens import screen
+from firmware.workflow.clinic_states import (
+    MAX_CANDIDATES,
+    AskingCard,
+    FindingAppointment,
+    LookingAtPaper,
+    NotExpectedToday,
+    Searching,
+    State,
+    Step,
+    Suggesting,
+    TellingSearch,
+    Verifying,
+    Why,
+)
 from firmware.workflow.effects import (
     Begin,
     Conclude,
-    Effect,
     FindAppointment,
     Greet,
     Search,
@@ -49,128 +61,27 @@ from firmware.workflow.frame import (
     WaitingForPerson,
     WritingComplaint,
     WritingDown,
-    busy_screen,
     chose,
     conclude,
-    frame_screen,
     is_help,
     offered,
     step_frame,
 )
-from firmware.workflow.guidance import GUIDING, STARTING, capture_screen
+from firmware.workflow.guidance import GUIDING
 from firmware.workflow.notice import (
     AnsweringQuestion,
     Case,
     ShowingNotice,
     StoringAnswer,
     answered,
-    notice_screen,
     step_notice,
     store_answer,
 )
-from firmware.workflow.screen import Acted, Choice, Entry, Screen, Shown, Text, Tone, say
+from firmware.workflow.screen import Acted, Entry, say
 from firmware.workflow.terms import Answer, Basis, Workflow
 from trust.consent import Consent
 
-NAME = Workflow.CLINIC.value
-MAX_CANDIDATES = 3
-
-
-@unique
-class Why(Enum):
-    """Why staff look at the paper and the person."""
-
-    DECLINED = "declined"
-    HELP = "asked for a person"
-    NOT_SURE = "not sure enough"
-    NOTHING_TO_COMPARE = "nothing to compare with"
-    LINK_EXPIRED = "link to the caregiver expired"
-    OWN_FAULT = "fault of the appliance"
-
-
-@dataclass(frozen=True, slots=True)
-class AskingCard:
-    """The appointment card is asked for once more; words: why."""
-
-    words: Text
-
-
-@dataclass(frozen=True, slots=True)
-class FindingAppointment:
-    """The card is being read and looked up."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotExpectedToday:
-    """The number is not on today's list; the person is welcome all the same."""
-
-    case: Case
-
-
-@dataclass(frozen=True, slots=True)
-class Verifying:
-    """The person, or a child's caregiver, is compared with the entry of the claim (1:1)."""
-
-    case: Case
-    show: Show = STARTING
-
-
-@dataclass(frozen=True, slots=True)
-class Searching:
-    """The person is looked for among those of today's list (1:few)."""
-
-    case: Case
-    show: Show = STARTING
-
-
-@dataclass(frozen=True, slots=True)
-class Suggesting:
-    """Staff compare the person with at most three candidates."""
-
-    case: Case
-    candidates: tuple[Shown, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TellingSearch:
-    """Staff chose; the search is being told."""
-
-    case: Case
-
-
-@dataclass(frozen=True, slots=True)
-class LookingAtPaper:
-    """Staff look at the paper and the person: the path without biometrics.
-
-    tries_left, wait_s: of the claim; None after a search, which is not repeated.
-    """
-
-    case: Case
-    why: Why
-    tries_left: int | None = None
-    wait_s: float = 0.0
-
-
-State: TypeAlias = (
-    WaitingForPerson
-    | AskingCard
-    | FindingAppointment
-    | NotExpectedToday
-    | ShowingNotice
-    | AnsweringQuestion
-    | StoringAnswer
-    | Verifying
-    | Searching
-    | Suggesting
-    | TellingSearch
-    | LookingAtPaper
-    | WritingDown
-    | NotWrittenDown
-    | Answered
-    | ChoosingConcern
-    | WritingComplaint
-)
-Step: TypeAlias = tuple[State, tuple[Effect, ...]]
+__all__ = ["FIRST", "State", "screen", "step"]
 
 FIRST = WaitingForPerson(Workflow.CLINIC)
 
@@ -363,110 +274,3 @@ def _visit(case: Case, basis: Basis, *, may_register: bool = False) -> Step:
             may_register=may_register,
         )
     )
-
-
-# --- screens ------------------------------------------------------------------------------------------
-
-
-def screen(state: State) -> Screen:
-    """Return what is shown in a state."""
-    match state:
-        case WritingDown() | NotWrittenDown() | Answered() | ChoosingConcern() | WritingComplaint():
-            return frame_screen(state, _WAITING)
-        case WaitingForPerson():
-            return _WAITING
-        case AskingCard(words):
-            return Screen(
-                f"{NAME}-card",
-                Tone.AGAIN,
-                "card",
-                words,
-                choices=(choices.NO_CARD,),
-                entry=Entry.CARD,
-            )
-        case FindingAppointment():
-            return busy_screen(f"{NAME}-finding")
-        case NotExpectedToday():
-            return Screen(
-                f"{NAME}-not-expected",
-                Tone.PERSON,
-                "calendar",
-                say("This number is not on today's list. The person is seen all the same."),
-                choices=(choices.NEXT_STEP,),
-                entry=Entry.CARD,
-            )
-        case ShowingNotice() | AnsweringQuestion() | StoringAnswer():
-            return notice_screen(NAME, state)
-        case Verifying(case, show):
-            shown = capture_screen(f"{NAME}-verify", show, (choices.WITHOUT,))
-            if case.link is not None:
-                shown = replace(shown, lines=(*shown.lines, say("The caregiver shows finger or face.")))
-            return shown
-        case Searching(_, show):
-            return capture_screen(f"{NAME}-search", show, (choices.WITHOUT,))
-        case Suggesting(_, candidates):
-            return Screen(
-                f"{NAME}-suggestion",
-                Tone.CALM,
-                "people",
-                say("Look at the person. Who is it?"),
-                lines=(say("The appliance only suggests. You decide."),),
-                choices=(choices.NOBODY,),
-                candidates=candidates,
-            )
-        case TellingSearch():
-            return busy_screen(f"{NAME}-telling")
-        case LookingAtPaper():
-            return _paper_screen(state)
-        case _:
-            assert_never(state)
-
-
-def _paper_screen(state: LookingAtPaper) -> Screen:
-    case, own_fault = state.case, state.why is Why.OWN_FAULT
-    offers: list[Choice] = [choices.SEEN]
-    if state.tries_left and not state.wait_s:
-        offers.append(choices.AGAIN)
-    offers.append(choices.COLLEAGUE)
-    lines = [say("Look at the appointment paper and the person.")]
-    if case.number:
-        lines.append(say("Number: {number}", number=case.number))
-    return Screen(
-        f"{NAME}-paper",
-        Tone.FAULT if own_fault else Tone.PERSON,
-        "wrench" if own_fault else "helper",
-        _why(state.why),
-        lines=tuple(lines),
-        choices=tuple(offers),
-        tries_left=state.tries_left,
-        wait_s=state.wait_s or None,
-        ends_in_s=state.wait_s or None,
-    )
-
-
-def _why(why: Why) -> Text:
-    match why:
-        case Why.DECLINED:
-            return say("Check in without finger and face.")
-        case Why.HELP:
-            return say("A colleague helps you.")
-        case Why.NOT_SURE:
-            return say("The appliance is not sure. A colleague looks.")
-        case Why.NOTHING_TO_COMPARE:
-            return say("There is nothing to compare with yet. A colleague looks.")
-        case Why.LINK_EXPIRED:
-            return say("The link to the caregiver has ended. A colleague looks, and renews it.")
-        case Why.OWN_FAULT:
-            return say("The appliance had a fault. A colleague looks.")
-        case _:
-            assert_never(why)
-
-
-_WAITING = Screen(
-    f"{NAME}-ready",
-    Tone.CALM,
-    "ready",
-    say("Show the appointment card"),
-    choices=(choices.NO_CARD, choices.REGISTER, choices.COMPLAIN),
-    entry=Entry.CARD,
-)

@@ -3,6 +3,9 @@
 A household has collected when staff press GIVEN and at no other time; a claim that is not given expires.
 Nobody is sent away by the appliance alone: where it is not sure, an alternate, the card and the person, or
 two people decide, and the default is to give, inside the signed loss cap (`distribution_exception`).
+
+The notice was answered at registration: nothing is held of anybody who did not accept it. Who
+no longer wants to be compared says so here, which is stored, and goes on by card and sight.
 """
 
 from __future__ import annotations

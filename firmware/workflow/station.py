@@ -161,6 +161,11 @@ class Station:
         """Wait until nothing is being looked up or written down; a capture may still be under way."""
         await self._performer.settled()
 
+    @property
+    def capturing(self) -> bool:
+        """Whether a capture is under way."""
+        return self._performer.captures.running
+
     async def captured(self) -> None:
         """Wait until no capture is under way and what came of it is settled."""
         await self._performer.captures.ended()

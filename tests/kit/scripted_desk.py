@@ -42,6 +42,7 @@ class ScriptedDesk:
         self._show = show
         self._help = asyncio.Event()
         self.script: deque[Ends] = deque()
+        self.waits = False
         self.registered: set[str] = set()
         self.compared: list[tuple[str, ...]] = []
         self.captured: list[str] = []
@@ -113,7 +114,9 @@ class ScriptedDesk:
         self._help.clear()
         self._show(Show(Signal.LOOK_HERE, Presentation(Modality.FACE)))
         if not self.script:
+            self.waits = True
             await self._help.wait()
+            self.waits = False
             return Ends(Outcome.UNAVAILABLE)
         ends = self.script.popleft()
         if ends.raises is not None:

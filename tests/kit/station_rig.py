@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -176,10 +177,15 @@ class Rig:
     async def act(self, act: str, value: str = "", operator: str = "amina") -> Reply:
         """Do something on the screen of this moment, and wait for what comes of it."""
         reply = await self.station.act(self.station.revision, Acted(act, value, operator))
-        await self.station.settled()
-        if self.desk.script or not self.station.screen.preview:
-            await self.station.captured()
+        await self.rest()
         return reply
+
+    async def rest(self) -> None:
+        """Wait until only people can make it go on: nothing is performed, compared or written down."""
+        await self.station.settled()
+        while self.station.capturing and not self.station.screen.candidates and not self.desk.waits:
+            await asyncio.sleep(0)
+            await self.station.settled()
 
     async def acts(self, *acts: str) -> str:
         """Do these in turn; "card X" enters X. Returns the name of the screen."""

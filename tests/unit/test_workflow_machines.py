@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from firmware.cards import terms as cards
 from firmware.workflow import choices, clinic, distribution, frame, registration
-from firmware.workflow.clinic import MAX_CANDIDATES
+from firmware.workflow.clinic_states import MAX_CANDIDATES
 from firmware.workflow.diagram import EVENTS, Arrow, page, plain, walk
 from firmware.workflow.distribution_states import CLAIM_S, HandingOver, LookingAtCard
 from firmware.workflow.effects import (
