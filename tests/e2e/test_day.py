@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import closing
 from dataclasses import replace
@@ -15,19 +16,25 @@ from firmware.clock import Clock
 from firmware.config import load
 from firmware.opening import open_keys, open_store
 from firmware.store.store import Store
-from firmware.workflow.terms import Answer, Basis, Role
+from firmware.workflow.terms import Answer, Basis, Concern, Role, Workflow
+from tests.kit.aggregator_fixture import running_aggregator
 from tests.kit.work_lists import distribution_list, given
 
 FACES = Path(__file__).parents[2] / "firmware" / "demo" / "assets" / "faces"
 
 
-def test_a_day_is_opened_reported_and_closed(tmp_path: Path) -> None:
-    config = tmp_path / "aidpost.toml"
-    (tmp_path / "data").mkdir(mode=0o700)
+def configured(folder: Path, more: str = "") -> Path:
+    config = folder / "aidpost.toml"
+    (folder / "data").mkdir(mode=0o700)
     config.write_text(
-        f'[device]\nid = "post-1"\nsite = "site-1"\npurpose = "distribution"\ndata = "{tmp_path}/data"\n'
-        f'[keys]\nguard = "file"\n[camera]\ndriver = "replay"\ndevice = "{FACES}"\n'
+        f'[device]\nid = "post-1"\nsite = "site-1"\npurpose = "distribution"\ndata = "{folder}/data"\n'
+        f'[keys]\nguard = "file"\n[camera]\ndriver = "replay"\ndevice = "{FACES}"\n{more}'
     )
+    return config
+
+
+def test_a_day_is_opened_reported_and_closed(tmp_path: Path) -> None:
+    config = configured(tmp_path)
     clock, today = Clock(), datetime.now(UTC).astimezone().date()
     planned = replace(
         distribution_list(households=4, loss_cap=1),
@@ -67,6 +74,21 @@ def test_a_day_is_opened_reported_and_closed(tmp_path: Path) -> None:
         {"operator": "amina", "supervisor": "tomas", "reason": "worn or injured fingers", "count": 1}
     ]
     assert "Planned (households): no list" in day("report")[1]
+
+
+async def test_at_the_close_all_of_the_day_reaches_the_aggregator_once(tmp_path: Path) -> None:
+    async with running_aggregator(tmp_path / "results.db") as server:
+        uplink = f'[uplink]\ntarget = "{server.target}"\ninsecure_loopback = true\n'
+        config, clock = configured(tmp_path, uplink), Clock()
+        with open_keys(load(config)) as guard, closing(open_store(load(config), guard)) as store:
+            store.lists.load(clock.now(), distribution_list(loss_cap=1), approved_by=("tomas", "amina"))
+            serve(store, clock)
+            store.work.commit_complaint(clock.now(), Workflow.DISTRIBUTION, Concern.WAIT)
+        options = ["day", "close", f"--config={config}", "--ends-cycle", f"--out={tmp_path / 'out'}"]
+        answer = await asyncio.to_thread(CliRunner().invoke, main, options)
+        assert (answer.exit_code, "wait for the aggregator" in answer.output) == (0, False), answer.output
+        held = [event.kind for event in server.events()]
+    assert held == ["list_loaded", *["service"] * 3, "complaint", "day_closed", "list_erased"]
 
 
 def serve(store: Store, clock: Clock) -> None:
