@@ -168,6 +168,7 @@ class Lane:
                 await self._look()
             except StoreError as error:
                 log.warning("not looked", kind=type(error).__name__, reason=str(error))
+            self.station.refresh()
 
     async def _look(self) -> None:
         def work(store: Store) -> _Known:
