@@ -89,7 +89,7 @@ def _people(found: Figures) -> Iterator[Row]:
         yield Row("Absent", str(found.absent), "planned, and not seen here or, as far as known, elsewhere")
     yield Row("Came again after collecting", str(found.already_collected), "sent to the desk")
     yield Row(
-        "Two hand-overs for one household", str(known.conflicts), "kept for reconciliation; nobody was denied"
+        "Two hand-overs for one household", str(known.conflicts), "kept for reconciliation; both were served"
     )
     if known.unconfirmed:
         told = "their desk could not be told yet; the aggregator compares them"
