@@ -28,6 +28,7 @@ from tests.torture import (
     links,
     power_cuts,
     sensors_under_faults,
+    site_day,
     whole_appliance,
 )
 from tests.torture.finding import Finding
@@ -50,6 +51,7 @@ SCENARIOS: dict[str, Scenario] = {
     "sensors": sensors_under_faults.scenario,
     "clinic": clinic.scenario,
     "crowd": crowd.scenario,
+    "site": site_day.scenario,
 }
 
 
