@@ -24,7 +24,7 @@ async def scenario(folder: Path, seed: int, share: float) -> list[Finding]:
 
 
 async def day(folder: Path, seed: int, households: int, spell: int = SPELL) -> Finding:
-    """Let each household come, half of them twice; between spells the network parts or heals, or one restarts."""
+    """Let each household come, half of them twice, while the network parts and heals and appliances restart."""
     rng = random.Random(seed)  # noqa: S311
     wrong: list[str] = []
     recoveries: list[float] = []
