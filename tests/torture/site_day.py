@@ -24,7 +24,7 @@ async def scenario(folder: Path, seed: int, share: float) -> list[Finding]:
 
 
 async def day(folder: Path, seed: int, households: int, spell: int = SPELL) -> Finding:
-    """Let each household come, half of them twice, while the network parts and heals and appliances restart."""
+    """Let each household come, half of them twice; meanwhile the network parts and appliances restart."""
     rng = random.Random(seed)  # noqa: S311
     wrong: list[str] = []
     recoveries: list[float] = []
@@ -38,16 +38,18 @@ async def day(folder: Path, seed: int, households: int, spell: int = SPELL) -> F
         alone: Counter[str] = Counter()
         for start in range(0, len(queue), spell):
             changes += 1
-            match rng.choice(("part", "heal", "restart", "heal")):
+            match rng.choice(("part", "part", "heal", "restart")):
                 case "part" if not parted:
                     parted = {rng.choice(ROSTER)}
                     await rig.part(*parted)
                 case "restart" if not parted:
                     await rig.posts[rng.choice(ROSTER)].restart()
                     await rig.met()
-                case _:
+                case _ if parted:
                     recoveries.append(await healed(rig))
                     parted = set()
+                case _:
+                    pass
             for number in queue[start : start + spell]:
                 device = rng.choice(ROSTER)
                 post = rig.posts[device]
@@ -64,7 +66,7 @@ async def day(folder: Path, seed: int, households: int, spell: int = SPELL) -> F
                         alone[device] += given
                     case _:
                         wrong.append(f"{device} answered {standing} and gave: {given}, apart: {parted}")
-        recoveries.append(await healed(rig))
+        await healed(rig)
         served = Counter(rig.served())
         twice = sum(served.values()) - len(served)
         conflicts = await rig.conflicts()
