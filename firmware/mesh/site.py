@@ -88,7 +88,7 @@ class Site:
         """Claim a household for this desk. Raises NoList and StoreError."""
         cycle, digest = self._of(household)
         asked = Claim(random_id(), self._device_id, int(for_s * SECOND_NS))
-        order = cycle.ranking(digest)
+        order = cycle.ranking(digest) or (self._device_id,)
         # What is known here goes before what others say: the owner may not have been told of it yet.
         known = await self._in_book(lambda book: book.known(digest))
         if known is not None:

@@ -74,14 +74,21 @@ async def test_a_device_joins_by_claim_code_and_approval(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--claim", "7K3QD"], "45 letters and digits"),
-        (["--claim", "00000-" * 8 + "00001"], "slip"),
+        (["--claim", "00000-" * 8 + "00001"], "seen by whoever lists the processes"),
+        (["--claim-file", "short.txt"], "45 letters and digits"),
+        (["--claim-file", "slip.txt"], "slip"),
+        (["--claim-file", "none.txt"], "none.txt cannot be read"),
+        (["--claim-file", "picture.txt"], "no text file"),
         ([], "needs a claim code"),
         (["--target", "nowhere"], "host:port"),
     ],
 )
 def test_what_cannot_join_is_told_why(tmp_path: Path, words: list[str], sentence: str) -> None:
     config = configured(tmp_path, "127.0.0.1:9")
+    (tmp_path / "short.txt").write_text("7K3QD\n")
+    (tmp_path / "slip.txt").write_text("00000-" * 8 + "00001\n")
+    (tmp_path / "picture.txt").write_bytes(b"\xff\xd8\xff")
+    words = [str(tmp_path / word) if word.endswith(".txt") else word for word in words]
     answer = CliRunner().invoke(main, ["join", "--config", str(config), *words])
     assert answer.exit_code in (1, 2)
-    assert sentence in " ".join(answer.output.split())
+    assert sentence in " ".join(answer.output.replace("│", " ").split())
