@@ -28,7 +28,7 @@ from firmware.page.translate import LANGUAGES
 from firmware.page.viewers import Operator, Viewer, Viewers
 from firmware.page.viewfinder import MEDIA_TYPE, LiveView
 from firmware.workflow.outcomes import PinWaits, PinWrong
-from firmware.workflow.screen import Acted
+from firmware.workflow.screen import Acted, Entry
 from sensors.board.port import Button
 
 MOST_PRESSES = 32
@@ -83,6 +83,7 @@ class Page:
         self._live_view = live_view
         self._presses: deque[tuple[int, Button]] = deque(maxlen=MOST_PRESSES)
         self._listening = 0
+        self._names: tuple[str, ...] = ()
         self._viewers = Viewers(monotonic_s, rules.rest_s)
         self._drawing = Drawing(
             sounds=rules.sounds, speaks=rules.speaks, recordings=recordings, notices=notices
@@ -128,7 +129,9 @@ class Page:
 
     def takes(self, button: Button) -> bool:
         """Take OK or AGAIN, to move about the controls, where a name, PIN or number is entered."""
-        entering = self._viewers.signed_in() is None or self._station.screen.entry is not None
+        # A card is shown to the camera: the buttons stay with the choices then.
+        typed = (Entry.NUMBER, Entry.PIN, Entry.COUNTERSIGN)
+        entering = self._viewers.signed_in() is None or self._station.screen.entry in typed
         if button not in (Button.OK, Button.AGAIN) or not entering or not self._listening:
             return False
         self._presses.append((self._pressed + 1, button))
@@ -319,6 +322,7 @@ class Page:
             message=message,
             seen=seen_of(self._parts(viewer)),
             pressed=self._pressed,
+            names=self._names,
         )
 
     def _draw_public(self, template: str) -> str:
@@ -327,12 +331,13 @@ class Page:
     async def _ask_to_sign_in(self, viewer: Viewer, message: Message | None, name: str = "") -> Response:
         # Whoever stands at the appliance picks a name; on the network nobody is told who works here.
         at_hand = self._front is Front.TOUCH
+        self._names = await self._staff.names() if at_hand else ()
         page = self._drawing.draw_sign_in(
             self._tag(viewer),
             viewer,
             self._bar(),
             message,
-            names=await self._staff.names() if at_hand else (),
+            names=self._names,
             name=name,
             may_help=at_hand,
             pressed=self._pressed,

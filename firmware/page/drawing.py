@@ -119,10 +119,12 @@ class Drawing:
         message: Message | None,
         seen: str,
         pressed: int = 0,
+        names: Sequence[str] = (),
     ) -> str:
         """Return the screen as this viewer sees it.
 
         seen: what it is called in the stream of events. pressed: number of the last press of the board's.
+        names: of staff, to pick from where a second person signs; typed where there are none.
         """
         screen = now.screen
         shown = self._notices.find(screen.notice, tag) if screen.notice else None
@@ -138,6 +140,7 @@ class Drawing:
             advice=advice,
             message=message,
             seen=seen,
+            names=names,
             pressed=pressed,
             seconds_left=None if left_s is None else math.ceil(left_s),
             keys=keys_of(screen),

@@ -95,6 +95,7 @@ class Rig:
     live_view: LiveView
     address: str
     server: PageServer
+    page: OperatorPage
 
 
 @asynccontextmanager
@@ -109,7 +110,7 @@ async def served(*screens: Screen, recordings: Path | None = None) -> AsyncItera
     server = PageServer(Address("127.0.0.1", 0), page.app)
     address = await server.start()
     try:
-        yield Rig(station, clock, bar, live_view, f"http://{address}", server)
+        yield Rig(station, clock, bar, live_view, f"http://{address}", server, page)
     finally:
         streams.close()
         live_view.stir()

@@ -87,6 +87,33 @@ async def test_the_four_keys_on_the_page_do_what_the_buttons_do(new_page: NewPag
         assert [act.act for act in rig.station.acts] == ["question"]
 
 
+async def test_the_four_buttons_alone_sign_in(new_page: NewPage) -> None:
+    async with served(NOTICE, DONE) as rig:
+        page = await new_page()
+        async with page.expect_response("**/events?*"):
+            await page.goto(rig.address)
+
+        async def press(button: Button, times: int = 1) -> None:
+            for _ in range(times):
+                assert rig.page.takes(button)
+
+        # From the PIN: "Sign in", then the digits 1 to 9 and 0, "delete", and around to the names.
+        await press(Button.AGAIN, 13)
+        await expect(page.get_by_label("amina")).to_be_focused()
+        await press(Button.OK)
+        await press(Button.AGAIN, 4)
+        at = 2
+        for digit in (2, 4, 6, 8, 2, 4):
+            await press(Button.AGAIN, (digit - at) % 15)
+            await press(Button.OK)
+            at = digit
+        await expect(page.get_by_label("Your PIN")).to_have_value("246824")
+        await press(Button.AGAIN, (0 - at) % 15)
+        await expect(page.get_by_role("button", name="Sign in")).to_be_focused()
+        await press(Button.OK)
+        await shows(page, "notice")
+
+
 async def test_a_keyboard_alone_is_enough(new_page: NewPage) -> None:
     async with served(NOTICE, CARD, DONE) as rig:
         page = await new_page()
@@ -188,7 +215,7 @@ async def test_what_is_typed_stays_while_other_parts_change(new_page: NewPage) -
     async with served(SUPERVISOR, DONE) as rig:
         page = await new_page()
         await sign_in(page, rig.address)
-        await page.get_by_label("Name of the second person").fill("boris")
+        await page.get_by_label("boris").check()
         await page.get_by_label("PIN of the second person").click()
         await page.keyboard.type("13")
         rig.bar.now = replace(rig.bar.now, waiting=4)

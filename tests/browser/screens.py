@@ -1,0 +1,101 @@
+"""Draws every state of every workflow for the documentation: ``python -m tests.browser.screens FOLDER``.
+
+The screens are those of the machines themselves, found by walking them; page and browser are real. The person
+before the camera is a picture of the demonstration (NOTICE).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from playwright.async_api import Page, ViewportSize, async_playwright
+
+from firmware.demo.build_assets import load_face
+from firmware.demo.views import ViewCondition, face_view
+from firmware.workflow.diagram import walk
+from firmware.workflow.machines import MACHINES, Machine
+from firmware.workflow.screen import Screen, Tone
+from sensors.frames import ColourFrame, DeviceIdentity, Retry, RetryReason
+from tests.browser.rig import Rig, served, shows, sign_in
+
+LANGUAGES = ("en", "ar")
+SIZE: ViewportSize = {"width": 800, "height": 480}
+QUALITY = 55
+
+
+def every_screen() -> dict[str, Screen]:
+    """Return one screen of each name, and of each thing that a person is asked for during a capture."""
+    found: dict[str, Screen] = {}
+    for machine in MACHINES.values():
+        for screen in _screens(machine):
+            part = f"-{screen.pictogram.replace(' ', '-')}" if screen.preview else ""
+            former = found.get(screen.name + part)
+            if former is None or _fullness(screen) > _fullness(former):
+                found[screen.name + part] = screen
+    return dict(sorted(found.items()))
+
+
+def _screens(machine: Machine) -> Iterator[Screen]:
+    for arrow in walk(machine):
+        yield machine.screen(arrow.before)
+        yield machine.screen(arrow.after)
+
+
+def _fullness(screen: Screen) -> tuple[bool, int]:
+    """The screen as it is before anybody pressed HELP, and then the one that says most."""
+    return screen.tone is not Tone.PERSON, _things(screen)
+
+
+def _things(screen: Screen) -> int:
+    return len(screen.lines) + len(screen.choices) + len(screen.rations) + (screen.tries_left is not None)
+
+
+async def take(page: Page, rig: Rig, folder: Path) -> None:
+    """Draw all screens in one language."""
+    for index, (name, screen) in enumerate(every_screen().items()):
+        rig.station.turn_to(index)
+        await shows(page, screen.name)
+        if screen.preview == "face":
+            await _look(page, rig)
+        shot = cv2.imdecode(np.frombuffer(await page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
+        if shot is None:
+            raise AssertionError("a screenshot is a PNG")
+        cv2.imwrite(str(folder / f"{name}.webp"), shot, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
+
+
+async def _look(page: Page, rig: Rig) -> None:
+    """Let the person be seen, too far away."""
+    pixels = face_view(load_face("collins.jpg"), 1, ViewCondition())
+    rig.clock.now_s += 1
+    seen = ColourFrame(pixels, DeviceIdentity("drawn", "screens"), taken_at_s=rig.clock.now_s)
+    await page.locator(".preview img").wait_for(state="attached")
+    while not await page.locator(".preview img").evaluate("(image) => image.naturalWidth"):
+        rig.live_view.saw(seen, Retry(RetryReason.COME_CLOSER))
+
+
+async def main(folder: Path) -> None:
+    """Draw the folder anew."""
+    chromium = shutil.which("chromium")
+    async with async_playwright() as playwright, served(*every_screen().values()) as rig:
+        browser = await playwright.chromium.launch(executable_path=chromium)
+        for language in LANGUAGES:
+            into = folder / language
+            shutil.rmtree(into, ignore_errors=True)
+            into.mkdir(parents=True)
+            page = await browser.new_page(viewport=SIZE, reduced_motion="reduce")
+            rig.station.speak("en")
+            await sign_in(page, rig.address)
+            rig.station.speak(language)
+            await take(page, rig, into)
+            await page.close()
+        await browser.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
