@@ -9,7 +9,7 @@ RUN := $(UV) run --frozen --no-sync
 READY := $(VENV)/.ready
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup demo test check protos messages audio models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions torture clean
+.PHONY: help setup demo test check protos screens messages audio models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions torture clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -52,6 +52,9 @@ RECORDINGS := out/recordings
 audio: $(READY) ## Make the spoken prompts of the page in every language with espeak-ng, in out/recordings
 	@bash image-build/audio-packages.sh
 	@$(RUN) python -m firmware.page.build_audio $(RECORDINGS)
+
+screens: $(READY) ## Draw every state of every workflow anew in chromium, into docs/screens/page
+	@$(RUN) python -m tests.browser.screens docs/screens/page
 
 messages: $(READY) ## Bring the page's catalogs up to date with the sentences in the code (docs/languages.md)
 	@$(RUN) python -m firmware.page.build_messages

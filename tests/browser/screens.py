@@ -18,9 +18,14 @@ from playwright.async_api import Page, ViewportSize, async_playwright
 
 from firmware.demo.build_assets import load_face
 from firmware.demo.views import ViewCondition, face_view
+from firmware.session.machine import Presentation, Show
+from firmware.workflow import choices
 from firmware.workflow.diagram import walk
+from firmware.workflow.guidance import capture_screen
 from firmware.workflow.machines import MACHINES, Machine
 from firmware.workflow.screen import Screen, Tone
+from inference.types import Modality
+from sensors.board.signals import Signal
 from sensors.frames import ColourFrame, DeviceIdentity, Retry, RetryReason
 from tests.browser.rig import Rig, served, shows, sign_in
 
@@ -38,6 +43,8 @@ def every_screen() -> dict[str, Screen]:
             former = found.get(screen.name + part)
             if former is None or _fullness(screen) > _fullness(former):
                 found[screen.name + part] = screen
+    face = Show(Signal.LOOK_HERE, Presentation(Modality.FACE))
+    found["clinic-verify-face"] = capture_screen("clinic-verify", face, (choices.WITHOUT,))
     return dict(sorted(found.items()))
 
 
@@ -63,10 +70,15 @@ async def take(page: Page, rig: Rig, folder: Path) -> None:
         await shows(page, screen.name)
         if screen.preview == "face":
             await _look(page, rig)
-        shot = cv2.imdecode(np.frombuffer(await page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
-        if shot is None:
-            raise AssertionError("a screenshot is a PNG")
-        cv2.imwrite(str(folder / f"{name}.webp"), shot, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
+        await keep(page, folder / f"{name}.webp")
+
+
+async def keep(page: Page, file: Path) -> None:
+    """Keep what the page shows now."""
+    shot = cv2.imdecode(np.frombuffer(await page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
+    if shot is None:
+        raise AssertionError("a screenshot is a PNG")
+    cv2.imwrite(str(file), shot, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
 
 
 async def _look(page: Page, rig: Rig) -> None:
@@ -89,6 +101,9 @@ async def main(folder: Path) -> None:
             shutil.rmtree(into, ignore_errors=True)
             into.mkdir(parents=True)
             page = await browser.new_page(viewport=SIZE, reduced_motion="reduce")
+            rig.station.speak(language)
+            await page.goto(rig.address)
+            await keep(page, into / "sign-in.webp")
             rig.station.speak("en")
             await sign_in(page, rig.address)
             rig.station.speak(language)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Page, expect
 
 from firmware.records import Service
 from firmware.workflow.terms import Answer, Basis, Workflow
+from sensors.board.port import Button
 from tests.browser.conftest import NewPage
-from tests.browser.workplace import EILEEN, Workplace, choose, enter, shows, sign_in, workplace
+from tests.browser.workplace import EILEEN, GRACE, PINS, Workplace, choose, enter, shows, sign_in, workplace
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -43,3 +46,123 @@ async def test_the_clinic_registers_and_checks_in_by_touch(new_page: NewPage, tm
             (Answer.REGISTERED, None, "amina"),
             (Answer.VISIT, Basis.BIOMETRIC, "amina"),
         ]
+
+
+async def press(place: Workplace, page: Page, act: str) -> None:
+    """Choose with the board's buttons: AGAIN until it is highlighted, then OK."""
+    highlighted = page.locator(".highlighted")
+    while (before := await highlighted.get_attribute("value")) != act:
+        place.lane.press(Button.AGAIN)
+        await expect(highlighted).not_to_have_attribute("value", before or "")
+    place.lane.press(Button.OK)
+
+
+async def test_the_clinic_by_buttons_in_arabic_for_a_person_who_declines(
+    new_page: NewPage, tmp_path: Path
+) -> None:
+    async with workplace(tmp_path, Workflow.CLINIC, ("ar", "en")) as place:
+        page = await new_page()
+        await sign_in(page, place.address)
+        await expect(page.locator("html")).to_have_attribute("dir", "rtl")
+        await shows(page, "clinic-ready")
+        await press(place, page, "no card")
+        await shows(page, "clinic-notice")
+        await press(place, page, "question")
+        await shows(page, "clinic-question")
+        await press(place, page, "decline")
+        await shows(page, "clinic-paper")
+        await press(place, page, "seen")
+        await shows(page, "answer-visit")
+        await press(place, page, "complain")
+        await shows(page, "choosing-concern")
+        await press(place, page, "about waiting")
+        await shows(page, "answer-visit")
+        await press(place, page, "next")
+        await shows(page, "clinic-ready")
+        assert [(one.answer, one.basis, one.declined) for one in await services(place)] == [
+            (Answer.VISIT, Basis.PAPER, True)
+        ]
+
+
+async def test_a_search_shows_candidates_to_staff_and_only_they_confirm(
+    new_page: NewPage, tmp_path: Path
+) -> None:
+    async with workplace(tmp_path, Workflow.CLINIC, ("en",)) as place:
+        page, bystander = await new_page(), await new_page()
+        await place.registers(EILEEN)
+        await sign_in(page, place.address)
+        await bystander.goto(f"{place.address}bystander")
+        place.comes(EILEEN)
+        await choose(page, "no card")
+        await shows(page, "clinic-notice")
+        await choose(page, "accept")
+        await shows(page, "clinic-suggestion")
+        assert EILEEN.subject not in await bystander.content()
+        await page.get_by_role("button", name=EILEEN.subject).click()
+        await shows(page, "answer-visit")
+        number = (await page.get_by_role("heading").inner_text()).rpartition(" ")[2]
+        await expect(bystander.locator("body")).to_have_text(re.compile(rf"^\s*{number}\s*$"))
+        assert [one.basis for one in await services(place)] == [Basis.CONFIRMED]
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+async def test_a_household_collects_by_card_and_face(
+    new_page: NewPage, tmp_path: Path, language: str
+) -> None:
+    async with workplace(tmp_path, Workflow.DISTRIBUTION, (language,)) as place:
+        page = await new_page()
+        await place.registers(GRACE)
+        await sign_in(page, place.address)
+        place.shows_card("hh-0001")
+        await shows(page, "distribution-verify", "distribution-hand-over")
+        place.comes(GRACE)
+        await shows(page, "distribution-hand-over")
+        await press(place, page, "given")
+        await shows(page, "answer-given")
+        await choose(page, "next")
+        await shows(page, "distribution-ready")
+        await enter(page, "hh-0001")
+        await shows(page, "answer-already-collected")
+        assert [(one.answer, one.basis) for one in await services(place)] == [
+            (Answer.GIVEN, Basis.BIOMETRIC),
+            (Answer.ALREADY_COLLECTED, None),
+        ]
+
+
+async def test_an_exception_takes_a_reason_and_two_people(new_page: NewPage, tmp_path: Path) -> None:
+    async with workplace(tmp_path, Workflow.DISTRIBUTION, ("en",)) as place:
+        page = await new_page()
+        await sign_in(page, place.address)
+        await enter(page, "hh-0002")
+        await shows(page, "distribution-look-at-card")  # nobody of this household is registered
+        await choose(page, "supervisor")
+        await shows(page, "distribution-reason")
+        await choose(page, "worn fingers")
+        await shows(page, "distribution-supervisor")
+        await page.get_by_label("boris").check()
+        await enter(page, "000000")
+        await expect(page.get_by_text("Name and PIN do not go together.")).to_be_visible()
+        await page.get_by_label("boris").check()
+        await enter(page, PINS["boris"])
+        await shows(page, "distribution-decide")
+        await choose(page, "give")
+        await shows(page, "distribution-hand-over")
+        await choose(page, "given")
+        await shows(page, "answer-given")
+        (done,) = await services(place)
+        assert (done.basis, done.operator, done.supervisor) == (Basis.EXCEPTION, "amina", "boris")
+
+
+async def test_help_during_a_capture_leads_to_a_person(new_page: NewPage, tmp_path: Path) -> None:
+    async with workplace(tmp_path, Workflow.CLINIC, ("en",)) as place:
+        page = await new_page()
+        await place.registers(EILEEN)
+        await sign_in(page, place.address)
+        await enter(page, EILEEN.subject)
+        await shows(page, "clinic-notice")
+        await choose(page, "accept")
+        await shows(page, "clinic-verify")
+        place.lane.press(Button.HELP)
+        await shows(page, "clinic-paper")
+        await page.keyboard.press("F1")
+        await shows(page, "answer-person")

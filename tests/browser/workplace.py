@@ -11,10 +11,12 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import segno
 from playwright.async_api import Page, expect
 
 from firmware.appliance import Appliance
-from firmware.config import Camera, Config, Device, Fingerprint, Keys, Session
+from firmware.cards.making import household_card
+from firmware.config import Camera, Config, Device, Fingerprint, Issuer, Keys, Session
 from firmware.config import Page as PageSettings
 from firmware.demo.build_assets import load_face
 from firmware.demo.scenario import Face, Finger, Person
@@ -23,6 +25,7 @@ from firmware.demo.views import ViewCondition, empty_room, face_view
 from firmware.lane import Lane
 from firmware.opening import Hardware
 from firmware.page.app import Front
+from firmware.session.registration import NoticeAnswer
 from firmware.store.store import Store
 from firmware.workflow.terms import Role, Workflow
 from inference.synthesis.condition import Condition
@@ -35,7 +38,8 @@ from sensors.fingerprint.opening import ReaderSettings, open_reader
 from sensors.frames import Pixels
 from tests.kit.store_values import DEVICE, SITE
 from tests.kit.work_lists import clinic_list, distribution_list
-from trust.consent import Purpose
+from trust.consent import Consent, Purpose
+from trust.issuer import IssuerKey
 from trust.keys.guard import GuardKind
 from trust.lists.terms import PlannedList
 
@@ -71,7 +75,24 @@ class Workplace:
     appliance: Appliance
     lane: Lane
     stage: Stage
+    camera: ReplayCamera
+    issuer: IssuerKey
     address: str
+
+    async def registers(self, person: Person) -> None:
+        """A person was registered before, face and finger."""
+        self.comes(person)
+        answer = NoticeAnswer(Consent.ACCEPTED, "1", "en")
+        await self.appliance.desk.register(person.subject, answer)
+        self.stage.leave()
+
+    def shows_card(self, household: str) -> None:
+        """A household's card is held before the camera."""
+        last_day = datetime.now().astimezone().date()
+        text = household_card(self.issuer, SITE, household, last_day)
+        modules = np.array(segno.make_qr(text).matrix, np.uint8)
+        code = np.kron(np.pad(1 - modules, 4, constant_values=1) * 255, np.ones((6, 6), np.uint8))
+        self.camera.show(np.repeat(code[..., None], 3, 2).astype(np.uint8))
 
     def comes(
         self, person: Person, face: Face = Face.GOOD, fingers: Sequence[Finger] = (Finger.GOOD,)
@@ -84,7 +105,7 @@ class Workplace:
 async def workplace(folder: Path, workflow: Workflow, languages: Sequence[str]) -> AsyncIterator[Workplace]:
     """One appliance with a list and two members of staff, served on a free port of loopback."""
     is_clinic = workflow is Workflow.CLINIC
-    camera = ReplayCamera()
+    camera, issuer = ReplayCamera(), IssuerKey.new()
     with VirtualSensor("R503") as sensor:
         config = Config(
             device=Device(
@@ -99,6 +120,7 @@ async def workplace(folder: Path, workflow: Workflow, languages: Sequence[str]) 
             session=Session(
                 fingers=("right index",), impressions=1, face_timeout_s=2.0, finger_timeout_s=3.0
             ),
+            issuer=Issuer(keys=(issuer.public.hex(),)),
             page=PageSettings(touch="127.0.0.1:0", languages=tuple(languages)),
         )
         hardware = Hardware(
@@ -110,7 +132,7 @@ async def workplace(folder: Path, workflow: Workflow, languages: Sequence[str]) 
             appliance.presenter.add_listener(stage.on_signal)
             async with Lane(appliance, config) as lane:
                 assert lane.page is not None
-                yield Workplace(appliance, lane, stage, lane.page.addresses[Front.TOUCH])
+                yield Workplace(appliance, lane, stage, camera, issuer, lane.page.addresses[Front.TOUCH])
 
 
 def _prepare(store: Store, appliance: Appliance, *, is_clinic: bool) -> None:
