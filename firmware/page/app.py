@@ -49,13 +49,14 @@ class Rules:
 
     rest_s: after so long without an act somebody is signed out. bystanders: whether their screen is served.
     sounds: whether the browser plays the tones, for appliances without a board. speaks: whether it plays the
-    recordings unasked, where people stand before it.
+    recordings unasked, where people stand before it. fingerprint: of the certificate that tablets see.
     """
 
     rest_s: float = 900.0
     bystanders: bool = True
     sounds: bool = False
     speaks: bool = True
+    fingerprint: str = ""
 
 
 class Page:
@@ -83,6 +84,7 @@ class Page:
         self._live_view = live_view
         self._presses: deque[tuple[int, Button]] = deque(maxlen=MOST_PRESSES)
         self._listening = 0
+        self._fingerprint = rules.fingerprint
         self._names: tuple[str, ...] = ()
         self._viewers = Viewers(monotonic_s, rules.rest_s)
         self._drawing = Drawing(
@@ -341,6 +343,7 @@ class Page:
             name=name,
             may_help=at_hand,
             pressed=self._pressed,
+            fingerprint=self._fingerprint if at_hand else "",
         )
         return HTMLResponse(page, 200 if message is None else 403)
 

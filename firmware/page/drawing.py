@@ -162,10 +162,12 @@ class Drawing:
         name: str,
         may_help: bool,
         pressed: int = 0,
+        fingerprint: str = "",
     ) -> str:
         """Return the page that asks who is there.
 
         names: to pick from; none where the name is typed. may_help: HELP and LANGUAGE work before that.
+        fingerprint: of the certificate that tablets see.
         """
         keys = [Key(button.value, picture, label, not may_help) for button, picture, label in _KEYS[2:]]
         return self.draw(
@@ -178,6 +180,7 @@ class Drawing:
             name=name,
             keys=keys,
             pressed=pressed,
+            fingerprint=fingerprint,
         )
 
     def _prompts(self, screen: Screen, shown: Notice | None, tag: str) -> tuple[str, ...]:

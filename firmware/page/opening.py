@@ -64,7 +64,7 @@ class OperatorPage:
         self._live_view = live_view
         self._monotonic_s = monotonic_s
         self._certificate = certificate
-        self._rules = Rules(settings.rest_min * 60, settings.bystanders, sounds)
+        self._rules = Rules(settings.rest_min * 60, settings.bystanders, sounds, fingerprint=self.fingerprint)
         self._recordings = Recordings(settings.recordings)
         self._notices = notices
         self._streams = Streams()

@@ -40,6 +40,7 @@ NO_UPLINK = say("The aggregator is not connected; records wait here")
 
 MOVED_ON = say("This screen has moved on. Nothing was done. Please look again.")
 TAKE_OVER = say("Take over")
+TABLETS = say("Tablets see this certificate")
 LOST = say("The appliance does not answer. What you see is old. Please wait.")
 STRENGTHS: Mapping[Strength, Text] = {
     Strength.STRONG: in_context("likeness", "strong"),
