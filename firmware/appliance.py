@@ -187,8 +187,7 @@ class Appliance:
         self.matcher = recognition.matcher
 
         references = await self.store.run(lambda store: store.references(device.purpose))
-        for reference in references:
-            await in_inference(partial(self.matcher.take_up, reference))
+        await in_inference(partial(self.matcher.take_up_all, references))
 
         if self._hardware.board is not None:
             self._board = self._hardware.board()

@@ -13,7 +13,8 @@ from firmware.session.matching import Matcher
 from firmware.store.thread import RunInStore
 from firmware.uplink.backoff import Backoff
 from firmware.uplink.channel import Dialler
-from firmware.uplink.gallery_sync import GallerySync, SharedSettings
+from firmware.uplink.gallery_exchange import SharedSettings
+from firmware.uplink.gallery_sync import GallerySync
 from trust.gallery.card import Card
 from trust.gallery.opening import ApplianceKeys
 from trust.keys.guard import KeyGuard

@@ -107,6 +107,11 @@ class Matcher:
             for template in reference.templates:
                 template.wipe()
 
+    def take_up_all(self, references: Iterable[Reference]) -> None:
+        """Take many stored entries: in one turn of the inference thread at the start, not one for each."""
+        for reference in references:
+            self.take_up(reference)
+
     def remove(self, entry_id: bytes) -> None:
         """Forget an entry and overwrite what was made of it; nothing happens when it is not here."""
         enrolled = self._enrolled.pop(entry_id, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -37,6 +37,28 @@ def insert(database: Database, reference: Reference) -> None:
             "INSERT INTO templates (entry, position, template) VALUES (?, ?, ?)",
             (number, position, template_codec.encode(template)),
         )
+
+
+def insert_all(database: Database, references: Sequence[Reference]) -> None:
+    """Add entries whose ids are not taken, many at a time."""
+    (first,) = database.execute("SELECT coalesce(max(number), 0) + 1 FROM gallery").fetchone()
+    database.conn.executemany(
+        "INSERT INTO gallery (number, entry_id, subject) VALUES (?, ?, ?)",
+        [(number, each.entry_id, each.subject) for number, each in enumerate(references, first)],
+    )
+    database.conn.executemany(
+        "INSERT INTO templates (entry, position, template) VALUES (?, ?, ?)",
+        [
+            (number, position, template_codec.encode(template))
+            for number, each in enumerate(references, first)
+            for position, template in enumerate(each.templates)
+        ],
+    )
+
+
+def all_ids(database: Database) -> set[bytes]:
+    """Return the ids of all entries."""
+    return {entry_id for (entry_id,) in database.execute("SELECT entry_id FROM gallery")}
 
 
 def delete(database: Database, entry_id: bytes) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 from firmware.gallery import change_message
 from firmware.gallery.values import Delivery, Held, Spent, Taken, Waiting
 from firmware.records import Moment
-from firmware.store import gallery
+from firmware.store import changes, gallery
 from firmware.store.journal import Journal
 from firmware.store.reference import Reference
 from trust.gallery import tree
@@ -75,14 +75,12 @@ class SharedGallery:
                 self._db.execute("DELETE FROM gallery_incoming")
             self._note_delivery(delivery)
 
-    def stage(self, delivery: Delivery, changes: Sequence[tuple[int, bool, bytes]]) -> None:
+    def stage(self, delivery: Delivery, rows: Sequence[tuple[int, bool, bytes]]) -> None:
         """Keep (version, erases, change) until all of a delivery has come; delivery: as it stands then."""
         with self._journal.transaction():
-            for version, erases, change in changes:
-                self._db.execute(
-                    "INSERT OR REPLACE INTO gallery_incoming (version, erases, change) VALUES (?, ?, ?)",
-                    (version, erases, change),
-                )
+            self._db.conn.executemany(
+                "INSERT OR REPLACE INTO gallery_incoming (version, erases, change) VALUES (?, ?, ?)", rows
+            )
             self._note_delivery(delivery)
 
     def staged(self) -> list[tuple[int, bytes]]:
@@ -104,32 +102,38 @@ class SharedGallery:
 
         opened: the entries of `taken` that could be opened, by id. version, link: where the log then stands.
         """
-        added, removed = [], []
         with self._journal.transaction():
-            for place, change in taken.changes:
-                known = self._is_known(change.entry_id)
-                here = self._is_here(change.entry_id)
-                reference = opened.get(change.entry_id)
-                self._keep(place, change, unopened=not here and not known and reference is None)
+            known, here = changes.newest(self._db), gallery.all_ids(self._db)
+            arrivals: dict[bytes, Reference] = {}
+            erased: list[bytes] = []
+            for _, change in taken.changes:
+                entry_id, before = change.entry_id, known.get(change.entry_id)
                 if change.kind is Kind.ERASE:
-                    if gallery.delete(self._db, change.entry_id):
-                        self._journal.note("erased elsewhere", moment, change.entry_id)
-                    removed.append(change.entry_id)
-                elif (
-                    reference is not None and not here and (not known or self._was_unopened(change.entry_id))
-                ):
-                    # An entry that was known and is not here was erased here: that is still to be told.
-                    gallery.insert(self._db, reference)
-                    self._journal.note("registered elsewhere", moment, change.entry_id)
-                    self._set_unopened(change.entry_id, unopened=False)
-                    added.append(reference)
-            gone = set(removed)
-            added = [reference for reference in added if reference.entry_id not in gone]
+                    arrivals.pop(entry_id, None)
+                    erased.append(entry_id)
+                # An entry that was known and is not here was erased here: that is still to be told.
+                elif entry_id in opened and entry_id not in here and (before is None or before.unopened):
+                    arrivals[entry_id] = opened[entry_id]
+            absent = {
+                change.entry_id
+                for _, change in taken.changes
+                if change.entry_id not in here and change.entry_id not in arrivals
+            }
+            told = {entry_id for entry_id in absent if entry_id in known and not known[entry_id].unopened}
+            changes.keep(self._db, taken.changes, known, absent - told)
+            changes.mark_opened(self._db, arrivals)
+            gallery.insert_all(self._db, list(arrivals.values()))
+            for entry_id in erased:
+                if gallery.delete(self._db, entry_id):
+                    self._journal.note("erased elsewhere", moment, entry_id)
+            if arrivals:
+                facts = {"entries": str(len(arrivals))}
+                self._journal.note("registered elsewhere", moment, b"".join(sorted(arrivals)), facts)
             for author, head in taken.heads.items():
                 self._note_head(author, head, taken.seen.get(author, 0))
             self._note_position(version, link, taken.epoch)
             self._db.execute("DELETE FROM gallery_incoming")
-        return added, removed
+        return list(arrivals.values()), erased
 
     def waiting(self, epoch: int, author: int, members: Sequence[int], limit: int) -> Waiting:
         """Return what is to be told, erasures first, at most `limit` of each.
@@ -165,6 +169,15 @@ class SharedGallery:
             tuple(mine[:limit]),
         )
 
+    def has_erasure_to_tell(self) -> bool:
+        """Whether an entry was erased here that others still have."""
+        with self._journal.reading():
+            row = self._db.execute(
+                """SELECT 1 FROM gallery_changes AS told WHERE newest AND NOT erases AND NOT unopened
+                   AND NOT EXISTS (SELECT 1 FROM gallery WHERE gallery.entry_id = told.entry_id) LIMIT 1"""
+            ).fetchone()
+        return row is not None
+
     def reference(self, entry_id: bytes) -> Reference | None:
         """Return an entry of the gallery, to be sealed."""
         with self._journal.reading():
@@ -179,16 +192,15 @@ class SharedGallery:
             )
             return tuple((other, seq) for other, seq in rows)
 
-    def pushed(self, changes: Sequence[Change], version: int) -> None:
+    def pushed(self, made: Sequence[Change], version: int) -> None:
         """The aggregator took these changes of this appliance, up to this version of the log."""
-        first = version - len(changes) + 1
+        first = version - len(made) + 1
         with self._journal.transaction():
-            for place, change in enumerate(changes, first):
-                self._keep(place, change, unopened=False)
-                self._note_head(change.author, Head(change.seq, change.link), 0)
-                for author, seq in change.seen:
-                    self._db.execute("UPDATE gallery_authors SET told = ? WHERE author = ?", (seq, author))
-            self._note_position(version, changes[-1].link, changes[-1].epoch)
+            changes.keep(self._db, list(enumerate(made, first)), changes.newest(self._db))
+            self._note_head(made[-1].author, Head(made[-1].seq, made[-1].link), 0)
+            for author, seq in (pair for change in made for pair in change.seen):
+                self._db.execute("UPDATE gallery_authors SET told = ? WHERE author = ?", (seq, author))
+            self._note_position(version, made[-1].link, made[-1].epoch)
 
     def beyond(self, heads: Mapping[int, int]) -> list[Change]:
         """Return the changes after these numbers of their authors, in the order of the log."""
@@ -238,63 +250,6 @@ class SharedGallery:
             "SELECT roster FROM gallery_rosters ORDER BY epoch DESC LIMIT 1"
         ).fetchone()
         return Roster.parse(data).gallery_id
-
-    def _keep(self, place: int, change: Change, *, unopened: bool) -> None:
-        former = self._db.execute(
-            """SELECT author, seq, change, unopened, entry_version FROM gallery_changes
-               WHERE entry_id = ? AND newest""",
-            (change.entry_id,),
-        ).fetchone()
-        newest = former is None or former[4] <= change.version
-        if former is not None and newest:
-            author, seq, data, unopened, _ = former
-            if (author, seq) == (change.author, change.seq):
-                self._db.execute(
-                    "UPDATE gallery_changes SET place = ? WHERE author = ? AND seq = ?", (place, author, seq)
-                )
-                return
-            stub = change_message.encoded(change_message.decoded(change.gallery_id, data).replaced())
-            self._db.execute(
-                "UPDATE gallery_changes SET newest = 0, change = ? WHERE author = ? AND seq = ?",
-                (stub, author, seq),
-            )
-        self._db.execute(
-            """INSERT OR REPLACE INTO gallery_changes (author, seq, place, entry_id, entry_version, erases,
-                   epoch, link, newest, unopened, change) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-            (
-                change.author,
-                change.seq,
-                place,
-                change.entry_id,
-                change.version,
-                change.kind is Kind.ERASE,
-                change.epoch,
-                change.link,
-                newest,
-                unopened,
-                change_message.encoded(change),
-            ),
-        )
-
-    def _is_known(self, entry_id: bytes) -> bool:
-        row = self._db.execute("SELECT 1 FROM gallery_changes WHERE entry_id = ? AND newest", (entry_id,))
-        return row.fetchone() is not None
-
-    def _is_here(self, entry_id: bytes) -> bool:
-        return (
-            self._db.execute("SELECT 1 FROM gallery WHERE entry_id = ?", (entry_id,)).fetchone() is not None
-        )
-
-    def _was_unopened(self, entry_id: bytes) -> bool:
-        row = self._db.execute(
-            "SELECT unopened FROM gallery_changes WHERE entry_id = ? AND newest", (entry_id,)
-        )
-        return bool(row.fetchone()[0])
-
-    def _set_unopened(self, entry_id: bytes, *, unopened: bool) -> None:
-        self._db.execute(
-            "UPDATE gallery_changes SET unopened = ? WHERE entry_id = ? AND newest", (unopened, entry_id)
-        )
 
     def _note_head(self, author: int, head: Head, seen: int) -> None:
         self._db.execute(

@@ -118,6 +118,21 @@ async def test_a_day_s_bytes_hold_registrations_back_and_no_erasure(shared: Site
     assert more.size_bytes < 30 * 700 - came.changes * 500
 
 
+async def test_an_erasure_is_told_although_the_day_s_bytes_are_used_up(shared: Site) -> None:
+    desk = await shared.appliance("desk-1")
+    gate = await shared.appliance("gate-1", daily_bytes=5_000)
+    await shared.admit(desk, gate)
+    desk.register(reference(1))
+    await desk.sync()
+    await gate.sync()
+    desk.register(*(reference(number) for number in range(2, 20)))
+    await desk.sync()
+    assert (await gate.sync()).held_back
+    gate.erase(reference(1).entry_id)
+    await gate.sync()
+    assert (await shared.state()).erased == 1
+
+
 async def test_a_store_that_differs_is_repaired_bucket_by_bucket(shared: Site) -> None:
     desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
     await shared.admit(desk, gate)

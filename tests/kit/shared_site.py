@@ -22,7 +22,8 @@ from firmware.store.store import Store
 from firmware.store.thread import RunInStore
 from firmware.uplink.backoff import Backoff
 from firmware.uplink.channel import Target, open_channel
-from firmware.uplink.gallery_sync import GallerySync, SharedSettings, Synced
+from firmware.uplink.gallery_exchange import SharedSettings, Synced
+from firmware.uplink.gallery_sync import GallerySync
 from inference.types import Template
 from tests.kit.aggregator_fixture import Running, running_aggregator
 from tests.kit.galleries import Author, Custodians

@@ -1,0 +1,115 @@
+"""The rows of a shared gallery's changes; runs in the caller's transaction.
+
+Written many at a time: a newcomer takes over 10,000 in one transaction, and a statement for each lookup and
+each row held the store for a minute and a half where two hold it for some seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from sqlite_utils import Database
+
+from firmware.gallery import change_message
+from trust.gallery.change import Change, Kind
+
+_INSERT = """
+    INSERT OR REPLACE INTO gallery_changes (author, seq, place, entry_id, entry_version, erases, epoch, link,
+        newest, unopened, change) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+class Newest(NamedTuple):
+    """The newest version of an entry; unopened: it is not in the gallery here, though nobody erased it."""
+
+    author: int
+    seq: int
+    version: int
+    unopened: bool
+
+
+def newest(database: Database) -> dict[bytes, Newest]:
+    """Return the newest version of every entry."""
+    rows = database.execute(
+        "SELECT entry_id, author, seq, entry_version, unopened FROM gallery_changes WHERE newest"
+    )
+    return {entry_id: Newest(author, seq, version, bool(un)) for entry_id, author, seq, version, un in rows}
+
+
+def keep(
+    database: Database,
+    changes: Sequence[tuple[int, Change]],
+    known: dict[bytes, Newest],
+    unopened: Collection[bytes] = (),
+) -> None:
+    """Keep changes with their places in the log; what they replace loses its sealed parts.
+
+    known: the newest versions before, which this brings up to date. unopened: entries that are not opened.
+    """
+    rows: dict[tuple[int, int], tuple[int, Change, bool]] = {}
+    replaced: list[tuple[int, int]] = []
+    moved: list[tuple[int, int, int]] = []
+    for place, change in changes:
+        key, before = (change.author, change.seq), known.get(change.entry_id)
+        if before is not None and key == (before.author, before.seq):
+            if key not in rows:
+                moved.append((place, *key))
+            continue
+        is_newest = before is None or before.version <= change.version
+        if before is not None and is_newest:
+            former = (before.author, before.seq)
+            if former in rows:
+                rows[former] = (rows[former][0], rows[former][1].replaced(), False)
+            else:
+                replaced.append(former)
+        rows[key] = (place, change, is_newest)
+        if is_newest:
+            known[change.entry_id] = Newest(*key, change.version, change.entry_id in unopened)
+    if changes:
+        _bare(database, changes[0][1].gallery_id, replaced)
+    _many(database, "UPDATE gallery_changes SET place = ? WHERE author = ? AND seq = ?", moved)
+    _many(
+        database,
+        _INSERT,
+        [_row(place, change, is_newest, unopened) for place, change, is_newest in rows.values()],
+    )
+
+
+def mark_opened(database: Database, entry_ids: Collection[bytes]) -> None:
+    """Note that these entries are in the gallery now."""
+    statement = "UPDATE gallery_changes SET unopened = 0 WHERE entry_id = ? AND newest"
+    _many(database, statement, [(entry_id,) for entry_id in entry_ids])
+
+
+def _bare(database: Database, gallery_id: bytes, keys: Sequence[tuple[int, int]]) -> None:
+    """Take the sealed parts from rows that a newer version has replaced."""
+    stubs = []
+    for author, seq in keys:
+        (data,) = database.execute(
+            "SELECT change FROM gallery_changes WHERE author = ? AND seq = ?", (author, seq)
+        ).fetchone()
+        stub = change_message.encoded(change_message.decoded(gallery_id, data).replaced())
+        stubs.append((stub, author, seq))
+    statement = "UPDATE gallery_changes SET newest = 0, change = ? WHERE author = ? AND seq = ?"
+    _many(database, statement, stubs)
+
+
+def _row(place: int, change: Change, is_newest: bool, unopened: Collection[bytes]) -> tuple[Any, ...]:
+    return (
+        change.author,
+        change.seq,
+        place,
+        change.entry_id,
+        change.version,
+        change.kind is Kind.ERASE,
+        change.epoch,
+        change.link,
+        is_newest,
+        is_newest and change.entry_id in unopened,
+        change_message.encoded(change),
+    )
+
+
+def _many(database: Database, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    database.conn.executemany(statement, rows)

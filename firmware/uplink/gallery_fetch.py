@@ -1,0 +1,231 @@
+"""Fetches what other appliances changed in the gallery, and takes it over as a whole or not at all.
+
+Erasures come first, and are carried out as they come. Everything else is staged in the store, so that a lost
+link costs the chunk under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import structlog
+
+from firmware.gallery import change_message
+from firmware.gallery.judging import Judged, wipe
+from firmware.gallery.keyring import checked_roster
+from firmware.gallery.values import Delivered, Delivery, Held
+from firmware.store.store import Store
+from firmware.uplink.errors import LinkLost
+from firmware.uplink.gallery_calls import Asking, Beginning, Chunk, GalleryCalls
+from firmware.uplink.gallery_exchange import Exchange
+from trust.gallery.change import Change, Kind
+from trust.gallery.errors import ChangeRefused, GalleryError
+from trust.gallery.roster import Roster
+
+MOST_HANDED_BACK = 500
+
+
+class Fetching:
+    """One round of fetching over one connection."""
+
+    def __init__(self, exchange: Exchange, calls: GalleryCalls) -> None:
+        self._with = exchange
+        self._calls = calls
+
+    async def run(self) -> bool:
+        """Fetch and take over; returns whether this appliance then holds all that there is."""
+        held = await self._with.in_store(lambda store: store.shared.held())
+        self._with.keyring.take(held.rosters)
+        kind = held.delivery.kind if held.delivery else Delivered.LOG
+        for wanted in (kind, Delivered.REPAIR, Delivered.SNAPSHOT):
+            delivery = await self._receive(held, wanted)
+            held = await self._with.in_store(lambda store: store.shared.held())
+            if delivery is None:
+                continue  # the log is another one than was known
+            if self._with.done.held_back:
+                return False
+            judged = await self._judged(held, delivery)
+            if judged.root_differs:
+                wipe(judged.opened.values())
+                structlog.get_logger().warning("gallery differs", kind=delivery.kind.value)
+                await self._with.in_store(lambda store: store.shared.drop_delivery())
+                continue
+            await self._take_over(judged, delivery)
+            return True
+        raise ChangeRefused(
+            "the gallery that the aggregator sends is not the one that it says it has, not even as a whole"
+        )
+
+    async def _receive(self, held: Held, wanted: Delivered) -> Delivery | None:
+        """Stage what follows; returns what it is, or None where it has to be asked for otherwise."""
+        asking = await self._asking(held, wanted)
+        delivery: Delivery | None = None
+        async for part in self._calls.sync(asking):
+            self._with.spend(part.size_bytes)
+            match part:
+                case Beginning():
+                    await self._hear_rosters(held, part)
+                    held = await self._with.in_store(lambda store: store.shared.held())
+                    if part.kind is None or await self._handed_back(held, part.version, part.heads):
+                        await self._with.in_store(lambda store: store.shared.drop_delivery())
+                        return None
+                    delivery = Delivery(
+                        part.kind, part.version, part.root, asking.erasures_received, asking.changes_received
+                    )
+                    await self._with.in_store(partial(_begin, delivery))
+                    self._with.note(held_back=not part.complete)
+                case Chunk():
+                    if delivery is None:
+                        raise AssertionError("chunks come after a beginning")
+                    delivery = await self._stage(held, delivery, part)
+        return delivery
+
+    async def _asking(self, held: Held, wanted: Delivered) -> Asking:
+        settings, roster, under_way = self._with.settings, held.roster, held.delivery
+        resumed = under_way if under_way is not None and under_way.kind is wanted else None
+        buckets = b""
+        if wanted is Delivered.REPAIR:
+            buckets = b"".join(await self._with.in_store(lambda store: store.shared.buckets()))
+        return Asking(
+            settings.purpose.value,
+            settings.custodian,
+            roster.edition if roster else 0,
+            held.version,
+            held.link,
+            resumed.erasures if resumed else 0,
+            resumed.changes if resumed else 0,
+            buckets,
+            wanted is Delivered.SNAPSHOT,
+            await self._limit_bytes(),
+        )
+
+    async def _limit_bytes(self) -> int:
+        """Return what is left of the day, 0 for no limit: an erasure of ours is told once all is fetched."""
+        left = self._with.settings.daily_bytes - await self._with.spent()
+        urgent = await self._with.in_store(lambda store: store.shared.has_erasure_to_tell())
+        return 0 if urgent else max(1, left)
+
+    async def _hear_rosters(self, held: Held, beginning: Beginning) -> None:
+        if not beginning.roster:
+            return
+        settings, known = self._with.settings, held.roster
+        check = partial(
+            checked_roster,
+            custodian=settings.custodian,
+            site=settings.site,
+            purpose=settings.purpose.value,
+        )
+        newest = check(beginning.roster, gallery_id=held.gallery_id, edition=known.edition if known else 0)
+        if known is not None and newest.epoch < known.epoch:
+            raise ChangeRefused("the roster goes back to a former key")
+        rosters: dict[int, Roster] = {newest.epoch: newest}
+        encoded = {newest.epoch: beginning.roster}
+        for data in beginning.former_rosters:
+            former = check(data, gallery_id=newest.gallery_id, edition=0)
+            if former.epoch < newest.epoch and former.epoch not in held.rosters:
+                rosters[former.epoch], encoded[former.epoch] = former, data
+        self._with.keyring.take(
+            {**held.rosters, **rosters}
+        )  # before it is kept: what does not open is refused
+        await self._with.in_store(lambda store: store.shared.keep_rosters(encoded))
+        if self._with.keyring.member(newest) is None:
+            words = "the custodian has not admitted this appliance, or with a former card"
+            self._with.report("membership", f"{words}: see `aidpost gallery card`")
+        else:
+            self._with.report("membership", None)
+
+    async def _handed_back(self, held: Held, version: int, heads: Mapping[int, int]) -> bool:
+        """Hand in what the aggregator has lost, as after a restored backup; returns whether it lost any."""
+        if all(heads.get(author, 0) >= head.seq for author, head in held.heads.items()):
+            return False
+        changes = await self._with.in_store(lambda store: store.shared.beyond(heads))
+        structlog.get_logger().warning("aggregator went back", changes=len(changes))
+        self._with.report("went back", f"the aggregator had lost {len(changes)} changes of the gallery")
+        if len(changes) > MOST_HANDED_BACK:
+            raise ChangeRefused(
+                f"the aggregator has lost {len(changes)} changes of the gallery, more than can be handed in "
+                "again: restore a newer backup of its store"
+            )
+        taken, size_bytes = await self._calls.push(held.gallery_id, version, changes)
+        self._with.spend(size_bytes)
+        if taken is None:
+            raise LinkLost("the gallery went on meanwhile: it is fetched again later")
+        return True
+
+    async def _stage(self, held: Held, delivery: Delivery, chunk: Chunk) -> Delivery:
+        rows: list[tuple[int, bool, bytes]] = []
+        for place, message in chunk.changes:
+            change = change_message.from_message(held.gallery_id, message)
+            erases = change.kind is Kind.ERASE
+            if erases:
+                await self._erase_at_once(held, change)
+                delivery = _replaced(delivery, erasures=place)
+            else:
+                delivery = _replaced(delivery, erasures=delivery.version, changes=place)
+            rows.append((place, erases, message.SerializeToString()))
+        staged = delivery
+        await self._with.in_store(lambda store: store.shared.stage(staged, rows))
+        return delivery
+
+    async def _erase_at_once(self, held: Held, change: Change) -> None:
+        """Carry out an erasure before anything else has come: who signed it may, and it is never undone."""
+        roster = held.rosters.get(change.epoch)
+        member = roster.member(change.author) if roster else None
+        if member is None or not change.is_by(member.author_key):
+            raise ChangeRefused("an erasure is of no member of this gallery: it was forged or altered")
+        await self._with.in_inference(partial(self._with.matcher.remove, change.entry_id))
+        moment = self._with.clock.now()
+        if await self._with.in_store(lambda store: store.remove_reference(moment, change.entry_id)):
+            self._with.note(removed=1)
+
+    async def _judged(self, held: Held, delivery: Delivery) -> Judged:
+        staged = await self._with.in_store(lambda store: store.shared.staged())
+        try:
+            return await self._with.in_background(partial(self._with.judging.judge, held, delivery, staged))
+        except GalleryError:
+            await self._with.in_store(lambda store: store.shared.drop_delivery())
+            raise
+
+    async def _take_over(self, judged: Judged, delivery: Delivery) -> None:
+        moment = self._with.clock.now()
+        try:
+            added, removed = await self._with.in_store(
+                lambda store: store.shared.apply(
+                    moment, judged.taken, judged.opened, delivery.version, judged.link
+                )
+            )
+            for entry_id in removed:
+                await self._with.in_inference(partial(self._with.matcher.remove, entry_id))
+            await self._with.in_inference(partial(self._with.matcher.take_up_all, added))
+        finally:
+            wipe(judged.opened.values())
+        await self._with.in_store(lambda store: store.shared.drop_former())
+        self._with.note(added=len(added))
+        self._report_unopened(judged)
+
+    def _report_unopened(self, judged: Judged) -> None:
+        if judged.unopened:
+            self._with.report(
+                "unopened",
+                f"{judged.unopened} entries of the gallery cannot be used here: they are sealed under a key "
+                "from before this appliance was a member, or were made by other models",
+            )
+        if judged.withheld:
+            self._with.report("withheld", "the aggregator keeps changes back that other appliances have seen")
+        else:
+            self._with.report("withheld", None)
+
+
+def _begin(delivery: Delivery, store: Store) -> None:
+    store.shared.begin(delivery)
+
+
+def _replaced(delivery: Delivery, *, erasures: int, changes: int | None = None) -> Delivery:
+    return Delivery(
+        delivery.kind,
+        delivery.version,
+        delivery.root,
+        erasures,
+        delivery.changes if changes is None else changes,
+    )

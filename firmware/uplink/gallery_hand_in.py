@@ -1,0 +1,71 @@
+"""Hands in what was erased and registered here, and what is to be sealed anew; erasures first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from firmware.gallery.judging import Making, wipe
+from firmware.gallery.values import Waiting
+from firmware.store.reference import Reference
+from firmware.store.store import Store
+from firmware.uplink.gallery_calls import GalleryCalls
+from firmware.uplink.gallery_exchange import Exchange
+from trust.gallery.change import Change
+from trust.gallery.roster import Roster
+
+PUSHED_AT_ONCE = 100
+
+
+async def hand_in(exchange: Exchange, calls: GalleryCalls) -> bool:
+    """Hand in what waits; returns whether to fetch again."""
+    held = await exchange.in_store(lambda store: store.shared.held())
+    roster = held.roster
+    exchange.keyring.take(held.rosters)
+    member = exchange.keyring.member(roster) if roster is not None else None
+    if roster is None or member is None:
+        return False
+    making = Making(roster, member, exchange.keyring, exchange.keys)
+    while True:
+        waiting = await _waiting(exchange, roster, member.number)
+        if not waiting:
+            break
+        references = await exchange.in_store(partial(_read, waiting))
+        seen = await exchange.in_store(lambda store: store.shared.untold(member.number))
+        head = held.heads.get(member.number)
+        try:
+            changes = await exchange.in_background(partial(making.changes, waiting, references, head, seen))
+        finally:
+            wipe(references.values())
+        if not changes:
+            break
+        version, size_bytes = await calls.push(held.gallery_id, held.version, changes)
+        exchange.spend(size_bytes)
+        if version is None:
+            return True
+        await exchange.in_store(partial(_pushed, changes, version))
+        exchange.note(pushed=len(changes))
+        held = await exchange.in_store(lambda store: store.shared.held())
+    await exchange.in_store(lambda store: store.shared.drop_former())
+    return False
+
+
+async def _waiting(exchange: Exchange, roster: Roster, number: int) -> Waiting:
+    members = [member.number for member in roster.members]
+    waiting = await exchange.in_store(
+        lambda store: store.shared.waiting(roster.epoch, number, members, PUSHED_AT_ONCE)
+    )
+    if await exchange.spent() >= exchange.settings.daily_bytes:
+        exchange.note(held_back=bool(waiting.new or waiting.former))
+        return Waiting(waiting.erased, (), ())
+    return waiting
+
+
+def _pushed(changes: Sequence[Change], version: int, store: Store) -> None:
+    store.shared.pushed(changes, version)
+
+
+def _read(waiting: Waiting, store: Store) -> dict[bytes, Reference]:
+    wanted = [*waiting.new, *(entry_id for entry_id, _ in waiting.former)]
+    found = [(entry_id, store.shared.reference(entry_id)) for entry_id in wanted]
+    return {entry_id: reference for entry_id, reference in found if reference is not None}
