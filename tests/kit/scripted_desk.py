@@ -111,6 +111,8 @@ class ScriptedDesk:
         return RegistrationResult(seq, record, self.missing, self.possible_same)
 
     async def _next(self) -> Ends:
+        for _ in range(5):
+            await asyncio.sleep(0)  # the real desk looks into the store before its session begins
         self._help.clear()
         self._show(Show(Signal.LOOK_HERE, Presentation(Modality.FACE)))
         if not self.script:

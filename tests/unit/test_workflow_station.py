@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from firmware.records import Complaint, Outcome
 from firmware.workflow.screen import Acted
 from firmware.workflow.terms import Answer, Basis, Reason, Workflow
-from firmware.workflow.viewing import Accepted, HeldBy, Stale
+from firmware.workflow.viewing import Accepted, HeldBy, Reply, Stale
 from sensors.board.port import Button
 from sensors.board.signals import Signal
 from tests.kit.scripted_desk import Ends
@@ -79,9 +80,7 @@ async def test_a_search_goes_over_todays_list_alone_and_waits_for_staff(clinic: 
     clinic.desk.registered = {"case-0001", "case-0002", "not-expected-today"}
     clinic.desk.script.append(Ends(suggests=("case-0002", "case-0001")))
     await clinic.acts("no card")
-    await clinic.station.act(clinic.station.revision, Acted("accept", operator="amina"))
-    for _ in range(5):
-        await clinic.station.settled()
+    await clinic.acts("accept")
     screen = clinic.station.screen
     assert screen.name == "clinic-suggestion"
     assert clinic.desk.compared == [("case-0001", "case-0002")]
@@ -102,6 +101,22 @@ async def test_help_ends_a_capture_and_the_record_names_its_check_in(camp: Rig) 
     assert await camp.acts("help") == "answer-person"
     [service] = camp.services()
     assert (service.answer, len(service.check_ins)) == (Answer.PERSON, 1)
+
+
+async def test_help_reaches_a_capture_that_is_only_about_to_begin(camp: Rig) -> None:
+    await camp.boot()
+    camp.desk.registered = collector()
+    pressed: list[asyncio.Task[Reply]] = []
+
+    def press_at_once() -> None:
+        if camp.station.screen.name == "distribution-verify" and not pressed:
+            pressed.append(asyncio.ensure_future(camp.station.act(0, Acted("help"))))
+
+    camp.station.subscribe(press_at_once)
+    async with asyncio.timeout(10):
+        await camp.act("card", "hh-0001")
+        await camp.station.captured()
+    assert camp.station.screen.name == "distribution-look-at-card"
 
 
 async def test_who_declines_gets_the_same_by_card_and_sight(camp: Rig) -> None:
@@ -253,7 +268,7 @@ async def test_the_four_buttons_alone_lead_through_a_hand_over(camp: Rig) -> Non
     camp.desk.registered = collector()
     camp.desk.script.append(Ends())
     await camp.station.act(camp.station.revision, Acted("card", "hh-0001"))  # the camera saw it
-    await camp.station.captured()
+    await camp.rest()
     assert Signal.CARD_READ in [show.signal for show in camp.signals.shown], "a short beep"
     assert await camp.station.press(Button.OK) == Accepted()
     await camp.station.settled()
