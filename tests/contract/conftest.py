@@ -1,13 +1,17 @@
-"""An emulated R503, and an opener whose readers are closed when the test ends."""
+"""An emulated R503, an opener whose readers are closed at the end, and an aggregator with a channel to it."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
+import grpc
 import pytest
 
 from sensors.emulator.virtual import VirtualSensor
 from sensors.fingerprint.opening import DEFAULT_TIMING, FAST_BAUD, ReaderSettings, Timing, open_reader
 from sensors.fingerprint.zhiantec import ZhianTecReader
+from tests.kit.aggregator_fixture import Running, running_aggregator
 from tests.kit.fingers import Opener
+from tests.kit.link_device import dialled
 
 
 @pytest.fixture
@@ -28,3 +32,15 @@ def reader_of() -> Iterator[Opener]:
     yield open_one
     for reader in opened:
         reader.close()
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Running]:
+    async with running_aggregator(tmp_path / "store.db") as running:
+        yield running
+
+
+@pytest.fixture
+async def channel(server: Running) -> AsyncIterator[grpc.aio.Channel]:
+    async with dialled(server.target) as channel:
+        yield channel

@@ -266,3 +266,17 @@ def _retry_s(metadata: grpc.aio.Metadata | None) -> float | None:
                     delay: Duration = info.retry_delay
                     return delay.seconds + delay.nanos / 1e9
     return None
+
+
+def hello(**fields: object) -> link_pb2.ConnectRequest:
+    """Return a hello of the device bad-1, with some fields changed."""
+    good = {
+        "device_id": "bad-1",
+        "epoch": EPOCH,
+        "last_seq": 9,
+        "site": "gate",
+        "software_version": "1",
+        "generation": 1,
+        "instance": EPOCH,
+    }
+    return link_pb2.ConnectRequest(hello=link_pb2.Hello(**(good | fields)))  # type: ignore[arg-type]
