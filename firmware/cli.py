@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "restore": ("firmware.commands.backup", "Let a new store go on from a backup."),
         "run": ("firmware.commands.run", "Serve people until stopped."),
         "staff": ("firmware.commands.staff", "Say who may sign in, as operator or supervisor."),
+        "simulate": ("firmware.commands.simulate", "Let a day of work go by with people who are drawn."),
         "verify": ("firmware.commands.people", "Check that a person is who was claimed (1:1)."),
     }
 )

@@ -221,7 +221,8 @@ def path_difference(served: Iterable[Served]) -> PathDifference | None:
     for row in served:
         if row.attempt is Attempt.SUPPORTED and row.basis in (Basis.BIOMETRIC, Basis.CONFIRMED):
             with_s.append(row.duration_ns / 1e9)
-        elif row.attempt is Attempt.NONE:
+        elif row.attempt is Attempt.NONE or (row.declined and row.attempt is Attempt.BROKEN_OFF):
+            # Who says no while the appliance already looks has broken it off, and walked no second path.
             without_s.append(row.duration_ns / 1e9)
             declined += row.declined
     if min(len(with_s), len(without_s)) < LEAST_COMPARED:

@@ -57,6 +57,34 @@ class Credential(Protocol):
         """Return a context for one connection; raises UplinkError and GuardError."""
 
 
+class Other(Protocol):
+    """One other appliance, as it can be asked; `Neighbour` asks over the network."""
+
+    @property
+    def device(self) -> str:
+        """Its id."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, and the other end serves the same list."""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether there is a connection."""
+
+    def ask_anew(self) -> None:
+        """Forget that the other end served the same list."""
+
+    async def claim(self, list_id: ListId, household: bytes, asked: Claim) -> Answer | None:
+        """Claim a household there; None where it is silent."""
+
+    async def release(self, list_id: ListId, household: bytes, claim_id: bytes) -> None:
+        """Give a claim back there, if it hears it."""
+
+    async def report(self, list_id: ListId, collections: Sequence[Collection]) -> bool:
+        """Tell it what collected here; returns whether it holds that now."""
+
+
 class Neighbour:
     """Asks one appliance. `run` keeps the connection; folder: of this user alone, for its sockets."""
 

@@ -12,7 +12,7 @@ from firmware.clock import Clock, random_id
 from firmware.mesh.book import InBook, SiteCycle
 from firmware.mesh.codec import MAX_GIVEN, ListId
 from firmware.mesh.ledger import Answer, Claim, Collected, Collection, Free, Taken
-from firmware.mesh.neighbour import ANSWER_S, Neighbour
+from firmware.mesh.neighbour import ANSWER_S, Other
 from firmware.store.errors import StoreError
 from firmware.workflow.outcomes import (
     AlreadyGiven,
@@ -44,7 +44,7 @@ class Site:
         device_id: str,
         in_book: InBook,
         clock: Clock,
-        neighbours: Mapping[str, Neighbour],
+        neighbours: Mapping[str, Other],
         *,
         answer_s: float = ANSWER_S,
         uplink_connected: Callable[[], bool] = lambda: False,
@@ -169,7 +169,7 @@ class Site:
                     await self._tell(cycle, neighbour)
             await self._count()
 
-    async def _tell(self, cycle: SiteCycle, neighbour: Neighbour) -> None:
+    async def _tell(self, cycle: SiteCycle, neighbour: Other) -> None:
         device = neighbour.device
         more = True
         while more:

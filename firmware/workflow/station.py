@@ -153,7 +153,9 @@ class Station:
         while True:
             self._changed.clear()
             try:
-                await asyncio.wait_for(self._changed.wait(), self.left_s)
+                # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the change.
+                async with asyncio.timeout(self.left_s):
+                    await self._changed.wait()
             except TimeoutError:
                 self.tick()
 
