@@ -130,8 +130,8 @@ def _on_card(state: AskingCard | FindingAppointment, event: Event) -> Step:
             return FindingAppointment(), (FindAppointment(value),)
         case AppointmentFound(number, link):
             return ShowingNotice(Case(number, link=link)), ()
-        case NotOnList(number):
-            return NotExpectedToday(Case(number)), ()
+        case NotOnList(number, link):
+            return NotExpectedToday(Case(number, link=link)), ()
         case CardNotUsable(words):
             return AskingCard(words), ()
         case Broken():

@@ -42,9 +42,10 @@ class NumberRead:
 
 @dataclass(frozen=True, slots=True)
 class NotOnList:
-    """The number is not on the list that is loaded."""
+    """The number is not on the list that is loaded; link: as for an appointment."""
 
     number: str
+    link: CaregiverLink | None = None
 
 
 @dataclass(frozen=True, slots=True)

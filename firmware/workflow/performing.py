@@ -206,7 +206,7 @@ class Performer:
         found, link = await self._parts.in_work(
             lambda work: (work.appointment(number), work.link(number, today))
         )
-        return NotOnList(number) if found is None else AppointmentFound(number, link)
+        return NotOnList(number, link) if found is None else AppointmentFound(number, link)
 
     async def _conclude(self, effect: Conclude) -> Event:
         await self.captures.ended()  # so that its record is named

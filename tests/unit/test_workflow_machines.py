@@ -204,6 +204,8 @@ def test_for_a_child_the_caregiver_is_compared_while_the_link_holds() -> None:
     link = CaregiverLink("C-8", date(2027, 1, 1), expired=False)
     _, effects = at_clinic("card", AppointmentFound("C-7", link), "accept", ACCEPTED)
     assert effects[-1] == Verify(("C-8",))
+    _, effects = at_clinic("card", NotOnList("C-7", link), "go on", "accept", ACCEPTED)
+    assert effects[-1] == Verify(("C-8",)), "expected today or not"
     state, effects = at_clinic("card", "a child, link expired", "accept", ACCEPTED)
     assert not any(isinstance(effect, Verify) for effect in effects)
     assert name(state) == "LookingAtPaper"
