@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,9 @@ from firmware.cards.making import token_key
 from firmware.cards.reading import CardReader, Expected
 from firmware.config import Config, ConfigError
 from firmware.config import Page as PageSettings
+from firmware.day.day import Day
+from firmware.day.figures import Figures
+from firmware.day.lines import closing_lines, opening_lines
 from firmware.notices import Notices
 from firmware.session.registration import NoticeAnswer
 from firmware.store.errors import StoreError
@@ -209,6 +212,7 @@ class Lane:
             certificate=certificate,
             sounds=self._config.board is None,
             notices=self._notices,
+            day=_DayOfLane(appliance.day, self._look),
         )
         await page.start()
         self._stack.push_async_callback(page.stop)
@@ -218,6 +222,39 @@ class Lane:
         task = asyncio.create_task(work, name=name)
         self._stack.push_async_callback(asyncio.wait, {task})
         self._stack.callback(task.cancel)
+
+
+class _DayOfLane:
+    """Opens and closes the appliance's day, and looks at the list afterwards (`page.ports.DayWork`)."""
+
+    def __init__(self, day: Day, look: Callable[[], Awaitable[None]]) -> None:
+        self._day = day
+        self._look = look
+
+    async def open(self, operator: str) -> Sequence[str]:
+        """Try each part and begin the day."""
+        opening = await self._day.open(operator)
+        await self._look()
+        return opening_lines(opening)
+
+    async def close(self, operator: str) -> Sequence[str]:
+        """Send what waits, seal, erase the list with a receipt."""
+        closing = await self._day.close(operator)
+        await self._look()
+        return closing_lines(closing)
+
+    async def report(self, kind: str) -> bytes:
+        """Return the report so far; it is drawn beside the event loop."""
+        found = await self._day.report()
+        return await asyncio.to_thread(_report_as, kind, found)
+
+
+def _report_as(kind: str, found: Figures) -> bytes:
+    from firmware.day.report_files import as_csv, as_json
+    from firmware.day.report_pdf import as_pdf  # with reportlab, which costs 0.2 s
+
+    makers: dict[str, Callable[[Figures], bytes]] = {"pdf": as_pdf, "csv": as_csv, "json": as_json}
+    return makers[kind](found)
 
 
 def _notices(settings: PageSettings | None) -> Notices:

@@ -13,6 +13,7 @@ from firmware.appliance import Appliance
 from firmware.commands.common import ask_pin, clear_errors, config_option, read_config, with_appliance
 from firmware.day.day import Closing, Opening
 from firmware.day.figures import Figures
+from firmware.day.lines import closing_lines, opening_lines
 from firmware.store.staff import Staff, words
 from firmware.workflow.terms import Role
 
@@ -102,49 +103,6 @@ def report(config_path: Path, out: Path | None) -> None:
         return await appliance.day.report()
 
     _report(with_appliance(read_config(config_path), work), out)
-
-
-def opening_lines(opening: Opening) -> list[str]:
-    """Return the opening of the day in sentences."""
-    checked = "" if opening.clock_checked else " (nobody has checked this clock: look at it)"
-    lines = [f"Today is {opening.today:%A, %d %B %Y}{checked}."]
-    for part in opening.parts:
-        state = {True: "well", False: part.advice, None: "not fitted"}[part.well]
-        lines.append(f"{part.part}: {state}")
-    if opening.loaded is None:
-        lines.append(f"{opening.gallery} entries in the gallery.")
-    else:
-        head = opening.loaded
-        lines.append(
-            f"List: {head.workflow.value}, {head.cycle}, {head.entries} entries; "
-            f"{opening.searched} of {opening.gallery} in the gallery are searched."
-        )
-    for source, people in opening.one_wrong_per.items():
-        lines.append(
-            f"By {source} alone, expect one wrong suggestion per {people:,} strangers."
-            if people
-            else f"By {source} alone nobody is suggested among so many: more evidence is asked for."
-        )
-    lines += opening.list_advice
-    if opening.registration_stopped:
-        lines.append(f"{opening.registration_stopped.capitalize()}.")
-    lines.append("The day is open." if opening.ready else "The day is open; something needs care.")
-    return lines
-
-
-def closing_lines(closing: Closing) -> list[str]:
-    """Return the close of the day in sentences."""
-    lines = []
-    if closing.seal:
-        lines.append(f"Ledger sealed: {closing.seal.hex()}")
-    if (receipt := closing.receipt) is not None:
-        lines.append(f"List erased: {receipt.entries} entries, receipt {receipt.digest.hex()}")
-    elif closing.seal:
-        lines.append("The list stays until the last day of the cycle.")
-    if closing.left:
-        lines.append(f"{closing.left} records wait for the aggregator; they are sent when it is reached.")
-    lines.append("The day is closed.")
-    return lines
 
 
 def _report(found: Figures, out: Path | None) -> None:

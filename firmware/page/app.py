@@ -19,8 +19,9 @@ from starlette.staticfiles import StaticFiles
 
 from firmware.notices import Notices
 from firmware.page import words
+from firmware.page.day_pages import DayPages
 from firmware.page.drawing import FOLDER, RECORDINGS, Drawing, Message, Now, keys_of
-from firmware.page.ports import Accepted, Answered, Bar, HeldBy, Staff, Stale, Station
+from firmware.page.ports import Accepted, Answered, Bar, DayWork, HeldBy, Staff, Stale, Station
 from firmware.page.protection import LOOPBACK_NAMES, ProtectiveHeaders, read_form
 from firmware.page.recordings import Recordings
 from firmware.page.streams import HEARTBEAT_S, Part, Streams, seen_of
@@ -74,6 +75,7 @@ class Page:
         rules: Rules,
         recordings: Recordings,
         notices: Notices,
+        day: DayWork | None = None,
     ) -> None:
         self._front = front
         self._station = station
@@ -106,6 +108,11 @@ class Page:
         ]
         if recordings.folder is not None:
             routes.append(Mount(RECORDINGS, StaticFiles(directory=recordings.folder)))
+        if day is not None:
+            pages = DayPages(
+                day, station, self._drawing, bar, self._tag, self._signed_in, self._sender, read_form
+            )
+            routes += pages.routes
         if rules.bystanders:
             routes += [
                 Route("/bystander", self._bystander),
@@ -350,6 +357,11 @@ class Page:
     def _viewer(self, request: Request) -> tuple[str, Viewer | None]:
         cookie = request.cookies.get(self._cookie, "")
         return cookie, self._viewers.find(cookie)
+
+    def _signed_in(self, request: Request) -> Viewer | None:
+        """Return who asks, None where nobody is signed in."""
+        _, viewer = self._viewer(request)
+        return viewer if viewer is not None and viewer.operator is not None else None
 
     def _sender(self, request: Request, fields: dict[str, str]) -> Viewer:
         """Return who sent a form of this page. Raises HTTPException."""

@@ -14,7 +14,7 @@ from firmware.config import ConfigError
 from firmware.config import Page as PageSettings
 from firmware.notices import Notices
 from firmware.page.app import Front, Page, Rules
-from firmware.page.ports import Bar, Staff, Station
+from firmware.page.ports import Bar, DayWork, Staff, Station
 from firmware.page.recordings import Recordings
 from firmware.page.server import PageServer
 from firmware.page.streams import Streams
@@ -49,6 +49,7 @@ class OperatorPage:
         monotonic_s: Callable[[], float],
         certificate: Shown | None,
         sounds: bool,
+        day: DayWork | None = None,
         notices: Notices,
     ) -> None:
         unknown = [tag for tag in settings.languages if tag.partition("-")[0] not in LANGUAGES]
@@ -64,6 +65,7 @@ class OperatorPage:
         self._live_view = live_view
         self._monotonic_s = monotonic_s
         self._certificate = certificate
+        self._day = day
         self._rules = Rules(settings.rest_min * 60, settings.bystanders, sounds, fingerprint=self.fingerprint)
         self._recordings = Recordings(settings.recordings)
         self._notices = notices
@@ -104,6 +106,7 @@ class OperatorPage:
             replace(self._rules, speaks=front is Front.TOUCH or self._settings.touch is None),
             self._recordings,
             self._notices,
+            day=self._day,
         )
         self._pages[front] = page
         server = PageServer(address, page.app, tls)

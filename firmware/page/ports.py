@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -34,6 +34,10 @@ class Station(Protocol):
         """Index of the choice that OK takes."""
 
     @property
+    def idle(self) -> bool:
+        """Whether nobody is served."""
+
+    @property
     def language(self) -> str:
         """BCP 47 tag of the person's language."""
 
@@ -57,6 +61,19 @@ class Bar:
     lane: str
     waiting: int = 0
     uplink: bool | None = None
+
+
+class DayWork(Protocol):
+    """The opening and the close of the day; what was found is told in sentences. Raises StoreError."""
+
+    async def open(self, operator: str) -> Sequence[str]:
+        """Try each part and begin the day."""
+
+    async def close(self, operator: str) -> Sequence[str]:
+        """Send what waits, seal, erase the list with a receipt."""
+
+    async def report(self, kind: str) -> bytes:
+        """Return the report so far, as "pdf", "csv" or "json"."""
 
 
 class Staff(Protocol):

@@ -166,3 +166,30 @@ async def test_help_during_a_capture_leads_to_a_person(new_page: NewPage, tmp_pa
         await shows(page, "clinic-paper")
         await page.keyboard.press("F1")
         await shows(page, "answer-person")
+
+
+async def test_a_supervisor_opens_and_closes_the_day(new_page: NewPage, tmp_path: Path) -> None:
+    async with workplace(tmp_path, Workflow.CLINIC, ("en",)) as place:
+        amina, boris = await new_page(), await new_page()
+        await sign_in(amina, place.address)
+        await amina.get_by_role("link", name="The day").click()
+        await amina.get_by_role("button", name="Open the day").click()
+        await expect(amina.get_by_text("The day is open")).to_be_visible()
+        await expect(amina.get_by_role("button", name="Close the day")).to_have_count(0)
+        await sign_in(boris, place.address, "boris")
+        await choose(boris, "no card")
+        await shows(boris, "clinic-notice")
+        await boris.goto(f"{place.address}day")
+        await boris.get_by_role("button", name="Close the day").click()
+        await expect(boris.get_by_text("A person is being served here.")).to_be_visible()
+        await boris.get_by_role("link", name="Back").click()
+        await boris.locator("[data-key=help]").click()
+        await boris.locator("[data-key=help]").click()
+        await shows(boris, "answer-person")
+        await choose(boris, "next")
+        await boris.goto(f"{place.address}day")
+        report = await boris.context.request.get(f"{place.address}day/report.pdf")
+        assert (await report.body()).startswith(b"%PDF")
+        await boris.get_by_role("button", name="Close the day").click()
+        await expect(boris.get_by_text("List erased: 3 entries")).to_be_visible()
+        assert await place.appliance.store.run(lambda store: store.lists.loaded()) is None

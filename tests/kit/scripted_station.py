@@ -29,6 +29,10 @@ class ScriptedStation:
     def screen(self) -> Screen:
         return self._screens[self._at]
 
+    @property
+    def idle(self) -> bool:
+        return self._at == 0
+
     def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
         self._listeners.append(changed)
         return lambda: self._listeners.remove(changed)
