@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 import structlog
 
@@ -24,7 +25,18 @@ from firmware.workflow.outcomes import (
 )
 
 SECOND_NS = 1_000_000_000
+MARGIN_S = 2.0
+"""How much longer than the desk believes in it the owner holds a claim: for the drift of two clocks, and for
+the moments between the answer and the screen."""
 AGAIN_S = 30.0  # what could not be told is tried again by the clock too, should a change have been missed
+
+
+@dataclass(frozen=True, slots=True)
+class _OwnClaim:
+    """This desk's claim on a household, and who may hold it; its id stays the same when it is renewed."""
+
+    claim_id: bytes
+    asked: set[str]
 
 
 class NoList(Exception):
@@ -59,7 +71,7 @@ class Site:
         self._on_change = on_change
         self._cycle: SiteCycle | None = None
         self._worst_case = 0
-        self._granted: dict[bytes, tuple[str, bytes]] = {}  # household: who granted the claim, and its id
+        self._claims: dict[bytes, _OwnClaim] = {}  # by household
         self._wake = asyncio.Event()
         self._telling = asyncio.Lock()
         self._log = structlog.get_logger()
@@ -72,7 +84,7 @@ class Site:
     async def take_up(self) -> None:
         """Look at which list is loaded; call it at the start and after each change of the list."""
         self._cycle = await self._in_book(lambda book: book.site_cycle())
-        self._granted.clear()
+        self._claims.clear()
         for neighbour in self._neighbours.values():
             neighbour.ask_anew()
         if self._cycle is not None:
@@ -85,9 +97,10 @@ class Site:
     # Ownership
 
     async def claim(self, household: str, for_s: float) -> Standing:
-        """Claim a household for this desk. Raises NoList and StoreError."""
+        """Claim a household for this desk, or renew its claim. Raises NoList and StoreError."""
         cycle, digest = self._of(household)
-        asked = Claim(random_id(), self._device_id, int(for_s * SECOND_NS))
+        own = self._claims.setdefault(digest, _OwnClaim(random_id(), set()))
+        asked = Claim(own.claim_id, self._device_id, int((for_s + MARGIN_S) * SECOND_NS))
         order = cycle.ranking(digest) or (self._device_id,)
         # What is known here goes before what others say: the owner may not have been told of it yet.
         known = await self._in_book(lambda book: book.known(digest))
@@ -97,20 +110,20 @@ class Site:
             answer = await self._ask(cycle, device, digest, asked)
             match answer:
                 case None:
-                    continue
+                    own.asked.add(device)  # it may have heard, and its answer came too late
                 case Collected(there):
                     return _already(there)
                 case Taken(desk, left_ns):
                     return ClaimedElsewhere(left_ns / SECOND_NS, desk)
                 case Free():
-                    self._granted[digest] = device, asked.claim_id
+                    own.asked.add(device)
                     return Granted() if device == order[0] else OwnerSilent(order[0])
         return OwnerSilent(order[0])  # this device is not on the roster
 
     async def given(self, household: str) -> None:
         """Tell those who must know what the store has just committed; what they do not hear is told later."""
         _, digest = self._of(household)
-        self._granted.pop(digest, None)
+        self._claims.pop(digest, None)
         await self._count()
         self._wake.set()
         with suppress(TimeoutError):
@@ -120,14 +133,14 @@ class Site:
     async def release(self, household: str) -> None:
         """Give the claim back: nothing was handed over."""
         cycle, digest = self._of(household)
-        granted = self._granted.pop(digest, None)
-        if granted is None:
+        own = self._claims.pop(digest, None)
+        if own is None:
             return
-        device, claim_id = granted
-        if device == self._device_id:
-            await self._in_book(lambda book: book.release(digest, claim_id))
-        else:
-            await self._neighbours[device].release(_id_of(cycle), digest, claim_id)
+        await self._in_book(lambda book: book.release(digest, own.claim_id))
+        for device in own.asked:
+            neighbour = self._neighbours.get(device)
+            if neighbour is not None:
+                await neighbour.release(_id_of(cycle), digest, own.claim_id)
 
     def connected(self) -> Networks:
         """Return what can be reached now."""

@@ -29,12 +29,13 @@ async def test_a_claim_holds_at_all_desks_until_it_is_given_back(tmp_path: Path)
         (number, *_), (one, two, three) = rig.owned_by("dev-3"), rig.posts.values()
         assert await one.site.claim(number, 120) == Granted()
         for other in (two, three):
-            assert await other.site.claim(number, 120) == ClaimedElsewhere(120.0, "dev-1")
+            assert await other.site.claim(number, 120) == ClaimedElsewhere(122.0, "dev-1")
         three.now_ns += 100_000_000_000
-        assert await two.site.claim(number, 120) == ClaimedElsewhere(20.0, "dev-1")
+        assert await two.site.claim(number, 120) == ClaimedElsewhere(22.0, "dev-1")
+        assert await one.site.claim(number, 60) == Granted(), "renewed"
         await one.site.release(number)
         assert await two.site.claim(number, 120) == Granted()
-        three.now_ns += 120_000_000_000
+        three.now_ns += 122_000_000_000
         assert await three.site.claim(number, 120) == Granted()
 
 
@@ -44,7 +45,7 @@ async def test_an_owner_that_restarts_between_claim_and_given_keeps_both(tmp_pat
         assert await one.site.claim(number, 120) == Granted()
         await three.restart()
         await rig.met()
-        assert await two.site.claim(number, 120) == ClaimedElsewhere(115.0, "dev-1")
+        assert await two.site.claim(number, 120) == ClaimedElsewhere(117.0, "dev-1")
         await one.hand_over(number)
         await one.restart()
         await three.restart()
