@@ -12,9 +12,9 @@ from tests.kit.site_rig import ROSTER, site_of_three
 
 async def test_nobody_collects_twice_at_any_of_three_desks(tmp_path: Path) -> None:
     rng = random.Random(5)  # noqa: S311
-    async with site_of_three(tmp_path, households=100) as rig:
+    async with site_of_three(tmp_path, households=300) as rig:
         numbers = [each.number for each in rig.planned.households]
-        queue = [*numbers, *numbers, *numbers]
+        queue = [*numbers, *rng.sample(numbers, 60)]
         rng.shuffle(queue)
         for number in queue:
             standing = await rig.posts[rng.choice(ROSTER)].serve(number)
