@@ -127,6 +127,14 @@ def test_a_small_cohort_is_not_shown_and_cannot_be_worked_out() -> None:
     assert {"cohort": "60+", "estimate": None} in written
 
 
+def test_who_says_no_while_the_appliance_looks_walked_the_path_without_biometrics() -> None:
+    said_no = served(seconds=25, basis=Basis.CARD, attempt=Attempt.BROKEN_OFF, declined=True)
+    helped = served(seconds=90, basis=Basis.CARD, attempt=Attempt.BROKEN_OFF)
+    found = path_difference([served()] * 5 + [said_no] * 5 + [helped] * 5)
+    assert found is not None
+    assert (found.without, found.declined, found.difference_s) == (5, 5, 5.0)
+
+
 def test_nothing_is_said_of_what_was_not_seen() -> None:
     found = figures([], Known(workflow=Workflow.CLINIC, site="s", device_id="d", cycle="", opened=False))
     assert (found.wrongful_refusals, found.times, found.path_without_biometrics, found.absent) == (None,) * 4
