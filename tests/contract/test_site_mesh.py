@@ -55,6 +55,17 @@ async def test_an_owner_that_restarts_between_claim_and_given_keeps_both(tmp_pat
         assert rig.served() == [number]
 
 
+async def test_nobody_waits_for_an_owner_whose_answers_disappear(tmp_path: Path) -> None:
+    async with site_of_three(tmp_path) as rig:
+        one = rig.posts["dev-1"]
+        one.answer_s = 0.05
+        await one.restart()
+        await rig.met()
+        one.cables["dev-3"].stalled = True
+        assert one.site.reached == {"dev-2", "dev-3"}, "no packet said that it is gone"
+        assert await one.site.claim(rig.owned_by("dev-3")[0], 60) == OwnerSilent("dev-3")
+
+
 async def test_without_its_owner_a_household_is_served_once_at_the_desks_that_reach_each_other(
     tmp_path: Path,
 ) -> None:

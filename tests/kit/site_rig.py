@@ -42,10 +42,14 @@ PATIENCE_S = 30.0
 
 
 class Cable:
-    """What leads from one appliance to another; cut, it ends what goes through and takes nothing new."""
+    """What leads from one appliance to another; cut, it ends what goes through and takes nothing new.
+
+    stalled: what is sent disappears, and nobody is told.
+    """
 
     def __init__(self) -> None:
         self.whole = True
+        self.stalled = False
         self.to = ("127.0.0.1", 0)
         self.target = Target("127.0.0.1", 1)
         self._ends: set[asyncio.StreamWriter] = set()
@@ -75,7 +79,7 @@ class Cable:
                 far, on = await asyncio.open_connection(*self.to)
                 ends.append(on)
                 self._ends.update(ends)
-                pumps = [asyncio.ensure_future(_pump(near, on)), asyncio.ensure_future(_pump(far, back))]
+                pumps = [asyncio.ensure_future(self._pump(*way)) for way in ((near, on), (far, back))]
                 await asyncio.wait(pumps)
         except OSError:
             pass
@@ -84,13 +88,13 @@ class Cable:
                 self._ends.discard(end)
                 end.transport.abort()
 
-
-async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await source.read(65536):
-            sink.write(data)
-            await sink.drain()
-    sink.transport.abort()
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                if not self.stalled:
+                    sink.write(data)
+                    await sink.drain()
+        sink.transport.abort()
 
 
 @dataclass
@@ -107,6 +111,7 @@ class Post:
     now_ns: int = 1000 * SECOND_NS
     served: list[str] = field(default_factory=list)
     numbers: int = 0
+    answer_s: float = PATIENCE_S  # a slow machine is no silent owner
 
     async def start(self) -> None:
         self._stack = AsyncExitStack()
@@ -129,7 +134,7 @@ class Post:
             in_book,
             self.clock(),
             on_change=self._tell,
-            answer_s=PATIENCE_S,  # a slow machine is no silent owner
+            answer_s=self.answer_s,
             backoff=lambda: Backoff(random.Random(self.device), base_s=0.02, cap_s=0.05),  # noqa: S311
         )
         await self._stack.enter_async_context(mesh)
