@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from hashlib import sha256
 from pathlib import Path
 
@@ -200,3 +202,11 @@ def test_the_scripts_of_others_are_unchanged(name: str, digest: str) -> None:
     ours, theirs = (STATIC / name).read_bytes().split(b"*/\n", 1)
     assert sha256(theirs).hexdigest() == digest
     assert b"THE SOFTWARE IS PROVIDED" in ours
+
+
+def test_an_appliance_without_a_page_loads_nothing_of_the_web() -> None:
+    loaded = "import sys, firmware.appliance, firmware.commands.run; print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", loaded], capture_output=True, check=True, text=True
+    ).stdout
+    assert not {"starlette", "uvicorn", "jinja2", "babel"} & set(modules.split())
