@@ -51,6 +51,7 @@ def examine_store(config: Config) -> Iterator[Finding]:
             with closing(open_store(config, guard)) as store:
                 yield _store(store)
                 yield _lease(config, store)
+                yield from _shared(config, store)
         except StoreError as error:
             yield Finding("store", "", "", False, str(error))
 
@@ -68,6 +69,21 @@ def _store(store: Store) -> Finding:
     if (stopped := store.registration_stopped(Clock().now())) is not None:
         return Finding("store", found, "", False, stopped)
     return Finding("store", f"{found}, {audit} audit rows, encrypted", library("sqlcipher3"), True)
+
+
+def _shared(config: Config, store: Store) -> Iterator[Finding]:
+    if config.gallery is None:
+        return
+    roster = (held := store.shared.held()).roster
+    if roster is None:
+        advice = "no roster has come: let the custodian admit this appliance (`aidpost gallery card`)"
+        yield Finding("shared gallery", "none yet", "", None, advice)
+        return
+    found = f"version {held.version}, key {roster.epoch}, {len(roster.members)} appliances"
+    if roster.member_of(config.device.id) is None:
+        yield Finding("shared gallery", found, "", False, "this appliance is not a member: ask the custodian")
+        return
+    yield Finding("shared gallery", found, "", True)
 
 
 def _lease(config: Config, store: Store) -> Finding:

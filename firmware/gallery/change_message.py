@@ -21,6 +21,7 @@ from trust.gallery.change import (
 from trust.gallery.errors import ChangeRefused
 from trust.gallery.sealing import SealedModality
 
+MAX_INT64 = 2**63 - 1  # what the store can hold
 _KINDS = {gallery_pb2.CHANGE_KIND_PUT: Kind.PUT, gallery_pb2.CHANGE_KIND_ERASE: Kind.ERASE}
 _MODALITIES = {
     gallery_pb2.SEALED_MODALITY_FACE: SealedModality.FACE,
@@ -54,6 +55,7 @@ def from_message(gallery_id: bytes, message: gallery_pb2.GalleryChange) -> Chang
         or len(message.signature) != SIGNATURE_BYTES
         or message.kind not in _KINDS
         or len(message.seen) > MAX_SEEN
+        or max(message.seq, *(each.seq for each in message.seen), 0) > MAX_INT64
         or not all(_is_part(part) for part in message.parts)
     ):
         raise ChangeRefused("a change is not as this version knows them")

@@ -53,7 +53,7 @@ class Judging:
             held.rosters,
             held.heads,
             held.entries.get,
-            epoch=held.epoch if delivery.kind is Delivered.LOG else 0,
+            epoch=held.epoch,
             in_full=delivery.kind is not Delivered.LOG,
         )
         changes = [(place, change_message.decoded(held.gallery_id, data)) for place, data in staged]

@@ -78,7 +78,11 @@ class Comparison:
             self._prepared.append(prepared)
             if self._claimed is None:
                 self._candidates |= dict.fromkeys(self._matcher.shortlist(probe, prepared, self._among))
-        found = [(entry_id, self._all_of(probes, entry_id)) for entry_id in self._candidates]
+        found = [
+            (entry_id, self._all_of(probes, entry_id))
+            for entry_id in self._candidates
+            if self._matcher.has(entry_id)  # it may have been erased during the session
+        ]
         scored = [(entry_id, self._matcher.fused(evidence)) for entry_id, evidence in found if evidence]
         scored.sort(key=lambda pair: -pair[1].llr)
         return self._verdict(scored)

@@ -206,7 +206,9 @@ class Matcher:
         A finger that was registered on another model of reader gives no evidence: no calibration was ever
         measured across readers.
         """
-        enrolled = self._enrolled[entry_id]
+        enrolled = self._enrolled.get(entry_id)
+        if enrolled is None:
+            return []  # erased meanwhile, here or at another appliance of the site
         if isinstance(probe, FaceTemplate):
             if enrolled.face is None or self._face is None:
                 return []

@@ -169,6 +169,11 @@ class SharedGallery:
             tuple(mine[:limit]),
         )
 
+    def all_ids(self) -> set[bytes]:
+        """Return the ids of the gallery's entries."""
+        with self._journal.reading():
+            return gallery.all_ids(self._db)
+
     def has_erasure_to_tell(self) -> bool:
         """Whether an entry was erased here that others still have."""
         with self._journal.reading():

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import grpc.aio
 
 from aidpost.v1 import gallery_pb2, gallery_pb2_grpc
-from firmware.gallery.change_message import to_message
+from firmware.gallery.change_message import MAX_INT64, to_message
 from firmware.gallery.values import Delivered
 from firmware.uplink.channel import Dialler, cleaned, retry_delay_s
-from firmware.uplink.errors import BadAnswer, CertificateRefused, LinkLost
+from firmware.uplink.errors import BadAnswer, CertificateRefused, LinkLost, NoAnswer
 from trust.gallery.change import Change
 
 ANSWER_TIMEOUT_S = 60.0  # a chunk of 32 KiB takes 7 s at the 40 kbit/s of GPRS
 MAX_ROSTERS = 32
+MOST_BYTES = 256 << 20  # 100,000 entries of face and fingers; memory holds one chunk at a time
 _KINDS = {
     gallery_pb2.SYNC_KIND_LOG: Delivered.LOG,
     gallery_pb2.SYNC_KIND_REPAIR: Delivered.REPAIR,
@@ -100,15 +103,21 @@ class GalleryCalls:
             everything=asking.everything,
             max_bytes=asking.max_bytes,
         )
-        begun = False
+        call: Any = self._service.Sync(request)  # grpc.aio.UnaryStreamCall; its stubs do not know EOF
+        begun, size_bytes = False, 0
         try:
-            async for response in self._service.Sync(request):
+            while (response := await _in_time(call.read())) is not grpc.aio.EOF:
+                size_bytes += response.ByteSize()
+                if size_bytes > MOST_BYTES:
+                    raise BadAnswer("the aggregator sends more than any gallery has: nothing more is taken")
                 match response.WhichOneof("part"):
                     case "beginning" if not begun:
                         begun = True
                         yield _beginning(response, request.ByteSize())
                     case "changes" if begun:
                         logged = response.changes.changes
+                        if any(each.version > MAX_INT64 for each in logged):
+                            raise BadAnswer("the aggregator counts further than a gallery can")
                         yield Chunk(
                             tuple((each.version, each.change) for each in logged), response.ByteSize()
                         )
@@ -118,6 +127,8 @@ class GalleryCalls:
                         )
         except grpc.aio.AioRpcError as error:
             raise _fault(error) from error
+        finally:
+            call.cancel()
         if not begun:
             raise BadAnswer("what answers is no aggregator of this version: a sync has no beginning")
 
@@ -148,10 +159,22 @@ async def connected(dialler: Dialler) -> AsyncIterator[GalleryCalls]:
         yield GalleryCalls(channel)
 
 
+async def _in_time(read: Awaitable[Any]) -> Any:
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            return await read
+    except TimeoutError:
+        raise NoAnswer(
+            f"nothing of the gallery came within {ANSWER_TIMEOUT_S:g} s; it goes on later"
+        ) from None
+
+
 def _beginning(response: gallery_pb2.SyncResponse, asked_bytes: int) -> Beginning:
     message = response.beginning
     if message.kind not in _KINDS and message.kind != gallery_pb2.SYNC_KIND_DIVERGED:
         raise BadAnswer("the aggregator syncs in a way that this version does not know")
+    if message.version > MAX_INT64:
+        raise BadAnswer("the aggregator counts further than a gallery can")
     if len(message.former_rosters) > MAX_ROSTERS:
         raise BadAnswer("the aggregator sends more former rosters than a gallery can have")
     return Beginning(

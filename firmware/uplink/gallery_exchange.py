@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from firmware.clock import Clock
@@ -11,11 +11,13 @@ from firmware.gallery.keyring import Keyring
 from firmware.gallery.values import spent
 from firmware.session.acquire import InThread
 from firmware.session.matching import Matcher
+from firmware.store.reference import Reference
 from firmware.store.thread import RunInStore
 from trust.consent import Purpose
 from trust.gallery.opening import ApplianceKeys
 
 Report = Callable[[str, str | None], None]
+Resembling = Callable[[Reference], Sequence[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ class Exchange:
     """The parts of one appliance's sharing.
 
     report: told of what staff must know, by kind, with None once it is over. in_background: runs what takes
-    time, signatures above all, outside the event loop.
+    time, signatures above all, outside the event loop. resembling: which entries in memory may be of the same
+    person as one that comes; runs in the inference thread.
     """
 
     settings: SharedSettings
@@ -61,6 +64,7 @@ class Exchange:
     keys: ApplianceKeys
     clock: Clock
     report: Report
+    resembling: Resembling
     done: Synced = Synced()
     keyring: Keyring = field(init=False)
     judging: Judging = field(init=False)

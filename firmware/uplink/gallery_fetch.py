@@ -6,7 +6,7 @@ link costs the chunk under way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -15,6 +15,8 @@ from firmware.gallery import change_message
 from firmware.gallery.judging import Judged, wipe
 from firmware.gallery.keyring import checked_roster
 from firmware.gallery.values import Delivered, Delivery, Held
+from firmware.records import Moment
+from firmware.store.reference import Reference
 from firmware.store.store import Store
 from firmware.uplink.errors import LinkLost
 from firmware.uplink.gallery_calls import Asking, Beginning, Chunk, GalleryCalls
@@ -24,6 +26,7 @@ from trust.gallery.errors import ChangeRefused, GalleryError
 from trust.gallery.roster import Roster
 
 MOST_HANDED_BACK = 500
+MOST_COMPARED = 200  # a search takes some milliseconds; a newcomer's thousands were compared elsewhere
 
 
 class Fetching:
@@ -123,11 +126,11 @@ class Fetching:
         encoded = {newest.epoch: beginning.roster}
         for data in beginning.former_rosters:
             former = check(data, gallery_id=newest.gallery_id, edition=0)
-            if former.epoch < newest.epoch and former.epoch not in held.rosters:
+            # A key that was dropped here stays dropped: a former member's changes under it count no more.
+            if (known.epoch if known else 0) < former.epoch < newest.epoch:
                 rosters[former.epoch], encoded[former.epoch] = former, data
-        self._with.keyring.take(
-            {**held.rosters, **rosters}
-        )  # before it is kept: what does not open is refused
+        # Before it is kept: what does not open is refused.
+        self._with.keyring.take({**held.rosters, **rosters})
         await self._with.in_store(lambda store: store.shared.keep_rosters(encoded))
         if self._with.keyring.member(newest) is None:
             words = "the custodian has not admitted this appliance, or with a former card"
@@ -174,6 +177,11 @@ class Fetching:
         member = roster.member(change.author) if roster else None
         if member is None or not change.is_by(member.author_key):
             raise ChangeRefused("an erasure is of no member of this gallery: it was forged or altered")
+        entry = held.entries.get(change.entry_id)
+        if entry is not None and entry.kind is Kind.ERASE:
+            return
+        if change.epoch < held.epoch:
+            raise ChangeRefused("an erasure is of an older key than changes before it: a replay or forged")
         await self._with.in_inference(partial(self._with.matcher.remove, change.entry_id))
         moment = self._with.clock.now()
         if await self._with.in_store(lambda store: store.remove_reference(moment, change.entry_id)):
@@ -197,12 +205,31 @@ class Fetching:
             )
             for entry_id in removed:
                 await self._with.in_inference(partial(self._with.matcher.remove, entry_id))
-            await self._with.in_inference(partial(self._with.matcher.take_up_all, added))
+            compared = delivery.kind is Delivered.LOG and len(added) <= MOST_COMPARED
+            alike = await self._with.in_inference(partial(self._taken_up, added, compared=compared))
         finally:
             wipe(judged.opened.values())
+        await self._forget_what_was_erased_meanwhile(added)
+        await self._with.in_store(partial(_note_alike, moment, alike))
         await self._with.in_store(lambda store: store.shared.drop_former())
         self._with.note(added=len(added))
         self._report_unopened(judged)
+
+    def _taken_up(self, added: Sequence[Reference], *, compared: bool) -> list[tuple[Reference, bytes]]:
+        """Take entries into memory; returns which resemble which entry, where that was asked for."""
+        alike: list[tuple[Reference, bytes]] = []
+        for reference in added:
+            if compared:
+                alike += [(reference, other) for other in self._with.resembling(reference)]
+            self._with.matcher.take_up(reference)
+        return alike
+
+    async def _forget_what_was_erased_meanwhile(self, added: Sequence[Reference]) -> None:
+        """Staff may have erased an entry between the commit and its coming into memory."""
+        here = await self._with.in_store(lambda store: store.shared.all_ids())
+        for reference in added:
+            if reference.entry_id not in here:
+                await self._with.in_inference(partial(self._with.matcher.remove, reference.entry_id))
 
     def _report_unopened(self, judged: Judged) -> None:
         if judged.unopened:
@@ -219,6 +246,15 @@ class Fetching:
 
 def _begin(delivery: Delivery, store: Store) -> None:
     store.shared.begin(delivery)
+
+
+def _note_alike(moment: Moment, alike: Sequence[tuple[Reference, bytes]], store: Store) -> None:
+    """Leave to an adjudicator whether people were registered twice: here, and elsewhere meanwhile."""
+    for reference, other_id in alike:
+        other = store.shared.reference(other_id)
+        if other is not None:
+            store.work.note_resemblance(moment, reference.subject, [other.subject])
+            wipe([other])
 
 
 def _replaced(delivery: Delivery, *, erasures: int, changes: int | None = None) -> Delivery:

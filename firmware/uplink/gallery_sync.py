@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
 from firmware.clock import Clock
+from firmware.gallery.resembling import resembling_in
 from firmware.session.acquire import InThread
 from firmware.session.matching import Matcher
 from firmware.store.errors import StoreError
@@ -16,7 +18,7 @@ from firmware.uplink.backoff import Backoff
 from firmware.uplink.channel import Dialler
 from firmware.uplink.errors import LinkLost, UplinkError
 from firmware.uplink.gallery_calls import NoGallery, connected
-from firmware.uplink.gallery_exchange import Exchange, Report, SharedSettings, Synced
+from firmware.uplink.gallery_exchange import Exchange, Report, Resembling, SharedSettings, Synced
 from firmware.uplink.gallery_fetch import Fetching
 from firmware.uplink.gallery_hand_in import hand_in
 from trust.gallery.errors import GalleryError
@@ -44,6 +46,7 @@ class GallerySync:
         backoff: Backoff,
         *,
         report: Report,
+        resembling: Resembling | None = None,
         in_background: InThread = asyncio.to_thread,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -51,7 +54,17 @@ class GallerySync:
         self._dialler = dialler
         self._backoff = backoff
         self._sleep = sleep
-        self._with = Exchange(settings, in_store, in_inference, in_background, matcher, keys, clock, report)
+        self._with = Exchange(
+            settings,
+            in_store,
+            in_inference,
+            in_background,
+            matcher,
+            keys,
+            clock,
+            report,
+            resembling or partial(resembling_in, matcher),
+        )
         self._news = asyncio.Event()
         self._alone = asyncio.Lock()
         self._card_published = False

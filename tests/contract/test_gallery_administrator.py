@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from aidpost.v1 import gallery_pb2
-from firmware.gallery import payload
+from firmware.gallery import change_message, payload
 from tests.kit.galleries import Custodians
 from tests.kit.shared_site import Site, site
 from tests.kit.store_values import face_template, finger_template, reference
@@ -248,3 +248,48 @@ async def test_a_roster_of_another_custodian_and_one_from_before_are_refused(
         assert held is not None
         assert held.custodian_words == shared.custodians.key_set.words
         assert held.edition == 2
+
+
+async def test_a_former_member_s_key_in_the_administrator_s_hands_brings_nothing_in(shared: Site) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    before = shared.custodians.roster
+    desk.register(reference(1), reference(2))
+    await desk.sync()
+    await gate.sync()
+    shared.custodians.rotate("gate-1")
+    await shared.publish()
+    await desk.sync()
+    assert set(desk.store.shared.held().rosters) == {2}
+    # The administrator has the stolen gate's keys: he signs under the former key, and lies about the root.
+    forged = gate.author.put(before, reference(3))
+    erased = gate.author.erase(before, reference(1).entry_id, 3)
+    newcomer = await shared.appliance("gate-2")
+    shared.custodians.admit(newcomer.author.card)
+    await shared.publish()  # with it, the former roster is offered again
+    with database(shared) as db:
+        for version, change in ((5, forged), (6, erased)):
+            db.execute(
+                """INSERT INTO gallery_log (gallery, version, author, seq, entry_id, entry_version, erases,
+                       epoch, link, newest, change, replaced, received_ns)
+                   VALUES (1, ?, 2, ?, ?, ?, ?, 1, ?, 0, ?, x'', 0)""",
+                (
+                    version,
+                    change.seq,
+                    change.entry_id,
+                    change.version,
+                    change.kind.name == "ERASE",
+                    change.link,
+                    change_message.encoded(change),
+                ),
+            )
+        db.execute("UPDATE galleries SET version = 6")
+    await desk.sync()
+    assert "refused" in desk.reports
+    assert desk.subjects() == {"card-1", "card-2"}
+    with database(shared) as db:  # the log is another one: the appliance asks for a repair
+        db.execute("UPDATE gallery_log SET link = zeroblob(32) WHERE version = 4")
+    await desk.sync()
+    assert "refused" in desk.reports
+    assert desk.subjects() == {"card-1", "card-2"}
+    assert set(desk.store.shared.held().rosters) == {2}

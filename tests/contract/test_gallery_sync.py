@@ -89,13 +89,17 @@ async def test_after_a_rotation_everything_is_sealed_anew_and_the_former_key_is_
 async def test_the_same_person_registered_at_two_appliances_offline_is_kept_twice(shared: Site) -> None:
     desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
     await shared.admit(desk, gate)
+    desk.register(reference(9))
+    await desk.sync()
+    await gate.sync()
     desk.register(reference(1, subject="card-7"))
     gate.register(reference(2, subject="card-7"))
     await desk.sync()
     await gate.sync()
     await desk.sync()
     for appliance in (desk, gate):
-        assert len(appliance.store.references(PURPOSE)) == 2
+        assert len(appliance.store.references(PURPOSE)) == 3
+        assert appliance.store.work.resemblances() == [("card-7", "card-7")]
 
 
 async def test_a_day_s_bytes_hold_registrations_back_and_no_erasure(shared: Site) -> None:

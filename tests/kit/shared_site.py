@@ -95,6 +95,12 @@ def hear(reports: dict[str, str], kind: str, sentence: str | None) -> None:
         reports[kind] = sentence
 
 
+def same_subject(store: Store, reference: Reference) -> list[bytes]:
+    """Stand for the comparison of templates: whoever has the same card looks the same."""
+    found = store.find_subject(store.purpose, reference.subject)
+    return [each.entry_id for each in found if each.entry_id != reference.entry_id]
+
+
 class _Showing:
     """The `Dialler` of an appliance in a test."""
 
@@ -159,6 +165,7 @@ class Site:
                 Clock(),
                 Backoff(random.SystemRandom()),
                 report=partial(hear, reports),
+                resembling=partial(same_subject, store),
                 in_background=directly,
             )
 

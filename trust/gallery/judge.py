@@ -70,7 +70,7 @@ class Judge:
     def take(self, change: Change) -> None:
         """Take a change, or raise ChangeRefused: then nothing of it counts."""
         self._check_author(change)
-        if change.epoch < self.epoch:
+        if change.epoch < self.epoch and not (self._in_full and self._is_held(change)):
             raise ChangeRefused(
                 f"{_name(change)} is of an older key than changes before it: a replay or forged"
             )
@@ -84,7 +84,7 @@ class Judge:
             self._check_number(change)
             self._check_version(change)
         link = self._note_head(change)
-        self.epoch = change.epoch
+        self.epoch = max(self.epoch, change.epoch)
         self.entries[change.entry_id] = Entry(change.version, change.kind, link, change.author, change.epoch)
         (self._bare.discard if change.is_whole else self._bare.add)(change.entry_id)
         for author, seq in change.seen:
@@ -108,6 +108,11 @@ class Judge:
         if head is None or head.seq < change.seq:
             self.heads[change.author] = Head(change.seq, link)
         return link
+
+    def _is_held(self, change: Change) -> bool:
+        """Whether it is known, or was replaced: then it can bring nothing in, however old its key is."""
+        entry = self.entry(change.entry_id)
+        return self._is_replaced(change) or (entry is not None and entry.link == change.link)
 
     def _is_replaced(self, change: Change) -> bool:
         entry = self.entry(change.entry_id)
