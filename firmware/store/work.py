@@ -118,6 +118,11 @@ class WorkBook:
             complaint = Complaint(record_id=random_id(), workflow=workflow, concern=concern)
             return self._journal.commit(moment, complaint)
 
+    def note_forged_card(self, moment: Moment) -> None:
+        """Write down that a card named a trusted issuer who did not sign it; nothing of who held it."""
+        with self._journal.transaction():
+            self._journal.note("forged card", moment, b"", {})
+
     def note_resemblance(self, moment: Moment, subject: str, resembles: Sequence[str]) -> None:
         """Leave it to an adjudicator whether entries are of one person."""
         with self._journal.transaction() as db:

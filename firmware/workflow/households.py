@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from firmware.cards.terms import words
 from firmware.clock import surely_passed_s
 from firmware.workflow.distribution_states import CLAIM_S
 from firmware.workflow.effects import Conclude, KeepDecision
 from firmware.workflow.events import (
-    CardNotUsable,
     DecisionKept,
     Event,
     HouseholdFound,
@@ -35,7 +33,7 @@ class Households:
         """Read the card, look the household up and claim it."""
         number = self._parts.number(value, Workflow.DISTRIBUTION)
         if not isinstance(number, str):
-            return CardNotUsable(words(number))
+            return await self._parts.unusable(number)
         if session.claimed not in ("", number):
             await self.release(session)
         household, has_list = await self._parts.in_work(

@@ -19,11 +19,13 @@ from firmware.cards.terms import (
     TypedNumber,
     Unusable,
     VisitToken,
+    words,
 )
 from firmware.clock import Clock
 from firmware.notices import Notices
 from firmware.records import Moment
 from firmware.session.registration import NoticeAnswer
+from firmware.workflow.events import CardNotUsable
 from firmware.workflow.notice import NOTICE_VERSION
 from firmware.workflow.ports import CaptureDesk, Cards, InWork, NoteAnswer, Ownership
 from firmware.workflow.terms import Workflow
@@ -58,6 +60,13 @@ class Parts:
     def answer(self, consent: Consent, language: str) -> NoticeAnswer:
         """Return an answer together with what it was given to."""
         return NoticeAnswer(consent, self.notice(language), language)
+
+    async def unusable(self, reading: Unusable) -> CardNotUsable:
+        """Return what staff do about such a card; a forged one is written down, and looks like any other."""
+        if isinstance(reading, Forged):
+            now = self.now()
+            await self.in_work(lambda work: work.note_forged_card(now))
+        return CardNotUsable(words(reading))
 
     def number(self, value: str, workflow: Workflow) -> str | Unusable:
         """Return the number that a card or typed value gives this workflow, or why it gives none."""

@@ -10,7 +10,6 @@ from typing import assert_never
 
 import structlog
 
-from firmware.cards.terms import words
 from firmware.store.errors import StoreError
 from firmware.workflow.capturing import Captures
 from firmware.workflow.effects import (
@@ -36,7 +35,6 @@ from firmware.workflow.events import (
     AnswerStored,
     AppointmentFound,
     Broken,
-    CardNotUsable,
     ComplaintStored,
     Ended,
     Event,
@@ -148,7 +146,7 @@ class Performer:
                 return await self._households.find(value, self._here)
             case ReadNumber(value):
                 number = parts.number(value, asked.workflow)
-                return NumberRead(number) if isinstance(number, str) else CardNotUsable(words(number))
+                return NumberRead(number) if isinstance(number, str) else await parts.unusable(number)
             case StoreAnswer(consent):
                 answer = parts.answer(consent, self._language())
                 await parts.note_answer(self._here.session_id, answer)
@@ -201,7 +199,7 @@ class Performer:
     async def _find_appointment(self, value: str) -> Event:
         number = self._parts.number(value, Workflow.CLINIC)
         if not isinstance(number, str):
-            return CardNotUsable(words(number))
+            return await self._parts.unusable(number)
         today = self._parts.today()
         found, link = await self._parts.in_work(
             lambda work: (work.appointment(number), work.link(number, today))

@@ -127,6 +127,9 @@ class Work(Protocol):
     def commit_complaint(self, moment: Moment, workflow: Workflow, concern: Concern) -> int:
         """Write down that somebody complained; nothing about anybody."""
 
+    def note_forged_card(self, moment: Moment) -> None:
+        """Write down that a card named a trusted issuer who did not sign it; nothing of who held it."""
+
     def note_resemblance(self, moment: Moment, subject: str, resembles: Sequence[str]) -> None:
         """Leave it to an adjudicator whether entries are of one person."""
 

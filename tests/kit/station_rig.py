@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from firmware.cards.terms import Reading, TypedNumber
+from firmware.cards.terms import Forged, Reading, TypedNumber
 from firmware.clock import Clock
 from firmware.guard.wrapping import Argon2Cost
 from firmware.mesh.book import Book
@@ -92,10 +92,10 @@ class SoleOwner:
 
 
 class PlainCards:
-    """Reads what is typed."""
+    """Reads what is typed; "forged" is a card that a trusted issuer did not sign."""
 
     def read(self, value: str) -> Reading:
-        return TypedNumber(value)
+        return Forged() if value == "forged" else TypedNumber(value)
 
 
 class Signals:

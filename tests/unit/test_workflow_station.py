@@ -16,6 +16,7 @@ from sensors.board.port import Button
 from sensors.board.signals import Signal
 from tests.kit.scripted_desk import Ends
 from tests.kit.station_rig import PINS, Rig, rig
+from tests.kit.work_lists import DAY
 
 CARD = "card: hh-0001"
 
@@ -390,3 +391,14 @@ async def test_a_decision_that_took_long_renews_the_claim_or_goes_by_the_owners_
     camp.owner.given_elsewhere = "post-2"
     camp.time.pass_s(500)
     assert await camp.acts("seen") == "answer-already-collected"
+
+
+async def test_a_forged_card_looks_like_any_other_and_is_in_the_audit_log_without_who_held_it(
+    camp: Rig,
+) -> None:
+    await camp.boot()
+    camp.store.day.open(camp.time.clock().now(), "amina", [], DAY)
+    assert await camp.acts("card: forged") == "distribution-card"
+    assert camp.store.day.acts()["forged card", ""] == 1
+    assert await camp.acts("card: hh-0001") != "distribution-card"
+    assert camp.store.day.acts()["forged card", ""] == 1
