@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from firmware.page.viewfinder import LiveView
 from firmware.workflow.screen import Choice, Entry, Ration, Screen, Shown, Tone, say
 from inference.operating_point import Strength
 from tests.kit.scripted_station import ScriptedStation, TwoOfStaff
+from trust import certificates
+from trust.names import DeviceName
+from trust.tls import contexts
 from trust.tls.address import Address
 
 NOTICE = Screen(
@@ -99,22 +103,31 @@ class Rig:
 
 
 @asynccontextmanager
-async def served(*screens: Screen, recordings: Path | None = None) -> AsyncIterator[Rig]:
-    """Serve the touch page."""
+async def served(
+    *screens: Screen, recordings: Path | None = None, front: Front = Front.TOUCH
+) -> AsyncIterator[Rig]:
+    """Serve the page of one front."""
     station, clock, bar = ScriptedStation(*screens), Clock(), BarText()
     streams, live_view = Streams(), LiveView()
     rules, spoken = Rules(rest_s=900), Recordings(recordings)
     page = OperatorPage(
-        Front.TOUCH, station, TwoOfStaff(), bar, live_view, clock, streams, rules, spoken, Notices()
+        front, station, TwoOfStaff(), bar, live_view, clock, streams, rules, spoken, Notices()
     )
-    server = PageServer(Address("127.0.0.1", 0), page.app)
+    server = PageServer(Address("127.0.0.1", 0), page.app, None if front is Front.TOUCH else _tls())
     address = await server.start()
     try:
-        yield Rig(station, clock, bar, live_view, f"http://{address}", server, page)
+        scheme = "http" if front is Front.TOUCH else "https"
+        yield Rig(station, clock, bar, live_view, f"{scheme}://{address}", server, page)
     finally:
         streams.close()
         live_view.stir()
         await server.stop()
+
+
+def _tls() -> ssl.SSLContext:
+    key = certificates.new_key()
+    chain = (certificates.make_page(key, DeviceName("kit-07", "test")),)
+    return contexts.page_server(contexts.Shown(chain, key))
 
 
 async def sign_in(page: Page, address: str, name: str = "amina", pin: str = "246824") -> None:
