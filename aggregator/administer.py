@@ -215,6 +215,10 @@ def revoke(device: str, server: str, credential: Path) -> None:
     with fleet(server, credential) as service:
         service.RevokeDevice(fleet_pb2.RevokeDeviceRequest(device_id=device))
     click.echo(f"Revoked: {device}.")
+    click.echo(
+        "If it shared a gallery, the custodian takes it out: aidpost custodian rotate --without "
+        f"{device}, then gallery publish."
+    )
 
 
 @click.group()

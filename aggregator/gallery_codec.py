@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from aggregator.fields import counted, digest, identifier, known
-from aggregator.holdings import Gallery
+from aggregator.holdings import Erasure, Gallery
 from aggregator.malformed import Malformed
 from aggregator.sealed import Asked, Carried
 from aidpost.v1 import gallery_pb2
@@ -84,6 +84,25 @@ def gallery_state(gallery: Gallery) -> gallery_pb2.GalleryState:
                 erasures_to_confirm=each.erasures_to_confirm,
             )
             for each in gallery.members
+        ],
+    )
+
+
+def erasure(told: Erasure) -> gallery_pb2.Erasure:
+    """Return one erasure as people see it."""
+    return gallery_pb2.Erasure(
+        gallery_id=told.gallery_id,
+        site=told.site,
+        purpose=told.purpose,
+        entry_id=told.entry_id,
+        told_at=_timestamp(told.told_ns),
+        told_by=told.told_by,
+        confirmed_by=told.confirmed,
+        unconfirmed_by=[
+            gallery_pb2.UnconfirmedBy(
+                device_id=device_id, asked_at=None if asked_ns is None else _timestamp(asked_ns)
+            )
+            for device_id, asked_ns in told.unconfirmed
         ],
     )
 

@@ -1,4 +1,4 @@
-"""The commands for sealed galleries: `gallery cards`, `gallery publish`, `gallery list`."""
+"""The commands for sealed galleries: `gallery cards`, `publish`, `list`, `erasures`."""
 
 from __future__ import annotations
 
@@ -88,6 +88,39 @@ def list_galleries(server: str, credential: Path) -> None:
         if not each.members:
             table.add_row(*whole, "none", "", "", "")
     _print(table, "There is no gallery yet.")
+
+
+@gallery.command("erasures")
+@click.option("--open", "only_open", is_flag=True, help="Those alone that a device has not carried out yet.")
+@server_option
+@credential_option
+def erasures(only_open: bool, server: str, credential: Path) -> None:
+    """Show what was erased, and which devices have confirmed it, newest first.
+
+    A device confirms by asking for what comes after: it carries out every erasure before anything else.
+    """
+    with galleries(server, credential) as service:
+        found = service.ListErasures(gallery_pb2.ListErasuresRequest()).erasures
+    table = Table(
+        *("entry", "site", "purpose", "told", "by", "confirmed by", "not yet by"), box=SIMPLE, pad_edge=False
+    )
+    for each in found:
+        if only_open and not each.unconfirmed_by:
+            continue
+        missing = [
+            f"{waits.device_id} (asked {iso(waits.asked_at) if waits.HasField('asked_at') else 'never'})"
+            for waits in each.unconfirmed_by
+        ]
+        table.add_row(
+            each.entry_id.hex(),
+            each.site,
+            each.purpose,
+            iso(each.told_at),
+            each.told_by or "a former member",
+            ", ".join(each.confirmed_by),
+            ", ".join(missing),
+        )
+    _print(table, "Every erasure was carried out." if only_open else "Nothing was erased.")
 
 
 def _galleries(server: str, credential: Path) -> list[gallery_pb2.GalleryState]:

@@ -252,6 +252,23 @@ class GalleryMember(msgspec.Struct, frozen=True):
     erasures_to_confirm: int
 
 
+class Erasure(msgspec.Struct, frozen=True):
+    """One entry that was erased.
+
+    told_by: the device, empty where it is no member any more. unconfirmed: the devices that may still have
+    the entry, and when each last asked.
+    """
+
+    gallery_id: bytes
+    site: str
+    purpose: str
+    entry_id: bytes
+    told_ns: int
+    told_by: str
+    confirmed: tuple[str, ...]
+    unconfirmed: tuple[tuple[str, int | None], ...]
+
+
 class Gallery(msgspec.Struct, frozen=True):
     """A sealed gallery as far as the aggregator can see it.
 

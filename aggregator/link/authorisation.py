@@ -59,6 +59,7 @@ ALLOWED: Mapping[str, frozenset[Role | None]] = MappingProxyType(
         f"/{GALLERY}/ListCards": _CUSTODY | _OVERSIGHT,
         f"/{GALLERY}/PublishRoster": _CUSTODY,
         f"/{GALLERY}/ListGalleries": _CUSTODY | _OVERSIGHT,
+        f"/{GALLERY}/ListErasures": _CUSTODY | _OVERSIGHT,
         f"/{GALLERY}/Sync": _DEVICES,
         f"/{GALLERY}/PushChanges": _DEVICES,
         f"/{_HEALTH}/Check": _KNOWN,

@@ -26,6 +26,7 @@ from trust.tls.refusals import Refusals
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 ResultT = TypeVar("ResultT")
 
+MAX_ERASURES = 1000
 CHUNK_BYTES = 32 * 1024  # half of what a device takes in one message; a lost link costs no more than this
 _KINDS = {
     Answer.LOG: gallery_pb2.SYNC_KIND_LOG,
@@ -93,6 +94,13 @@ class GalleryService(gallery_pb2_grpc.GalleryServiceServicer):
         """List galleries."""
         found = await self._do(context, lambda db, _now_ns, _actor: galleries.read(db))
         return gallery_pb2.ListGalleriesResponse(galleries=map(gallery_codec.gallery_state, found))
+
+    async def ListErasures(  # noqa: N802
+        self, request: gallery_pb2.ListErasuresRequest, context: Context
+    ) -> gallery_pb2.ListErasuresResponse:
+        """List erasures."""
+        found = await self._do(context, lambda db, _now_ns, _actor: galleries.erasures(db, MAX_ERASURES))
+        return gallery_pb2.ListErasuresResponse(erasures=map(gallery_codec.erasure, found))
 
     async def Sync(  # noqa: N802
         self, request: gallery_pb2.SyncRequest, context: Context

@@ -11,7 +11,7 @@ from enum import Enum, unique
 
 from sqlite_utils import Database
 
-from aggregator.holdings import Gallery, GalleryMember
+from aggregator.holdings import Erasure, Gallery, GalleryMember
 from aggregator.sealed import Asked, Carried
 from aggregator.store import administration
 from trust.gallery import tree
@@ -201,6 +201,41 @@ def read(db: Database) -> list[Gallery]:
            ORDER BY site, purpose, gallery"""
     ).fetchall()
     return [_gallery(db, *row) for row in rows]
+
+
+def erasures(db: Database, limit: int) -> list[Erasure]:
+    """Return the latest erasures, newest first, with who has carried them out."""
+    rosters = {
+        gallery: _rosters(db, gallery)[epoch].members
+        for gallery, epoch in db.execute("SELECT gallery, epoch FROM galleries").fetchall()
+    }
+    positions = {
+        (gallery, device_id): (version, asked_ns)
+        for gallery, device_id, version, asked_ns in db.execute("SELECT * FROM gallery_positions")
+    }
+    rows = db.execute(
+        """SELECT gallery, gallery_id, site, purpose, entry_id, received_ns, author, gallery_log.version
+           FROM gallery_log JOIN galleries USING (gallery) WHERE erases
+           ORDER BY received_ns DESC, gallery_log.version DESC LIMIT ?""",
+        (limit,),
+    )
+    found = []
+    for gallery, gallery_id, site, purpose, entry_id, told_ns, author, version in rows:
+        confirmed: list[str] = []
+        unconfirmed: list[tuple[str, int | None]] = []
+        for member in rosters[gallery]:
+            held, asked_ns = positions.get((gallery, member.device_id), (0, None))
+            if held >= version:
+                confirmed.append(member.device_id)
+            else:
+                unconfirmed.append((member.device_id, asked_ns))
+        told_by = next((each.device_id for each in rosters[gallery] if each.number == author), "")
+        found.append(
+            Erasure(
+                gallery_id, site, purpose, entry_id, told_ns, told_by, tuple(confirmed), tuple(unconfirmed)
+            )
+        )
+    return found
 
 
 def _gallery(

@@ -49,8 +49,15 @@ async def test_an_erasure_reaches_the_others_and_nothing_brings_the_entry_back(s
         "desk-1": 1,
         "gate-1": 0,
     }
+    (told,) = await shared.erasures()
+    assert (told.entry_id, told.told_by) == (reference(1).entry_id, "gate-1")
+    assert (list(told.confirmed_by), [each.device_id for each in told.unconfirmed_by]) == (
+        ["gate-1"],
+        ["desk-1"],
+    )
     assert (await desk.sync()).removed == 1
     await desk.sync()
+    assert list((await shared.erasures())[0].unconfirmed_by) == []
     assert desk.subjects() == {"card-2"}
     assert desk.matcher.ids == {reference(2).entry_id}
     state = await shared.state()
@@ -163,7 +170,7 @@ async def test_a_new_store_of_an_appliance_goes_on_with_its_own_numbers(shared: 
     with opened_behind_its_back(desk.folder) as db:  # as a store that was set aside and begun anew
         for table in ("changes", "authors", "position", "rosters"):
             db.execute(f"DELETE FROM gallery_{table}")  # noqa: S608
-    desk.register(reference(3))
+    desk.register(reference(3), reference(2))  # the second as a backup has it that is older than its erasure
     await desk.sync()
     await gate.sync()
     assert desk.subjects() == gate.subjects() == {"card-1", "card-3"}

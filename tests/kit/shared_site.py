@@ -192,6 +192,11 @@ class Site:
         self.custodians.admit(*(appliance.author.card for appliance in appliances))
         await self.publish()
 
+    async def erasures(self) -> list[gallery_pb2.Erasure]:
+        async with self.galleries() as service:
+            answer = await service.ListErasures(gallery_pb2.ListErasuresRequest(), timeout=PATIENCE_S)
+        return list(answer.erasures)
+
     async def state(self) -> gallery_pb2.GalleryState:
         async with self.galleries() as service:
             answer = await service.ListGalleries(gallery_pb2.ListGalleriesRequest(), timeout=PATIENCE_S)

@@ -25,19 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61idpost/v1/gallery.proto\x12\naidpost.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\"\n\x12PublishCardRequest\x12\x0c\n\x04\x63\x61rd\x18\x01 \x01(\x0c\"\x15\n\x13PublishCardResponse\" \n\x10ListCardsRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\"=\n\x11ListCardsResponse\x12(\n\x05\x63\x61rds\x18\x01 \x03(\x0b\x32\x19.aidpost.v1.PublishedCard\"O\n\rPublishedCard\x12\x0c\n\x04\x63\x61rd\x18\x01 \x01(\x0c\x12\x30\n\x0cpublished_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"&\n\x14PublishRosterRequest\x12\x0e\n\x06roster\x18\x01 \x01(\x0c\"\x17\n\x15PublishRosterResponse\"\x16\n\x14ListGalleriesRequest\"D\n\x15ListGalleriesResponse\x12+\n\tgalleries\x18\x01 \x03(\x0b\x32\x18.aidpost.v1.GalleryState\"\xe8\x01\n\x0cGalleryState\x12\x12\n\ngallery_id\x18\x01 \x01(\x0c\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\r\x12\x0f\n\x07\x65\x64ition\x18\x05 \x01(\r\x12\x11\n\tcustodian\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x08 \x01(\x04\x12\x0e\n\x06\x65rased\x18\t \x01(\x04\x12\x14\n\x0c\x66ormer_epoch\x18\n \x01(\x04\x12*\n\x07members\x18\x0b \x03(\x0b\x32\x19.aidpost.v1.GalleryMember\"\x8e\x01\n\rGalleryMember\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12,\n\x08\x61sked_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13\x65rasures_to_confirm\x18\x05 \x01(\x04\"\xce\x01\n\x0bSyncRequest\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x11\n\tcustodian\x18\x02 \x01(\t\x12\x0f\n\x07\x65\x64ition\x18\x03 \x01(\r\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12\x0c\n\x04link\x18\x05 \x01(\x0c\x12\x19\n\x11\x65rasures_received\x18\x06 \x01(\x04\x12\x18\n\x10\x63hanges_received\x18\x07 \x01(\x04\x12\x0f\n\x07\x62uckets\x18\x08 \x01(\x0c\x12\x12\n\neverything\x18\t \x01(\x08\x12\x11\n\tmax_bytes\x18\n \x01(\x04\"t\n\x0cSyncResponse\x12.\n\tbeginning\x18\x01 \x01(\x0b\x32\x19.aidpost.v1.SyncBeginningH\x00\x12,\n\x07\x63hanges\x18\x02 \x01(\x0b\x32\x19.aidpost.v1.LoggedChangesH\x00\x42\x06\n\x04part\"\xc2\x01\n\rSyncBeginning\x12\"\n\x04kind\x18\x01 \x01(\x0e\x32\x14.aidpost.v1.SyncKind\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0c\n\x04root\x18\x03 \x01(\x0c\x12\x0e\n\x06roster\x18\x04 \x01(\x0c\x12\x16\n\x0e\x66ormer_rosters\x18\x05 \x03(\x0c\x12%\n\x05heads\x18\x06 \x03(\x0b\x32\x16.aidpost.v1.AuthorHead\x12\r\n\x05\x62ytes\x18\x07 \x01(\x04\x12\x10\n\x08\x63omplete\x18\x08 \x01(\x08\")\n\nAuthorHead\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\r\x12\x0b\n\x03seq\x18\x02 \x01(\x04\":\n\rLoggedChanges\x12)\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x18.aidpost.v1.LoggedChange\"J\n\x0cLoggedChange\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12)\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x19.aidpost.v1.GalleryChange\"\xf4\x01\n\rGalleryChange\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\r\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x0e\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0c\x12\r\n\x05\x65poch\x18\x04 \x01(\r\x12\x10\n\x08\x65ntry_id\x18\x05 \x01(\x0c\x12\x0f\n\x07version\x18\x06 \x01(\r\x12$\n\x04kind\x18\x07 \x01(\x0e\x32\x16.aidpost.v1.ChangeKind\x12%\n\x05parts\x18\x08 \x03(\x0b\x32\x16.aidpost.v1.SealedPart\x12$\n\x04seen\x18\t \x03(\x0b\x32\x16.aidpost.v1.AuthorHead\x12\x11\n\tsignature\x18\n \x01(\x0c\"Z\n\nSealedPart\x12,\n\x08modality\x18\x01 \x01(\x0e\x32\x1a.aidpost.v1.SealedModality\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\"e\n\x12PushChangesRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\x0c\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12*\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x19.aidpost.v1.GalleryChange\"&\n\x13PushChangesResponse\x12\x0f\n\x07version\x18\x01 \x01(\x04*~\n\x08SyncKind\x12\x19\n\x15SYNC_KIND_UNSPECIFIED\x10\x00\x12\x11\n\rSYNC_KIND_LOG\x10\x01\x12\x14\n\x10SYNC_KIND_REPAIR\x10\x02\x12\x16\n\x12SYNC_KIND_SNAPSHOT\x10\x03\x12\x16\n\x12SYNC_KIND_DIVERGED\x10\x04*U\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43HANGE_KIND_PUT\x10\x01\x12\x15\n\x11\x43HANGE_KIND_ERASE\x10\x02*g\n\x0eSealedModality\x12\x1f\n\x1bSEALED_MODALITY_UNSPECIFIED\x10\x00\x12\x18\n\x14SEALED_MODALITY_FACE\x10\x01\x12\x1a\n\x16SEALED_MODALITY_FINGER\x10\x02\x32\xe3\x03\n\x0eGalleryService\x12N\n\x0bPublishCard\x12\x1e.aidpost.v1.PublishCardRequest\x1a\x1f.aidpost.v1.PublishCardResponse\x12H\n\tListCards\x12\x1c.aidpost.v1.ListCardsRequest\x1a\x1d.aidpost.v1.ListCardsResponse\x12T\n\rPublishRoster\x12 .aidpost.v1.PublishRosterRequest\x1a!.aidpost.v1.PublishRosterResponse\x12T\n\rListGalleries\x12 .aidpost.v1.ListGalleriesRequest\x1a!.aidpost.v1.ListGalleriesResponse\x12;\n\x04Sync\x12\x17.aidpost.v1.SyncRequest\x1a\x18.aidpost.v1.SyncResponse0\x01\x12N\n\x0bPushChanges\x12\x1e.aidpost.v1.PushChangesRequest\x1a\x1f.aidpost.v1.PushChangesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61idpost/v1/gallery.proto\x12\naidpost.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\"\n\x12PublishCardRequest\x12\x0c\n\x04\x63\x61rd\x18\x01 \x01(\x0c\"\x15\n\x13PublishCardResponse\" \n\x10ListCardsRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\"=\n\x11ListCardsResponse\x12(\n\x05\x63\x61rds\x18\x01 \x03(\x0b\x32\x19.aidpost.v1.PublishedCard\"O\n\rPublishedCard\x12\x0c\n\x04\x63\x61rd\x18\x01 \x01(\x0c\x12\x30\n\x0cpublished_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"&\n\x14PublishRosterRequest\x12\x0e\n\x06roster\x18\x01 \x01(\x0c\"\x17\n\x15PublishRosterResponse\"\x16\n\x14ListGalleriesRequest\"D\n\x15ListGalleriesResponse\x12+\n\tgalleries\x18\x01 \x03(\x0b\x32\x18.aidpost.v1.GalleryState\"\xe8\x01\n\x0cGalleryState\x12\x12\n\ngallery_id\x18\x01 \x01(\x0c\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\r\x12\x0f\n\x07\x65\x64ition\x18\x05 \x01(\r\x12\x11\n\tcustodian\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x08 \x01(\x04\x12\x0e\n\x06\x65rased\x18\t \x01(\x04\x12\x14\n\x0c\x66ormer_epoch\x18\n \x01(\x04\x12*\n\x07members\x18\x0b \x03(\x0b\x32\x19.aidpost.v1.GalleryMember\"\x8e\x01\n\rGalleryMember\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12,\n\x08\x61sked_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13\x65rasures_to_confirm\x18\x05 \x01(\x04\"\x15\n\x13ListErasuresRequest\"=\n\x14ListErasuresResponse\x12%\n\x08\x65rasures\x18\x01 \x03(\x0b\x32\x13.aidpost.v1.Erasure\"\xd5\x01\n\x07\x45rasure\x12\x12\n\ngallery_id\x18\x01 \x01(\x0c\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x04 \x01(\x0c\x12+\n\x07told_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07told_by\x18\x06 \x01(\t\x12\x14\n\x0c\x63onfirmed_by\x18\x07 \x03(\t\x12\x31\n\x0eunconfirmed_by\x18\x08 \x03(\x0b\x32\x19.aidpost.v1.UnconfirmedBy\"P\n\rUnconfirmedBy\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12,\n\x08\x61sked_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xce\x01\n\x0bSyncRequest\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x11\n\tcustodian\x18\x02 \x01(\t\x12\x0f\n\x07\x65\x64ition\x18\x03 \x01(\r\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12\x0c\n\x04link\x18\x05 \x01(\x0c\x12\x19\n\x11\x65rasures_received\x18\x06 \x01(\x04\x12\x18\n\x10\x63hanges_received\x18\x07 \x01(\x04\x12\x0f\n\x07\x62uckets\x18\x08 \x01(\x0c\x12\x12\n\neverything\x18\t \x01(\x08\x12\x11\n\tmax_bytes\x18\n \x01(\x04\"t\n\x0cSyncResponse\x12.\n\tbeginning\x18\x01 \x01(\x0b\x32\x19.aidpost.v1.SyncBeginningH\x00\x12,\n\x07\x63hanges\x18\x02 \x01(\x0b\x32\x19.aidpost.v1.LoggedChangesH\x00\x42\x06\n\x04part\"\xc2\x01\n\rSyncBeginning\x12\"\n\x04kind\x18\x01 \x01(\x0e\x32\x14.aidpost.v1.SyncKind\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0c\n\x04root\x18\x03 \x01(\x0c\x12\x0e\n\x06roster\x18\x04 \x01(\x0c\x12\x16\n\x0e\x66ormer_rosters\x18\x05 \x03(\x0c\x12%\n\x05heads\x18\x06 \x03(\x0b\x32\x16.aidpost.v1.AuthorHead\x12\r\n\x05\x62ytes\x18\x07 \x01(\x04\x12\x10\n\x08\x63omplete\x18\x08 \x01(\x08\")\n\nAuthorHead\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\r\x12\x0b\n\x03seq\x18\x02 \x01(\x04\":\n\rLoggedChanges\x12)\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x18.aidpost.v1.LoggedChange\"J\n\x0cLoggedChange\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12)\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x19.aidpost.v1.GalleryChange\"\xf4\x01\n\rGalleryChange\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\r\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x0e\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0c\x12\r\n\x05\x65poch\x18\x04 \x01(\r\x12\x10\n\x08\x65ntry_id\x18\x05 \x01(\x0c\x12\x0f\n\x07version\x18\x06 \x01(\r\x12$\n\x04kind\x18\x07 \x01(\x0e\x32\x16.aidpost.v1.ChangeKind\x12%\n\x05parts\x18\x08 \x03(\x0b\x32\x16.aidpost.v1.SealedPart\x12$\n\x04seen\x18\t \x03(\x0b\x32\x16.aidpost.v1.AuthorHead\x12\x11\n\tsignature\x18\n \x01(\x0c\"Z\n\nSealedPart\x12,\n\x08modality\x18\x01 \x01(\x0e\x32\x1a.aidpost.v1.SealedModality\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\"e\n\x12PushChangesRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\x0c\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12*\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x19.aidpost.v1.GalleryChange\"&\n\x13PushChangesResponse\x12\x0f\n\x07version\x18\x01 \x01(\x04*~\n\x08SyncKind\x12\x19\n\x15SYNC_KIND_UNSPECIFIED\x10\x00\x12\x11\n\rSYNC_KIND_LOG\x10\x01\x12\x14\n\x10SYNC_KIND_REPAIR\x10\x02\x12\x16\n\x12SYNC_KIND_SNAPSHOT\x10\x03\x12\x16\n\x12SYNC_KIND_DIVERGED\x10\x04*U\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43HANGE_KIND_PUT\x10\x01\x12\x15\n\x11\x43HANGE_KIND_ERASE\x10\x02*g\n\x0eSealedModality\x12\x1f\n\x1bSEALED_MODALITY_UNSPECIFIED\x10\x00\x12\x18\n\x14SEALED_MODALITY_FACE\x10\x01\x12\x1a\n\x16SEALED_MODALITY_FINGER\x10\x02\x32\xb6\x04\n\x0eGalleryService\x12N\n\x0bPublishCard\x12\x1e.aidpost.v1.PublishCardRequest\x1a\x1f.aidpost.v1.PublishCardResponse\x12H\n\tListCards\x12\x1c.aidpost.v1.ListCardsRequest\x1a\x1d.aidpost.v1.ListCardsResponse\x12T\n\rPublishRoster\x12 .aidpost.v1.PublishRosterRequest\x1a!.aidpost.v1.PublishRosterResponse\x12T\n\rListGalleries\x12 .aidpost.v1.ListGalleriesRequest\x1a!.aidpost.v1.ListGalleriesResponse\x12Q\n\x0cListErasures\x12\x1f.aidpost.v1.ListErasuresRequest\x1a .aidpost.v1.ListErasuresResponse\x12;\n\x04Sync\x12\x17.aidpost.v1.SyncRequest\x1a\x18.aidpost.v1.SyncResponse0\x01\x12N\n\x0bPushChanges\x12\x1e.aidpost.v1.PushChangesRequest\x1a\x1f.aidpost.v1.PushChangesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'aidpost.v1.gallery_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SYNCKIND']._serialized_start=2034
-  _globals['_SYNCKIND']._serialized_end=2160
-  _globals['_CHANGEKIND']._serialized_start=2162
-  _globals['_CHANGEKIND']._serialized_end=2247
-  _globals['_SEALEDMODALITY']._serialized_start=2249
-  _globals['_SEALEDMODALITY']._serialized_end=2352
+  _globals['_SYNCKIND']._serialized_start=2418
+  _globals['_SYNCKIND']._serialized_end=2544
+  _globals['_CHANGEKIND']._serialized_start=2546
+  _globals['_CHANGEKIND']._serialized_end=2631
+  _globals['_SEALEDMODALITY']._serialized_start=2633
+  _globals['_SEALEDMODALITY']._serialized_end=2736
   _globals['_PUBLISHCARDREQUEST']._serialized_start=73
   _globals['_PUBLISHCARDREQUEST']._serialized_end=107
   _globals['_PUBLISHCARDRESPONSE']._serialized_start=109
@@ -60,26 +60,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GALLERYSTATE']._serialized_end=702
   _globals['_GALLERYMEMBER']._serialized_start=705
   _globals['_GALLERYMEMBER']._serialized_end=847
-  _globals['_SYNCREQUEST']._serialized_start=850
-  _globals['_SYNCREQUEST']._serialized_end=1056
-  _globals['_SYNCRESPONSE']._serialized_start=1058
-  _globals['_SYNCRESPONSE']._serialized_end=1174
-  _globals['_SYNCBEGINNING']._serialized_start=1177
-  _globals['_SYNCBEGINNING']._serialized_end=1371
-  _globals['_AUTHORHEAD']._serialized_start=1373
-  _globals['_AUTHORHEAD']._serialized_end=1414
-  _globals['_LOGGEDCHANGES']._serialized_start=1416
-  _globals['_LOGGEDCHANGES']._serialized_end=1474
-  _globals['_LOGGEDCHANGE']._serialized_start=1476
-  _globals['_LOGGEDCHANGE']._serialized_end=1550
-  _globals['_GALLERYCHANGE']._serialized_start=1553
-  _globals['_GALLERYCHANGE']._serialized_end=1797
-  _globals['_SEALEDPART']._serialized_start=1799
-  _globals['_SEALEDPART']._serialized_end=1889
-  _globals['_PUSHCHANGESREQUEST']._serialized_start=1891
-  _globals['_PUSHCHANGESREQUEST']._serialized_end=1992
-  _globals['_PUSHCHANGESRESPONSE']._serialized_start=1994
-  _globals['_PUSHCHANGESRESPONSE']._serialized_end=2032
-  _globals['_GALLERYSERVICE']._serialized_start=2355
-  _globals['_GALLERYSERVICE']._serialized_end=2838
+  _globals['_LISTERASURESREQUEST']._serialized_start=849
+  _globals['_LISTERASURESREQUEST']._serialized_end=870
+  _globals['_LISTERASURESRESPONSE']._serialized_start=872
+  _globals['_LISTERASURESRESPONSE']._serialized_end=933
+  _globals['_ERASURE']._serialized_start=936
+  _globals['_ERASURE']._serialized_end=1149
+  _globals['_UNCONFIRMEDBY']._serialized_start=1151
+  _globals['_UNCONFIRMEDBY']._serialized_end=1231
+  _globals['_SYNCREQUEST']._serialized_start=1234
+  _globals['_SYNCREQUEST']._serialized_end=1440
+  _globals['_SYNCRESPONSE']._serialized_start=1442
+  _globals['_SYNCRESPONSE']._serialized_end=1558
+  _globals['_SYNCBEGINNING']._serialized_start=1561
+  _globals['_SYNCBEGINNING']._serialized_end=1755
+  _globals['_AUTHORHEAD']._serialized_start=1757
+  _globals['_AUTHORHEAD']._serialized_end=1798
+  _globals['_LOGGEDCHANGES']._serialized_start=1800
+  _globals['_LOGGEDCHANGES']._serialized_end=1858
+  _globals['_LOGGEDCHANGE']._serialized_start=1860
+  _globals['_LOGGEDCHANGE']._serialized_end=1934
+  _globals['_GALLERYCHANGE']._serialized_start=1937
+  _globals['_GALLERYCHANGE']._serialized_end=2181
+  _globals['_SEALEDPART']._serialized_start=2183
+  _globals['_SEALEDPART']._serialized_end=2273
+  _globals['_PUSHCHANGESREQUEST']._serialized_start=2275
+  _globals['_PUSHCHANGESREQUEST']._serialized_end=2376
+  _globals['_PUSHCHANGESRESPONSE']._serialized_start=2378
+  _globals['_PUSHCHANGESRESPONSE']._serialized_end=2416
+  _globals['_GALLERYSERVICE']._serialized_start=2739
+  _globals['_GALLERYSERVICE']._serialized_end=3305
 # @@protoc_insertion_point(module_scope)

@@ -349,6 +349,115 @@ class GalleryMember(_message.Message):
 Global___GalleryMember: _TypeAlias = GalleryMember  # noqa: Y015
 
 @_typing.final
+class ListErasuresRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListErasuresRequest: _TypeAlias = ListErasuresRequest  # noqa: Y015
+
+@_typing.final
+class ListErasuresResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERASURES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def erasures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Erasure]: ...
+    def __init__(
+        self,
+        *,
+        erasures: _abc.Iterable[Global___Erasure] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erasures", b"erasures"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListErasuresResponse: _TypeAlias = ListErasuresResponse  # noqa: Y015
+
+@_typing.final
+class Erasure(_message.Message):
+    """One entry that was erased at an appliance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GALLERY_ID_FIELD_NUMBER: _builtins.int
+    SITE_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    TOLD_AT_FIELD_NUMBER: _builtins.int
+    TOLD_BY_FIELD_NUMBER: _builtins.int
+    CONFIRMED_BY_FIELD_NUMBER: _builtins.int
+    UNCONFIRMED_BY_FIELD_NUMBER: _builtins.int
+    gallery_id: _builtins.bytes
+    site: _builtins.str
+    purpose: _builtins.str
+    entry_id: _builtins.bytes
+    """As it stands in events, 16 random bytes."""
+    told_by: _builtins.str
+    """Where it was erased; empty for a device that is no member any more."""
+    @_builtins.property
+    def told_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def confirmed_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def unconfirmed_by(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnconfirmedBy]: ...
+    def __init__(
+        self,
+        *,
+        gallery_id: _builtins.bytes = ...,
+        site: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+        entry_id: _builtins.bytes = ...,
+        told_at: _timestamp_pb2.Timestamp | None = ...,
+        told_by: _builtins.str = ...,
+        confirmed_by: _abc.Iterable[_builtins.str] | None = ...,
+        unconfirmed_by: _abc.Iterable[Global___UnconfirmedBy] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["told_at", b"told_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed_by", b"confirmed_by", "entry_id", b"entry_id", "gallery_id", b"gallery_id", "purpose", b"purpose", "site", b"site", "told_at", b"told_at", "told_by", b"told_by", "unconfirmed_by", b"unconfirmed_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Erasure: _TypeAlias = Erasure  # noqa: Y015
+
+@_typing.final
+class UnconfirmedBy(_message.Message):
+    """A device that may still have an erased entry."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    ASKED_AT_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.str
+    @_builtins.property
+    def asked_at(self) -> _timestamp_pb2.Timestamp:
+        """When it last asked for changes; absent before the first time."""
+
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.str = ...,
+        asked_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "device_id", b"device_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnconfirmedBy: _TypeAlias = UnconfirmedBy  # noqa: Y015
+
+@_typing.final
 class SyncRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -60,6 +60,11 @@ class GalleryServiceStub:
                 request_serializer=aidpost_dot_v1_dot_gallery__pb2.ListGalleriesRequest.SerializeToString,
                 response_deserializer=aidpost_dot_v1_dot_gallery__pb2.ListGalleriesResponse.FromString,
                 _registered_method=True)
+        self.ListErasures = channel.unary_unary(
+                '/aidpost.v1.GalleryService/ListErasures',
+                request_serializer=aidpost_dot_v1_dot_gallery__pb2.ListErasuresRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_gallery__pb2.ListErasuresResponse.FromString,
+                _registered_method=True)
         self.Sync = channel.unary_stream(
                 '/aidpost.v1.GalleryService/Sync',
                 request_serializer=aidpost_dot_v1_dot_gallery__pb2.SyncRequest.SerializeToString,
@@ -110,6 +115,13 @@ class GalleryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListErasures(self, request, context):
+        """Which entries were erased, and which devices have not carried that out yet; the latest 1000.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Sync(self, request, context):
         """What changed since a version: first a beginning, then changes, erasures first.
         """
@@ -146,6 +158,11 @@ def add_GalleryServiceServicer_to_server(servicer, server):
                     servicer.ListGalleries,
                     request_deserializer=aidpost_dot_v1_dot_gallery__pb2.ListGalleriesRequest.FromString,
                     response_serializer=aidpost_dot_v1_dot_gallery__pb2.ListGalleriesResponse.SerializeToString,
+            ),
+            'ListErasures': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListErasures,
+                    request_deserializer=aidpost_dot_v1_dot_gallery__pb2.ListErasuresRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_gallery__pb2.ListErasuresResponse.SerializeToString,
             ),
             'Sync': grpc.unary_stream_rpc_method_handler(
                     servicer.Sync,
@@ -272,6 +289,33 @@ class GalleryService:
             '/aidpost.v1.GalleryService/ListGalleries',
             aidpost_dot_v1_dot_gallery__pb2.ListGalleriesRequest.SerializeToString,
             aidpost_dot_v1_dot_gallery__pb2.ListGalleriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListErasures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.GalleryService/ListErasures',
+            aidpost_dot_v1_dot_gallery__pb2.ListErasuresRequest.SerializeToString,
+            aidpost_dot_v1_dot_gallery__pb2.ListErasuresResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,8 @@ class GalleryServiceStub:
     """
     ListGalleries: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.ListGalleriesRequest, _gallery_pb2.ListGalleriesResponse]
     """What there is, who holds it up to where, and which erasures which device has not confirmed."""
+    ListErasures: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.ListErasuresRequest, _gallery_pb2.ListErasuresResponse]
+    """Which entries were erased, and which devices have not carried that out yet; the latest 1000."""
     Sync: _grpc.UnaryStreamMultiCallable[_gallery_pb2.SyncRequest, _gallery_pb2.SyncResponse]
     """What changed since a version: first a beginning, then changes, erasures first."""
     PushChanges: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.PushChangesRequest, _gallery_pb2.PushChangesResponse]
@@ -75,6 +77,8 @@ class GalleryServiceAsyncStub(GalleryServiceStub):
     """
     ListGalleries: _aio.UnaryUnaryMultiCallable[_gallery_pb2.ListGalleriesRequest, _gallery_pb2.ListGalleriesResponse]  # type: ignore[assignment]
     """What there is, who holds it up to where, and which erasures which device has not confirmed."""
+    ListErasures: _aio.UnaryUnaryMultiCallable[_gallery_pb2.ListErasuresRequest, _gallery_pb2.ListErasuresResponse]  # type: ignore[assignment]
+    """Which entries were erased, and which devices have not carried that out yet; the latest 1000."""
     Sync: _aio.UnaryStreamMultiCallable[_gallery_pb2.SyncRequest, _gallery_pb2.SyncResponse]  # type: ignore[assignment]
     """What changed since a version: first a beginning, then changes, erasures first."""
     PushChanges: _aio.UnaryUnaryMultiCallable[_gallery_pb2.PushChangesRequest, _gallery_pb2.PushChangesResponse]  # type: ignore[assignment]
@@ -122,6 +126,14 @@ class GalleryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_gallery_pb2.ListGalleriesResponse, _abc.Awaitable[_gallery_pb2.ListGalleriesResponse]]:
         """What there is, who holds it up to where, and which erasures which device has not confirmed."""
+
+    @_abc_1.abstractmethod
+    def ListErasures(
+        self,
+        request: _gallery_pb2.ListErasuresRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gallery_pb2.ListErasuresResponse, _abc.Awaitable[_gallery_pb2.ListErasuresResponse]]:
+        """Which entries were erased, and which devices have not carried that out yet; the latest 1000."""
 
     @_abc_1.abstractmethod
     def Sync(
