@@ -8,19 +8,13 @@ from pathlib import Path
 
 import click
 
-from firmware.commands.common import OutputFile, read_config
+from firmware.commands.common import OutputFile
 from firmware.commands.lists import read_or_exit, today
 from trust.issuer import IssuerKey, IssuerKeyUnusable
 from trust.lists.terms import ClinicList
 
 _list = click.argument("list_file", metavar="LIST", type=click.Path(dir_okay=False, path_type=Path))
 _out = click.option("--out", type=OutputFile(), required=True, help="The PDF to write.")
-_config = click.option(
-    "--config",
-    "config_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="An appliance's TOML file, whose issuers are trusted: needed for a signed list.",
-)
 _MAX_TOKENS = 1000
 
 
@@ -75,7 +69,7 @@ def sheet(list_file: Path, key_path: Path, out: Path, until: datetime | None) ->
     from firmware.cards.sheet import card_sheet
 
     issuer = _issuer(key_path)
-    planned = read_or_exit(list_file, None, also_trusted=(issuer.public,)).planned
+    planned = read_or_exit(list_file, None, trusted=(issuer.public,)).planned
     if until is not None and isinstance(planned, ClinicList):
         raise click.UsageError("cards of appointments are for their day: leave --until out")
     if until is not None and until.date() < planned.last_day:
@@ -88,10 +82,9 @@ def sheet(list_file: Path, key_path: Path, out: Path, until: datetime | None) ->
 @cards.command()
 @_list
 @click.option("--device", "device_id", required=True, help="The appliance that hands them out (`device.id`).")
-@_config
 @click.option("--count", type=click.IntRange(1, _MAX_TOKENS), default=120, show_default=True)
 @_out
-def tokens(list_file: Path, device_id: str, config_path: Path | None, count: int, out: Path) -> None:
+def tokens(list_file: Path, device_id: str, count: int, out: Path) -> None:
     """Write visit tokens for the clinic's day of LIST, in the order in which this appliance names them.
 
     24 on a page of A4. They are good on that day alone; destroy what is left of them in the evening.
@@ -99,8 +92,7 @@ def tokens(list_file: Path, device_id: str, config_path: Path | None, count: int
     from firmware.cards.making import token_key, token_numbers
     from firmware.cards.sheet import token_sheet
 
-    trusted = () if config_path is None else read_config(config_path).issuer.trusted()
-    planned = read_or_exit(list_file, None, also_trusted=trusted).planned
+    planned = read_or_exit(list_file, None).planned
     if not isinstance(planned, ClinicList):
         raise click.UsageError("visit tokens are for a clinic's day: name its list")
     if planned.day < today():

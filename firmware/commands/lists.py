@@ -47,9 +47,10 @@ def check(file: Path, config_path: Path | None, show_all: bool) -> None:
     read = read_or_exit(file, config, show_all=show_all)
     for line in summary(read.planned):
         click.echo(line)
-    click.echo(
-        "Signed by an issuer of this appliance." if read.signed else "Not signed: two supervisors load it."
-    )
+    if read.signed_by is None:
+        click.echo("Not signed: two supervisors load it.")
+    else:
+        click.echo(f"Signed with the key {read.signed_by.hex()}")
 
 
 @list_.command("import")
@@ -68,7 +69,7 @@ def import_(file: Path, config_path: Path) -> None:
         read = read_or_exit(file, config, cycle=present.cycle if present else "")
         for line in summary(read.planned):
             click.echo(line)
-        approved = () if read.signed and isinstance(read.planned, ClinicList) else _two_supervisors(store)
+        approved = () if read.signed_by and isinstance(read.planned, ClinicList) else _two_supervisors(store)
         loaded = store.lists.load(Clock().now(), read.planned, approved)
     click.echo(f"Loaded: {loaded.entries} {_entries(read.planned)}.")
 
@@ -127,16 +128,16 @@ def read_or_exit(
     file: Path,
     config: Config | None,
     *,
-    also_trusted: tuple[bytes, ...] = (),
+    trusted: tuple[bytes, ...] | None = None,
     show_all: bool = False,
     cycle: str = "",
 ) -> ReadList:
     """Return the list of a file that can be loaded; otherwise say all that is wrong and exit with status 1.
 
-    also_trusted: issuers beside those of the configuration. cycle: that is loaded, empty where none is.
+    trusted: issuers, where no configuration names them; None: anybody. cycle: that is loaded, or empty.
     """
     try:
-        read = read_list(file, also_trusted + (() if config is None else config.issuer.trusted()))
+        read = read_list(file, trusted if config is None else config.issuer.trusted())
     except OSError as error:
         raise click.ClickException(
             f"cannot read {file} ({error.strerror}): check its name and rights"

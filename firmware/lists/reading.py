@@ -17,11 +17,12 @@ from trust.lists.terms import PlannedList
 class ReadList:
     """A list without faults of its own.
 
-    signed: an issuer that this appliance trusts signed it; without that, two supervisors answer for it.
+    signed_by: the public key of the issuer whose signature holds, 32 bytes; None: nobody signed it, and two
+    supervisors answer for it.
     """
 
     planned: PlannedList
-    signed: bool
+    signed_by: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,11 @@ class FaultsFound:
         return [fault.line(file, self.form) for fault in self.faults]
 
 
-def read_list(path: Path, trusted: tuple[bytes, ...] = ()) -> ReadList | FaultsFound:
+def read_list(path: Path, trusted: tuple[bytes, ...] | None = None) -> ReadList | FaultsFound:
     """Read a file and check all that can be told from it alone.
 
-    trusted: the public keys of issuers, 32 bytes each. A signed list is taken only with one of theirs.
-    Raises OSError.
+    trusted: the public keys of issuers, 32 bytes each. A signed list is taken only with one of theirs; None:
+    with anybody's, where no appliance is asked. Raises OSError.
     """
     with path.open("rb") as file:
         content = file.read(envelope.MAX_SIGNED_BYTES + 1)
@@ -51,7 +52,7 @@ def read_list(path: Path, trusted: tuple[bytes, ...] = ()) -> ReadList | FaultsF
         return FaultsFound(refused.faults, form)
 
 
-def _read(content: bytes, trusted: tuple[bytes, ...]) -> ReadList:
+def _read(content: bytes, trusted: tuple[bytes, ...] | None) -> ReadList:
     if content.startswith(envelope.MAGIC[: len(content)]) and content:
         return _read_signed(content, trusted)
     if len(content) > MAX_FILE_BYTES:
@@ -61,17 +62,19 @@ def _read(content: bytes, trusted: tuple[bytes, ...]) -> ReadList:
     if not content.strip():
         raise ListRefused([Fault("the file is empty: copy it again")])
     table = xlsx.read_xlsx(content) if content.startswith(xlsx.MAGIC) else read_csv(content)
-    return ReadList(parse(table), signed=False)
+    return ReadList(parse(table))
 
 
-def _read_signed(content: bytes, trusted: tuple[bytes, ...]) -> ReadList:
+def _read_signed(content: bytes, trusted: tuple[bytes, ...] | None) -> ReadList:
     try:
         signed = envelope.read_signed(content)
     except envelope.NotWhole as error:
         raise ListRefused([Fault(f"a signed list, but {error}")]) from error
+    if trusted is None:
+        trusted = (signed.public_key,)
     if signed.public_key not in trusted:
         what = "its signer is not known to this appliance: ask who made it, or add the key to [issuer] keys"
         raise ListRefused([Fault(what)])
     if not signed.signed_by(trusted):
         raise ListRefused([Fault("its signature does not hold: get the file anew from who made it")])
-    return ReadList(parse(read_csv(signed.content)), signed=True)
+    return ReadList(parse(read_csv(signed.content)), signed.public_key)

@@ -213,7 +213,7 @@ def test_a_spreadsheet_is_read_as_its_csv_file_and_faults_have_the_names_of_cell
     ]
     path = tmp_path / "day.xlsx"
     path.write_bytes(spreadsheet(rows))
-    assert read_list(path) == ReadList(planned(CLINIC), signed=False)
+    assert read_list(path) == ReadList(planned(CLINIC))
     path.write_bytes(spreadsheet([*rows, ("=A6", 0.25, ""), (date(2026, 3, 12), "8h", "")]))
     found = read_list(path)
     assert isinstance(found, FaultsFound)
@@ -274,7 +274,7 @@ def test_a_signed_list_is_taken_from_trusted_issuers_alone_and_only_whole(tmp_pa
     path.write_bytes(sign(DISTRIBUTION.encode(), issuer))
     found = read_list(path, (issuer.public,))
     assert isinstance(found, ReadList)
-    assert found.signed
+    assert found.signed_by == issuer.public
     assert list_words(found.planned) == list_words(planned(DISTRIBUTION))
 
     def what(content: bytes, *trusted: bytes) -> str:
@@ -317,6 +317,8 @@ def test_the_commands_write_check_and_sign(tmp_path: Path) -> None:
     made = runner.invoke(aggregator, ["list", "sign", str(path), "--key", str(key)])
     assert made.exit_code == 0, made.output
     assert signed.read_bytes().startswith(b"AIDPOST LIST 1\n")
+    checked = runner.invoke(aidpost, ["list", "check", str(signed)])
+    assert f"Signed with the key {IssuerKey.load(key).public.hex()}" in checked.output
     path.write_bytes(path.read_bytes().replace(b"H-0002", b"H-0001"))
     refused = runner.invoke(aidpost, ["list", "check", str(path)])
     assert refused.exit_code == 1
