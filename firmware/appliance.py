@@ -39,6 +39,7 @@ from firmware.order_handlers import renew_lease, self_test, sync_now
 from firmware.orders import Orders
 from firmware.page.viewfinder import LiveView
 from firmware.presenter import Presenter
+from firmware.protection import TemplateProtection
 from firmware.recognition import build_recognition
 from firmware.records import CommandKind, DeviceFault
 from firmware.session.acquire import Acquirer, InThread
@@ -183,11 +184,17 @@ class Appliance:
         async def in_inference(work: Callable[[], T], /) -> T:
             return await loop.run_in_executor(engine, work)
 
-        recognition = await in_inference(lambda: build_recognition(config))
+        with await self.store.run(lambda store: store.protection_key()) as key:
+            protection = await in_inference(partial(TemplateProtection, key))
+        self._stack.callback(protection.wipe)
+        recognition = await in_inference(lambda: build_recognition(config, protection))
         self.matcher = recognition.matcher
 
         references = await self.store.run(lambda store: store.references(device.purpose))
-        await in_inference(partial(self.matcher.take_up_all, references))
+        refused = await in_inference(partial(self.matcher.take_up_all, references))
+        if refused:
+            log.error("entries refused", entries=len(refused), reason=refused[0])
+            self.notices["gallery"] = f"Entries that cannot be used: {len(refused)}. The first: {refused[0]}."
 
         if self._hardware.board is not None:
             self._board = self._hardware.board()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from firmware.config import Config
+from firmware.protection import TemplateProtection
 from firmware.session.matching import Matcher, Policy
 from inference import operating_point
 from inference.attack import AttackDetector, Unchecked
@@ -26,8 +27,13 @@ class Recognition:
     attack_detector: AttackDetector[FaceSample]
 
 
-def build_recognition(config: Config, catalogue: Catalogue | None = None) -> Recognition:
-    """Load models and operating point. Raises InferenceError with what to do; takes 0.1 to 0.3 s."""
+def build_recognition(
+    config: Config, protection: TemplateProtection, catalogue: Catalogue | None = None
+) -> Recognition:
+    """Load models and operating point; protection: of the gallery that is searched.
+
+    Raises InferenceError with what to do; takes 0.1 to 0.3 s.
+    """
     models = catalogue or Catalogue()
     runtime, threads = RuntimeName(config.inference.runtime), config.inference.threads
     face = build_face_recogniser(models, runtime, threads) if config.camera is not None else None
@@ -44,6 +50,6 @@ def build_recognition(config: Config, catalogue: Catalogue | None = None) -> Rec
     for source in sources:
         point.source(source)  # refuse at the start, not at the first person
     policy = Policy(config.policy.fmr, config.policy.fpir)
-    matcher = Matcher(face, finger, point, policy, sources, config.session.frames_compared())
+    matcher = Matcher(face, finger, point, policy, sources, protection, config.session.frames_compared())
     detector = FaceAttackDetector() if config.attack.passive else Unchecked()
     return Recognition(face, finger, matcher, detector)

@@ -25,3 +25,15 @@ class TemplateDamaged(InferenceError, ValueError):
 
 class ComparisonRefused(InferenceError, ValueError):
     """Two templates cannot be compared: another model or another runtime made one of them."""
+
+
+class OtherProtectionKey(ComparisonRefused):
+    """A template was protected under another key than the gallery's."""
+
+    def __init__(self, key_id: bytes, expected: bytes) -> None:
+        super().__init__(
+            f"a template is protected under the key {key_id.hex()}, and this gallery's is {expected.hex()}: "
+            "bring it in through the gallery that it belongs to, or register the person anew"
+        )
+        self.key_id = key_id
+        self.expected = expected

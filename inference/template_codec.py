@@ -1,13 +1,11 @@
-"""Templates to bytes and back: a version byte, then a MessagePack array with packed numbers.
+"""Protected templates to bytes and back: a version byte, then a MessagePack array with packed numbers.
 
-The face embedding stays float32: it comes back bit for bit, and 10,000 entries are 5 MB. Minutiae are
-rounded to a quarter of a pixel, 0.1 milliradian and 1/255 of confidence, 8 bytes each; a minutia is
-never found more exactly than that.
+Version 1 were plain templates (`plain_codec`); a store makes them protected when it is opened. The embedding
+stays float32: a rotation keeps scores, and 10,000 entries are 5 MB.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, assert_never
 
 import msgspec
@@ -15,48 +13,45 @@ import numpy as np
 from msgspec import Meta
 
 from inference.errors import TemplateDamaged
-from inference.types import FaceTemplate, FingerPosition, FingerTemplate, Template
+from inference.plain_codec import EMBEDDING_LENGTH, NORM_TOLERANCE
+from inference.protection.finger import CODE_BYTES, CODE_WORDS, ROWS
+from inference.protection.key_stream import KEY_ID_BYTES
+from inference.types import FingerPosition, ProtectedFace, ProtectedFinger, ProtectedTemplate
 
-VERSION = 1
-MAX_BYTES = 16_384  # 1,000 minutiae are 8 KB; ISO/IEC 19794-2 allows 255 in a view
-EMBEDDING_LENGTH = 128
-NORM_TOLERANCE = 1e-3  # float32 rounding leaves 1e-6; this only tells an embedding from other numbers
-UNITS_PER_PIXEL = 4
-UNITS_PER_TURN = 65_536
-UNITS_OF_CONFIDENCE = 255
+VERSION = 2
+MAX_BYTES = 16_384  # 1,000 sealed minutiae are 8 KB, 80 codes 2.5 KB
 
-_MINUTIA = np.dtype([("x", "<u2"), ("y", "<u2"), ("angle", "<u2"), ("kind", "u1"), ("confidence", "u1")])
 _Quality = Annotated[int, Meta(ge=0, le=100)]
-_Side = Annotated[int, Meta(ge=1, le=4096)]
 _Text = Annotated[str, Meta(max_length=256)]
+_KeyId = Annotated[bytes, Meta(min_length=KEY_ID_BYTES, max_length=KEY_ID_BYTES)]
 
 
 class _Face(msgspec.Struct, frozen=True, tag="face", array_like=True, forbid_unknown_fields=True):
     embedding: Annotated[bytes, Meta(min_length=4 * EMBEDDING_LENGTH, max_length=4 * EMBEDDING_LENGTH)]
     quality: _Quality
     made_by: _Text
+    key_id: _KeyId
     frames: Annotated[int, Meta(ge=1, le=255)] = 1
 
 
 class _Finger(msgspec.Struct, frozen=True, tag="finger", array_like=True, forbid_unknown_fields=True):
-    minutiae: bytes
-    width: _Side
-    height: _Side
+    codes: Annotated[bytes, Meta(max_length=ROWS[-1] * CODE_BYTES)]
+    sealed: Annotated[bytes, Meta(min_length=1)]
     position: FingerPosition
     sensor: _Text
-    quality: _Quality
     made_by: _Text
+    key_id: _KeyId
 
 
 _DECODER = msgspec.msgpack.Decoder(_Face | _Finger)
 
 
-def encode(template: Template) -> bytes:
+def encode(template: ProtectedTemplate) -> bytes:
     """Return the template's bytes. Raises TemplateDamaged for one that `decode` would refuse."""
     match template:
-        case FaceTemplate():
+        case ProtectedFace():
             packed: _Face | _Finger = _pack_face(template)
-        case FingerTemplate():
+        case ProtectedFinger():
             packed = _pack_finger(template)
         case _:
             assert_never(template)
@@ -65,7 +60,7 @@ def encode(template: Template) -> bytes:
     return data
 
 
-def decode(data: bytes) -> Template:
+def decode(data: bytes) -> ProtectedTemplate:
     """Return the template in `data`. Raises TemplateDamaged."""
     if not data or data[0] != VERSION:
         raise TemplateDamaged(f"not a template of version {VERSION}; a newer Aidpost may have written it")
@@ -85,63 +80,37 @@ def decode(data: bytes) -> Template:
             assert_never(packed)
 
 
-def _pack_face(template: FaceTemplate) -> _Face:
+def _pack_face(template: ProtectedFace) -> _Face:
     embedding = template.embedding.astype("<f4").tobytes()
-    return _Face(embedding, template.quality, template.made_by, template.frames)
+    return _Face(embedding, template.quality, template.made_by, template.key_id, template.frames)
 
 
-def _unpack_face(packed: _Face) -> FaceTemplate:
+def _unpack_face(packed: _Face) -> ProtectedFace:
     embedding = np.frombuffer(packed.embedding, "<f4").astype(np.float32)
     # Written so that NaN fails it too.
     if not abs(float(np.linalg.norm(embedding)) - 1.0) <= NORM_TOLERANCE:
         raise TemplateDamaged("the face embedding is not of length 1: it was wiped or damaged")
-    return FaceTemplate(embedding, packed.quality, packed.made_by, packed.frames)
+    return ProtectedFace(embedding, packed.quality, packed.made_by, packed.key_id, packed.frames)
 
 
-def _pack_finger(template: FingerTemplate) -> _Finger:
-    rows = template.minutiae
-    if rows.ndim != 2 or rows.shape[1] != 5 or not np.isfinite(rows).all():
-        raise TemplateDamaged(f"minutiae have the shape (n, 5) and finite values, not {rows.shape}")
-    if (rows[:, :2] < 0).any() or (rows[:, 0] > template.width).any() or (rows[:, 1] > template.height).any():
-        raise TemplateDamaged("a minutia lies outside its image")
-    if not np.isin(rows[:, 3], (0, 1)).all() or (rows[:, 4] < 0).any() or (rows[:, 4] > 1).any():
-        raise TemplateDamaged("a minutia's kind is 0 or 1 and its confidence 0 to 1")
-    packed = np.empty(len(rows), _MINUTIA)
-    packed["x"] = np.rint(rows[:, 0] * UNITS_PER_PIXEL)
-    packed["y"] = np.rint(rows[:, 1] * UNITS_PER_PIXEL)
-    packed["angle"] = np.rint(rows[:, 2].astype(np.float64) / math.tau * UNITS_PER_TURN) % UNITS_PER_TURN
-    packed["kind"] = rows[:, 3]
-    packed["confidence"] = np.rint(rows[:, 4] * UNITS_OF_CONFIDENCE)
+def _pack_finger(template: ProtectedFinger) -> _Finger:
     return _Finger(
-        packed.tobytes(),
-        template.width,
-        template.height,
+        template.codes.astype("<u8").tobytes(),
+        template.sealed,
         template.position,
         template.sensor,
-        template.quality,
         template.made_by,
+        template.key_id,
     )
 
 
-def _unpack_finger(packed: _Finger) -> FingerTemplate:
-    if len(packed.minutiae) % _MINUTIA.itemsize:
-        raise TemplateDamaged("the list of minutiae is cut off")
-    rows = np.frombuffer(packed.minutiae, _MINUTIA)
-    minutiae = np.empty((len(rows), 5), np.float32)
-    minutiae[:, 0] = rows["x"] / UNITS_PER_PIXEL
-    minutiae[:, 1] = rows["y"] / UNITS_PER_PIXEL
-    minutiae[:, 2] = rows["angle"] / UNITS_PER_TURN * math.tau
-    minutiae[:, 3] = rows["kind"]
-    minutiae[:, 4] = rows["confidence"] / UNITS_OF_CONFIDENCE
-    outside = (minutiae[:, 0] > packed.width) | (minutiae[:, 1] > packed.height) | (rows["kind"] > 1)
-    if outside.any():
-        raise TemplateDamaged("a minutia lies outside its image or is of an unknown kind")
-    return FingerTemplate(
-        minutiae,
-        packed.width,
-        packed.height,
-        packed.position,
-        packed.sensor,
-        packed.quality,
-        packed.made_by,
+def _unpack_finger(packed: _Finger) -> ProtectedFinger:
+    rows, rest = divmod(len(packed.codes), CODE_BYTES)
+    if rest or (rows and rows not in ROWS):
+        raise TemplateDamaged(
+            f"a finger has {', '.join(map(str, ROWS))} codes of {CODE_BYTES} bytes, or none"
+        )
+    codes = np.frombuffer(packed.codes, "<u8").astype(np.uint64).reshape(rows, CODE_WORDS)
+    return ProtectedFinger(
+        codes, packed.sealed, packed.position, packed.sensor, packed.made_by, packed.key_id
     )

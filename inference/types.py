@@ -144,6 +144,58 @@ class FingerTemplate:
 Template = FaceTemplate | FingerTemplate
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ProtectedFace:
+    """A face embedding as a gallery keeps it: turned by the gallery's key (`inference.protection.face`).
+
+    embedding: shape (128,), float32, L2 norm 1. key_id: names the key, and faces of one key alone compare.
+    """
+
+    embedding: NDArray[np.float32]
+    quality: int
+    made_by: str
+    key_id: bytes
+    frames: int = 1
+
+    @property
+    def modality(self) -> Modality:
+        """Always face."""
+        return Modality.FACE
+
+    def wipe(self) -> None:
+        """Overwrite the embedding with zeros."""
+        self.embedding[...] = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProtectedFinger:
+    """A finger as a gallery keeps it: codes for the first pass of a search, and sealed minutiae.
+
+    codes: shape (rows, 4), uint64 (`inference.protection.finger`); no rows where they are to be made anew.
+    sealed: the template that the codes were made of, under a key that comes from the gallery's. key_id: names
+    the gallery's key.
+    """
+
+    codes: NDArray[np.uint64]
+    sealed: bytes
+    position: FingerPosition
+    sensor: str
+    made_by: str
+    key_id: bytes
+
+    @property
+    def modality(self) -> Modality:
+        """Always finger."""
+        return Modality.FINGER
+
+    def wipe(self) -> None:
+        """Overwrite the codes with zeros; what is sealed goes with its key."""
+        self.codes[...] = 0
+
+
+ProtectedTemplate = ProtectedFace | ProtectedFinger
+
+
 @dataclass(frozen=True, slots=True)
 class ComparisonScore:
     """One comparison of a probe with a reference, as the comparator gave it (ISO/IEC 2382-37).

@@ -22,6 +22,7 @@ from firmware.commands.finding import Finding, library
 from firmware.config import Config
 from firmware.day.self_test import platen_of
 from firmware.opening import Hardware, uplink_target
+from firmware.protection import TemplateProtection
 from firmware.recognition import build_recognition
 from firmware.uplink.errors import UplinkError
 from firmware.uplink.identity_file import read_identity
@@ -29,12 +30,14 @@ from inference.errors import InferenceError
 from inference.face.attack import DETECTOR
 from inference.finger.phantom import Platen
 from inference.models.catalogue import Catalogue
+from inference.protection.key_stream import KEY_BYTES
 from inference.runtime import RuntimeName
 from sensors.board.port import Board
 from sensors.camera.port import Camera
 from sensors.errors import SensorError
 from sensors.fingerprint.port import FingerprintReader
 from trust.checking import Validity
+from trust.keys.secret import SecretKey
 
 ArgsT = TypeVarTuple("ArgsT")
 
@@ -99,7 +102,9 @@ def _model(catalogue: Catalogue, name: str, config: Config) -> Finding:
 
 
 def _recognition(config: Config) -> Finding:
-    matcher = build_recognition(config).matcher
+    with SecretKey.random(KEY_BYTES) as key:  # nobody is enrolled: what a gallery may reach needs no store
+        protection = TemplateProtection(key)
+    matcher = build_recognition(config, protection).matcher
     name, _, digest = matcher.operating_point.partition(" ")
     reach = ", ".join(
         f"{source} alone among {size:,} entries" for source, size in matcher.largest_galleries().items()

@@ -9,7 +9,7 @@ from firmware.gallery import change_message, payload
 from firmware.gallery.keyring import Keyring
 from firmware.gallery.values import Delivered, Delivery, Held, Taken, Waiting
 from firmware.store.reference import Reference
-from inference.types import Template
+from inference.types import ProtectedTemplate, Template
 from trust.consent import Purpose
 from trust.gallery import tree
 from trust.gallery.change import MAX_SEALED_BYTES, Change, Kind, Part, first_link
@@ -39,12 +39,15 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """What it takes to judge; usable: whether this appliance compares with a template."""
+    """What it takes to judge. usable: whether this appliance compares with a template. protect: makes of an
+    entry's templates what is stored here, under this appliance's own key.
+    """
 
     keyring: Keyring
     site: str
     purpose: Purpose
     usable: Callable[[Template], bool]
+    protect: Callable[[bytes, Sequence[Template]], tuple[ProtectedTemplate, ...]]
 
     def judge(self, held: Held, delivery: Delivery, staged: Sequence[tuple[int, bytes]]) -> Judged:
         """Judge what came on top of what is held. Raises ChangeRefused and EntryRefused."""
@@ -114,20 +117,30 @@ class Judging:
             templates.extend(of_part)
         if len(subjects) != 1:
             raise EntryRefused(f"the parts of the entry {change.entry_id.hex()} name different subjects")
-        usable = tuple(template for template in templates if self.usable(template))
-        if not usable:
+        usable = [template for template in templates if self.usable(template)]
+        try:
+            protected = self.protect(change.entry_id, usable)
+        finally:
+            for template in templates:
+                template.wipe()
+        if not protected:
             return None
-        return Reference(change.entry_id, subjects.pop(), usable, self.purpose, self.site)
+        return Reference(change.entry_id, subjects.pop(), protected, self.purpose, self.site)
 
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """What it takes to make changes: the newest roster, this appliance in it, and its keys."""
+    """What it takes to make changes: the newest roster, this appliance in it, and its keys.
+
+    plain: gives an entry's templates without the protection that they have here: no other appliance has its
+    key, and they travel sealed.
+    """
 
     roster: Roster
     member: Member
     keyring: Keyring
     keys: ApplianceKeys
+    plain: Callable[[bytes, Sequence[ProtectedTemplate]], tuple[Template, ...]]
 
     def changes(
         self,
@@ -173,8 +186,13 @@ class Making:
         key = self.keyring.key(self.roster.epoch)
         if key is None:
             raise AssertionError("a member has the key of its roster")
-        parts = []
-        for modality, content in payload.encode(reference.subject, reference.templates).items():
+        plain, parts = self.plain(reference.entry_id, reference.templates), []
+        try:
+            contents = payload.encode(reference.subject, plain)
+        finally:
+            for template in plain:
+                template.wipe()
+        for modality, content in contents.items():
             place = Place(self.roster.gallery_id, self.roster.epoch, reference.entry_id, modality, version)
             parts.append(Part.of(modality, seal(key, place, content)))
         if any(len(part.sealed or b"") > MAX_SEALED_BYTES for part in parts):

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from inference import template_codec
+from inference import plain_codec
 from inference.errors import InferenceError
 from inference.face.compare import combine
 from inference.types import FaceTemplate, FingerTemplate, Template
@@ -28,7 +28,7 @@ _Text = Annotated[str, Meta(max_length=256)]
 class _Face(msgspec.Struct, frozen=True, tag=1, array_like=True, forbid_unknown_fields=True):
     subject: _Text
     steps: Annotated[
-        bytes, Meta(min_length=template_codec.EMBEDDING_LENGTH, max_length=template_codec.EMBEDDING_LENGTH)
+        bytes, Meta(min_length=plain_codec.EMBEDDING_LENGTH, max_length=plain_codec.EMBEDDING_LENGTH)
     ]
     quality: Annotated[int, Meta(ge=0, le=100)]
     frames: Annotated[int, Meta(ge=1, le=255)]
@@ -51,7 +51,7 @@ def encode(subject: str, templates: Sequence[Template]) -> dict[SealedModality, 
     if faces:
         parts[SealedModality.FACE] = msgspec.msgpack.encode(_packed(subject, combine(faces)))
     if fingers:
-        encoded = tuple(template_codec.encode(each) for each in fingers)
+        encoded = tuple(plain_codec.encode(each) for each in fingers)
         parts[SealedModality.FINGER] = msgspec.msgpack.encode(_Fingers(subject, encoded))
     return parts
 
@@ -64,7 +64,7 @@ def decode(modality: SealedModality, content: bytes) -> tuple[str, tuple[Templat
             raise EntryRefused("a sealed part holds another modality than it says")
         if isinstance(part, _Face):
             return part.subject, (_unpacked(part),)
-        return part.subject, tuple(template_codec.decode(each) for each in part.templates)
+        return part.subject, tuple(plain_codec.decode(each) for each in part.templates)
     except (msgspec.DecodeError, ValueError, InferenceError):
         # From None: the library's own message may quote what was sealed.
         raise EntryRefused("what was sealed cannot be read: a newer Aidpost may have written it") from None

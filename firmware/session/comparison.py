@@ -6,11 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from firmware.session.machine import Weight
-from firmware.session.matching import Matcher
-from inference.finger.cylinders import PreparedFinger
+from firmware.session.matching import Matcher, Probe
 from inference.fusion import Evidence, FusedScore
 from inference.operating_point import GalleryTooLarge, Strength, Threshold
-from inference.types import FingerTemplate, Template
+from inference.types import Template
 
 MAX_CANDIDATES = 3
 
@@ -62,7 +61,7 @@ class Comparison:
         self._matcher = matcher
         self._among = None if among is None else frozenset(entry for entry in among if matcher.has(entry))
         self._claimed = None if claimed is None else [entry for entry in claimed if matcher.has(entry)]
-        self._prepared: list[PreparedFinger | None] = []
+        self._prepared: list[Probe] = []
         self._candidates: dict[bytes, None] = dict.fromkeys(self._claimed or ())
         self._evidence: dict[tuple[int, bytes], list[Evidence]] = {}
 
@@ -74,12 +73,14 @@ class Comparison:
     def weigh(self, probes: Sequence[Template]) -> Verdict:
         """Weigh all probes of the session; earlier calls saw the first of the same ones."""
         for probe in probes[len(self._prepared) :]:
-            prepared = self._matcher.prepare(probe) if isinstance(probe, FingerTemplate) else None
+            number, prepared = len(self._prepared), self._matcher.prepare(probe)
             self._prepared.append(prepared)
             if self._claimed is None:
-                self._candidates |= dict.fromkeys(self._matcher.shortlist(probe, prepared, self._among))
+                brought_up = self._matcher.shortlist(prepared, self._among)
+                self._candidates |= dict.fromkeys(brought_up)
+                self._evidence |= {(number, entry_id): each for entry_id, each in brought_up.items()}
         found = [
-            (entry_id, self._all_of(probes, entry_id))
+            (entry_id, self._all_of(entry_id))
             for entry_id in self._candidates
             if self._matcher.has(entry_id)  # it may have been erased during the session
         ]
@@ -87,19 +88,18 @@ class Comparison:
         scored.sort(key=lambda pair: -pair[1].llr)
         return self._verdict(scored)
 
-    def _all_of(self, probes: Sequence[Template], entry_id: bytes) -> list[Evidence]:
-        return [each for number, probe in enumerate(probes) for each in self._of(number, probe, entry_id)]
+    def _all_of(self, entry_id: bytes) -> list[Evidence]:
+        return [each for number in range(len(self._prepared)) for each in self._of(number, entry_id)]
 
     def wipe(self) -> None:
         """Overwrite what was made of the probes."""
         for prepared in self._prepared:
-            if prepared is not None:
-                prepared.wipe()
+            prepared.wipe()
 
-    def _of(self, number: int, probe: Template, entry_id: bytes) -> list[Evidence]:
+    def _of(self, number: int, entry_id: bytes) -> list[Evidence]:
         key = (number, entry_id)
         if key not in self._evidence:
-            self._evidence[key] = self._matcher.evidence(probe, self._prepared[number], entry_id)
+            self._evidence[key] = self._matcher.evidence(self._prepared[number], entry_id)
         return self._evidence[key]
 
     def _verdict(self, scored: Sequence[tuple[bytes, FusedScore]]) -> Verdict:

@@ -7,20 +7,32 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
+from firmware.protection import TemplateProtection
 from firmware.store.reference import Reference
+from inference.errors import OtherProtectionKey
 from inference.face.pipeline import FaceRecogniser
 from inference.finger.cylinders import PreparedFinger
 from inference.finger.pipeline import FingerRecogniser
 from inference.fusion import Evidence, FusedScore, fuse, usual_price_nats
 from inference.operating_point import GalleryTooLarge, OperatingPoint, Strength, Threshold
+from inference.protection.finger import shortlist
 from inference.search import FaceIndex
-from inference.types import FaceTemplate, FingerPosition, FingerTemplate, Template
+from inference.types import (
+    FaceTemplate,
+    FingerPosition,
+    FingerTemplate,
+    ProtectedFace,
+    ProtectedFinger,
+    ProtectedTemplate,
+    Template,
+)
+from trust.gallery.errors import EntryRefused
 
 SHORTLIST = 20
-"""How many entries of each modality's first pass are compared in full."""
+"""How many entries a search for one probe brings up; further probes are compared with these too."""
 SAME_FINGER_FMR = 1e-2
 """Two impressions at registration: a wrong finger by mistake is rare, a worn finger refused is not."""
 
@@ -35,14 +47,30 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class _Enrolled:
-    face: FaceTemplate | None
-    fingers: tuple[tuple[FingerPosition, PreparedFinger], ...]
+    face: ProtectedFace | None
+    fingers: tuple[ProtectedFinger, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FingerProbe:
+    """A finger made ready for many comparisons; it lives as long as its session."""
+
+    position: FingerPosition
+    prepared: PreparedFinger
+
+    def wipe(self) -> None:
+        """Overwrite what was made of the finger."""
+        self.prepared.wipe()
+
+
+Probe = ProtectedFace | FingerProbe
+"""A probe as it is compared: the face under the gallery's key, as the references are."""
 
 
 class Matcher:
     """Compares probes with the references of one gallery under one policy.
 
-    sources: what the fitted sensors give, such as ``face`` and ``finger/R503``.
+    sources: what the fitted sensors give, such as ``face`` and ``finger/R503``. protection: of this gallery.
     face_frames: how many frames make the face of a probe, and that of an entry; a search pays for them.
     """
 
@@ -53,10 +81,12 @@ class Matcher:
         point: OperatingPoint,
         policy: Policy,
         sources: Sequence[str],
+        protection: TemplateProtection,
         face_frames: tuple[int, int] = (1, 1),
     ) -> None:
         self._face = face
         self._finger = finger
+        self._protection = protection
         self._point = point
         self._policy = policy
         self._sources = sources
@@ -74,14 +104,30 @@ class Matcher:
         """Name and digest of what sets the thresholds, for the records."""
         return f"{self._point.name} {self._point.digest}"
 
-    def add(self, entry_id: bytes, templates: Iterable[Template]) -> None:
-        """Take an entry into the working copy. Raises ComparisonRefused for templates of other models."""
+    def protect(self, entry_id: bytes, templates: Iterable[Template]) -> tuple[ProtectedTemplate, ...]:
+        """Return the form of templates that is stored and enrolled under this entry."""
+        return tuple(self._protection.protect(template, entry_id) for template in templates)
+
+    def plain(self, entry_id: bytes, templates: Iterable[ProtectedTemplate]) -> tuple[Template, ...]:
+        """Return what was protected under this entry, to be sealed for other appliances; the caller wipes it.
+
+        `protect` and this may be called from any thread. Raises OtherProtectionKey and EntryRefused.
+        """
+        return tuple(self._protection.plain(template, entry_id) for template in templates)
+
+    def add(self, entry_id: bytes, templates: Iterable[ProtectedTemplate]) -> None:
+        """Take an entry into the working copy, which keeps copies.
+
+        Raises ComparisonRefused for templates of other models, OtherProtectionKey for those under another
+        key, and EntryRefused for a finger that belongs to another entry.
+        """
         faces, fingers = _split(templates)
+        self._protection.require_own([*faces, *fingers])
+        for finger in fingers:
+            self._protection.require_opens(finger, entry_id)
         face = self._face.combine(faces) if self._face is not None and faces else None
-        prepared = (
-            [(t.position, self._finger.prepare(t)) for t in fingers] if self._finger is not None else []
-        )
-        self._enrolled[entry_id] = _Enrolled(face, tuple(prepared))
+        kept = (replace(finger, codes=finger.codes.copy()) for finger in fingers)
+        self._enrolled[entry_id] = _Enrolled(face, tuple(kept) if self._finger is not None else ())
         if face is not None:
             self._faces.add(entry_id, face.embedding)
 
@@ -100,17 +146,26 @@ class Matcher:
         return hashlib.sha256(b"".join(sorted(self._enrolled if entry_ids is None else entry_ids))).digest()
 
     def take_up(self, reference: Reference) -> None:
-        """Take a stored entry into the working copy and wipe what was read from the store."""
+        """Take a stored entry into the working copy and wipe what was read. Raises as `add` does."""
         try:
             self.add(reference.entry_id, reference.templates)
         finally:
             for template in reference.templates:
                 template.wipe()
 
-    def take_up_all(self, references: Iterable[Reference]) -> None:
-        """Take many stored entries: in one turn of the inference thread at the start, not one for each."""
+    def take_up_all(self, references: Iterable[Reference]) -> list[str]:
+        """Take many stored entries; returns why some are refused, one sentence each.
+
+        In one turn of the inference thread at the start, not one for each. An entry that was moved or is
+        under another key must not keep the others from being served.
+        """
+        refused = []
         for reference in references:
-            self.take_up(reference)
+            try:
+                self.take_up(reference)
+            except (OtherProtectionKey, EntryRefused) as error:
+                refused.append(str(error))
+        return refused
 
     def remove(self, entry_id: bytes) -> None:
         """Forget an entry and overwrite what was made of it; nothing happens when it is not here."""
@@ -120,15 +175,14 @@ class Matcher:
         if enrolled.face is not None:
             self._faces.remove(entry_id)
             enrolled.face.wipe()
-        for _, finger in enrolled.fingers:
+        for finger in enrolled.fingers:
             finger.wipe()
 
     def same_finger(self, first: FingerTemplate, second: FingerTemplate) -> bool:
         """Tell whether two samples are of one finger, whatever positions they claim."""
-        if self._finger is None:
-            raise AssertionError("finger templates come from the finger recogniser")
-        prepared = [self._finger.prepare(first), self._finger.prepare(second)]
-        score = self._finger.compare(*prepared)
+        recogniser = self._fingers()
+        prepared = [recogniser.prepare(first), recogniser.prepare(second)]
+        score = recogniser.compare(*prepared)
         for each in prepared:
             each.wipe()
         fused = fuse([Evidence(score, first.position)], self._point)
@@ -194,13 +248,13 @@ class Matcher:
         """Tell whether the entry is in the working copy."""
         return entry_id in self._enrolled
 
-    def prepare(self, probe: FingerTemplate) -> PreparedFinger:
-        """Make a finger ready for many comparisons."""
-        if self._finger is None:
-            raise AssertionError("finger templates come from the finger recogniser")
-        return self._finger.prepare(probe)
+    def prepare(self, probe: Template) -> Probe:
+        """Make a probe ready for many comparisons; the caller wipes it."""
+        if isinstance(probe, FaceTemplate):
+            return self._protection.face(probe)
+        return FingerProbe(probe.position, self._fingers().prepare(probe))
 
-    def evidence(self, probe: Template, prepared: PreparedFinger | None, entry_id: bytes) -> list[Evidence]:
+    def evidence(self, probe: Probe, entry_id: bytes) -> list[Evidence]:
         """Compare one probe with the references of the same instance in one entry; may be empty.
 
         A finger that was registered on another model of reader gives no evidence: no calibration was ever
@@ -209,48 +263,67 @@ class Matcher:
         enrolled = self._enrolled.get(entry_id)
         if enrolled is None:
             return []  # erased meanwhile, here or at another appliance of the site
-        if isinstance(probe, FaceTemplate):
+        if isinstance(probe, ProtectedFace):
             if enrolled.face is None or self._face is None:
                 return []
             return [Evidence(self._face.compare(probe, enrolled.face))]
-        if prepared is None or self._finger is None:
-            return []
         return [
-            Evidence(self._finger.compare(prepared, reference), position)
-            for position, reference in enrolled.fingers
-            if position is probe.position and reference.sensor == prepared.sensor
+            self._finger_evidence(probe, finger, entry_id)
+            for finger in enrolled.fingers
+            if _same_instance(probe, finger)
         ]
 
-    def shortlist(
-        self, probe: Template, prepared: PreparedFinger | None, among: Collection[bytes] | None = None
-    ) -> list[bytes]:
-        """Return the entries that a first pass brings up for one probe.
+    def shortlist(self, probe: Probe, among: Collection[bytes] | None = None) -> dict[bytes, list[Evidence]]:
+        """Return the entries that a search for one probe brings up, best first, with the evidence on each.
 
         among: the ids of the only entries that are searched, the whole gallery by default.
         """
-        if isinstance(probe, FaceTemplate):
-            return [hit.entry_id for hit in self._faces.search(probe.embedding, SHORTLIST, among)]
-        if prepared is None or self._finger is None:
-            return []
+        if isinstance(probe, ProtectedFace):
+            hits = self._faces.search(probe.embedding, SHORTLIST, among)
+            return {hit.entry_id: self.evidence(probe, hit.entry_id) for hit in hits}
         owned = [
-            (entry_id, reference)
+            (entry_id, finger)
             for entry_id, enrolled in self._enrolled.items()
             if among is None or entry_id in among
-            for position, reference in enrolled.fingers
-            if position is probe.position and reference.sensor == prepared.sensor
+            for finger in enrolled.fingers
+            if _same_instance(probe, finger)
         ]
-        ranked = self._finger.search(prepared, [reference for _, reference in owned], SHORTLIST)
-        return [owned[hit.index][0] for hit in ranked]
+        kept = shortlist(self._protection.codes(probe.prepared), [finger.codes for _, finger in owned])
+        found = {entry_id: self.evidence(probe, entry_id) for entry_id, _ in (owned[place] for place in kept)}
+        best = sorted(found, key=lambda entry_id: -max(each.score.raw for each in found[entry_id]))
+        return {entry_id: found[entry_id] for entry_id in best[:SHORTLIST]}
+
+    def _finger_evidence(self, probe: FingerProbe, finger: ProtectedFinger, entry_id: bytes) -> Evidence:
+        """Open one reference for one comparison (1 ms besides it)."""
+        recogniser = self._fingers()
+        plain = self._protection.opened(finger, entry_id)
+        try:
+            reference = recogniser.prepare(plain)
+        finally:
+            plain.wipe()
+        try:
+            return Evidence(recogniser.compare(probe.prepared, reference), finger.position)
+        finally:
+            reference.wipe()
+
+    def _fingers(self) -> FingerRecogniser:
+        if self._finger is None:
+            raise AssertionError("finger templates come from the finger recogniser")
+        return self._finger
 
 
-def _split(templates: Iterable[Template]) -> tuple[list[FaceTemplate], list[FingerTemplate]]:
-    faces: list[FaceTemplate] = []
-    fingers: list[FingerTemplate] = []
+def _same_instance(probe: FingerProbe, finger: ProtectedFinger) -> bool:
+    return finger.position is probe.position and finger.sensor == probe.prepared.sensor
+
+
+def _split(templates: Iterable[ProtectedTemplate]) -> tuple[list[ProtectedFace], list[ProtectedFinger]]:
+    faces: list[ProtectedFace] = []
+    fingers: list[ProtectedFinger] = []
     for template in templates:
         match template:
-            case FaceTemplate():
+            case ProtectedFace():
                 faces.append(template)
-            case FingerTemplate():
+            case ProtectedFinger():
                 fingers.append(template)
             case _:
                 assert_never(template)

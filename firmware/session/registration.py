@@ -117,9 +117,7 @@ class RegistrationHost:
             return
         templates = tuple(taken.templates)
         possible_same = await self._resembling(templates)
-        reference = (
-            Reference(random_id(), self._subject, templates, self._purpose, self._site) if templates else None
-        )
+        reference = await self._protected(templates) if templates else None
         faces = sum(isinstance(template, FaceTemplate) for template in templates)
         record = Registration(
             record_id=self._record_id,
@@ -139,6 +137,11 @@ class RegistrationHost:
         taken_of = {(t.modality, getattr(t, "position", FingerPosition.UNKNOWN)) for t in templates}
         missing = tuple(dict.fromkeys(p for p in self._asked if (p.modality, p.position) not in taken_of))
         self.result = RegistrationResult(seq, record, missing, possible_same)
+
+    async def _protected(self, templates: tuple[Template, ...]) -> Reference:
+        entry_id = random_id()
+        protected = await self._in_inference(lambda: self._matcher.protect(entry_id, templates))
+        return Reference(entry_id, self._subject, protected, self._purpose, self._site)
 
     async def _take_up(self, entry_id: bytes) -> None:
         # Read back what was stored: the session wipes its own templates when it ends.

@@ -18,24 +18,30 @@ from trust.consent import Purpose
 
 _SELECT = """
     SELECT gallery.number, entry_id, subject, template
-    FROM gallery JOIN templates ON templates.entry = gallery.number
+    FROM gallery JOIN protected_templates ON protected_templates.entry = gallery.number
 """
-_ORDER = " ORDER BY gallery.number, templates.position"
+_ORDER = " ORDER BY gallery.number, position"
 
 
 def insert(database: Database, reference: Reference) -> None:
     """Add an entry. Raises StoreError when its id is taken or it has no template."""
-    if not reference.templates:
+    encoded = [template_codec.encode(template) for template in reference.templates]
+    insert_encoded(database, reference.entry_id, reference.subject, encoded)
+
+
+def insert_encoded(database: Database, entry_id: bytes, subject: str, templates: Sequence[bytes]) -> None:
+    """Add an entry whose templates are bytes already. Raises as `insert` does."""
+    if not templates:
         raise StoreError("a gallery entry needs at least one template; register the person without an entry")
-    if database.execute("SELECT 1 FROM gallery WHERE entry_id = ?", (reference.entry_id,)).fetchone():
+    if database.execute("SELECT 1 FROM gallery WHERE entry_id = ?", (entry_id,)).fetchone():
         raise StoreError("the gallery has an entry of this id already; give each entry a new random id")
     number = database.execute(
-        "INSERT INTO gallery (entry_id, subject) VALUES (?, ?)", (reference.entry_id, reference.subject)
+        "INSERT INTO gallery (entry_id, subject) VALUES (?, ?)", (entry_id, subject)
     ).lastrowid
-    for position, template in enumerate(reference.templates):
+    for position, template in enumerate(templates):
         database.execute(
-            "INSERT INTO templates (entry, position, template) VALUES (?, ?, ?)",
-            (number, position, template_codec.encode(template)),
+            "INSERT INTO protected_templates (entry, position, template) VALUES (?, ?, ?)",
+            (number, position, template),
         )
 
 
@@ -47,7 +53,7 @@ def insert_all(database: Database, references: Sequence[Reference]) -> None:
         [(number, each.entry_id, each.subject) for number, each in enumerate(references, first)],
     )
     database.conn.executemany(
-        "INSERT INTO templates (entry, position, template) VALUES (?, ?, ?)",
+        "INSERT INTO protected_templates (entry, position, template) VALUES (?, ?, ?)",
         [
             (number, position, template_codec.encode(template))
             for number, each in enumerate(references, first)

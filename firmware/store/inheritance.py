@@ -7,6 +7,7 @@ numbered anew and keeps its record ids. The audit log goes on as one chain acros
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,19 +16,20 @@ import msgspec
 from sqlite_utils import Database
 
 from firmware.records import Event, Moment
-from firmware.store import audit, gallery, outbox
+from firmware.store import audit, gallery, outbox, protecting
 from firmware.store.audit import AuditEntry, first_link, next_link
 from firmware.store.errors import StoreDamaged
 from firmware.store.reading import RangeReader
-from firmware.store.reference import Reference
-from inference import template_codec
+from inference import plain_codec, template_codec
 from inference.errors import TemplateDamaged
-from inference.types import Template
 from trust.consent import Purpose
 
 # Of the table `appliance`. The aggregator takes only a higher generation, so that a restored backup is held
 # back until an operator has approved the device anew.
-CARRIED = ("generation", "receipt_key", "input_key", "synced", "unsynced_ns", "dropped_telemetry")
+CARRIED = (
+    *("generation", "receipt_key", "input_key", "protection_key"),
+    *("synced", "unsynced_ns", "dropped_telemetry"),
+)
 
 # The tables of the work by their integer keys: taken over as they are, so that nobody collects twice and no
 # session is forgotten because a card lost a page.
@@ -52,6 +54,17 @@ WORK_TABLES = {
 
 
 @dataclass(frozen=True, slots=True)
+class FormerEntry:
+    """An entry as it was stored; its templates are bytes, plain ones where an earlier version wrote them."""
+
+    entry_id: bytes
+    subject: str
+    templates: tuple[bytes, ...]
+    purpose: Purpose
+    site: str
+
+
+@dataclass(frozen=True, slots=True)
 class Inheritance:
     """What was read.
 
@@ -66,7 +79,7 @@ class Inheritance:
     chain_epoch: bytes | None = None
     audit: Sequence[tuple[bytes, bytes]] = ()
     waiting: Sequence[Event] = ()
-    references: Sequence[Reference] = ()
+    references: Sequence[FormerEntry] = ()
     carried: dict[str, bytes | int] = field(default_factory=dict)
     lease: bytes = b""
     work: dict[str, Sequence[tuple[Any, ...]]] = field(default_factory=dict)
@@ -101,7 +114,7 @@ def read(reader: RangeReader, purpose: Purpose, site: str) -> Inheritance:
         audit=audit,
         waiting=waiting,
         references=references,
-        carried={name: appliance[name] for name in CARRIED if name in appliance},
+        carried={name: appliance[name] for name in CARRIED if appliance.get(name) not in (None, b"")},
         lease=(reader.only_row("lease") or {}).get("used", b""),
         work=work,
         lost={what: count for what, count in lost.items() if count},
@@ -119,10 +132,13 @@ def take_over(
     values = former.carried | {"chain_epoch": began, "epoch_began_at": len(former.audit) + 1}
     changes = ", ".join(f"{name} = ?" for name in values)
     database.execute(f"UPDATE appliance SET {changes}", tuple(values.values()))  # noqa: S608
+    foreign = _take_over_entries(database, former.references)
     for row in former.audit:
         database.execute("INSERT INTO audit (entry, chain) VALUES (?, ?)", row)
     facts = {"cause": cause, "waiting": str(len(former.waiting))}
-    facts |= {f"lost {what}": str(count) for what, count in former.lost.items()}
+    lost = Counter(former.lost)
+    lost["entries"] += foreign
+    facts |= {f"lost {what}": str(count) for what, count in lost.items() if count}
     if former.as_of_ns is not None:
         facts["as of"] = str(former.as_of_ns)
     about = hashlib.sha256(former.epoch or b"").digest()
@@ -131,8 +147,6 @@ def take_over(
         seq, link = outbox.put(database, event.moment, event.body)
         facts = {"formerly": str(event.seq)}
         audit.append(database, began, AuditEntry("event numbered anew", moment, purpose, link, seq, facts))
-    for reference in former.references:
-        gallery.insert(database, reference)
     for table, rows in former.work.items():
         key, columns = WORK_TABLES[table]
         names = ", ".join(filter(None, (key, columns)))
@@ -142,6 +156,33 @@ def take_over(
     if former.lease:
         database.execute("INSERT INTO lease (id, used) VALUES (1, ?)", (former.lease,))
     return began
+
+
+def _take_over_entries(database: Database, entries: Sequence[FormerEntry]) -> int:
+    """Write the entries, protected; returns how many had nothing that is of use under the gallery's key.
+
+    That happens where the page with a renewed key cannot be read.
+    """
+    protection, foreign = protecting.protection(database), 0
+    try:
+        for entry in entries:
+            usable = [
+                protecting.protected(protection, data, entry.entry_id) if _is_plain(data) else data
+                for data in entry.templates
+                if _is_plain(data) or template_codec.decode(data).key_id == protection.key_id
+            ]
+            if usable:
+                gallery.insert_encoded(database, entry.entry_id, entry.subject, usable)
+            else:
+                foreign += 1
+    finally:
+        protection.wipe()
+    return foreign
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether an earlier version wrote the template."""
+    return data[:1] == bytes([plain_codec.VERSION])
 
 
 def _chained(
@@ -200,19 +241,24 @@ def _work(reader: RangeReader) -> tuple[dict[str, Sequence[tuple[Any, ...]]], in
     return found, lost
 
 
-def _references(reader: RangeReader, purpose: Purpose, site: str) -> tuple[list[Reference], int]:
+def _references(reader: RangeReader, purpose: Purpose, site: str) -> tuple[list[FormerEntry], int]:
     entries, lost = reader.rows("gallery", "number", "entry_id, subject")
-    rows, templates_lost = reader.rows("templates", "entry", "template")
-    by_entry: dict[int, list[Template]] = {}
-    for entry, data in rows:
+    rows, templates_lost = reader.rows("templates", "entry", "entry, template")  # of an earlier version
+    if "protected_templates" in reader.tables():
+        present, present_lost = reader.rows("protected_templates", "number", "entry, template")
+        rows, templates_lost = rows + present, templates_lost + present_lost
+    by_entry: dict[int, list[bytes]] = {}
+    for _, entry, data in rows:
         try:
-            by_entry.setdefault(entry, []).append(template_codec.decode(data))
+            (plain_codec if _is_plain(data) else template_codec).decode(data)
         except TemplateDamaged:
             templates_lost += 1
+        else:
+            by_entry.setdefault(entry, []).append(data)
     references = []
     for number, entry_id, subject in entries:
         if templates := by_entry.get(number):
-            references.append(Reference(entry_id, subject, tuple(templates), purpose, site))
+            references.append(FormerEntry(entry_id, subject, tuple(templates), purpose, site))
         else:
             lost += 1
     return references, max(lost, templates_lost)

@@ -330,6 +330,24 @@ def m010_shared_gallery(database: Database) -> None:
     """)
 
 
+def m011_protected_templates(database: Database) -> None:
+    """Keep templates protected, and the key that they are protected under."""
+    database.executescript("""
+        -- 32 bytes, or empty until the store is opened first.
+        ALTER TABLE appliance ADD COLUMN protection_key BLOB NOT NULL DEFAULT x'';
+        -- In place of `templates`, which are plain: they are moved here when the store is opened first. With
+        -- a number of its own a row of 1.5 kB fits into a leaf. By (entry, position) alone it would lie in
+        -- the pages above too, four to a page, and one bad page would cost all that hang on it.
+        CREATE TABLE protected_templates (
+            number INTEGER PRIMARY KEY,
+            entry INTEGER NOT NULL REFERENCES gallery (number) ON DELETE CASCADE,
+            position INTEGER NOT NULL,
+            template BLOB NOT NULL,
+            UNIQUE (entry, position)
+        ) STRICT;
+    """)
+
+
 _STEPS = (
     m001_records_outbox_audit_gallery,
     m002_generation_of_hellos,
@@ -341,6 +359,7 @@ _STEPS = (
     m008_page_certificate,
     m009_site,
     m010_shared_gallery,
+    m011_protected_templates,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inference.types import Template
+from inference.types import ProtectedTemplate
 from trust.consent import Purpose
 
 
@@ -18,7 +18,7 @@ class Reference:
 
     entry_id: bytes
     subject: str
-    templates: tuple[Template, ...]
+    templates: tuple[ProtectedTemplate, ...]
     purpose: Purpose
     site: str
 

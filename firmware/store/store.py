@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
+import structlog
 from sqlite_utils import Database
 
 from firmware.clock import random_id
@@ -32,11 +33,11 @@ from firmware.records import (
     TelemetryDropped,
     Use,
 )
-from firmware.store import audit, gallery, inheritance, orders, outbox, receipts, space
+from firmware.store import audit, gallery, inheritance, orders, outbox, protecting, receipts, space
 from firmware.store.audit import AuditBroken
 from firmware.store.connection import APPLICATION_ID, open_database, translated
 from firmware.store.day import DayBook
-from firmware.store.errors import OtherDevice, StoreError
+from firmware.store.errors import OtherDevice, StoreDamaged, StoreError
 from firmware.store.inheritance import Inheritance
 from firmware.store.journal import Journal
 from firmware.store.ledger import Ledger
@@ -50,9 +51,13 @@ from firmware.store.space import Pressure, SpaceLimits
 from firmware.store.staff import StaffRegister
 from firmware.store.trail import FORMAT, Head, Holds, Trail
 from firmware.store.work import WorkBook
+from inference.errors import InferenceError
 from trust.chain import first_link
 from trust.consent import Consent, Purpose
+from trust.gallery.errors import GalleryError
 from trust.keys.secret import SecretKey
+
+log = structlog.get_logger()
 
 KEEP_ACKNOWLEDGED_NS = 24 * 3600 * 1_000_000_000  # sent records leave the device within a day
 
@@ -155,6 +160,7 @@ class Store:
                 store = cls(path, lock, database, max_pages, limits, free_share)
             store._refuse_other_device(device_id)
             store._journal.refuse_other(purpose, site)
+            store._protect(key)
         except BaseException:
             database.close()
             lock.release()
@@ -390,6 +396,33 @@ class Store:
         self._journal.refuse_other(purpose, self.site)
         with self._journal.reading():
             return gallery.attempts(self._db, subject)
+
+    def protection_key(self) -> SecretKey:
+        """Return the key that the gallery's templates are protected under; the caller closes it."""
+        with self._journal.reading():
+            return protecting.key(self._db)
+
+    def renew_protection(self, moment: Moment) -> int:
+        """Make every template anew under a new key; returns how many. What was made of the former goes.
+
+        Raises StoreDamaged where one of them does not open.
+        """
+        try:
+            with self._journal.transaction():
+                renewed = protecting.renew(self._db)
+                self._journal.note("templates renewed", moment, b"", {"templates": str(renewed)})
+        except (InferenceError, GalleryError) as error:
+            raise StoreDamaged(f"a template cannot be made anew: {error}") from error
+        self._journal.erase_from_log(erased=True)
+        return renewed
+
+    def _protect(self, store_key: SecretKey) -> None:
+        with self._journal.transaction():
+            protecting.ensure_key(self._db, store_key, self.purpose, self.site)
+            made = protecting.protect_plain(self._db)
+        if made:
+            log.info("templates protected", templates=made)
+            self._journal.erase_from_log(erased=True)
 
     # A store that goes on from a former one
 

@@ -73,7 +73,11 @@ class Exchange:
     def __post_init__(self) -> None:
         self.keyring = Keyring(self.keys, self.settings.device_id)
         self.judging = Judging(
-            self.keyring, self.settings.site, self.settings.purpose, self.matcher.can_compare
+            self.keyring,
+            self.settings.site,
+            self.settings.purpose,
+            self.matcher.can_compare,
+            self.matcher.protect,
         )
 
     def note(

@@ -25,7 +25,7 @@ async def hand_in(exchange: Exchange, calls: GalleryCalls) -> bool:
     member = exchange.keyring.member(roster) if roster is not None else None
     if roster is None or member is None:
         return False
-    making = Making(roster, member, exchange.keyring, exchange.keys)
+    making = Making(roster, member, exchange.keyring, exchange.keys, exchange.matcher.plain)
     while True:
         waiting = await _waiting(exchange, roster, member.number)
         if not waiting:

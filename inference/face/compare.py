@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
-from inference.errors import ComparisonRefused
-from inference.types import ComparisonScore, FaceTemplate, Modality
+from inference.errors import ComparisonRefused, OtherProtectionKey
+from inference.types import ComparisonScore, FaceTemplate, Modality, ProtectedFace
 
 SOURCE = "face"
 COMPARATOR = "cosine-1"
@@ -22,10 +24,14 @@ of one moment are more alike: their mean is nearer to a single one, and so is it
 """
 
 
-def compare(probe: FaceTemplate, reference: FaceTemplate) -> ComparisonScore:
+FaceT = TypeVar("FaceT", FaceTemplate, ProtectedFace)
+
+
+def compare(probe: FaceT, reference: FaceT) -> ComparisonScore:
     """Score how alike two faces are: their cosine, -1 to 1, with what it costs if one is a mean of frames.
 
-    Raises `ComparisonRefused` when another model or runtime made one of them.
+    Both are plain, or both protected. Raises `ComparisonRefused` when another model or runtime made one of
+    them, `OtherProtectionKey` when they are protected under two keys.
     """
     _require_one_origin((probe, reference))
     cosine = float(probe.embedding @ reference.embedding)
@@ -39,10 +45,10 @@ def fmr_ratio(probe_frames: int, reference_frames: int) -> float:
     return with_one if fewer == 1 else with_mean
 
 
-def combine(templates: Sequence[FaceTemplate]) -> FaceTemplate:
+def combine(templates: Sequence[FaceT]) -> FaceT:
     """Make one template of several of one person: their mean weighted by quality, of length 1 again.
 
-    Raises `ComparisonRefused` when more than one model or runtime made them, and `ValueError` for none.
+    Raises `ComparisonRefused` when more than one model, runtime or key made them, and `ValueError` for none.
     """
     if not templates:
         raise ValueError("there is no template to combine")
@@ -52,18 +58,21 @@ def combine(templates: Sequence[FaceTemplate]) -> FaceTemplate:
     length = float(np.linalg.norm(mean))
     if length < 1e-6:
         raise ValueError("the templates cancel out; they cannot be of one person")
-    return FaceTemplate(
+    return replace(
+        templates[0],
         embedding=(mean / length).astype(np.float32),
         quality=max(template.quality for template in templates),
-        made_by=templates[0].made_by,
         frames=sum(template.frames for template in templates),
     )
 
 
-def _require_one_origin(templates: Sequence[FaceTemplate]) -> None:
+def _require_one_origin(templates: Sequence[FaceT]) -> None:
     origins = sorted({template.made_by for template in templates})
     if len(origins) > 1:
         raise ComparisonRefused(
             f"templates of {' and '.join(origins)} cannot be compared: configure the model and the runtime "
             "that the gallery was made with, or enrol the person anew"
         )
+    keys = sorted({key for template in templates if (key := getattr(template, "key_id", b""))})
+    if len(keys) > 1:
+        raise OtherProtectionKey(*keys[:2])

@@ -10,6 +10,7 @@ import numpy as np
 from inference.face import compare as comparison
 from inference.face.align import align
 from inference.face.choose import choose_face
+from inference.face.compare import FaceT
 from inference.face.detect import DetectedFace, FaceDetector
 from inference.face.embed import FaceEmbedder, Sides
 from inference.face.quality import assess_face, unusable
@@ -92,14 +93,14 @@ class FaceRecogniser:
         embedding, quality = self._embedder.embed(live.sample.crop, sides)
         return FaceTemplate(embedding, quality, self._made_by)
 
-    def compare(self, probe: FaceTemplate, reference: FaceTemplate) -> ComparisonScore:
+    def compare(self, probe: FaceT, reference: FaceT) -> ComparisonScore:
         """Score how alike two faces are: their cosine.
 
         Raises `ComparisonRefused` when another model or runtime made one of them.
         """
         return comparison.compare(probe, reference)
 
-    def combine(self, templates: Sequence[FaceTemplate]) -> FaceTemplate:
+    def combine(self, templates: Sequence[FaceT]) -> FaceT:
         """Make one template of several of one person; see `inference.face.compare.combine`."""
         return comparison.combine(templates)
 

@@ -33,27 +33,19 @@ MOST_MINUTIAE = 80
 _CUT_OFF_PX = 3 * SPATIAL_SIGMA_PX
 
 
-def _cell_offsets() -> tuple[Floats, Floats, NDArray[np.intp]]:
+def _cell_offsets() -> tuple[Floats, Floats]:
     step = 2 * RADIUS_PX / CELLS_ACROSS
     index = np.arange(CELLS_ACROSS)
     along, across = np.meshgrid(*[(index - (CELLS_ACROSS - 1) / 2) * step] * 2, indexing="ij")
     inside = along**2 + across**2 <= RADIUS_PX**2
-    # The coarse code pools 2x2 cells: with 4x4, the first pass of a search lost 2 % more of its targets.
-    block = (index[:, None] // 2 * CELLS_ACROSS + index[None, :] // 2)[inside]
-    return (
-        along[inside].astype(np.float32),
-        across[inside].astype(np.float32),
-        np.unique(block, return_inverse=True)[1],
-    )
+    return along[inside].astype(np.float32), across[inside].astype(np.float32)
 
 
-_ALONG_PX, _ACROSS_PX, _BLOCK = _cell_offsets()
+_ALONG_PX, _ACROSS_PX = _cell_offsets()
 CELLS = len(_ALONG_PX)
 BITS = CELLS * SECTIONS
 WORDS = -(-BITS // 64)
 _SECTION_RAD = (-np.pi + (np.arange(SECTIONS) + 0.5) * 2 * np.pi / SECTIONS).astype(np.float32)
-_BLOCKS = int(_BLOCK.max()) + 1
-COARSE_LENGTH = _BLOCKS * SECTIONS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,8 +58,6 @@ class PreparedFinger:
     cells: shape (2 * n, CELLS), uint8; set bits of each cell, then whether the cell is in the print.
     usable: shape (n,), whether the cylinder has enough of the print around it.
     distance, bearing: shape (n, n), float32; from minutia to minutia.
-    coarse: shape (n, COARSE_LENGTH), uint8, 0 to 4; the bits by 2x2 cells, for the first pass of a search.
-    coarse_spread: shape (n, 1), float32; L2 norm of `coarse` about its mean, never 0.
     """
 
     x: Floats
@@ -80,8 +70,6 @@ class PreparedFinger:
     usable: Flags
     distance: Floats
     bearing: Floats
-    coarse: NDArray[np.uint8]
-    coarse_spread: Floats
     sensor: str
     made_by: str
 
@@ -104,11 +92,10 @@ def prepare(template: FingerTemplate) -> PreparedFinger:
     along, across = x[None, :] - x[:, None], y[None, :] - y[:, None]
     distance = np.hypot(along, across)
     cell_x, cell_y = _cells(x, y, direction)
-    in_print = _in_print(x, y, cell_x, cell_y)
-    set_bits = _contributions(x, y, direction, cell_x, cell_y) > BIT_THRESHOLD
+    squared = (cell_x[:, :, None] - x) ** 2 + (cell_y[:, :, None] - y) ** 2
+    in_print = _in_print(squared)
+    set_bits = _contributions(direction, squared) > BIT_THRESHOLD
     set_bits &= in_print[:, :, None]
-    coarse = _coarse(set_bits)
-    spread = coarse.std(axis=1, keepdims=True) * np.sqrt(COARSE_LENGTH)
     neighbours = (distance <= RADIUS_PX + _CUT_OFF_PX).sum(1) - 1
     return PreparedFinger(
         x=x,
@@ -123,8 +110,6 @@ def prepare(template: FingerTemplate) -> PreparedFinger:
         else np.zeros(0, np.bool_),
         distance=distance,
         bearing=np.arctan2(across, along),
-        coarse=coarse,
-        coarse_spread=np.asarray(np.maximum(spread, 1e-6), np.float32),
         sensor=template.sensor,
         made_by=template.made_by,
     )
@@ -143,13 +128,16 @@ def _cells(x: Floats, y: Floats, direction: Floats) -> tuple[Floats, Floats]:
     return np.asarray(cell_x, np.float32), np.asarray(cell_y, np.float32)
 
 
-def _contributions(x: Floats, y: Floats, direction: Floats, cell_x: Floats, cell_y: Floats) -> Floats:
-    """Equation 4: what the other minutiae put into each cell, shape (n, CELLS, SECTIONS)."""
-    squared = (cell_x[:, :, None] - x) ** 2 + (cell_y[:, :, None] - y) ** 2
-    spatial = np.exp(squared * np.float32(-0.5 / SPATIAL_SIGMA_PX**2))
+def _contributions(direction: Floats, squared: Floats) -> Floats:
+    """Equation 4: what the other minutiae put into each cell, shape (n, CELLS, SECTIONS).
+
+    squared: distances from the cells to all minutiae, shape (n, CELLS, n).
+    """
+    near = squared <= _CUT_OFF_PX**2  # one in twenty, and exponentials take the time
+    spatial = np.zeros_like(squared)
+    spatial[near] = np.exp(squared[near] * np.float32(-0.5 / SPATIAL_SIGMA_PX**2))
     spatial *= np.float32(1 / (SPATIAL_SIGMA_PX * np.sqrt(2 * np.pi)))
-    spatial[squared > _CUT_OFF_PX**2] = 0
-    own = np.arange(len(x))
+    own = np.arange(len(direction))
     spatial[own, :, own] = 0
     turned = wrap(direction[:, None] - direction[None, :])
     away = wrap(turned[:, :, None] - _SECTION_RAD)
@@ -169,10 +157,9 @@ def _normal_below(z: Floats) -> Floats:
     return np.asarray(np.where(z < 0, tail, 1 - tail), np.float32)
 
 
-def _in_print(x: Floats, y: Floats, cell_x: Floats, cell_y: Floats) -> Flags:
+def _in_print(squared: Floats) -> Flags:
     """Whether a cell lies near any minutia: kinder to concave prints than the paper's convex hull."""
-    squared = (cell_x[:, :, None] - x) ** 2 + (cell_y[:, :, None] - y) ** 2
-    if not len(x):
+    if not len(squared):
         return np.zeros((0, CELLS), np.bool_)
     return np.asarray(squared.min(2) <= HULL_MARGIN_PX**2)
 
@@ -182,10 +169,3 @@ def _pack(flags: Flags) -> Words:
     padded = np.zeros((len(flags), WORDS * 64), np.bool_)
     padded[:, :BITS] = rows
     return np.packbits(padded, axis=1).view(np.uint64)
-
-
-def _coarse(set_bits: Flags) -> NDArray[np.uint8]:
-    pooled = np.zeros((len(set_bits), _BLOCKS, SECTIONS), np.uint8)
-    for cell, block in enumerate(_BLOCK):
-        pooled[:, block] += set_bits[:, cell]
-    return pooled.reshape(len(set_bits), COARSE_LENGTH)

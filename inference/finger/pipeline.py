@@ -1,8 +1,7 @@
-"""From a finger frame to a comparison score: assess, extract, prepare, compare, search."""
+"""From a finger frame to a comparison score: assess, extract, prepare, compare."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -14,7 +13,6 @@ from inference.finger.cylinders import PreparedFinger, prepare
 from inference.finger.minutiae import from_maps
 from inference.finger.quality import assess_quality, template_quality
 from inference.finger.score import ScoreHead
-from inference.finger.search import shortlist
 from inference.finger.segment import ridge_area
 from inference.models.catalogue import Catalogue, LoadedModel, made_by, short_name
 from inference.runtime import RuntimeName
@@ -49,14 +47,6 @@ class FingerSample:
     def wipe(self) -> None:
         """Overwrite the pixels with zeros."""
         self.pixels[...] = 0
-
-
-@dataclass(frozen=True, slots=True)
-class RankedReference:
-    """One candidate of a search: its place in the sequence that was searched, and its score."""
-
-    index: int
-    score: ComparisonScore
 
 
 class FingerRecogniser:
@@ -123,20 +113,6 @@ class FingerRecogniser:
         _require_same_origin(probe, reference)
         raw = self._head.score(comparison.compare(probe, reference))
         return ComparisonScore(Modality.FINGER, raw, f"finger/{probe.sensor}")
-
-    def search(
-        self, probe: PreparedFinger, references: Sequence[PreparedFinger], limit: int
-    ) -> list[RankedReference]:
-        """Rank the references that are most alike, best first, at most `limit` of them.
-
-        Raises `ComparisonRefused` when another extractor made one of the references.
-        """
-        for reference in references:
-            _require_same_origin(probe, reference)
-        kept = shortlist(probe, references, limit)
-        ranked = [RankedReference(index, self.compare(probe, references[index])) for index in kept]
-        ranked.sort(key=lambda candidate: -candidate.score.raw)
-        return ranked[:limit]
 
     def forget(self) -> None:
         """Overwrite what the networks' working memory holds of the last finger."""

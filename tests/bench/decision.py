@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from firmware.demo.cast import FACES
+from firmware.protection import TemplateProtection
 from inference.attack import Unchecked
 from inference.face.pipeline import FaceRecogniser, build_face_recogniser
 from inference.finger.pipeline import FingerRecogniser, build_finger_recogniser
@@ -24,19 +25,28 @@ from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
 from inference.synthesis import make_finger
 from inference.template_codec import decode, encode
-from inference.types import Assessed, FaceTemplate, FingerPosition, FingerTemplate
+from inference.types import (
+    Assessed,
+    FaceTemplate,
+    FingerPosition,
+    FingerTemplate,
+    ProtectedFace,
+    ProtectedFinger,
+)
 from sensors.camera.image_files import read_image
 from sensors.frames import ColourFrame, DeviceIdentity, FingerFrame, Pixels
 from tests.bench.callgrind import counted
+from trust.keys.secret import SecretKey
 
 DECISIONS = ("face", "finger")
 DEVICE = DeviceIdentity("R503", "bench")
 FACE_SIZE = (240, 320)
+ENTRY = bytes(16)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """probe: what the device delivers; reference: an encoded template of the same person."""
+    """probe: what the device delivers; reference: an encoded, protected template of the same person."""
 
     probe: Pixels
     reference: bytes
@@ -56,7 +66,7 @@ def make_decisions(folder: Path) -> None:
         ("finger", master.impression(1, size=(192, 192)), finger),
     ):
         np.save(folder / f"{name}.npy", probe)
-        (folder / f"{name}.template").write_bytes(encode(template))
+        (folder / f"{name}.template").write_bytes(encode(protection().protect(template, ENTRY)))
 
 
 def main() -> None:
@@ -75,22 +85,28 @@ def main() -> None:
 def face_decision(decision: Decision) -> Callable[[], object]:
     """Load the face models; the decision is from the camera frame to the score of one comparison."""
     recogniser = build_face_recogniser(Catalogue(), RuntimeName.LITERT)
-    reference = decode(decision.reference)
-    if not isinstance(reference, FaceTemplate):
+    reference, keyed = decode(decision.reference), protection()
+    if not isinstance(reference, ProtectedFace):
         raise TypeError("the reference is no face")
-    return lambda: recogniser.compare(face_template(recogniser, decision.probe), reference)
+    return lambda: recogniser.compare(keyed.face(face_template(recogniser, decision.probe)), reference)
 
 
 def finger_decision(decision: Decision) -> Callable[[], object]:
     """Load the finger model; the decision is from the sensor's image to the score of one comparison."""
     recogniser = build_finger_recogniser(Catalogue(), RuntimeName.LITERT)
-    template = decode(decision.reference)
-    if not isinstance(template, FingerTemplate):
+    reference, keyed = decode(decision.reference), protection()
+    if not isinstance(reference, ProtectedFinger):
         raise TypeError("the reference is no finger")
-    reference = recogniser.prepare(template)
     return lambda: recogniser.compare(
-        recogniser.prepare(finger_template(recogniser, decision.probe)), reference
+        recogniser.prepare(finger_template(recogniser, decision.probe)),
+        recogniser.prepare(keyed.opened(reference, ENTRY)),
     )
+
+
+def protection() -> TemplateProtection:
+    """The transforms of one gallery, the same in each process."""
+    with SecretKey.taken_from(bytearray(32)) as key:
+        return TemplateProtection(key)
 
 
 def face_template(recogniser: FaceRecogniser, pixels: Pixels) -> FaceTemplate:

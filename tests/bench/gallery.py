@@ -22,7 +22,7 @@ from firmware.gallery import payload
 from firmware.store.reference import Reference
 from inference.types import Template
 from tests.kit.shared_site import Appliance, Site, site
-from tests.kit.store_values import PURPOSE, SITE, face_template, finger_template, moment
+from tests.kit.store_values import PURPOSE, SITE, face_template, finger_template, moment, protected
 from trust.gallery.sealing import Place, seal
 from trust.keys.secret import SecretKey
 
@@ -39,7 +39,8 @@ KINDS: dict[str, Callable[[int], tuple[Template, ...]]] = {
 
 def entry(number: int, templates: tuple[Template, ...]) -> Reference:
     """Return an entry with a random id, as registration gives it."""
-    return Reference(os.urandom(16), f"KQ-4711-{number:05}", templates, PURPOSE, SITE)
+    entry_id = os.urandom(16)
+    return Reference(entry_id, f"KQ-4711-{number:05}", protected(templates, entry_id), PURPOSE, SITE)
 
 
 def add(appliance: Appliance, references: Iterable[Reference]) -> None:

@@ -25,8 +25,9 @@ from firmware.guard.opening import open_guard
 from firmware.guard.settings import GuardSettings
 from firmware.guard.wrapped import WrappedGuard
 from firmware.lease import LeaseUse
+from firmware.protection import TemplateProtection
 from firmware.store.store import Store
-from inference import template_codec
+from inference import plain_codec, template_codec
 from inference.types import FaceTemplate, FingerPosition, FingerTemplate
 from sensors.board.port import TamperEvent
 from tests.kit.decrypted_pages import decrypted_pages
@@ -91,14 +92,20 @@ async def needles_of(appliance: Appliance, cast: Cast) -> dict[str, bytes]:
         "entry id": references[0].entry_id,
         "entry id as text": references[0].entry_id.hex().encode(),
     }
-    for number, template in enumerate(references[0].templates):
-        encoded = template_codec.encode(template)
-        needles[f"template {number}"] = encoded[len(encoded) // 2 :][:32]
+    with await appliance.store.run(lambda store: store.protection_key()) as key:
+        protection = TemplateProtection(key)
+        with key.view() as view:
+            needles["protection key"] = bytes(view)
+    for number, protected in enumerate(references[0].templates):
+        encoded = template_codec.encode(protected)
+        needles[f"protected template {number}"] = encoded[len(encoded) // 2 :][:32]
+        template = protection.plain(protected, references[0].entry_id)
         match template:
             case FaceTemplate():
                 values, name = template.embedding, f"embedding {number}"
             case FingerTemplate():
                 values, name = template.minutiae, f"minutiae {number}"
+                needles[f"encoded {name}"] = plain_codec.encode(template)[60:92]
         for kind in ("<f4", "<f2", "<f8"):
             needles[f"{name} {kind}"] = np.asarray(values, kind).tobytes()[64:96]
         scaled = values / np.abs(values).max() * 127

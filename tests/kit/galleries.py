@@ -10,7 +10,7 @@ from firmware.gallery import payload
 from firmware.guard.file import open_file_guard
 from firmware.guard.wrapping import Argon2Cost
 from firmware.store.reference import Reference
-from tests.kit.store_values import PURPOSE, SITE
+from tests.kit.store_values import PURPOSE, SITE, plain_templates
 from trust.gallery.card import Card
 from trust.gallery.change import Change, Kind, Part, first_link
 from trust.gallery.opening import ApplianceKeys
@@ -77,7 +77,7 @@ class Author:
     def put(self, roster: Roster, reference: Reference, version: int = 1) -> Change:
         parts = []
         with self.epoch_key(roster) as key:
-            for modality, content in payload.encode(reference.subject, reference.templates).items():
+            for modality, content in payload.encode(reference.subject, plain_templates(reference)).items():
                 place = Place(roster.gallery_id, roster.epoch, reference.entry_id, modality, version)
                 parts.append(Part.of(modality, seal(key, place, content)))
         return self._change(roster, reference.entry_id, version, Kind.PUT, tuple(parts))

@@ -29,7 +29,7 @@ from tests.kit.aggregator_fixture import Running, running_aggregator
 from tests.kit.galleries import Author, Custodians
 from tests.kit.identities import DeviceIdentity, Held, claim_code, first_administrator, join, shown
 from tests.kit.link_device import PATIENCE_S
-from tests.kit.store_values import PURPOSE, SITE, moment, open_store, registration
+from tests.kit.store_values import PURPOSE, SITE, moment, open_store, protection, registration
 from trust.certificates import key_to_pem, to_pem
 from trust.consent import Purpose
 from trust.guarded import GuardedKey
@@ -42,6 +42,7 @@ class MatcherOfIds(Matcher):
 
     def __init__(self) -> None:
         self.ids: set[bytes] = set()
+        self._protection = protection()
 
     def can_compare(self, template: Template) -> bool:
         return True

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from firmware.protection import TemplateProtection
 from firmware.records import (
     CheckIn,
     ClockQuality,
@@ -20,9 +22,17 @@ from firmware.records import (
     StageTime,
 )
 from firmware.store.connection import connect
+from firmware.store.protecting import derived_key
 from firmware.store.reference import Reference
 from firmware.store.store import Store
-from inference.types import FaceTemplate, FingerPosition, FingerTemplate, Modality
+from inference.types import (
+    FaceTemplate,
+    FingerPosition,
+    FingerTemplate,
+    Modality,
+    ProtectedTemplate,
+    Template,
+)
 from trust.consent import Consent, Purpose
 from trust.keys.secret import SecretKey
 
@@ -114,9 +124,29 @@ def finger_template(seed: int = 0, minutiae: int = 40) -> FingerTemplate:
     return FingerTemplate(rows, 256, 288, FingerPosition.RIGHT_INDEX, "R307", 60, "leader-dr8 litert")
 
 
-def reference(number: int, *, subject: str | None = None, purpose: Purpose = PURPOSE) -> Reference:
-    templates = (face_template(number), finger_template(number))
-    return Reference(number.to_bytes(16, "big"), subject or f"card-{number}", templates, purpose, SITE)
+@cache
+def protection() -> TemplateProtection:
+    """Of the gallery that `open_store` opens."""
+    with store_key() as key:
+        own = SecretKey.taken_from(bytearray(derived_key(key, PURPOSE, SITE)))
+    with own:
+        return TemplateProtection(own)
+
+
+def reference(
+    number: int, *, subject: str | None = None, purpose: Purpose = PURPOSE, entry_id: bytes | None = None
+) -> Reference:
+    entry_id = entry_id or number.to_bytes(16, "big")
+    templates = protected((face_template(number), finger_template(number)), entry_id)
+    return Reference(entry_id, subject or f"card-{number}", templates, purpose, SITE)
+
+
+def protected(templates: Sequence[Template], entry_id: bytes) -> tuple[ProtectedTemplate, ...]:
+    return tuple(protection().protect(template, entry_id) for template in templates)
+
+
+def plain_templates(entry: Reference) -> tuple[Template, ...]:
+    return tuple(protection().plain(template, entry.entry_id) for template in entry.templates)
 
 
 def registration(entry: Reference | None, consent: Consent = Consent.ACCEPTED) -> Registration:

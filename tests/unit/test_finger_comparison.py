@@ -11,7 +11,6 @@ from inference.finger.compare import compare, local_similarity
 from inference.finger.cylinders import PreparedFinger, prepare
 from inference.finger.minutiae import from_maps
 from inference.finger.score import COMPARATOR, ScoreHead
-from inference.finger.search import shortlist
 from inference.models.catalogue import Catalogue
 from inference.runtime import RuntimeName
 from inference.types import FingerPosition, FingerTemplate
@@ -127,18 +126,6 @@ def test_a_print_with_hardly_any_minutiae_matches_nothing(count: int) -> None:
     assert compared(few, whole) < same - 15
     assert compared(whole, few) < same - 15
     assert compared(few, few) < same - 15
-
-
-def test_the_first_pass_keeps_the_right_finger_among_a_thousand() -> None:
-    distinct = [prepared(finger(seed, count=36)) for seed in range(50)]
-    gallery = [distinct[k % 50] if k >= 50 else distinct[k] for k in range(50, 1000)]
-    wanted = prepared(finger(777))
-    gallery.insert(613, wanted)
-    gallery.insert(7, prepared(finger(3)[:0]))
-    probe = prepared(moved(finger(777), -0.3, jitter_px=1.5, seed=9)[:32])
-    kept = shortlist(probe, gallery, limit=3)
-    assert gallery[kept[0]] is wanted
-    assert len(kept) < 100
 
 
 def test_wiping_leaves_no_trace_of_the_template() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from firmware.config import Config, Device, Fingerprint, Keys
+from firmware.protection import TemplateProtection
 from firmware.recognition import Recognition, build_recognition
 from firmware.session.comparison import Comparison
 from firmware.session.machine import Weight
 from firmware.session.matching import Matcher, Policy
+from firmware.store.reference import Reference
 from inference.attack import Unchecked
 from inference.face.compare import fmr_ratio
 from inference.face.pipeline import build_face_recogniser
@@ -19,10 +22,12 @@ from inference.models.catalogue import Catalogue
 from inference.operating_point import DEFAULT, Strength, Threshold, load
 from inference.runtime import RuntimeName
 from inference.synthesis import Condition, make_finger
-from inference.types import Assessed, FaceTemplate, FingerPosition, FingerTemplate, Modality
+from inference.types import Assessed, FaceTemplate, FingerPosition, FingerTemplate, Modality, Template
 from sensors.frames import DeviceIdentity, FingerFrame
+from tests.kit.store_values import protection
 from trust.consent import Purpose
 from trust.keys.guard import GuardKind
+from trust.keys.secret import SecretKey
 
 RIGHT, LEFT = FingerPosition.RIGHT_INDEX, FingerPosition.LEFT_INDEX
 ENTRY, OTHER = b"entry-1".ljust(16), b"entry-2".ljust(16)
@@ -32,7 +37,7 @@ ENTRY, OTHER = b"entry-1".ljust(16), b"entry-2".ljust(16)
 def recognition(tmp_path_factory: pytest.TempPathFactory) -> Recognition:
     device = Device(id="x", site="x", purpose=Purpose.DISTRIBUTION, data=tmp_path_factory.getbasetemp())
     fingerprint, keys = Fingerprint(model="R503", port="none"), Keys(guard=GuardKind.FILE)
-    return build_recognition(Config(device=device, keys=keys, fingerprint=fingerprint))
+    return build_recognition(Config(device=device, keys=keys, fingerprint=fingerprint), protection())
 
 
 @pytest.fixture
@@ -40,6 +45,10 @@ def matcher(recognition: Recognition) -> Matcher:
     for entry_id in (ENTRY, OTHER):
         recognition.matcher.remove(entry_id)
     return recognition.matcher
+
+
+def enrol(matcher: Matcher, entry_id: bytes, templates: Sequence[Template]) -> None:
+    matcher.add(entry_id, matcher.protect(entry_id, templates))
 
 
 def template(recognition: Recognition, seed: int, take: int, position: FingerPosition) -> FingerTemplate:
@@ -51,7 +60,7 @@ def template(recognition: Recognition, seed: int, take: int, position: FingerPos
 
 
 def test_one_finger_speaks_for_a_claim_and_two_settle_it(recognition: Recognition, matcher: Matcher) -> None:
-    matcher.add(ENTRY, [template(recognition, 31, 1, RIGHT), template(recognition, 32, 1, LEFT)])
+    enrol(matcher, ENTRY, [template(recognition, 31, 1, RIGHT), template(recognition, 32, 1, LEFT)])
     comparison = Comparison(matcher, [ENTRY])
     right, left = template(recognition, 31, 2, RIGHT), template(recognition, 32, 2, LEFT)
     first = comparison.weigh([right])
@@ -62,7 +71,7 @@ def test_one_finger_speaks_for_a_claim_and_two_settle_it(recognition: Recognitio
 
 
 def test_another_persons_fingers_speak_against_the_claim(recognition: Recognition, matcher: Matcher) -> None:
-    matcher.add(ENTRY, [template(recognition, 31, 1, RIGHT)])
+    enrol(matcher, ENTRY, [template(recognition, 31, 1, RIGHT)])
     verdict = Comparison(matcher, [ENTRY]).weigh([template(recognition, 40, 1, RIGHT)])
     assert verdict.weight is Weight.SPEAKS_AGAINST
     assert verdict.candidates == ()
@@ -71,7 +80,7 @@ def test_another_persons_fingers_speak_against_the_claim(recognition: Recognitio
 def test_a_finger_counts_only_against_the_same_finger_of_an_entry(
     recognition: Recognition, matcher: Matcher
 ) -> None:
-    matcher.add(ENTRY, [template(recognition, 31, 1, RIGHT)])
+    enrol(matcher, ENTRY, [template(recognition, 31, 1, RIGHT)])
     verdict = Comparison(matcher, [ENTRY]).weigh([template(recognition, 31, 2, LEFT)])
     assert verdict.best is None
 
@@ -87,8 +96,8 @@ def test_a_claim_with_more_entries_behind_it_needs_a_higher_score(matcher: Match
 def test_a_search_puts_the_right_entry_first_and_forgets_an_erased_one(
     recognition: Recognition, matcher: Matcher
 ) -> None:
-    matcher.add(ENTRY, [template(recognition, 31, 1, RIGHT)])
-    matcher.add(OTHER, [template(recognition, 33, 1, RIGHT)])
+    enrol(matcher, ENTRY, [template(recognition, 31, 1, RIGHT)])
+    enrol(matcher, OTHER, [template(recognition, 33, 1, RIGHT)])
     probe = template(recognition, 33, 2, RIGHT)
     assert [candidate.entry_id for candidate in Comparison(matcher, None).weigh([probe]).candidates] == [
         OTHER
@@ -102,16 +111,16 @@ def faces() -> Matcher:
     """126 faces that resemble nobody, at the operating point of this distribution."""
     face = build_face_recogniser(Catalogue(), RuntimeName.LITERT)
     point = load(DEFAULT, {Modality.FACE: face.made_by})
-    matcher = Matcher(face, None, point, Policy(fmr=1e-4, fpir=0.01), ["face"])
+    matcher = Matcher(face, None, point, Policy(fmr=1e-4, fpir=0.01), ["face"], protection())
     for number, direction in enumerate(np.eye(128, dtype=np.float32)[2:]):
-        matcher.add(number.to_bytes(16, "big"), [FaceTemplate(direction, 90, face.made_by)])
+        enrol(matcher, number.to_bytes(16, "big"), [FaceTemplate(direction, 90, face.made_by)])
     return matcher
 
 
 @pytest.mark.parametrize("claimed", [[ENTRY], None], ids=["1:1", "1:few"])
 def test_a_face_of_several_frames_must_score_higher(faces: Matcher, claimed: list[bytes] | None) -> None:
     reference = FaceTemplate(np.eye(128, dtype=np.float32)[0], 90, faces.models[0])
-    faces.add(ENTRY, [reference])
+    enrol(faces, ENTRY, [reference])
     threshold = faces.threshold(["face"], None if claimed is None else 1)
     assert isinstance(threshold, Threshold)
     calibration = load(DEFAULT, {Modality.FACE: faces.models[0]}).source("face").calibration
@@ -133,5 +142,27 @@ def test_a_face_of_several_frames_must_score_higher(faces: Matcher, claimed: lis
             Strength.FAIR,
         ]
     # The one who was registered with several frames pays as well.
-    faces.add(ENTRY, [replace(reference, frames=2)])
+    enrol(faces, ENTRY, [replace(reference, frames=2)])
     assert Comparison(faces, claimed).weigh([probe]).best == two.best
+
+
+def test_entries_that_were_moved_or_are_of_another_gallery_are_refused_and_the_others_served(
+    recognition: Recognition, matcher: Matcher
+) -> None:
+    with SecretKey.taken_from(bytearray(32)) as key:
+        elsewhere = TemplateProtection(key)
+    plain = template(recognition, 31, 1, RIGHT)
+    ours = matcher.protect(ENTRY, [plain])
+    entries = [
+        Reference(OTHER, "moved", ours, Purpose.DISTRIBUTION, "x"),
+        Reference(OTHER, "foreign", (elsewhere.protect(plain, OTHER),), Purpose.DISTRIBUTION, "x"),
+        Reference(ENTRY, "own", matcher.protect(ENTRY, [plain]), Purpose.DISTRIBUTION, "x"),
+    ]
+    moved, foreign = matcher.take_up_all(entries)
+    assert OTHER.hex() in moved
+    assert elsewhere.key_id.hex() in foreign
+    assert not ours[0].codes.any()  # type: ignore[union-attr]
+    assert not matcher.has(OTHER)
+    assert Comparison(matcher, [ENTRY]).weigh([template(recognition, 31, 2, RIGHT)]).weight is not (
+        Weight.SPEAKS_AGAINST
+    )

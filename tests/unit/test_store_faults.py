@@ -171,7 +171,7 @@ def test_a_damaged_template_is_reported_with_its_entry(tmp_path: Path) -> None:
     store.add_reference(moment(), reference(7))
     store.close()
     with opened_behind_its_back(tmp_path) as connection:
-        connection.execute("UPDATE templates SET template = x'01ff'")
+        connection.execute("UPDATE protected_templates SET template = x'02ff'")
     store = open_store(tmp_path)
     with pytest.raises(StoreDamaged, match=reference(7).entry_id.hex()):
         store.references(Purpose.CLINIC_CHECK_IN)
