@@ -30,11 +30,6 @@ from inference.types import (
 from trust.gallery.template_seal import seal_template, unseal_template
 from trust.keys.secret import SecretKey
 
-_SEALED_SIZES = (384, 512, 640, 768)
-"""Bytes that 32, 48, 64 and 80 minutiae take with what goes with them: the length tells no more than the
-codes do. A longer one is filled up to a multiple of 512."""
-_END = b"\x80"
-
 
 class TemplateProtection:
     """Made of a gallery's protection key, which it does not keep; wipe it when the gallery closes."""
@@ -74,7 +69,9 @@ class TemplateProtection:
         Raises OtherProtectionKey, and EntryRefused where it is of another entry or was changed.
         """
         self.require_own([finger])
-        plain = plain_codec.decode(_content(unseal_template(self._seal_key, entry_id, finger.sealed)))
+        plain = plain_codec.decode(
+            plain_codec.without_padding(unseal_template(self._seal_key, entry_id, finger.sealed))
+        )
         if not isinstance(plain, FingerTemplate):
             raise TemplateDamaged("what was sealed as a finger is none")
         return plain
@@ -115,7 +112,7 @@ class TemplateProtection:
         self._seal_key.close()
 
     def _finger(self, template: FingerTemplate, entry_id: bytes) -> ProtectedFinger:
-        sealed = seal_template(self._seal_key, entry_id, _padded(plain_codec.encode(template)))
+        sealed = seal_template(self._seal_key, entry_id, plain_codec.padded(plain_codec.encode(template)))
         # The codes are of what will be compared: the minutiae as they are stored, rounded.
         bare = ProtectedFinger(
             codes=np.zeros((0, CODE_WORDS), np.uint64),
@@ -133,14 +130,3 @@ class TemplateProtection:
             return self._codes.filled(self._codes.of(prepared), self._random_bytes)
         finally:
             prepared.wipe()
-
-
-def _padded(content: bytes) -> bytes:
-    """ISO/IEC 7816-4: one byte 0x80, then zeros."""
-    least = len(content) + len(_END)
-    size = next((size for size in _SEALED_SIZES if size >= least), -(-least // 512) * 512)
-    return content + _END + bytes(size - least)
-
-
-def _content(padded: bytes) -> bytes:
-    return padded[: padded.rindex(_END)]

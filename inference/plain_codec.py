@@ -1,4 +1,6 @@
-"""Templates to bytes and back: a version byte, then a MessagePack array with packed numbers.
+"""Plain templates to bytes and back: a version byte, then a MessagePack array with packed numbers.
+
+It is what is sealed of a finger, and what stores of earlier versions hold.
 
 The face embedding stays float32: it comes back bit for bit, and 10,000 entries are 5 MB. Minutiae are
 rounded to a quarter of a pixel, 0.1 milliradian and 1/255 of confidence, 8 bytes each; a minutia is
@@ -24,6 +26,11 @@ NORM_TOLERANCE = 1e-3  # float32 rounding leaves 1e-6; this only tells an embedd
 UNITS_PER_PIXEL = 4
 UNITS_PER_TURN = 65_536
 UNITS_OF_CONFIDENCE = 255
+
+PADDED_SIZES = (384, 512, 640, 768)
+"""Bytes that 32, 48, 64 and 80 minutiae take with what goes with them: the length of what is sealed tells no
+more than the number of codes does. A longer one is filled up to a multiple of 512."""
+_END = b"\x80"
 
 _MINUTIA = np.dtype([("x", "<u2"), ("y", "<u2"), ("angle", "<u2"), ("kind", "u1"), ("confidence", "u1")])
 _Quality = Annotated[int, Meta(ge=0, le=100)]
@@ -83,6 +90,21 @@ def decode(data: bytes) -> Template:
             return _unpack_finger(packed)
         case _:
             assert_never(packed)
+
+
+def padded(data: bytes) -> bytes:
+    """Fill up to a usual size: one byte 0x80, then zeros (ISO/IEC 7816-4)."""
+    least = len(data) + len(_END)
+    size = next((size for size in PADDED_SIZES if size >= least), -(-least // 512) * 512)
+    return data + _END + bytes(size - least)
+
+
+def without_padding(data: bytes) -> bytes:
+    """Return what `padded` was given. Raises TemplateDamaged."""
+    end = data.rfind(_END)
+    if end < 0:
+        raise TemplateDamaged("what was sealed does not end")
+    return data[:end]
 
 
 def _pack_face(template: FaceTemplate) -> _Face:

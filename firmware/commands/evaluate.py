@@ -22,6 +22,7 @@ from inference.evaluation.face import evaluate_faces
 from inference.evaluation.finger import evaluate_fingers
 from inference.evaluation.fuse import PAIRINGS, SEED, fuse_evaluations
 from inference.evaluation.protection.faces import evaluate_face_protection
+from inference.evaluation.protection.fingers import evaluate_finger_protection
 from inference.evaluation.sensor_like import NOMINAL_PPI, SENSOR_SIZE, SIZES, SensorLike, choose
 from inference.models.catalogue import FOLDER as MODELS
 from inference.runtime import RuntimeName
@@ -245,19 +246,43 @@ def attacks(
 
 
 @evaluate.command()
-@click.option("--images", type=_FOLDER, required=True, help="Folder in LFW's layout: NAME/NAME_0001.jpg.")
-@click.option("--pairs", type=_FILE, required=True, help="Pairs in LFW's form.")
+@click.option(
+    "--images",
+    type=_FOLDER,
+    required=True,
+    multiple=True,
+    help="Faces: folder in LFW's layout. Fingers: folder of FINGER_IMPRESSION.png|tif|bmp.",
+)
+@click.argument("more_images", type=_FOLDER, nargs=-1, metavar="[DIR]...")
+@click.option("--pairs", type=_FILE, help="Faces: pairs in LFW's form. Without it the images are fingers.")
+@_sensor_options
 @_run_options
 def protection(
-    images: Path, pairs: Path, jobs: int | None, runtime: str, json_file: Path | None, plots: Path | None
+    images: tuple[Path, ...],
+    more_images: tuple[Path, ...],
+    pairs: Path | None,
+    sensor_like: str | None,
+    sensor: str | None,
+    ppi: float,
+    jobs: int | None,
+    runtime: str,
+    json_file: Path | None,
+    plots: Path | None,
 ) -> None:
     """Measure the protection of templates: accuracy, linkability and inversion (ISO/IEC 30136).
 
-    The way the appliance protects them, and others, on the same images.
+    The way the appliance protects them, and others, on the same images: faces with --pairs, else fingers.
     """
+    folders, looks = [*images, *more_images], _sensor(sensor_like, sensor, ppi)
+    if pairs is not None and (len(folders) > 1 or sensor or sensor_like):
+        raise click.UsageError("faces are one folder and no sensor's; leave --pairs out for fingers")
     Outputs(json_file, plots).prepare()
+    processes, name = jobs or _cores(), RuntimeName(runtime)
     with _progress() as progress:
-        result = evaluate_face_protection(images, pairs, RuntimeName(runtime), jobs or _cores(), progress)
+        if pairs is not None:
+            result = evaluate_face_protection(folders[0], pairs, name, processes, progress)
+        else:
+            result = evaluate_finger_protection(folders, looks, name, processes, progress)
     write_protection(result, json_file, plots)
 
 

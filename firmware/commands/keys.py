@@ -1,19 +1,20 @@
-"""`aidpost lock` and `aidpost keys`: destroy the keys, change the PIN, program the board's secret."""
+"""`aidpost lock` and `aidpost keys`: destroy keys, change the PIN, renew templates, fuse a secret."""
 
 from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import click
 
+from firmware.clock import Clock
 from firmware.commands.common import ask_pin, clear_errors, config_option, read_config
 from firmware.guard.mailbox import VcioMailbox
 from firmware.guard.opening import change_pin_in, destroy_keys
 from firmware.guard.otp import fuse_secret
-from firmware.opening import store_settings
+from firmware.opening import open_keys, open_store, store_settings
 from firmware.store.lock import holder
 from firmware.store.store import lock_of
 
@@ -44,7 +45,7 @@ def lock(config_path: Path, reason: str, yes: bool) -> None:
 
 @click.group()
 def keys() -> None:
-    """Look after the key guard."""
+    """Look after the key guard, and the key of the templates."""
 
 
 @keys.command("change-pin")
@@ -55,6 +56,24 @@ def change_pin(config_path: Path) -> None:
     with clear_errors():
         change_pin_in(config.device.data, ask_pin)
     click.echo("The new PIN opens this appliance.")
+
+
+@keys.command("renew-templates")
+@config_option
+def renew_templates(config_path: Path) -> None:
+    """Protect the gallery's templates under a new key, after one of them got out. Stop the appliance first.
+
+    One template that got out no longer links to the gallery then. Where the whole gallery got out, register
+    people anew instead: it links by how alike its templates are to each other. Make a new backup afterwards.
+    """
+    config = read_config(config_path)
+    with (
+        clear_errors(),
+        open_keys(config, ask_pin) as guard,
+        closing(open_store(config, guard)) as store,
+    ):
+        renewed = store.renew_protection(Clock().now())
+    click.echo(f"Made {renewed} templates anew under a new key.")
 
 
 @keys.command()

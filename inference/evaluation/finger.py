@@ -73,10 +73,7 @@ def evaluate_fingers(
 
     cohorts: refused before any template is made where it names nobody here. Raises DataSetRefused.
     """
-    folders = [folder.resolve() for folder in folders]
-    if len({folder.name for folder in folders}) != len(folders):
-        raise DataSetRefused("two of the folders have the same name; each data set is given once")
-    listed = [(folder, read_fingers(folder)) for folder in folders]
+    listed = _listed(folders)
     if cohorts is not None:
         cohorts.place(
             [Image(folder.name, str(one.path), one.finger, "") for folder, images in listed for one in images]
@@ -95,6 +92,35 @@ def evaluate_fingers(
     return replace(made, report=msgspec.structs.replace(made.report, controls=checked))
 
 
+def extract_fingers(
+    folders: Sequence[Path], sensor: SensorLike, runtime: RuntimeName, jobs: int, progress: Progress
+) -> list[tuple[str, list[Extracted[FingerTemplate]]]]:
+    """Make a template of each impression; returns them by data set. Raises DataSetRefused."""
+    return [
+        (folder.name, _extract_set(folder.name, images, sensor, runtime, jobs, progress))
+        for folder, images in _listed(folders)
+    ]
+
+
+def _listed(folders: Sequence[Path]) -> list[tuple[Path, list[Impression]]]:
+    folders = [folder.resolve() for folder in folders]
+    if len({folder.name for folder in folders}) != len(folders):
+        raise DataSetRefused("two of the folders have the same name; each data set is given once")
+    return [(folder, read_fingers(folder)) for folder in folders]
+
+
+def _extract_set(
+    name: str,
+    images: Sequence[Impression],
+    sensor: SensorLike,
+    runtime: RuntimeName,
+    jobs: int,
+    progress: Progress,
+) -> list[Extracted[FingerTemplate]]:
+    tasks = [_Image(image, sensor, runtime) for image in images]
+    return run_all(_extract, tasks, jobs, f"{name}: templates", progress)
+
+
 def _evaluate_set(
     name: str,
     images: Sequence[Impression],
@@ -103,8 +129,7 @@ def _evaluate_set(
     jobs: int,
     progress: Progress,
 ) -> _Measured:
-    tasks = [_Image(image, sensor, runtime) for image in images]
-    extracted = run_all(_extract, tasks, jobs, f"{name}: templates", progress)
+    extracted = _extract_set(name, images, sensor, runtime, jobs, progress)
     made = [(one.identity, one.template) for one in extracted if one.template is not None]
     templates = [template for _, template in made]
     pairs = list(itertools.combinations(range(len(made)), 2))

@@ -40,20 +40,25 @@ _SHARE_OF_SET_BITS = 8
 
 
 class CylinderCodes:
-    """The planes of one gallery, 1.3 MB; wipe them with the key."""
+    """The planes of one gallery, 1.3 MB; wipe them with the key. bits: of a code."""
 
-    def __init__(self, keys: KeyStream) -> None:
-        drawn = np.frombuffer(keys.stream("cylinder planes", CODE_BITS * BITS // 8), np.uint8)
-        self._planes = (np.unpackbits(drawn).astype(np.float32) * 2 - 1).reshape(BITS, CODE_BITS)
+    def __init__(self, keys: KeyStream, bits: int = CODE_BITS) -> None:
+        drawn = np.frombuffer(keys.stream("cylinder planes", bits * BITS // 8), np.uint8)
+        self._planes = (np.unpackbits(drawn).astype(np.float32) * 2 - 1).reshape(BITS, bits)
+
+    @property
+    def planes(self) -> Floats:
+        """The normals of the planes, 1 and -1, shape (BITS, bits): what the key gives an attacker."""
+        return self._planes
 
     def of(self, finger: PreparedFinger) -> Codes:
-        """Return the codes of the usable cylinders, most confident first, shape (n, CODE_WORDS)."""
+        """Return the codes of the usable cylinders, most confident first, shape (n, bits / 64)."""
         return _packed(centred(finger)[finger.usable] @ self._planes)
 
     def filled(self, codes: Codes, random_bytes: Callable[[int], bytes]) -> Codes:
         """Fill up with random rows, which resemble no cylinder: half of their bits agree, as of any two."""
-        rows = next(rows for rows in ROWS if rows >= len(codes))
-        fill = np.frombuffer(random_bytes((rows - len(codes)) * CODE_BYTES), "<u8").reshape(-1, CODE_WORDS)
+        rows, words = next(rows for rows in ROWS if rows >= len(codes)), codes.shape[1]
+        fill = np.frombuffer(random_bytes((rows - len(codes)) * words * 8), "<u8").reshape(-1, words)
         return np.concatenate([codes, fill.astype(np.uint64)])
 
     def wipe(self) -> None:
@@ -93,12 +98,15 @@ def likeness(probe: Codes, references: Sequence[Codes]) -> Floats:
     for start in range(0, len(present), CHUNK):
         places = present[start : start + CHUNK]
         starts = np.cumsum([0, *(len(references[place]) for place in places[:-1])])
-        differing = set_bits(np.concatenate([references[p] for p in places]).T[:, :, None] ^ probe.T[:, None])
-        least = np.minimum.reduceat(differing, starts, axis=0)
-        best = np.partition(least, averaged - 1, axis=1)[:, :averaged]
-        alike[places] = CODE_BITS - best.mean(axis=1)
+        # Long rows of words of one place: broadcasting over the probe's few codes took ten times as long.
+        words = np.ascontiguousarray(np.concatenate([references[place] for place in places]).T)
+        differing = set_bits(words[:, None, :] ^ probe.T[:, :, None])
+        least = np.minimum.reduceat(differing, starts, axis=1)
+        best = np.partition(least, averaged - 1, axis=0)[:averaged]
+        alike[places] = 64 * probe.shape[1] - best.mean(axis=0)
     return alike
 
 
 def _packed(sides: Floats) -> Codes:
-    return np.packbits(sides > 0, axis=1).view("<u8").astype(np.uint64).reshape(-1, CODE_WORDS)
+    packed = np.packbits(sides > 0, axis=1)
+    return packed.view("<u8").astype(np.uint64).reshape(len(sides), sides.shape[1] // 64)

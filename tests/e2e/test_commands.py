@@ -282,6 +282,15 @@ def test_lock_stops_an_appliance_that_runs(desk: Desk) -> None:
     assert "locked by hand" in desk.run("verify", "case-1").output
 
 
+def test_templates_are_renewed_and_their_people_found(desk: Desk) -> None:
+    assert desk.run("register", "case-1", "--consent", "accepted").exit_code == 0
+    renewed = desk.run("keys", "renew-templates")
+    assert renewed.exit_code == 0, renewed.output
+    assert "templates anew under a new key" in renewed.output
+    assert "Done: case-1" in desk.run("verify", "case-1").output
+    assert "rows hold" in desk.run("audit", "verify").output
+
+
 def test_a_pin_is_asked_for_at_each_start_and_can_be_changed(desk: Desk) -> None:
     desk.config.write_text(desk.config.read_text().replace('guard = "file"', 'guard = "pin"'))
     first = desk.run("register", "case-1", "--consent", "accepted", answer="first PIN\nfirst PIN\n")

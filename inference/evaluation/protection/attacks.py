@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
 from inference.evaluation.protection.face_schemes import Floats, unit
@@ -14,15 +15,15 @@ KNOWN_PEOPLE = (32, 128)
 
 
 class Recovered(msgspec.Struct, frozen=True):
-    """Embeddings that were got back, of people that the attacker knew nothing of.
+    """Embeddings or cylinders that were got back, of people that the attacker knew nothing of.
 
-    cosine: with the true ones, on average. accepted: share that another image of the same person accepts in
-    an unprotected system at the threshold for FMR 1e-3; `unprotected_accepted` of the report is the most
-    that can be.
+    cosine: with the true ones, on average. accepted: of embeddings, share that another image of the same
+    person accepts in an unprotected system at the threshold for FMR 1e-3; `unprotected_accepted` of the
+    report is the most that can be.
     """
 
     cosine: float
-    accepted: float
+    accepted: float | UnsetType = UNSET
 
 
 class GalleriesLinked(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
 from inference.evaluation.protection.attacks import GalleriesLinked, Recovered
@@ -21,8 +21,11 @@ class SchemeReport(msgspec.Struct, frozen=True):
     gallery sees it, and as an impostor does who stole the key. eer_without_key: impostors whose
     templates are under another key. largest_change: of a score against the unprotected one; None where the
     scale is another. linkability: of two images of a person under two keys; renewed: of one template.
-    with_key: what comes back with the stolen key; learnt: without it, by how many known templates.
-    protect_us: microseconds for one template. search_ms: a probe against 10,000. Both are the least of many.
+    with_key: what comes back with the stolen key; learnt: without it, by how many known templates or
+    cylinders. protect_us: microseconds for one template. search_ms: a probe against 10,000. compare_us: a
+    probe against one. All three are the least of many. size, size_renewed: as linkability and renewed, by
+    the bytes of the stored templates alone. first_pass_lost: share of searches in which the right template
+    is not among so many first ones.
     """
 
     name: str
@@ -39,7 +42,11 @@ class SchemeReport(msgspec.Struct, frozen=True):
     learnt: dict[str, Recovered] | UnsetType
     galleries: GalleriesLinked | UnsetType
     protect_us: float
-    search_ms: float
+    search_ms: float | UnsetType = UNSET
+    compare_us: float | UnsetType = UNSET
+    size: Linkability | UnsetType = UNSET
+    size_renewed: Linkability | UnsetType = UNSET
+    first_pass_lost: dict[str, float] | UnsetType = UNSET
 
 
 class ProtectionReport(msgspec.Struct, frozen=True):
