@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,7 +146,7 @@ async def test_an_erasure_is_told_although_the_day_s_bytes_are_used_up(shared: S
 async def test_a_store_that_differs_is_repaired_bucket_by_bucket(shared: Site) -> None:
     desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
     await shared.admit(desk, gate)
-    entries = [replace(reference(number), entry_id=bytes([number]) + bytes(15)) for number in range(1, 41)]
+    entries = [reference(number, entry_id=bytes([number]) + bytes(15)) for number in range(1, 41)]
     desk.register(*entries)
     await desk.sync()
     await gate.sync()
