@@ -11,9 +11,11 @@ def resembling_in(matcher: Matcher, reference: Reference) -> tuple[bytes, ...]:
     """Search the entries in memory with an entry's templates, as a registration does with a person's."""
     if not matcher.size:
         return ()
-    search = Comparison(matcher, None)
+    plain, search = matcher.plain(reference.entry_id, reference.templates), Comparison(matcher, None)
     try:
-        verdict = search.weigh(reference.templates)
+        verdict = search.weigh(plain)
     finally:
         search.wipe()
+        for template in plain:
+            template.wipe()
     return tuple(candidate.entry_id for candidate in verdict.candidates)
