@@ -37,3 +37,7 @@ class OtherProtectionKey(ComparisonRefused):
         )
         self.key_id = key_id
         self.expected = expected
+
+
+class RecordRefused(InferenceError, ValueError):
+    """A file of a standard's format is damaged, lies about itself, or holds what cannot be used here."""

@@ -1,0 +1,1 @@
+"""Records of standards, as registries write them: pure codecs that do no I/O."""
