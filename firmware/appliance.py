@@ -42,6 +42,7 @@ from firmware.presenter import Presenter
 from firmware.protection import TemplateProtection
 from firmware.recognition import build_recognition
 from firmware.records import CommandKind, DeviceFault
+from firmware.retention import Retention, read_policy
 from firmware.session.acquire import Acquirer, InThread
 from firmware.session.face_watch import ActiveCheck
 from firmware.session.machine import Show
@@ -108,6 +109,7 @@ class Appliance:
         self._saved: Saved | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._connected = False
+        self._retention: Retention | None = None
         self.notices: dict[str, str] = {}
         """What staff must know, in sentences, by the part that it is about."""
 
@@ -159,6 +161,7 @@ class Appliance:
         if uplink is not None:
             uplink_target(uplink)  # an address that cannot be is told before anything starts
         site_settings(config.site)
+        policy = read_policy(config)  # before anything starts: a purpose that it does not allow is not served
         guard = self._opened_guard
         self.guard = await asyncio.to_thread(open_keys, config) if guard is None else guard
         self._stack.callback(self.guard.close)
@@ -260,6 +263,11 @@ class Appliance:
             committed=self.committed,
             sync=self._sync,
         )
+        if policy is not None:
+            self._retention = Retention(
+                *policy, self.store.run, in_inference, self.matcher, self._clock, self._gallery_changed
+            )
+            await self._retention.begin()
         await self._start_housekeeping()
         if self._saved is not None:
             # For staff and for the aggregator: a card that lost pages once will lose more.
@@ -395,6 +403,8 @@ class Appliance:
             return store.purge_acknowledged(now), store.registration_stopped(now)
 
         try:
+            if self._retention is not None:
+                await self._retention.expire()
             purged, stopped = await self.store.run(work)
         except StoreError as error:
             log.warning("not purged", kind=type(error).__name__, reason=str(error))

@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "lock": ("firmware.commands.keys", "Destroy the keys: nothing opens any more."),
         "operating-point": ("firmware.commands.operating_point", "Show what the thresholds rest on."),
         "join": ("firmware.commands.join", "Become a device of an aggregator."),
+        "policy": ("firmware.commands.policy", "Check and sign the site's data policy."),
         "register": ("firmware.commands.people", "Register a person, with or without biometrics."),
         "resemblances": ("firmware.commands.resemblances", "Settle whether entries are of one person."),
         "restore": ("firmware.commands.backup", "Let a new store go on from a backup."),

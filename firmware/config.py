@@ -236,6 +236,12 @@ class Site(_Table, frozen=True, kw_only=True):
     peers: dict[Identifier, str]
 
 
+class Retention(_Table, frozen=True, kw_only=True):
+    """How long people are kept: the site's data policy, signed by an issuer (`aidpost policy sign`)."""
+
+    policy: Path
+
+
 class Lease(_Table, frozen=True, kw_only=True):
     """How long the keys live without contact to the aggregator: days of uptime, and boots."""
 
@@ -274,6 +280,7 @@ class Config(_Table, frozen=True, kw_only=True):
     page: Page | None = None
     lease: Lease | None = None
     gallery: Gallery | None = None
+    retention: Retention | None = None
     issuer: Issuer = Issuer()
 
 
@@ -316,6 +323,8 @@ def _decode_path(kind: type, value: object) -> Any:
 def _rooted(config: Config, folder: Path) -> Config:
     replace = msgspec.structs.replace
     config = replace(config, device=replace(config.device, data=folder / config.device.data))
+    if config.retention is not None:
+        config = replace(config, retention=Retention(policy=folder / config.retention.policy))
     if config.page is not None:
         own = {
             name: folder / path

@@ -31,6 +31,7 @@ class Signs(Enum):
 
     LIST = b"aidpost list 1\0"
     CARD = b"aidpost card 1\0"
+    POLICY = b"aidpost policy 1\0"
 
 
 class IssuerKeyUnusable(Exception):

@@ -21,6 +21,7 @@ from firmware.appliance import Appliance
 from firmware.config import Config, ConfigError, load
 from firmware.desk import DeskError
 from firmware.opening import Hardware, open_keys
+from firmware.policy import PolicyRefused
 from firmware.session.machine import Show
 from firmware.store.errors import StoreError
 from firmware.uplink.errors import UplinkError
@@ -71,6 +72,7 @@ def clear_errors() -> Iterator[None]:
         yield
     except (
         ConfigError,
+        PolicyRefused,
         GuardError,
         StoreError,
         SensorError,

@@ -61,3 +61,7 @@ class LossCapReached(StoreError, ValueError):
 
 class StaffRefused(StoreError, ValueError):
     """The register of staff cannot be changed like that."""
+
+
+class PolicyWentBack(StoreError, ValueError):
+    """An older edition of the data policy than the one that was in force."""

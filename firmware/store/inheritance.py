@@ -50,6 +50,8 @@ WORK_TABLES = {
     "open_session": ("id", "session"),
     "served": ("number", "served"),
     "day": ("id", "opened, operator, audit_number"),
+    "ages": ("number", "entry_id, began, uptime_ns"),
+    "retention": ("id", "uptime, edition"),
 }
 
 

@@ -348,6 +348,25 @@ def m011_protected_templates(database: Database) -> None:
     """)
 
 
+def m012_ages(database: Database) -> None:
+    """Count how long each entry has been here."""
+    database.executescript("""
+        -- began: when it was first counted (MessagePack); uptime_ns: the uptime that was counted until then.
+        CREATE TABLE ages (
+            number INTEGER PRIMARY KEY,
+            entry_id BLOB NOT NULL UNIQUE CHECK (length(entry_id) = 16),
+            began BLOB NOT NULL,
+            uptime_ns INTEGER NOT NULL
+        ) STRICT;
+        -- One row: the uptime counted so far (MessagePack, or empty), and the newest data policy's edition.
+        CREATE TABLE retention (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            uptime BLOB NOT NULL DEFAULT x'',
+            edition INTEGER NOT NULL DEFAULT 0
+        ) STRICT;
+    """)
+
+
 _STEPS = (
     m001_records_outbox_audit_gallery,
     m002_generation_of_hellos,
@@ -360,6 +379,7 @@ _STEPS = (
     m009_site,
     m010_shared_gallery,
     m011_protected_templates,
+    m012_ages,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

@@ -34,6 +34,7 @@ from firmware.records import (
     Use,
 )
 from firmware.store import audit, gallery, inheritance, orders, outbox, protecting, receipts, space
+from firmware.store.ages import Ages
 from firmware.store.audit import AuditBroken
 from firmware.store.connection import APPLICATION_ID, open_database, translated
 from firmware.store.day import DayBook
@@ -118,6 +119,7 @@ class Store:
         self.ledger = Ledger(self._journal)
         self.day = DayBook(self._journal)
         self.shared = SharedGallery(self._journal)
+        self.ages = Ages(self._journal)
         self.work = WorkBook(self._journal, self.staff, self.lists, self.ledger, self.day, self.input_key)
 
     @classmethod
@@ -355,12 +357,15 @@ class Store:
             gallery.insert(self._db, reference)
             self._journal.note("reference added", moment, reference.entry_id)
 
-    def remove_reference(self, moment: Moment, entry_id: bytes) -> bool:
-        """Erase an entry; returns whether it was there. Erasing is allowed for every purpose."""
+    def remove_reference(self, moment: Moment, entry_id: bytes, act: str = "reference removed") -> bool:
+        """Erase an entry; returns whether it was there. Erasing is allowed for every purpose.
+
+        act: as it stands in the audit log.
+        """
         with self._journal.transaction():
             removed = gallery.delete(self._db, entry_id)
             if removed:
-                self._journal.note("reference removed", moment, entry_id)
+                self._journal.note(act, moment, entry_id)
         self._journal.erase_from_log(erased=removed)
         return removed
 

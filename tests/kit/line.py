@@ -9,7 +9,19 @@ from pathlib import Path
 
 from firmware.appliance import Appliance
 from firmware.clock import Clock
-from firmware.config import Camera, Config, Device, Fingerprint, Gallery, Keys, Lease, Session, Uplink
+from firmware.config import (
+    Camera,
+    Config,
+    Device,
+    Fingerprint,
+    Gallery,
+    Issuer,
+    Keys,
+    Lease,
+    Retention,
+    Session,
+    Uplink,
+)
 from firmware.demo.joining import join
 from firmware.demo.scenario import Face, Finger, Person
 from firmware.demo.server import Server
@@ -93,6 +105,8 @@ async def line(
     lease: Lease | None = None,
     camera: ReplayCamera | None = None,
     gallery: Gallery | None = None,
+    retention: Retention | None = None,
+    issuer: Issuer | None = None,
 ) -> AsyncIterator[Line]:
     camera = camera or ReplayCamera()
     with VirtualSensor("R503") as sensor:
@@ -113,6 +127,8 @@ async def line(
             else None,
             lease=lease,
             gallery=gallery,
+            retention=retention,
+            issuer=issuer or Issuer(),
         )
         hardware = Hardware(
             reader=lambda: open_reader(ReaderSettings("R503", sensor.port)),
