@@ -18,10 +18,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "backup": ("firmware.commands.backup", "Write the store to one encrypted file."),
-        "audit": ("firmware.commands.audit", "Check the audit log, offline, or export it."),
+        "audit": ("firmware.commands.audit", "Check the audit log, offline, show or export it."),
         "bench": ("firmware.commands.bench", "Measure stage times and memory of the whole appliance."),
         "cards": ("firmware.commands.cards", "Make QR cards and visit tokens to print."),
         "custodian": ("firmware.commands.custodian", "Make a gallery's keys, and say who may read it."),
+        "decision": ("firmware.commands.decision", "Replay why a decision was what it was."),
         "day": ("firmware.commands.day", "Open and close the day; write its report."),
         "demo": ("firmware.commands.demo", "Show the whole line on an emulated sensor and a replay camera."),
         "doctor": ("firmware.commands.doctor", "Check each part and say what to do."),

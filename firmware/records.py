@@ -114,6 +114,8 @@ class Use(msgspec.Struct, frozen=True):
     began: the moment of the record is its end. gallery_digest: SHA-256 over the sorted ids of the entries
     that were searched. models: what made the templates. operator: who confirmed, empty where nobody signed
     in. input_digest: HMAC-SHA-256 of the probe templates under a key of this store, None without a match.
+    strength: what the score was worth, in the word that staff see; empty where nothing was compared.
+    failed_in_a_row: under the claim, after this one; None where it counted as no attempt.
     """
 
     began: Moment
@@ -121,6 +123,8 @@ class Use(msgspec.Struct, frozen=True):
     models: tuple[str, ...]
     operator: str
     input_digest: bytes | None
+    strength: str = ""
+    failed_in_a_row: int | None = None
 
 
 class Registration(msgspec.Struct, frozen=True, tag="registration"):

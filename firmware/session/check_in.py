@@ -20,11 +20,14 @@ from firmware.session.matching import Matcher
 from firmware.session.runner import Taken
 from firmware.store.reference import Reference
 from firmware.store.thread import RunInStore
+from inference.fusion import FusedScore
 from inference.operating_point import Strength
 from inference.types import FaceTemplate, Template
 from sensors.board.signals import Signal
 from sensors.frames import RetryReason
 from trust.consent import Purpose
+
+_NAMING_AN_ENTRY = (Outcome.MATCH, Outcome.SUGGESTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,8 @@ class CheckInHost:
         record = self._record(concluded, taken)
         moment = self._clock.now()
         with taken.stages.timed("commit"):
-            claim, use = self._note_attempt(concluded, taken, moment), self._use(record, taken)
+            claim = self._note_attempt(concluded, taken, moment)
+            use = self._use(record, taken, claim[1] if claim is not None else None)
             seq = await self._in_store(lambda store: store.commit_check_in(moment, record, claim, use))
         self._committed()
         settled = concluded.outcome is Outcome.MATCH or concluded.confirmed
@@ -168,22 +172,29 @@ class CheckInHost:
             return None
         return self._claim.subject, attempts
 
-    def _use(self, record: CheckIn, taken: Taken) -> Use:
+    def _use(self, record: CheckIn, taken: Taken, attempts: Attempts | None) -> Use:
+        score = self._score(record.outcome)
         return Use(
             began=self._began,
             gallery_digest=self._matcher.gallery_digest(self._compared_ids),
             models=self._matcher.models,
             operator=self._operator,
             input_digest=_keyed_digest(self._input_key, taken.templates) if record.entry_id else None,
+            strength=self._matcher.strength(score).value if score is not None else "",
+            failed_in_a_row=attempts.failed_in_a_row if attempts is not None else None,
         )
+
+    def _score(self, outcome: Outcome) -> FusedScore | None:
+        if outcome in _NAMING_AN_ENTRY:
+            return self._verdict.candidates[self._chosen].score
+        return self._verdict.best
 
     def _record(self, concluded: Concluded, taken: Taken) -> CheckIn:
         verdict, outcome = self._verdict, concluded.outcome
         if outcome is None:
             raise AssertionError("a check-in has an outcome; only a registration has none")
-        names_entry = outcome in (Outcome.MATCH, Outcome.SUGGESTION)
-        chosen = verdict.candidates[self._chosen] if names_entry else None
-        score = chosen.score if chosen is not None else verdict.best
+        chosen = verdict.candidates[self._chosen] if outcome in _NAMING_AN_ENTRY else None
+        score = self._score(outcome)
         return CheckIn(
             record_id=random_id(),
             mode=self._mode,

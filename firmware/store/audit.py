@@ -81,6 +81,8 @@ def facts_of_use(use: Use) -> dict[str, str]:
         "models": " ".join(use.models),
         "operator": use.operator or NOT_SIGNED_IN,
         "input": use.input_digest.hex() if use.input_digest is not None else "",
+        "strength": use.strength,
+        "failed in a row": "" if use.failed_in_a_row is None else str(use.failed_in_a_row),
     }
 
 
