@@ -1,6 +1,7 @@
 """`aidpost evaluate protection` on real faces: figures, pictures, and the table for people."""
 
 import json
+import shutil
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -40,3 +41,40 @@ def test_protected_faces_become_figures(shared_data: Path, tmp_path: Path) -> No
         "protected-accuracy.png",
     }
     assert "rotation *" in result.output
+
+
+def test_protected_fingers_become_figures(shared_data: Path, tmp_path: Path) -> None:
+    images, figures_file = tmp_path / "fingers", tmp_path / "figures.json"
+    images.mkdir()
+    for finger in ("101", "102", "103", "104"):
+        for impression in (1, 2, 3):
+            name = f"{finger}_{impression}.png"
+            shutil.copy(shared_data / "fingers" / "fvc2002_db3b" / name, images / name)
+
+    result = CliRunner().invoke(
+        evaluate,
+        f"protection --images {images} --sensor AS608 --jobs 1 --json {figures_file} "
+        f"--plots {tmp_path / 'plots'}",
+    )
+
+    assert result.exit_code == 0, result.output
+    figures = json.loads(figures_file.read_text())
+    assert (figures["source"], figures["genuine"], figures["impostor"]) == ("finger/AS608", 12, 54)
+    plain, _turned, *codes, shipped = figures["schemes"]
+    assert shipped["shipped"] is True
+    assert shipped["eer"] == plain["eer"]
+    assert shipped["fnmr_at_fmr"] == plain["fnmr_at_fmr"]
+    assert plain["linkability"]["d_sys"] > 0.8
+    assert shipped["size"]["d_sys"] <= plain["size"]["d_sys"]
+    assert shipped["first_pass_lost"]["60"] == 0.0
+    assert all(one["with_key"]["cosine"] < 0.6 for one in codes)
+    assert "codes, minutiae sealed *" in " ".join(result.output.split())
+
+
+def test_faces_and_fingers_are_not_mixed(tmp_path: Path) -> None:
+    (tmp_path / "pairs.txt").write_text("1")
+    result = CliRunner().invoke(
+        evaluate, f"protection --images {tmp_path} --pairs {tmp_path / 'pairs.txt'} --sensor R503"
+    )
+    assert result.exit_code == 2
+    assert "leave --pairs out for fingers" in result.output

@@ -6,9 +6,19 @@ from numpy.typing import NDArray
 
 from inference.evaluation.protection.attacks import learnt, link_galleries, recovered
 from inference.evaluation.protection.face_schemes import FACE_SCHEMES, FaceScheme, Rotation, unit
+from inference.evaluation.protection.finger_schemes import (
+    MovedMinutiae,
+    PlainMinutiae,
+    local_greedy_similarity,
+)
 from inference.evaluation.protection.linkability import d_sys, linkability
 from inference.evaluation.protection.poly_protect import GROUP, PolyProtect
+from inference.finger.compare import compare
+from inference.finger.cylinders import PreparedFinger
 from inference.protection.key_stream import KeyStream
+from inference.types import FingerPosition, FingerTemplate
+from tests.unit.test_finger_comparison import finger
+from tests.unit.test_finger_comparison import moved as jittered
 
 
 def faces(count: int, seed: int = 1) -> NDArray[np.float32]:
@@ -82,3 +92,33 @@ def test_a_rotated_gallery_shows_its_structure() -> None:
     assert found.by_structure_renewed == 1.0
     assert found.by_structure < 0.1
     assert found.by_guessing == 1 / 80
+
+
+def test_the_best_pairs_of_codes_are_averaged_each_used_once() -> None:
+    ones, none = np.uint64(2**64 - 1), np.uint64(0)
+    one = np.array([[none], [none], [ones]])
+    # Two rows are alike in all 64 bits, the third finds only its opposite left; four pairs are wanted.
+    other = np.array([[none], [ones], [none ^ ones]])
+    assert local_greedy_similarity(one, other) == pytest.approx((64 + 64 + 0) / (4 * 64))
+    assert local_greedy_similarity(one, one[:0]) == 0.0
+
+
+def test_turned_and_shifted_minutiae_compare_as_before_under_one_key_and_under_two() -> None:
+    plain, moved = of(finger(3)), of(jittered(finger(3), 0.1, jitter_px=1.0, seed=2)[:30])
+    keys = [KeyStream(bytes([number]) * 32) for number in (1, 2)]
+
+    def score(first: PreparedFinger, second: PreparedFinger) -> float:
+        return float(compare(first, second).matched)
+
+    bare, one, other = PlainMinutiae(keys[0], score), *(MovedMinutiae(key, score) for key in keys)
+    expected = bare.compare(bare.protect(plain), bare.protect(moved))
+    assert expected > 15
+    assert one.compare(one.protect(plain), one.protect(moved)) == pytest.approx(expected, abs=1.5)
+    # Two keys that turn by less than the comparator's reach: the finger is found all the same.
+    assert other.compare(one.protect(plain), other.protect(moved)) == pytest.approx(expected, abs=1.5)
+
+
+def of(minutiae: NDArray[np.float32]) -> FingerTemplate:
+    inside = minutiae.copy()
+    inside[:, :2] = inside[:, :2].clip(0, 280)
+    return FingerTemplate(inside, 280, 280, FingerPosition.UNKNOWN, "R503", 60, "x")

@@ -15,11 +15,11 @@ _BINS = MOST_BINS // 2
 
 
 def draw_protection(result: Protection, folder: Path) -> Sequence[Path]:
-    """Draw both figures into an existing folder; returns the SVG files."""
-    return [
-        _draw_linkage(result.cross, folder / "linkability"),
-        _draw_accuracy(result, folder / "protected-accuracy"),
-    ]
+    """Draw both figures into an existing folder; returns the SVG files. Accuracy needs a supported rate."""
+    written = [_draw_linkage(result.cross, folder / "linkability")]
+    if any(at.supported for one in result.report.schemes for at in one.fnmr_at_fmr.values()):
+        written.append(_draw_accuracy(result, folder / "protected-accuracy"))
+    return written
 
 
 def _draw_linkage(cross: Sequence[CrossScores], path: Path) -> Path:
