@@ -21,7 +21,7 @@ from firmware.notices import Notices
 from firmware.page import words
 from firmware.page.day_pages import DayPages
 from firmware.page.drawing import FOLDER, RECORDINGS, Drawing, Message, Now, keys_of
-from firmware.page.ports import Accepted, Answered, Bar, DayWork, HeldBy, Staff, Stale, Station
+from firmware.page.ports import Accepted, Answered, Bar, DayWork, HeldBack, HeldBy, Staff, Stale, Station
 from firmware.page.protection import LOOPBACK_NAMES, ProtectiveHeaders, read_form
 from firmware.page.recordings import Recordings
 from firmware.page.streams import HEARTBEAT_S, Part, Streams, seen_of
@@ -301,7 +301,7 @@ class Page:
     def _parts(self, viewer: Viewer) -> tuple[Part, ...]:
         """What a viewer sees, part by part: each is sent again when it shows something else."""
         station, tag = self._station, self._tag(viewer)
-        bar, advice, keys = self._bar(), self._live_view.advice, keys_of(station.screen)
+        bar, advice, keys = self._bar(), self._live_view.advice, keys_of(station.screen, station.highlight)
 
         def drawn(template: str, **values: object) -> Callable[[], str]:
             return lambda: self._drawing.draw(template, tag, viewer=viewer, **values)
@@ -374,7 +374,7 @@ class Page:
     def _told(self, request: Request, viewer: Viewer, answered: Answered) -> Response:
         """Answer an act: with a sentence, or with nothing where the next screen comes by itself."""
         match answered:
-            case Accepted():
+            case Accepted() | HeldBack():
                 return Response(status_code=204) if _is_fragment(request) else RedirectResponse("/", 303)
             case Stale():
                 message = Message(words.MOVED_ON)

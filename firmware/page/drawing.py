@@ -40,11 +40,11 @@ _KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """What is drawn: the screen, its number, and the choice that is highlighted."""
+    """What is drawn: the screen, its number, and the choice that is highlighted, None for none."""
 
     screen: Screen
     revision: int
-    highlighted: int
+    highlighted: int | None
 
 
 class Key(NamedTuple):
@@ -56,9 +56,13 @@ class Key(NamedTuple):
     idle: bool
 
 
-def keys_of(screen: Screen) -> tuple[Key, ...]:
+def keys_of(screen: Screen, highlighted: int | None) -> tuple[Key, ...]:
     """Return the four keys; HELP and LANGUAGE are never idle."""
-    idle = (Button.OK, Button.AGAIN) if screen.busy or not (screen.choices or screen.candidates) else ()
+    idle = set()
+    if highlighted is None:
+        idle.add(Button.OK)
+    if screen.busy or not (screen.choices or screen.candidates):
+        idle |= {Button.OK, Button.AGAIN}
     return tuple(Key(button.value, picture, label, button in idle) for button, picture, label in _KEYS)
 
 
@@ -143,7 +147,7 @@ class Drawing:
             names=names,
             pressed=pressed,
             seconds_left=None if left_s is None else math.ceil(left_s),
-            keys=keys_of(screen),
+            keys=keys_of(screen, now.highlighted),
             tones=self._tones(screen.tone),
             prompts=self._prompts(screen, shown, tag),
             speaks=self._speaks,

@@ -10,6 +10,7 @@ from firmware.workflow.outcomes import PinWaits, PinWrong
 from firmware.workflow.screen import Acted, Screen
 from firmware.workflow.terms import Role
 from firmware.workflow.viewing import Accepted as Accepted
+from firmware.workflow.viewing import HeldBack as HeldBack
 from firmware.workflow.viewing import HeldBy as HeldBy
 from firmware.workflow.viewing import Reply
 from firmware.workflow.viewing import Stale as Stale
@@ -30,8 +31,8 @@ class Station(Protocol):
         """Number of this screen; one more with each new one."""
 
     @property
-    def highlight(self) -> int:
-        """Index of the choice that OK takes."""
+    def highlight(self) -> int | None:
+        """Index of the choice that OK takes, None before one was chosen."""
 
     @property
     def idle(self) -> bool:

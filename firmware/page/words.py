@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 
 from firmware.workflow.guidance import ONCE_MORE
-from firmware.workflow.screen import Entry, Text, in_context, say, say_many
+from firmware.workflow.screen import Entry, Screen, Text, in_context, say, say_many
+from firmware.workflow.terms import Role
 from inference.operating_point import Strength
 
 SIGN_IN = say("Sign in")
@@ -30,10 +31,8 @@ ENTRIES: Mapping[Entry, Text] = {
     Entry.CARD: say("Card number"),
     Entry.NUMBER: say("New number"),
     Entry.PIN: YOUR_PIN,
-    Entry.COUNTERSIGN: say("PIN of the second person"),
 }
 ADVICE = ONCE_MORE
-SECOND_NAME = say("Name of the second person")
 
 UPLINK = say("The aggregator is connected")
 NO_UPLINK = say("The aggregator is not connected; records wait here")
@@ -55,6 +54,19 @@ STRENGTHS: Mapping[Strength, Text] = {
     Strength.FAIR: in_context("likeness", "fair"),
     Strength.WEAK: in_context("likeness", "weak"),
 }
+
+
+def name_of_signer(signer: Role | None) -> Text:
+    """Whose name is entered where somebody countersigns."""
+    return say("Name of the supervisor") if signer is Role.SUPERVISOR else say("Name of the second person")
+
+
+def label(screen: Screen) -> Text:
+    """What is entered on the screen."""
+    if screen.entry is Entry.COUNTERSIGN:
+        supervisor = screen.signer is Role.SUPERVISOR
+        return say("PIN of the supervisor") if supervisor else say("PIN of the second person")
+    return YOUR_PIN if screen.entry is None else ENTRIES[screen.entry]
 
 
 def wrong_pin(tries_left: int) -> Text:

@@ -229,10 +229,11 @@ def _table(machine: Machine, arrows: Sequence[Arrow]) -> Iterator[str]:
     for name, screen in shown.values():
         offered = [plain(choice.label) for choice in screen.choices]
         offered += [f"candidate {number}" for number in range(1, len(screen.candidates) + 1)]
+        chosen = ", ".join(offered) + (" (none highlighted)" if offered and screen.own_answer else "")
         sentences = " ".join(plain(text) for text in (screen.title, *screen.lines))
         entry = screen.entry.value if screen.entry is not None else ""
         look = f"{screen.pictogram}, {screen.tone.value}"
-        yield f"| {name} | {screen.name} | {look} | {sentences} | {', '.join(offered)} | {entry} |"
+        yield f"| {name} | {screen.name} | {look} | {sentences} | {chosen} | {entry} |"
 
 
 def plain(text: Text) -> str:

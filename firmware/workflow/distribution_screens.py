@@ -39,7 +39,7 @@ from firmware.workflow.frame import (
 from firmware.workflow.guidance import capture_screen
 from firmware.workflow.outcomes import Networks
 from firmware.workflow.screen import Choice, Entry, Screen, Text, Tone, say, say_many
-from firmware.workflow.terms import Workflow
+from firmware.workflow.terms import Role, Workflow
 
 NAME = Workflow.DISTRIBUTION.value
 
@@ -107,6 +107,7 @@ def screen(state: State) -> Screen:
                 lines=() if words is None else (words,),
                 choices=(choices.COLLEAGUE,),
                 entry=Entry.COUNTERSIGN,
+                signer=Role.SUPERVISOR,
                 wait_s=wait_s or None,
             )
         case AskingSecondPerson(_, _, words, wait_s):
@@ -118,6 +119,7 @@ def screen(state: State) -> Screen:
                 lines=() if words is None else (words,),
                 choices=(choices.COLLEAGUE,),
                 entry=Entry.COUNTERSIGN,
+                signer=Role.OPERATOR,
                 wait_s=wait_s or None,
             )
         case CheckingSupervisor() | CheckingSecondPerson():
@@ -151,6 +153,7 @@ def _verifying_screen(case: HouseholdCase, show_screen: Screen) -> Screen:
         lines=(*show_screen.lines, *_warnings(case)),
         choices=tuple(offers),
         household_size=case.size,
+        own_answer=choices.WITHOUT in offers,
     )
 
 

@@ -186,6 +186,7 @@ def frame_screen(state: Frame, waiting: Screen) -> Screen:
                 say("What is the complaint about?"),
                 lines=(say("No name is written down with it."),),
                 choices=(*choices.CONCERNS.values(), choices.BACK),
+                own_answer=True,
                 ends_in_s=CONCERN_S,
             )
         case WritingComplaint():
@@ -252,6 +253,11 @@ def pickable(screen: Screen) -> tuple[str, ...]:
     The choices come first, so that OK alone never confirms a candidate.
     """
     return (*(choice.act for choice in screen.choices), *(shown.act for shown in screen.candidates))
+
+
+def first_highlighted(screen: Screen) -> int | None:
+    """Return which of `pickable` OK takes before AGAIN was pressed, None for none."""
+    return None if screen.own_answer or not pickable(screen) else 0
 
 
 def chose(event: Event, choice: Choice) -> bool:

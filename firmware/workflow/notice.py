@@ -98,6 +98,7 @@ def notice_screen(name: str, state: Asking | StoringAnswer) -> Screen:
                 say("May we take your face and fingers?"),
                 choices=(choices.ACCEPT, choices.DECLINE, choices.QUESTION),
                 notice=NOTICE_VERSION,
+                own_answer=True,
             )
         case AnsweringQuestion():
             return Screen(
@@ -107,6 +108,7 @@ def notice_screen(name: str, state: Asking | StoringAnswer) -> Screen:
                 say("A colleague answers your question."),
                 lines=(say("Then choose. You get the same service whatever you choose."),),
                 choices=(choices.BACK, choices.ACCEPT, choices.DECLINE),
+                own_answer=True,
             )
         case StoringAnswer():
             return busy_screen(f"{name}-storing-answer")

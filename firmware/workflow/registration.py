@@ -346,6 +346,7 @@ def screen(state: State) -> Screen:
                 if own_fault
                 else say("A colleague helps you."),
                 choices=(choices.WITHOUT, choices.COLLEAGUE, choices.AGAIN),
+                own_answer=True,
             )
         case _:
             assert_never(state)

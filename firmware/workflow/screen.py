@@ -2,7 +2,8 @@
 
 One rule serves touch, keyboard and the four buttons alike: a screen offers choices in an order, the first is
 highlighted; AGAIN highlights the next, OK takes the highlighted one, HELP leads to a person from every
-screen, LANGUAGE goes to the next language.
+screen, LANGUAGE goes to the next language. Where a person's own answer is asked nothing is highlighted until
+AGAIN did, so that no answer is the easy one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import date, time
 from enum import Enum, unique
 from typing import TypeAlias
 
+from firmware.workflow.terms import Role
 from inference.operating_point import Strength
 from trust.lists.terms import Ration as Ration
 
@@ -101,6 +103,8 @@ class Screen:
     three, never on the bystanders' screen. public: all that bystanders see, the token's number or nothing.
     notice: version of the notice whose words are shown and played, in the screen's language.
     ends_in_s: until the screen gives up by itself. busy: the appliance works, nothing can be chosen but HELP.
+    own_answer: what is chosen is the person's own answer, so that nothing is highlighted at first.
+    signer: whose name and PIN are entered: a supervisor's, or those of anybody on the staff (OPERATOR).
     """
 
     name: str
@@ -120,6 +124,8 @@ class Screen:
     public: str = ""
     notice: str = ""
     busy: bool = False
+    own_answer: bool = False
+    signer: Role | None = None
 
 
 @dataclass(frozen=True, slots=True)

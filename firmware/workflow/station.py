@@ -1,8 +1,9 @@
 """The station: one appliance, one lane, one session at a time, and any number of viewers.
 
 Buttons of the board, touch and tablets all act here, by one rule (`firmware.workflow.screen`). A viewer says
-which screen an act was meant for: what was meant for a screen that is over changes nothing. Browsers come and
-go; the session is here. Used from the event loop.
+which screen an act was meant for: what was meant for a screen that is over changes nothing, and what comes so
+soon after a new screen that nobody has read it was not meant for it. Browsers come and go; the session is
+here. Used from the event loop.
 """
 
 from __future__ import annotations
@@ -24,9 +25,17 @@ from firmware.workflow.performing import Performer
 from firmware.workflow.screen import Acted, Entry, Screen
 from firmware.workflow.signalling import Signaller, Signals
 from firmware.workflow.terms import Workflow
-from firmware.workflow.viewing import Accepted, HeldBy, Reply, Stale
+from firmware.workflow.viewing import Accepted, HeldBack, HeldBy, Reply, Stale
 from sensors.board.port import Button
 
+PRESS_SPILLS_S = 0.6
+TAP_SPILLS_S = 0.4
+"""A press of OK, or a touch, so soon after a new screen was meant for the one before.
+
+Two clicks are a double click up to 0.5 s apart on desktops, and two taps a double tap up to 0.3 s on phones;
+the second of an impatient finger comes in that time, and who has read the new screen needs longer.
+"""
+_ENTERED = tuple(entry.value for entry in Entry)
 _CARDS = (Entry.CARD.value, Entry.NUMBER.value)
 
 
@@ -52,11 +61,12 @@ class Station:
         self._forget_signals = signals.add_listener(self._on_signal)
         self._listeners: list[Callable[[], None]] = []
         self._deadline_ns: int | None = None
-        self._offered_since = 1
+        self._offered_since, self._offered_at_ns = 1, self._clock.monotonic_ns()
         self._changed = asyncio.Event()
         self.screen = self._draw()
         self.revision = 1
-        self.highlight = 0
+        self.highlight = frame.first_highlighted(self.screen)
+        """Which of `frame.pickable` OK takes; None where the person has not chosen yet."""
         self.language = self._languages[0]
         self.holder = ""
         """Who serves the person who is here; "" where nobody signed in, or nobody is served."""
@@ -79,7 +89,14 @@ class Station:
         return lambda: self._listeners.remove(changed)
 
     async def act(self, revision: int, acted: Acted) -> Reply:
-        """Do what was chosen or entered on the screen of that revision; HELP is always meant for this one."""
+        """Do what was chosen or entered on the screen of that revision; HELP is always meant for this one.
+
+        What was entered, such as a card that the camera saw, is no touch that spilled over.
+        """
+        entered = acted.value and acted.act in _ENTERED
+        return self._act(revision, acted, 0.0 if entered else TAP_SPILLS_S)
+
+    def _act(self, revision: int, acted: Acted, spills_s: float) -> Reply:
         if acted.act != choices.HELP:
             if not self._offered_since <= revision <= self.revision:
                 return Stale()
@@ -87,6 +104,9 @@ class Station:
                 return HeldBy(self.holder)
         if not frame.offered(self.screen, acted.act):
             return Stale()
+        offered_for_s = (self._clock.monotonic_ns() - self._offered_at_ns) / 1e9
+        if acted.act != choices.HELP and offered_for_s < spills_s:
+            return HeldBack()
         self.holder = self.holder or acted.operator  # before the step: a session begins with its operator
         self._feed(acted)
         if self.idle:
@@ -100,10 +120,14 @@ class Station:
                 offered = frame.pickable(self.screen)
                 if not offered:
                     return Stale()
-                return await self.act(self.revision, Acted(offered[self.highlight], operator=operator))
+                if self.highlight is None:
+                    return HeldBack()
+                chosen = Acted(offered[self.highlight], operator=operator)
+                return self._act(self.revision, chosen, PRESS_SPILLS_S)
             case Button.AGAIN:
-                self.highlight = (self.highlight + 1) % max(1, len(frame.pickable(self.screen)))
-                self._tell()
+                if offered := frame.pickable(self.screen):
+                    self.highlight = 0 if self.highlight is None else (self.highlight + 1) % len(offered)
+                    self._tell()
             case Button.HELP:
                 return await self.act(self.revision, Acted(choices.HELP, operator=operator))
             case Button.LANGUAGE:
@@ -226,7 +250,8 @@ class Station:
         same_offer = screen.name == self.screen.name and frame.acts(screen) == frame.acts(self.screen)
         self.screen, self.revision = screen, self.revision + 1
         if not same_offer:
-            self._offered_since, self.highlight = self.revision, 0
+            self._offered_since, self._offered_at_ns = self.revision, self._clock.monotonic_ns()
+            self.highlight = frame.first_highlighted(screen)
         self._signaller.show(screen, captures=self._performer.captures.running)
         self._tell()
 

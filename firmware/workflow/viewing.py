@@ -23,4 +23,9 @@ class HeldBy:
     operator: str
 
 
-Reply: TypeAlias = Accepted | Stale | HeldBy
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """It came before anybody could have chosen: nothing is highlighted, or the screen is too new."""
+
+
+Reply: TypeAlias = Accepted | Stale | HeldBy | HeldBack

@@ -19,6 +19,7 @@ from firmware.page.server import PageServer
 from firmware.page.streams import Streams
 from firmware.page.viewfinder import LiveView
 from firmware.workflow.screen import Choice, Entry, Ration, Screen, Shown, Tone, say
+from firmware.workflow.terms import Role
 from inference.operating_point import Strength
 from tests.kit.scripted_station import ScriptedStation, TwoOfStaff
 from trust import certificates
@@ -36,6 +37,7 @@ NOTICE = Screen(
         Choice("decline", say("I do not want this"), "decline"),
         Choice("question", say("I have a question"), "question"),
     ),
+    own_answer=True,
 )
 CARD = Screen("card", Tone.CALM, "card", say("Show the card, or type its number"), entry=Entry.CARD)
 FACE = Screen("face", Tone.CALM, "face", say("Look at the camera."), preview="face", tries_left=3)
@@ -62,7 +64,12 @@ GIVE = Screen(
     ends_in_s=120.0,
 )
 SUPERVISOR = Screen(
-    "supervisor", Tone.PERSON, "staff", say("A supervisor enters name and PIN."), entry=Entry.COUNTERSIGN
+    "supervisor",
+    Tone.PERSON,
+    "staff",
+    say("A supervisor enters name and PIN."),
+    entry=Entry.COUNTERSIGN,
+    signer=Role.SUPERVISOR,
 )
 FAULT = Screen("fault", Tone.FAULT, "wrench", say("A part of the appliance does not answer."), busy=True)
 DONE = Screen("done", Tone.GOOD, "tick", say("Thank you"), public="17")

@@ -50,7 +50,7 @@ async def test_every_screen_fits(new_page: NewPage, language: str, width: int, h
     drawing = Drawing(sounds=False, speaks=False, recordings=EverythingSpoken(None), notices=Notices())
     screens = distinct()
     bar = drawing.draw("bar.html", language, bar=BAR, viewer=VIEWER)
-    keys = drawing.draw("keys.html", language, keys=keys_of(screens[0]), viewer=VIEWER, revision=1)
+    keys = drawing.draw("keys.html", language, keys=keys_of(screens[0], 0), viewer=VIEWER, revision=1)
     page = await new_page(width, height)
     await page.set_content(
         f'<!doctype html><html lang="{language}" dir="{direction(language)}">'

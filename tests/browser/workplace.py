@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from playwright.async_api import Page, expect
 
 from firmware.appliance import Appliance
 from firmware.cards.making import household_card
+from firmware.clock import Clock
 from firmware.config import Camera, Config, Device, Fingerprint, Issuer, Keys, Session
 from firmware.config import Page as PageSettings
 from firmware.demo.build_assets import load_face
@@ -69,6 +71,16 @@ class People:
 
 
 @dataclass
+class PassingTime:
+    """The machine's monotonic clock, and the seconds that nobody waited for."""
+
+    ahead_ns: int = 0
+
+    def monotonic_ns(self) -> int:
+        return time.monotonic_ns() + self.ahead_ns
+
+
+@dataclass
 class Workplace:
     """What a test drives."""
 
@@ -78,6 +90,11 @@ class Workplace:
     camera: ReplayCamera
     issuer: IssuerKey
     address: str
+    time: PassingTime
+
+    def reads_the_screen(self) -> None:
+        """Somebody takes a second to read it: what is touched earlier was meant for the screen before."""
+        self.time.ahead_ns += 1_000_000_000
 
     async def registers(self, person: Person) -> None:
         """A person was registered before, face and finger."""
@@ -126,13 +143,15 @@ async def workplace(folder: Path, workflow: Workflow, languages: Sequence[str]) 
         hardware = Hardware(
             reader=lambda: open_reader(ReaderSettings("R503", sensor.port)), camera=lambda: camera, board=None
         )
-        async with Appliance(config, hardware) as appliance:
+        passing = PassingTime()
+        async with Appliance(config, hardware, Clock(monotonic_ns=passing.monotonic_ns)) as appliance:
             await appliance.store.run(lambda store: _prepare(store, appliance, is_clinic=is_clinic))
             stage = Stage(People(), sensor, camera)
             appliance.presenter.add_listener(stage.on_signal)
             async with Lane(appliance, config) as lane:
                 assert lane.page is not None
-                yield Workplace(appliance, lane, stage, camera, issuer, lane.page.addresses[Front.TOUCH])
+                address = lane.page.addresses[Front.TOUCH]
+                yield Workplace(appliance, lane, stage, camera, issuer, address, passing)
 
 
 def _prepare(store: Store, appliance: Appliance, *, is_clinic: bool) -> None:
@@ -165,8 +184,9 @@ async def shows(page: Page, *screens: str) -> None:
     )
 
 
-async def choose(page: Page, act: str) -> None:
-    """Touch a choice."""
+async def choose(place: Workplace, page: Page, act: str) -> None:
+    """Read the screen, and touch a choice."""
+    place.reads_the_screen()
     await page.locator(f"main [name=act][value='{act}']").click()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from firmware.page.ports import Accepted, Answered, HeldBy, Stale
+from firmware.page.ports import Accepted, Answered, HeldBack, HeldBy, Stale
+from firmware.workflow.frame import first_highlighted
 from firmware.workflow.outcomes import PinWaits, PinWrong
 from firmware.workflow.screen import Acted, Screen
 from firmware.workflow.terms import Role
@@ -20,7 +21,7 @@ class ScriptedStation:
         self._at = 0
         self._listeners: list[Callable[[], None]] = []
         self.revision = 1
-        self.highlight = 0
+        self.highlight = first_highlighted(self.screen)
         self.language = language
         self.holder = ""
         self.acts: list[Acted] = []
@@ -55,9 +56,12 @@ class ScriptedStation:
     async def press(self, button: Button, operator: str = "") -> Answered:
         match button:
             case Button.AGAIN:
-                self.highlight = (self.highlight + 1) % len(self.screen.choices)
+                following = -1 if self.highlight is None else self.highlight
+                self.highlight = (following + 1) % len(self.screen.choices)
                 self._tell()
             case Button.OK:
+                if self.highlight is None:
+                    return HeldBack()
                 return await self.act(
                     self.revision, Acted(self.screen.choices[self.highlight].act, operator=operator)
                 )
@@ -73,7 +77,8 @@ class ScriptedStation:
 
     def turn_to(self, index: int) -> None:
         """Show that screen."""
-        self._at, self.highlight = index, 0
+        self._at = index
+        self.highlight = first_highlighted(self.screen)
         self._tell(new=True)
 
     def change(self, **changes: object) -> None:

@@ -27,12 +27,14 @@ from firmware.workflow.screen import Acted
 from firmware.workflow.station import Station
 from firmware.workflow.terms import Role, Workflow
 from firmware.workflow.viewing import Reply
+from sensors.board.port import Button
 from tests.kit.scripted_desk import ScriptedDesk
 from tests.kit.store_values import DEVICE, SECOND_NS, open_store
 from tests.kit.work_lists import clinic_list, distribution_list
 from trust.consent import Purpose
 
 T = TypeVar("T")
+READS_S = 1.0
 PINS = {"amina": "246810", "boris": "135790"}
 
 
@@ -175,8 +177,16 @@ class Rig:
         await self.station.settled()
 
     async def act(self, act: str, value: str = "", operator: str = "amina") -> Reply:
-        """Do something on the screen of this moment, and wait for what comes of it."""
+        """Read the screen of this moment, do something on it, and wait for what comes of it."""
+        self.time.pass_s(READS_S)
         reply = await self.station.act(self.station.revision, Acted(act, value, operator))
+        await self.rest()
+        return reply
+
+    async def press(self, button: Button) -> Reply:
+        """Read the screen of this moment, press a button, and wait for what comes of it."""
+        self.time.pass_s(READS_S)
+        reply = await self.station.press(button)
         await self.rest()
         return reply
 

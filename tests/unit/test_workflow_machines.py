@@ -437,6 +437,16 @@ def test_each_screen_offers_a_way_on_and_red_is_for_the_appliance_alone(machine:
             assert "appliance" in plain(screen.title), screen.name
 
 
+OWN_ANSWERS = {choices.ACCEPT, choices.DECLINE, choices.WITHOUT, *choices.CONCERNS.values()}
+
+
+def test_where_a_persons_own_answer_is_asked_none_is_highlighted() -> None:
+    for machine in MACHINES.values():
+        for screen in screens(machine):
+            if OWN_ANSWERS.intersection(screen.choices):
+                assert frame.first_highlighted(screen) is None, screen.name
+
+
 def test_nothing_but_the_token_is_for_bystanders() -> None:
     for machine in MACHINES.values():
         for screen in screens(machine):

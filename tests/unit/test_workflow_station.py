@@ -11,11 +11,11 @@ import pytest
 from firmware.records import Complaint, Outcome
 from firmware.workflow.screen import Acted
 from firmware.workflow.terms import Answer, Basis, Reason, Workflow
-from firmware.workflow.viewing import Accepted, HeldBy, Reply, Stale
+from firmware.workflow.viewing import Accepted, HeldBack, HeldBy, Reply, Stale
 from sensors.board.port import Button
 from sensors.board.signals import Signal
 from tests.kit.scripted_desk import Ends
-from tests.kit.station_rig import PINS, Rig, rig
+from tests.kit.station_rig import PINS, READS_S, Rig, rig
 from tests.kit.work_lists import DAY
 
 CARD = "card: hh-0001"
@@ -51,7 +51,7 @@ async def test_a_household_collects_at_given_and_is_told_so_afterwards(camp: Rig
     await to_hand_over(camp)
     assert camp.station.screen.rations, "the rations are shown"
     assert camp.store.ledger.collected_here() == []
-    camp.time.pass_s(12)
+    camp.time.pass_s(12 - READS_S)
     assert await camp.acts("given") == "answer-given"
     [service] = camp.services()
     assert (service.answer, service.basis, len(service.check_ins)) == (Answer.GIVEN, Basis.BIOMETRIC, 1)
@@ -88,7 +88,7 @@ async def test_a_search_goes_over_todays_list_alone_and_waits_for_staff(clinic: 
     assert [shown.subject for shown in screen.candidates] == ["case-0002", "case-0001"]
     assert screen.public == ""
     assert clinic.services() == []
-    await clinic.station.press(Button.OK)  # the choice that is highlighted first is none of the candidates
+    await clinic.press(Button.OK)  # the choice that is highlighted first is none of the candidates
     await clinic.station.captured()
     assert clinic.station.screen.name == "clinic-paper"
 
@@ -213,6 +213,7 @@ async def test_of_a_child_under_five_nothing_is_taken_and_the_caregiver_is_compa
 async def test_an_act_for_a_screen_that_is_over_changes_nothing_and_is_told(camp: Rig) -> None:
     await to_hand_over(camp)
     seen = camp.station.revision
+    camp.time.pass_s(READS_S)
     assert await camp.station.act(seen, Acted("given")) == Accepted()
     assert await camp.station.act(seen, Acted("given")) == Stale()
     await camp.station.settled()
@@ -225,6 +226,8 @@ async def test_guidance_makes_no_act_stale(camp: Rig) -> None:
     camp.desk.registered = collector()
     await camp.acts(CARD)
     seen = camp.station.revision
+    camp.signals.show(camp.signals.shown[-1])
+    camp.time.pass_s(READS_S)
     camp.signals.show(camp.signals.shown[-1])
     assert await camp.station.act(seen, Acted("without")) == Accepted()
 
@@ -271,8 +274,7 @@ async def test_the_four_buttons_alone_lead_through_a_hand_over(camp: Rig) -> Non
     await camp.station.act(camp.station.revision, Acted("card", "hh-0001"))  # the camera saw it
     await camp.rest()
     assert Signal.CARD_READ in [show.signal for show in camp.signals.shown], "a short beep"
-    assert await camp.station.press(Button.OK) == Accepted()
-    await camp.station.settled()
+    assert await camp.press(Button.OK) == Accepted()
     assert [service.answer for service in camp.services()] == [Answer.GIVEN]
     before = camp.station.revision
     await camp.station.press(Button.AGAIN)
@@ -282,8 +284,48 @@ async def test_the_four_buttons_alone_lead_through_a_hand_over(camp: Rig) -> Non
     await camp.station.press(Button.HELP)
     assert camp.signals.shown[-1].signal is Signal.GO_TO_A_PERSON
     await camp.station.press(Button.AGAIN)
-    await camp.station.press(Button.OK)
+    await camp.press(Button.OK)
     assert (camp.station.screen.name, camp.station.language) == ("distribution-ready", "en")
+
+
+# --- nobody is nudged, and no press spills over -------------------------------------------------------
+
+
+async def test_ok_alone_never_gives_a_persons_own_answer(clinic: Rig) -> None:
+    await clinic.boot()
+    await clinic.acts("no card")
+    for screen in ("clinic-notice", "clinic-question"):
+        assert (clinic.station.screen.name, clinic.station.highlight) == (screen, None)
+        assert await clinic.press(Button.OK) == HeldBack()
+        if screen == "clinic-notice":
+            await clinic.acts("question")
+    await clinic.press(Button.AGAIN)
+    assert clinic.station.highlight == 0
+    await clinic.acts("accept")
+    assert clinic.station.screen.name != "clinic-question", "the answer that was touched counts"
+
+
+async def test_the_second_press_of_an_impatient_finger_does_not_hand_over(camp: Rig) -> None:
+    await to_hand_over(camp)
+    given = Acted("given", operator="amina")
+    camp.time.pass_s(0.39)
+    assert await camp.station.act(camp.station.revision, given) == HeldBack()
+    camp.time.pass_s(0.2)
+    assert await camp.station.press(Button.OK) == HeldBack()
+    assert camp.services() == []
+    camp.time.pass_s(0.02)
+    assert await camp.station.press(Button.OK) == Accepted()
+    await camp.station.settled()
+    assert await camp.station.press(Button.OK) == HeldBack(), "nor is the answer pressed away"
+    assert camp.station.screen.name == "answer-given"
+    assert await camp.station.press(Button.HELP) == Accepted(), "HELP is never held back"
+
+
+async def test_a_card_that_the_camera_sees_at_once_is_taken(camp: Rig) -> None:
+    await to_hand_over(camp)
+    await camp.acts("given", "next")
+    seen = Acted("card", "hh-0002", "amina")
+    assert await camp.station.act(camp.station.revision, seen) == Accepted()
 
 
 # --- time and power -----------------------------------------------------------------------------------

@@ -10,13 +10,14 @@ import pytest
 
 from firmware.records import Outcome
 from firmware.workflow import frame
-from firmware.workflow.screen import Acted
+from firmware.workflow.screen import Acted, Entry
 from firmware.workflow.terms import Answer, Workflow
 from firmware.workflow.viewing import Accepted, Stale
 from tests.kit.scripted_desk import Ends
-from tests.kit.station_rig import PINS, Rig, rig
+from tests.kit.station_rig import PINS, READS_S, Rig, rig
 
 STEPS = 250
+ENTERED = tuple(entry.value for entry in Entry)
 USUAL = (
     "accept",
     "candidate 0",
@@ -82,9 +83,12 @@ class Walk:
         offered = frame.acts(station.screen)
         usual = [act for act in offered if act in USUAL and self.chance.random() < 0.8]
         act = self.chance.choice(usual or [*offered, "help"])
-        acted = Acted(act, self.value(act), self.chance.choice(["amina", "boris", ""]))
+        entered = self.value(act) if act in ENTERED else ""
+        acted = Acted(act, entered, self.chance.choice(["amina", "boris", ""]))
         stale = await station.act(station.revision - 40, acted)
         assert act == "help" or stale == Stale()
+        if self.chance.random() < 0.8:
+            self.rig.time.pass_s(READS_S)
         before = station.screen
         accepted = await station.act(station.revision, acted) == Accepted()
         self.given += accepted and act == "given" and before.name == "distribution-hand-over"

@@ -8,7 +8,7 @@ const screenNow = () => document.getElementById("screen");
 
 // What was drawn last: a part that changes beside the screen must not move the focus nor sound again.
 let drawn = screenNow()?.dataset.revision;
-let highlighted = null;
+let highlighted = null; // "" where nothing is: a person's own answer
 
 function follow() {
   const now = screenNow();
@@ -17,7 +17,7 @@ function follow() {
   document.documentElement.dir = now.dir;
   const isNew = now.dataset.revision !== drawn;
   const choice = now.querySelector(".highlighted");
-  if (isNew || choice?.value !== highlighted) {
+  if (isNew || (choice?.value ?? "") !== highlighted) {
     const typing = !isNew && document.activeElement?.matches("input");
     if (!typing) (now.querySelector(".entry input") ?? choice)?.focus({ preventScroll: true });
   }
@@ -25,9 +25,9 @@ function follow() {
     hush();
     play(now.dataset.tones);
     if ("speaks" in now.dataset) speak(prompts());
-  } else if (highlighted && choice && choice.value !== highlighted && "speaks" in now.dataset) speak([choice.dataset.prompt]);
+  } else if (highlighted !== null && choice && choice.value !== highlighted && "speaks" in now.dataset) speak([choice.dataset.prompt]);
   drawn = now.dataset.revision;
-  highlighted = choice?.value;
+  highlighted = choice?.value ?? "";
 }
 
 document.addEventListener("htmx:afterSettle", follow);
