@@ -133,9 +133,9 @@ def _contributions(direction: Floats, squared: Floats) -> Floats:
 
     squared: distances from the cells to all minutiae, shape (n, CELLS, n).
     """
-    near = squared <= _CUT_OFF_PX**2  # one in twenty, and exponentials take the time
+    near = np.flatnonzero(squared <= _CUT_OFF_PX**2)  # one in twenty, and exponentials take the time
     spatial = np.zeros_like(squared)
-    spatial[near] = np.exp(squared[near] * np.float32(-0.5 / SPATIAL_SIGMA_PX**2))
+    spatial.ravel()[near] = np.exp(squared.ravel()[near] * np.float32(-0.5 / SPATIAL_SIGMA_PX**2))
     spatial *= np.float32(1 / (SPATIAL_SIGMA_PX * np.sqrt(2 * np.pi)))
     own = np.arange(len(direction))
     spatial[own, :, own] = 0
@@ -161,7 +161,7 @@ def _in_print(squared: Floats) -> Flags:
     """Whether a cell lies near any minutia: kinder to concave prints than the paper's convex hull."""
     if not len(squared):
         return np.zeros((0, CELLS), np.bool_)
-    return np.asarray(squared.min(2) <= HULL_MARGIN_PX**2)
+    return np.asarray((squared <= HULL_MARGIN_PX**2).any(2))
 
 
 def _pack(flags: Flags) -> Words:
