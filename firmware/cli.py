@@ -48,6 +48,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "run": ("firmware.commands.run", "Serve people until stopped."),
         "staff": ("firmware.commands.staff", "Say who may sign in, as operator or supervisor."),
         "simulate": ("firmware.commands.simulate", "Let a day of work go by with people who are drawn."),
+        "template": ("firmware.commands.template", "Bring in or give out one person's templates."),
         "verify": ("firmware.commands.people", "Check that a person is who was claimed (1:1)."),
     }
 )

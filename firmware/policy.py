@@ -19,6 +19,8 @@ from trust.issuer import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, IssuerKey, Signs, si
 SUFFIX = ".sig"
 MAX_BYTES = 64 * 1024
 _Text = Annotated[str, Meta(min_length=1, max_length=400)]
+Party = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+"""Who gives templates or gets them, by a short name without spaces."""
 
 
 class PolicyRefused(ValueError):
@@ -27,12 +29,16 @@ class PolicyRefused(ValueError):
 
 class PurposeRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One purpose. basis: of GDPR art. 6 or the law that stands for it. retention_days: after so many days an
-    entry is erased by itself."""
+    entry is erased by itself. imports_from, imports: which registries may hand over what (`aidpost template
+    import`). exports_to: who may be given templates; nobody else is."""
 
     name: Purpose
     basis: Literal["consent", "vital interests", "public interest", "legal obligation", "contract"]
     why: _Text
     retention_days: Annotated[int, Meta(ge=1, le=3660)]
+    imports_from: tuple[Party, ...] = ()
+    imports: tuple[Literal["finger minutiae", "face images"], ...] = ()
+    exports_to: tuple[Party, ...] = ()
 
 
 class DataPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

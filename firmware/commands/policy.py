@@ -72,3 +72,6 @@ def _say(found: DataPolicy) -> None:
     click.echo(f"Edition {found.edition}, for {found.site}; {found.controller} answers for the data.")
     for each in found.purposes:
         click.echo(f"  {each.name.value}: kept {each.retention_days} days, by {each.basis}: {each.why}")
+        if each.imports and each.imports_from:
+            click.echo(f"    brought in: {', '.join(each.imports)}, from {', '.join(each.imports_from)}")
+        click.echo(f"    templates may be given to: {', '.join(each.exports_to) or 'nobody'}")

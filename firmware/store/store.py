@@ -222,11 +222,16 @@ class Store:
             return made
 
     def commit_registration(
-        self, moment: Moment, registration: Registration, reference: Reference | None
+        self,
+        moment: Moment,
+        registration: Registration,
+        reference: Reference | None,
+        origin: dict[str, str] | None = None,
     ) -> int:
         """Write a registration together with its gallery entry; returns its sequence number.
 
-        reference: None for a person without templates. Raises ValueError when the two do not belong together.
+        reference: None for a person without templates. origin: of templates that were not taken here, for the
+        audit log alone. Raises ValueError when the two do not belong together.
         """
         if registration.entry_id != (reference.entry_id if reference else None):
             raise ValueError("the registration names another gallery entry than the one handed in")
@@ -236,7 +241,7 @@ class Store:
             if reference:
                 self._journal.refuse_other(reference.purpose, reference.site)
                 gallery.insert(self._db, reference)
-            return self._journal.commit(moment, registration)
+            return self._journal.commit(moment, registration, origin)
 
     def commit_fault(self, moment: Moment, fault: DeviceFault) -> int | None:
         """Write a device fault or a recovery; returns its sequence number.
@@ -356,6 +361,12 @@ class Store:
             self._journal.refuse_other(reference.purpose, reference.site)
             gallery.insert(self._db, reference)
             self._journal.note("reference added", moment, reference.entry_id)
+
+    def note_export(self, moment: Moment, entry_ids: Sequence[bytes], facts: dict[str, str]) -> None:
+        """Write down that templates of these entries are given away; facts: to whom, and which file."""
+        with self._journal.transaction():
+            for entry_id in entry_ids:
+                self._journal.note("templates exported", moment, entry_id, facts)
 
     def remove_reference(self, moment: Moment, entry_id: bytes, act: str = "reference removed") -> bool:
         """Erase an entry; returns whether it was there. Erasing is allowed for every purpose.
