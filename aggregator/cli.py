@@ -42,6 +42,7 @@ from aggregator.holdings import EVENT_KINDS
 from aggregator.lists import list_
 from aggregator.logs import configure_logs
 from aggregator.receipts import ReceiptKeyUnusable
+from aggregator.report.commands import report
 from aggregator.server import Aggregator, Bound, Settings
 from aggregator.store.database import open_reader
 from aggregator.store.errors import StoreError
@@ -279,7 +280,7 @@ def double_collections(store: Path, form: Format, cycle: str | None) -> None:
     write_rows(rows, DoubleCollectionRow, form, sys.stdout, DOUBLE_COLLECTION_TABLE)
 
 
-for _command in (init, claim, user, audit, command, import_bundles, list_, gallery):
+for _command in (init, claim, user, audit, command, import_bundles, list_, gallery, report):
     main.add_command(_command)
 for _command in (pending, approve, revoke):
     devices.add_command(_command)

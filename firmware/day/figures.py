@@ -22,9 +22,8 @@ import numpy as np
 from firmware.day.served import Attempt, Served
 from firmware.workflow.terms import Answer, Basis, Workflow
 from inference.evaluation.intervals import wilson
+from trust.small_cells import hidden
 
-SMALL_CELL = 10
-"""A cohort with fewer attempts is not shown: its rate says little of the device, and much of few people."""
 LEAST_COMPARED = 5  # of each path, before a difference of medians is stated
 RESAMPLES = 2000  # of the bootstrap; its 95 % ends then vary by about a twentieth of the interval
 SERVED = frozenset({Answer.VISIT, Answer.GIVEN, Answer.REGISTERED})
@@ -261,12 +260,9 @@ def _cohorts(rows: Sequence[Served]) -> tuple[CohortEstimate, ...]:
         by_label["no cohort named"] = unlabelled
     found = {label: wrongful_refusals(group) for label, group in by_label.items()}
     sizes = {label: estimate.attempts + estimate.unsettled for label, estimate in found.items() if estimate}
-    hidden = {label for label, size in sizes.items() if size < SMALL_CELL}
-    if len(hidden) == 1 and len(sizes) > 1:
-        # What is left of the total would be the hidden cell: the next smallest one goes with it.
-        hidden.add(min(sizes.keys() - hidden, key=lambda label: sizes[label]))
+    small = hidden(sizes)
     return tuple(
-        CohortEstimate(label, None if label in hidden else estimate)
+        CohortEstimate(label, None if label in small else estimate)
         for label, estimate in found.items()
         if estimate is not None
     )
