@@ -6,6 +6,7 @@ that the custodians' shares make together. `gallery.roster` is what is handed to
 
 from __future__ import annotations
 
+import hmac
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,6 +54,14 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     edition: int = 0
     last_number: int = 0
     members: tuple[KnownCard, ...] = ()
+    seal: bytes = b""
+
+    def sealed(self, secret: SecretKey) -> bytes:
+        """Return what binds the file to its secret, so that nobody else writes a member into it."""
+        content = msgspec.json.encode(msgspec.structs.replace(self, seal=b""))
+        with secret.view() as view:
+            key = hmac.digest(view, b"aidpost custodian set seal 1", "sha256")
+        return hmac.digest(key, content, "sha256")
 
 
 class KeySet:
@@ -88,11 +97,12 @@ class KeySet:
                 template_key=_new_key(secret, gallery_id, "template"),
                 epoch_key=_new_key(secret, gallery_id, "epoch 1"),
             )
+            file = msgspec.structs.replace(file, seal=file.sealed(secret))
         _make_folder(folder)
         for share in made:
             _write(folder / share_name(share.number), msgspec.json.encode(share))
         key_set = cls(folder, file)
-        key_set._keep(file)
+        key_set._write_file()
         return key_set
 
     @classmethod
@@ -154,12 +164,8 @@ class KeySet:
                 f"`aidpost custodian rotate --without {card.device_id}`"
             )
         number = file.last_number + 1
-        self._keep(
-            msgspec.structs.replace(
-                file, members=(*others, KnownCard(number, card.encoded())), last_number=number
-            )
-        )
-        self._make_roster(secret)
+        members = (*others, KnownCard(number, card.encoded()))
+        self._make_roster(msgspec.structs.replace(file, members=members, last_number=number), secret)
 
     def rotate(self, without: Sequence[str], secret: SecretKey) -> None:
         """Take members out and give the others another key. Raises CustodianError."""
@@ -170,8 +176,9 @@ class KeySet:
         epoch = file.epoch + 1
         remaining = tuple(each for each, card in self._known() if card.device_id not in without)
         epoch_key = _new_key(secret, file.gallery_id, f"epoch {epoch}")
-        self._keep(msgspec.structs.replace(file, epoch=epoch, epoch_key=epoch_key, members=remaining))
-        self._make_roster(secret)
+        self._make_roster(
+            msgspec.structs.replace(file, epoch=epoch, epoch_key=epoch_key, members=remaining), secret
+        )
 
     def change_passphrase(self, share_path: Path, former: bytearray, new: bytearray) -> None:
         """Put a share under another passphrase. Raises CustodianError."""
@@ -191,6 +198,10 @@ class KeySet:
         ordered = [found[number] for number in sorted(found)]
         passphrases = [ask(share.number) for share in ordered]
         with shares.joined(ordered, passphrases) as secret:
+            if not hmac.compare_digest(self._file.sealed(secret), self._file.seal):
+                raise CustodianError(
+                    f"{self._folder / SET} was changed by another program: take the copy that was kept of it"
+                )
             yield secret
 
     def _share(self, path: Path) -> Share:
@@ -202,8 +213,8 @@ class KeySet:
     def _known(self) -> list[tuple[KnownCard, Card]]:
         return [(known, Card.parse(known.card)) for known in self._file.members]
 
-    def _make_roster(self, secret: SecretKey) -> None:
-        file = msgspec.structs.replace(self._file, edition=self._file.edition + 1)
+    def _make_roster(self, changed: _File, secret: SecretKey) -> None:
+        file = msgspec.structs.replace(changed, edition=self._file.edition + 1)
         with (
             self._unwrapped(secret, file.epoch_key, f"epoch {file.epoch}") as epoch_key,
             self._unwrapped(secret, file.template_key, "template") as template_key,
@@ -214,14 +225,15 @@ class KeySet:
                 view[:KEY_BYTES], view[KEY_BYTES:] = first, second
             members = tuple(
                 Member.admitted(known.number, card, file.gallery_id, file.epoch, view)
-                for known, card in self._known()
+                for known, card in ((known, Card.parse(known.card)) for known in file.members)
             )
         roster = Roster(
             file.gallery_id, file.site, file.purpose, file.epoch, file.edition, file.custodian_key, members
         )
         with self._unwrapped(secret, file.signing_seed, "signing") as seed, seed.view() as view:
             signed = roster.signed(Ed25519PrivateKey.from_private_bytes(view))
-        self._keep(file)
+        self._file = msgspec.structs.replace(file, seal=file.sealed(secret))
+        self._write_file()
         _write(self.roster_path, signed)
 
     def _unwrapped(self, secret: SecretKey, wrapped: bytes, use: str) -> SecretKey:
@@ -232,9 +244,8 @@ class KeySet:
                 f"{self._folder / SET} was changed: take the copy that was kept of it"
             ) from error
 
-    def _keep(self, file: _File) -> None:
-        self._file = file
-        _write(self._folder / SET, msgspec.json.format(msgspec.json.encode(file)) + b"\n")
+    def _write_file(self) -> None:
+        _write(self._folder / SET, msgspec.json.format(msgspec.json.encode(self._file)) + b"\n")
 
 
 def share_name(number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,20 @@ def test_nothing_in_the_files_of_one_custodian_opens_the_gallery(tmp_path: Path)
         pass
     with other.key_set.opened((), passphrase) as secret, pytest.raises(CustodianError, match="was changed"):
         custodians.key_set.rotate((), secret)
+
+
+def test_a_card_that_was_written_into_the_set_gets_no_key(tmp_path: Path) -> None:
+    custodians, strangers = Custodians(tmp_path / "set"), Custodians(tmp_path / "strangers")
+    custodians.admit(Author(tmp_path / "desk", "desk-1").card)
+    strangers.admit(Author(tmp_path / "thief", "desk-2").card)
+    own, other = (json.loads((each.folder / SET).read_text()) for each in (custodians, strangers))
+    own["members"].append(other["members"][0] | {"number": 2})
+    (custodians.folder / SET).write_text(json.dumps(own))
+    with (
+        pytest.raises(CustodianError, match="changed by another program"),
+        KeySet.read(custodians.folder).opened((), passphrase),
+    ):
+        pass
 
 
 def test_a_share_gets_another_passphrase(tmp_path: Path) -> None:
