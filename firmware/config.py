@@ -201,6 +201,7 @@ class Page(_Table, frozen=True, kw_only=True):
     bystanders: whether /bystander shows the number that is served. rest_min: after so many minutes without an
     act staff are signed out. recordings: folder of spoken sentences (`make audio`), silent without it.
     languages: between which LANGUAGE changes, the site's own first. notices: folder of the site's own notice.
+    lists: folder below which lists are offered, such as where memory sticks are mounted.
     """
 
     touch: str | None = "127.0.0.1:8080"
@@ -211,6 +212,7 @@ class Page(_Table, frozen=True, kw_only=True):
     rest_min: Positive = 15.0
     recordings: Path | None = None
     notices: Path | None = None
+    lists: Path | None = None
     languages: Annotated[tuple[LanguageTag, ...], msgspec.Meta(min_length=1)] = ("en",)
 
 
@@ -328,7 +330,7 @@ def _rooted(config: Config, folder: Path) -> Config:
     if config.page is not None:
         own = {
             name: folder / path
-            for name in ("certificate", "key", "recordings", "notices")
+            for name in ("certificate", "key", "recordings", "notices", "lists")
             if (path := getattr(config.page, name)) is not None
         }
         config = replace(config, page=replace(config.page, **own))

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import structlog
@@ -19,6 +19,7 @@ from firmware.config import Page as PageSettings
 from firmware.day.day import Day
 from firmware.day.figures import Figures
 from firmware.day.lines import closing_lines, opening_lines
+from firmware.lists.loading import ListLoading
 from firmware.notices import Notices
 from firmware.session.registration import NoticeAnswer
 from firmware.store.errors import StoreError
@@ -153,12 +154,11 @@ class Lane:
 
     def _expected(self) -> Expected:
         device, loaded = self._config.device, self._known.loaded
-        today = self._local(self._appliance.clock.wall_ns()).date()
         is_clinic = loaded is not None and loaded.workflow is Workflow.CLINIC
         return Expected(
             device.site,
             device.purpose,
-            today,
+            self._today(),
             cycle="" if loaded is None or is_clinic else loaded.cycle,
             issuers=self._config.issuer.trusted(),
             token_key=token_key(loaded.key, loaded.first_day) if loaded is not None and is_clinic else None,
@@ -213,10 +213,32 @@ class Lane:
             sounds=self._config.board is None,
             notices=self._notices,
             day=_DayOfLane(appliance.day, self._look),
+            lists=self._list_loading(settings),
         )
         await page.start()
         self._stack.push_async_callback(page.stop)
         self.page = page
+
+    def _list_loading(self, settings: PageSettings) -> ListLoading:
+        appliance = self._appliance
+
+        async def committed() -> None:
+            appliance.committed()
+            await self._look()
+            self.station.refresh()
+
+        return ListLoading(
+            appliance.store.run,
+            self._config.device,
+            trusted=self._config.issuer.trusted(),
+            folder=settings.lists,
+            moment=appliance.clock.now,
+            today=self._today,
+            committed=committed,
+        )
+
+    def _today(self) -> date:
+        return self._local(self._appliance.clock.wall_ns()).date()
 
     def _beside(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=name)

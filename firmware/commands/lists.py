@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 
@@ -14,7 +16,9 @@ from firmware.config import Config
 from firmware.lists.fitting import Here, unfit
 from firmware.lists.reading import FaultsFound, ReadList, read_list
 from firmware.lists.templates import clinic_rows, distribution_rows, write_template
-from firmware.store.store import Store
+from firmware.opening import store_settings
+from firmware.store.lock import holder
+from firmware.store.store import Store, lock_of
 from firmware.workflow.terms import Workflow
 from trust.lists.summary import summary
 from trust.lists.terms import ClinicList, PlannedList
@@ -60,11 +64,12 @@ def import_(file: Path, config_path: Path) -> None:
     """Load FILE (CSV, XLSX or signed) whole, in place of an earlier version of the same day or cycle.
 
     Two supervisors compare what is shown with the paper that they have, and sign in. A clinic's list that an
-    issuer signed is loaded without them. Stop the appliance first. Exit status 1: nothing was loaded.
+    issuer signed is loaded without them. While the appliance runs its page does this. Exit status 1: nothing
+    was loaded.
     """
     config = read_config(config_path)
     read_or_exit(file, config)
-    with opened_store(config_path) as store:
+    with _store_of_stopped(config, config_path) as store:
         present = store.lists.loaded()
         read = read_or_exit(file, config, cycle=present.cycle if present else "")
         for line in summary(read.planned):
@@ -77,8 +82,11 @@ def import_(file: Path, config_path: Path) -> None:
 @list_.command()
 @config_option
 def show(config_path: Path) -> None:
-    """Show which list is loaded; no number of anybody is shown."""
-    with opened_store(config_path) as store:
+    """Show which list is loaded; no number of anybody is shown.
+
+    While the appliance runs its page does this.
+    """
+    with _store_of_stopped(read_config(config_path), config_path) as store:
         present = store.lists.loaded()
         if present is None:
             click.echo("No list is loaded.")
@@ -122,6 +130,19 @@ def template(kind: str, out: Path, site: str, device_id: str) -> None:
     except OSError as error:
         raise click.ClickException(f"cannot write {out} ({error.strerror}): name another folder") from error
     click.echo(f"Wrote {out}: replace its rows, then try it with `aidpost list check {out}`.")
+
+
+@contextmanager
+def _store_of_stopped(config: Config, config_path: Path) -> Iterator[Store]:
+    """Open the store; while the appliance runs, name the page that does the same."""
+    running = holder(lock_of(store_settings(config).path))
+    if running is not None and config.page is not None:
+        raise click.ClickException(
+            f"the appliance runs (pid {running}), and its page does this: sign in there as a supervisor, "
+            'touch the calendar, then "The list"; or stop the appliance first'
+        )
+    with opened_store(config_path) as store:
+        yield store
 
 
 def read_or_exit(

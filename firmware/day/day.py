@@ -211,7 +211,7 @@ def one_wrong_per(of_100: dict[str, float | None]) -> dict[str, int | None]:
 def list_advice(loaded: LoadedList | None, today: date) -> tuple[str, ...]:
     """Say what is amiss with the list for today."""
     if loaded is None:
-        return ("No list is loaded: load it with `aidpost list import`.",)
+        return ("No list is loaded: a supervisor loads it on the page of the day.",)
     advice = []
     if not loaded.first_day <= today <= loaded.last_day:
         until = "" if loaded.first_day == loaded.last_day else f" to {loaded.last_day}"

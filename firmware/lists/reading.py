@@ -12,6 +12,9 @@ from trust.lists.parsing import parse
 from trust.lists.table import MAX_FILE_BYTES, read_csv, too_large
 from trust.lists.terms import PlannedList
 
+MOST_BYTES = envelope.MAX_SIGNED_BYTES + 1
+"""What is read of a file: one byte more than any list has, so that a larger one is noticed."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReadList:
@@ -44,7 +47,11 @@ def read_list(path: Path, trusted: tuple[bytes, ...] | None = None) -> ReadList 
     with anybody's, where no appliance is asked. Raises OSError.
     """
     with path.open("rb") as file:
-        content = file.read(envelope.MAX_SIGNED_BYTES + 1)
+        return read_content(file.read(MOST_BYTES), trusted)
+
+
+def read_content(content: bytes, trusted: tuple[bytes, ...] | None = None) -> ReadList | FaultsFound:
+    """Read what a file holds, as `read_list` does; of a larger file the first `MOST_BYTES` are enough."""
     form = Form.XLSX if content.startswith(xlsx.MAGIC) else Form.CSV
     try:
         return _read(content, trusted)

@@ -21,7 +21,19 @@ from firmware.notices import Notices
 from firmware.page import words
 from firmware.page.day_pages import DayPages
 from firmware.page.drawing import FOLDER, RECORDINGS, Drawing, Message, Now, keys_of
-from firmware.page.ports import Accepted, Answered, Bar, DayWork, HeldBack, HeldBy, Staff, Stale, Station
+from firmware.page.list_pages import ListPages
+from firmware.page.ports import (
+    Accepted,
+    Answered,
+    Bar,
+    DayWork,
+    HeldBack,
+    HeldBy,
+    ListWork,
+    Staff,
+    Stale,
+    Station,
+)
 from firmware.page.protection import LOOPBACK_NAMES, ProtectiveHeaders, read_form
 from firmware.page.recordings import Recordings
 from firmware.page.streams import HEARTBEAT_S, Part, Streams, seen_of
@@ -76,6 +88,7 @@ class Page:
         recordings: Recordings,
         notices: Notices,
         day: DayWork | None = None,
+        lists: ListWork | None = None,
     ) -> None:
         self._front = front
         self._station = station
@@ -109,10 +122,33 @@ class Page:
         if recordings.folder is not None:
             routes.append(Mount(RECORDINGS, StaticFiles(directory=recordings.folder)))
         if day is not None:
-            pages = DayPages(
-                day, station, self._drawing, bar, self._tag, self._signed_in, self._sender, read_form
+            of_day = DayPages(
+                day,
+                station,
+                self._drawing,
+                bar,
+                self._tag,
+                self._signed_in,
+                self._sender,
+                loads=lists is not None,
             )
-            routes += pages.routes
+            routes += of_day.routes
+        if lists is not None:
+            at_hand = front is Front.TOUCH
+            of_list = ListPages(
+                lists,
+                station,
+                staff,
+                self._drawing,
+                bar,
+                self._tag,
+                self._signed_in,
+                self._sender,
+                # The browser of the touch screen would show the appliance's own files.
+                uploads=not at_hand,
+                shows_names=at_hand,
+            )
+            routes += of_list.routes
         if rules.bystanders:
             routes += [
                 Route("/bystander", self._bystander),

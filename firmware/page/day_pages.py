@@ -13,6 +13,7 @@ from starlette.routing import Route
 from firmware.page import words
 from firmware.page.drawing import Drawing
 from firmware.page.ports import Bar, DayWork, Station
+from firmware.page.protection import read_form
 from firmware.page.viewers import Operator, Viewer
 from firmware.store.errors import StoreError
 from firmware.workflow.screen import Text
@@ -26,6 +27,7 @@ class DayPages:
     """Part of one front's page. tag: in which language a viewer reads.
 
     viewer: who asks, None for somebody who is not signed in. sender: the like for a form of this page.
+    loads: whether lists are loaded here (`ListPages`).
     """
 
     def __init__(
@@ -37,7 +39,8 @@ class DayPages:
         tag: Callable[[Viewer], str],
         viewer: Callable[[Request], Viewer | None],
         sender: Callable[[Request, dict[str, str]], Viewer],
-        read_form: Callable[[Request], Awaitable[dict[str, str]]],
+        *,
+        loads: bool,
     ) -> None:
         self._day = day
         self._station = station
@@ -46,7 +49,7 @@ class DayPages:
         self._tag = tag
         self._viewer = viewer
         self._sender = sender
-        self._read_form = read_form
+        self._loads = loads
         self.routes = [
             Route("/day", self._show),
             Route("/day/open", self._open, methods=["POST"]),
@@ -67,7 +70,7 @@ class DayPages:
     async def _do(
         self, request: Request, work: Callable[[str], Awaitable[Sequence[str]]], need: Role
     ) -> Response:
-        viewer = self._sender(request, await self._read_form(request))
+        viewer = self._sender(request, await read_form(request))
         operator = viewer.operator
         if operator is None:
             return RedirectResponse("/", 303)
@@ -98,7 +101,8 @@ class DayPages:
             bar=self._bar(),
             message=message,
             lines=lines,
-            closes=viewer.operator is not None and _may(viewer.operator, Role.SUPERVISOR),
+            loads=self._loads,
+            supervises=viewer.operator is not None and _may(viewer.operator, Role.SUPERVISOR),
         )
         return HTMLResponse(page)
 

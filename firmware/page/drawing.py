@@ -107,8 +107,17 @@ class Drawing:
         def amount(ration: Ration) -> str:
             return write_amount(ration.amount, ration.unit, tag)
 
+        def written_as(value: Text | int | str) -> str:
+            match value:
+                case Text():
+                    return translate(value, tag)
+                case int():
+                    return write_number(value, tag)
+                case str():
+                    return value
+
         drawn = self._pages.get_template(template)
-        written = {"t": translated, "number": number, "amount": amount}
+        written = {"t": translated, "number": number, "amount": amount, "value": written_as}
         return drawn.render(**written, tag=tag, direction=direction(tag), **values)
 
     def draw_screen(

@@ -14,7 +14,7 @@ from firmware.config import ConfigError
 from firmware.config import Page as PageSettings
 from firmware.notices import Notices
 from firmware.page.app import Front, Page, Rules
-from firmware.page.ports import Bar, DayWork, Staff, Station
+from firmware.page.ports import Bar, DayWork, ListWork, Staff, Station
 from firmware.page.recordings import Recordings
 from firmware.page.server import PageServer
 from firmware.page.streams import Streams
@@ -50,6 +50,7 @@ class OperatorPage:
         certificate: Shown | None,
         sounds: bool,
         day: DayWork | None = None,
+        lists: ListWork | None = None,
         notices: Notices,
     ) -> None:
         unknown = [tag for tag in settings.languages if tag.partition("-")[0] not in LANGUAGES]
@@ -66,6 +67,7 @@ class OperatorPage:
         self._monotonic_s = monotonic_s
         self._certificate = certificate
         self._day = day
+        self._lists = lists
         self._rules = Rules(settings.rest_min * 60, settings.bystanders, sounds, fingerprint=self.fingerprint)
         self._recordings = Recordings(settings.recordings)
         self._notices = notices
@@ -107,6 +109,7 @@ class OperatorPage:
             self._recordings,
             self._notices,
             day=self._day,
+            lists=self._lists,
         )
         self._pages[front] = page
         server = PageServer(address, page.app, tls)

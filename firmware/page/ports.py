@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from firmware.lists.reading import FaultsFound, ReadList
+from firmware.records import ListLoaded
+from firmware.store.lists import LoadedList
 from firmware.workflow.outcomes import PinWaits, PinWrong
 from firmware.workflow.screen import Acted, Screen
 from firmware.workflow.terms import Role
@@ -75,6 +78,29 @@ class DayWork(Protocol):
 
     async def report(self, kind: str) -> bytes:
         """Return the report so far, as "pdf", "csv" or "json"."""
+
+
+class ListWork(Protocol):
+    """Loads the list of the day or of the cycle (`firmware.lists.loading.ListLoading`). Raises StoreError."""
+
+    @property
+    def has_folder(self) -> bool:
+        """Whether files of a folder are offered."""
+
+    async def loaded(self) -> LoadedList | None:
+        """Return what is loaded."""
+
+    async def files(self) -> tuple[str, ...]:
+        """Return the files of the folder that may be lists."""
+
+    async def pick(self, file: str) -> ReadList | FaultsFound:
+        """Read and check a file of the folder; loads nothing."""
+
+    async def read(self, content: bytes) -> ReadList | FaultsFound:
+        """Read and check what a file holds; loads nothing."""
+
+    async def load(self, read: ReadList, approved_by: tuple[str, ...]) -> ListLoaded | FaultsFound:
+        """Take the list up whole; ListRefused says why it is not. approved_by: who answers for it."""
 
 
 class Staff(Protocol):

@@ -50,11 +50,7 @@ class ProtectiveHeaders:
 
 async def read_form(request: Request) -> dict[str, str]:
     """Return the fields of a small form that this page sent itself. Raises HTTPException (403, 413, 415)."""
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-        raise HTTPException(403, "sent by another site")
-    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
-        raise HTTPException(403, "sent by another site")
+    refuse_other_sites(request)
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise HTTPException(415, "not a form")
     body = bytearray()
@@ -67,3 +63,12 @@ async def read_form(request: Request) -> dict[str, str]:
     except ValueError as error:
         raise HTTPException(400, "not a form that can be read") from error
     return dict(fields)
+
+
+def refuse_other_sites(request: Request) -> None:
+    """Refuse what another site had the browser send. Raises HTTPException (403)."""
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise HTTPException(403, "sent by another site")
+    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        raise HTTPException(403, "sent by another site")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import date
 
 from firmware.workflow.guidance import ONCE_MORE
 from firmware.workflow.screen import Entry, Screen, Text, in_context, say, say_many
@@ -46,6 +47,41 @@ REPORT = say("Report")
 BACK = say("Back")
 FIRST_FINISH = say("A person is being served here. Please finish first.")
 SUPERVISOR_CLOSES = say("A supervisor closes the day and takes the report.")
+SUPERVISOR_LOADS = say("A supervisor loads the list.")
+LIST = say("The list")
+NO_LIST = say("No list is loaded.")
+CHOOSE_FILE = say("Choose the file of the list.")
+NO_FILES = say("No file of a list is here. Put the memory stick in, then look again.")
+LOOK_AGAIN = say("Look again")
+OTHER_FILE = say("Choose another file")
+CHECK_FILE = say("Check the file")
+NO_FILE_CHOSEN = say("No file was chosen.")
+ROW = say("Row")
+COLUMN = say("Column")
+WHAT_TO_DO = say("What to do")
+COMPARE = say("Compare with the list on paper")
+SECOND_SUPERVISOR = say("A second supervisor compares too, then enters name and PIN.")
+SIGNED_LIST = say("An issuer signed this list: nobody else has to sign.")
+TWO_SUPERVISORS = say("Two different supervisors answer for a list. Nothing was loaded.")
+CHECK_ANEW = say(
+    "This is not the list that was checked last. Nothing was loaded. Please check the file again."
+)
+LOAD_LIST = say("Load the list")
+NOT_THIS_LIST = say("Not this list")
+DAY_OF_LIST = say("Day")
+CYCLE = say("Cycle")
+SITE = say("Site")
+APPOINTMENTS = say("Appointments")
+HOUSEHOLDS = say("Households")
+COLLECTORS = say("People who collect")
+ALTERNATES = say("People who stand in")
+DUE = say("Due to all")
+EXCEPTIONS = say("Exceptions, at most")
+DESK = say("Help desk")
+APPLIANCES = say("Appliances")
+LETTERS = say("Letters to compare")
+SIGNATURE = say("Signature")
+NOT_SIGNED = say("not signed by an issuer")
 NOT_WRITTEN = say("The appliance could not write this down. Please try again.")
 TABLETS = say("Tablets see this certificate")
 LOST = say("The appliance does not answer. What you see is old. Please wait.")
@@ -61,11 +97,15 @@ def name_of_signer(signer: Role | None) -> Text:
     return say("Name of the supervisor") if signer is Role.SUPERVISOR else say("Name of the second person")
 
 
+def pin_of_signer(signer: Role | None) -> Text:
+    """Whose PIN is entered with it."""
+    return say("PIN of the supervisor") if signer is Role.SUPERVISOR else say("PIN of the second person")
+
+
 def label(screen: Screen) -> Text:
     """What is entered on the screen."""
     if screen.entry is Entry.COUNTERSIGN:
-        supervisor = screen.signer is Role.SUPERVISOR
-        return say("PIN of the supervisor") if supervisor else say("PIN of the second person")
+        return pin_of_signer(screen.signer)
     return YOUR_PIN if screen.entry is None else ENTRIES[screen.entry]
 
 
@@ -106,3 +146,44 @@ def tries_left(tries: int) -> Text:
 def household(size: int) -> Text:
     """How many people a household has."""
     return say_many("{number} person in the household", "{number} people in the household", size)
+
+
+def now_loaded(cycle: str | date, entries: int) -> Text:
+    """Which list is loaded."""
+    return say_many(
+        "Loaded now: {cycle}, with {number} entry",
+        "Loaded now: {cycle}, with {number} entries",
+        entries,
+        cycle=cycle,
+    )
+
+
+def list_loaded(entries: int) -> Text:
+    """A list was taken up."""
+    return say_many("The list is loaded: {number} entry.", "The list is loaded: {number} entries.", entries)
+
+
+def to_correct(faults: int) -> Text:
+    """A file cannot be loaded as it is."""
+    return say_many(
+        "Nothing was loaded. {number} thing has to be corrected.",
+        "Nothing was loaded. {number} things have to be corrected.",
+        faults,
+    )
+
+
+def more_faults(faults: int) -> Text:
+    """So many are not shown."""
+    return say_many("and {number} more", "and {number} more", faults)
+
+
+def days(first: date, last: date) -> Text:
+    """From when to when a list holds."""
+    if first == last:
+        return Text("{day}", (("day", first),))  # no sentence to translate: a date as the language writes it
+    return say("{first} to {last}", first=first, last=last)
+
+
+def signed_with(key: str) -> Text:
+    """Which issuer signed a list."""
+    return say("signed with the key {key}", key=key)

@@ -208,7 +208,7 @@ def required(db: Database) -> LoadedList:
     """Return the list that is loaded; raises ListRefused."""
     head = loaded(db)
     if head is None:
-        raise ListRefused("no list is loaded: load it with `aidpost list import`")
+        raise ListRefused("no list is loaded: a supervisor loads it on the page of the day")
     return head
 
 

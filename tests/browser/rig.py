@@ -21,7 +21,7 @@ from firmware.page.viewfinder import LiveView
 from firmware.workflow.screen import Choice, Entry, Ration, Screen, Shown, Tone, say
 from firmware.workflow.terms import Role
 from inference.operating_point import Strength
-from tests.kit.scripted_station import ScriptedStation, TwoOfStaff
+from tests.kit.scripted_station import ScriptedStation, ThreeOfStaff
 from trust import certificates
 from trust.names import DeviceName
 from trust.tls import contexts
@@ -118,7 +118,7 @@ async def served(
     streams, live_view = Streams(), LiveView()
     rules, spoken = Rules(rest_s=900), Recordings(recordings)
     page = OperatorPage(
-        front, station, TwoOfStaff(), bar, live_view, clock, streams, rules, spoken, Notices()
+        front, station, ThreeOfStaff(), bar, live_view, clock, streams, rules, spoken, Notices()
     )
     server = PageServer(Address("127.0.0.1", 0), page.app, None if front is Front.TOUCH else _tls())
     address = await server.start()

@@ -9,25 +9,32 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import cv2
 import numpy as np
-from playwright.async_api import Page, ViewportSize, async_playwright
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 
 from firmware.demo.build_assets import load_face
 from firmware.demo.views import ViewCondition, face_view
+from firmware.lists.templates import distribution_rows, write_template
 from firmware.session.machine import Presentation, Show
 from firmware.workflow import choices
 from firmware.workflow.diagram import walk
 from firmware.workflow.guidance import capture_screen
 from firmware.workflow.machines import MACHINES, Machine
 from firmware.workflow.screen import Screen, Tone
+from firmware.workflow.terms import Workflow
 from inference.types import Modality
 from sensors.board.signals import Signal
 from sensors.frames import ColourFrame, DeviceIdentity, Retry, RetryReason
 from tests.browser.rig import Rig, served, shows, sign_in
+from tests.browser.workplace import sign_in as sign_in_there
+from tests.browser.workplace import workplace
+from tests.kit.store_values import DEVICE, SITE
 
 LANGUAGES = ("en", "ar")
 SIZE: ViewportSize = {"width": 800, "height": 480}
@@ -81,6 +88,37 @@ async def keep(page: Page, file: Path) -> None:
     cv2.imwrite(str(file), shot, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
 
 
+async def take_list(browser: Browser, language: str, folder: Path) -> None:
+    """Draw what two supervisors see who load a list from a memory stick."""
+    with tempfile.TemporaryDirectory() as made:
+        media = _with_stick(Path(made, "media"))
+        page = await browser.new_page(viewport=SIZE, reduced_motion="reduce")
+        async with workplace(Path(made), Workflow.DISTRIBUTION, (language,), lists=media) as place:
+            await sign_in_there(page, place.address, "boris")
+            await page.goto(f"{place.address}day")
+            await keep(page, folder / "day.webp")
+            for name, file in (("list-to-correct", "typed.csv"), ("list-to-compare", "cycle.xlsx")):
+                await page.goto(f"{place.address}day/list")
+                await keep(page, folder / "list.webp")
+                await page.locator(f"[value='STICK/{file}']").click()
+                await page.wait_for_load_state()
+                await keep(page, folder / f"{name}.webp")
+        await page.close()
+
+
+def _with_stick(media: Path) -> Path:
+    """Put a memory stick in: a list that can be loaded, and one that somebody typed by hand."""
+    stick = media / "STICK"
+    stick.mkdir(parents=True)
+    rows = distribution_rows(SITE, DEVICE, datetime.now().astimezone().date())
+    write_template(rows, stick / "cycle.xlsx")
+    write_template(rows, stick / "typed.csv")
+    typed = (stick / "typed.csv").read_text()
+    typed = typed.replace("H-0002,2", "H-0001,two").replace("25,2.5", "25 kg,2.5")
+    (stick / "typed.csv").write_text(typed)
+    return media
+
+
 async def _look(page: Page, rig: Rig) -> None:
     """Let the person be seen, too far away."""
     pixels = face_view(load_face("collins.jpg"), 1, ViewCondition())
@@ -109,6 +147,7 @@ async def main(folder: Path) -> None:
             rig.station.speak(language)
             await take(page, rig, into)
             await page.close()
+            await take_list(browser, language, into)
         await browser.close()
 
 

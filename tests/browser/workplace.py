@@ -45,7 +45,7 @@ from trust.issuer import IssuerKey
 from trust.keys.guard import GuardKind
 from trust.lists.terms import PlannedList
 
-PINS = {"amina": "246810", "boris": "135790"}
+PINS = {"amina": "246810", "boris": "135790", "chidi": "357911"}
 EILEEN = Person("case-0001", 1, "collins.jpg")
 GRACE = Person("p-0001-1", 2, "hopper.jpg")
 
@@ -119,8 +119,13 @@ class Workplace:
 
 
 @asynccontextmanager
-async def workplace(folder: Path, workflow: Workflow, languages: Sequence[str]) -> AsyncIterator[Workplace]:
-    """One appliance with a list and two members of staff, served on a free port of loopback."""
+async def workplace(
+    folder: Path, workflow: Workflow, languages: Sequence[str], *, lists: Path | None = None
+) -> AsyncIterator[Workplace]:
+    """One appliance with two supervisors and an operator, served on a free port of loopback.
+
+    lists: where lists are offered, on an appliance that has none yet; None: one is loaded.
+    """
     is_clinic = workflow is Workflow.CLINIC
     camera, issuer = ReplayCamera(), IssuerKey.new()
     with VirtualSensor("R503") as sensor:
@@ -138,14 +143,16 @@ async def workplace(folder: Path, workflow: Workflow, languages: Sequence[str]) 
                 fingers=("right index",), impressions=1, face_timeout_s=2.0, finger_timeout_s=3.0
             ),
             issuer=Issuer(keys=(issuer.public.hex(),)),
-            page=PageSettings(touch="127.0.0.1:0", languages=tuple(languages)),
+            page=PageSettings(touch="127.0.0.1:0", languages=tuple(languages), lists=lists),
         )
         hardware = Hardware(
             reader=lambda: open_reader(ReaderSettings("R503", sensor.port)), camera=lambda: camera, board=None
         )
         passing = PassingTime()
         async with Appliance(config, hardware, Clock(monotonic_ns=passing.monotonic_ns)) as appliance:
-            await appliance.store.run(lambda store: _prepare(store, appliance, is_clinic=is_clinic))
+            await appliance.store.run(lambda store: _let_sign_in(store, appliance))
+            if lists is None:
+                await appliance.store.run(lambda store: _load_list(store, appliance, is_clinic=is_clinic))
             stage = Stage(People(), sensor, camera)
             appliance.presenter.add_listener(stage.on_signal)
             async with Lane(appliance, config) as lane:
@@ -154,17 +161,20 @@ async def workplace(folder: Path, workflow: Workflow, languages: Sequence[str]) 
                 yield Workplace(appliance, lane, stage, camera, issuer, address, passing)
 
 
-def _prepare(store: Store, appliance: Appliance, *, is_clinic: bool) -> None:
-    now = appliance.clock.now()
+def _let_sign_in(store: Store, appliance: Appliance) -> None:
+    roles = {"boris": Role.SUPERVISOR, "chidi": Role.SUPERVISOR, "amina": Role.OPERATOR}
+    for name, role in roles.items():
+        store.staff.add(appliance.clock.now(), name, role, bytearray(PINS[name], "ascii"))
+
+
+def _load_list(store: Store, appliance: Appliance, *, is_clinic: bool) -> None:
     today = datetime.now().astimezone().date()
     planned: PlannedList = (
         replace(clinic_list(), day=today)
         if is_clinic
         else replace(distribution_list(), first_day=today, last_day=today, roster=(DEVICE,))
     )
-    store.lists.load(now, planned, approved_by=tuple(PINS))
-    for name, role in (("boris", Role.SUPERVISOR), ("amina", Role.OPERATOR)):
-        store.staff.add(now, name, role, bytearray(PINS[name], "ascii"))
+    store.lists.load(appliance.clock.now(), planned, approved_by=tuple(PINS))
 
 
 async def sign_in(page: Page, address: str, name: str = "amina") -> None:

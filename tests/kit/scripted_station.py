@@ -99,14 +99,18 @@ class ScriptedStation:
             listener()
 
 
-class TwoOfStaff:
-    """Staff with two members, whose PINs are known: amina, operator, 246824; boris, supervisor, 135713."""
+class ThreeOfStaff:
+    """Staff whose PINs are known: amina, operator, 246824; boris and chidi, supervisors, 135713, 975319."""
 
     async def names(self) -> tuple[str, ...]:
-        return ("amina", "boris")
+        return ("amina", "boris", "chidi")
 
     async def check_pin(self, name: str, pin: str) -> Role | PinWrong | PinWaits:
         if pin == "999999":
             return PinWaits(29.5)
-        known = {("amina", "246824"): Role.OPERATOR, ("boris", "135713"): Role.SUPERVISOR}
+        known = {
+            ("amina", "246824"): Role.OPERATOR,
+            ("boris", "135713"): Role.SUPERVISOR,
+            ("chidi", "975319"): Role.SUPERVISOR,
+        }
         return known.get((name, pin), PinWrong(4))

@@ -58,7 +58,7 @@ async def test_the_opening_says_what_to_expect(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     opening = await day_of(store).open("amina")
     assert (opening.list_advice, opening.ready) == (
-        ("No list is loaded: load it with `aidpost list import`.",),
+        ("No list is loaded: a supervisor loads it on the page of the day.",),
         False,
     )
     store.lists.load(at(0), clinic_list())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
@@ -19,6 +20,8 @@ from firmware.cli import main as aidpost
 from firmware.lists.fitting import Here, unfit
 from firmware.lists.reading import FaultsFound, ReadList, read_list
 from firmware.lists.templates import clinic_rows, distribution_rows, write_template
+from firmware.store.lock import ProcessLock
+from firmware.store.store import lock_of
 from trust.consent import Purpose
 from trust.issuer import IssuerKey
 from trust.lists.envelope import sign
@@ -339,7 +342,7 @@ class Appliance:
         self._config.write_text(
             f'[device]\nid = "desk-1"\nsite = "site-1"\npurpose = "{purpose.value}"\ndata = "{folder}"\n'
             '[keys]\nguard = "file"\n[camera]\ndriver = "replay"\n'
-            f'[issuer]\nkeys = ["{issuer.public.hex()}"]\n'
+            f'[issuer]\nkeys = ["{issuer.public.hex()}"]\n[page]\n'
         )
         self.run("staff", "add", "tomas", "--role=supervisor", typed=[PINS["tomas"]] * 2)
         for name, role in (("leila", "supervisor"), ("amina", "operator")):
@@ -355,6 +358,17 @@ class Appliance:
     def load(self, path: Path, *names: str, status: int = 0) -> str:
         typed = [line for name in names for line in (name, PINS[name])]
         return self.run("list", "import", str(path), typed=typed, status=status)
+
+
+def test_while_the_appliance_runs_its_page_is_named(tmp_path: Path) -> None:
+    appliance = Appliance(tmp_path, Purpose.DISTRIBUTION, IssuerKey.new())
+    path = tmp_path / "cycle.csv"
+    write_template(distribution_rows("site-1", "desk-1", datetime.now().astimezone().date()), path)
+    running = ProcessLock(lock_of(tmp_path / "aidpost.db"))
+    for said in (appliance.run("list", "show", status=1), appliance.load(path, status=1)):
+        assert f"the appliance runs (pid {os.getpid()}), and its page does this" in said
+    running.release()
+    assert "No list is loaded" in appliance.run("list", "show")
 
 
 def test_a_cycle_is_loaded_whole_by_two_supervisors_or_not_at_all(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ import pytest
 import firmware.page
 from firmware.notices import Notices
 from firmware.page.app import Front, Page, Rules
-from firmware.page.ports import Bar
+from firmware.page.ports import Bar, ListWork
 from firmware.page.recordings import Recordings
 from firmware.page.streams import Streams
 from firmware.page.viewfinder import LiveView
 from firmware.workflow.screen import Choice, Screen, Tone, say
-from tests.kit.scripted_station import ScriptedStation, TwoOfStaff
+from tests.kit.scripted_station import ScriptedStation, ThreeOfStaff
 
 STATIC = Path(firmware.page.__file__).parent / "static"
 NOTICE = Screen(
@@ -32,14 +32,18 @@ class Visitor:
     """A browser without the drawing: it keeps cookies and sends forms back with their token."""
 
     def __init__(
-        self, front: Front = Front.TOUCH, rules: Rules | None = None, recordings: Path | None = None
+        self,
+        front: Front = Front.TOUCH,
+        rules: Rules | None = None,
+        recordings: Path | None = None,
+        lists: ListWork | None = None,
     ) -> None:
         self.now_s = 0.0
         self.station = ScriptedStation(NOTICE, DONE)
         page = Page(
             front,
             self.station,
-            TwoOfStaff(),
+            ThreeOfStaff(),
             lambda: Bar("kit-07"),
             LiveView(),
             lambda: self.now_s,
@@ -47,6 +51,7 @@ class Visitor:
             rules or Rules(),
             Recordings(recordings),
             Notices(),
+            lists=lists,
         )
         self.page = page
         self.client = self.another()

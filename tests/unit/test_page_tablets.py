@@ -20,7 +20,7 @@ from firmware.page.ports import Bar
 from firmware.page.store import certificate_of
 from firmware.page.viewfinder import LiveView
 from firmware.workflow.screen import Screen, Tone, say
-from tests.kit.scripted_station import ScriptedStation, TwoOfStaff
+from tests.kit.scripted_station import ScriptedStation, ThreeOfStaff
 from tests.kit.store_values import open_store
 from trust import certificates
 from trust.names import DeviceName
@@ -35,7 +35,7 @@ async def opened(settings: PageSettings, certificate: Shown | None = None) -> As
     page = OperatorPage(
         settings,
         station=ScriptedStation(Screen("waiting", Tone.CALM, "ready", say("Next person"))),
-        staff=TwoOfStaff(),
+        staff=ThreeOfStaff(),
         bar=lambda: Bar("kit-07"),
         live_view=LiveView(),
         monotonic_s=lambda: 0.0,

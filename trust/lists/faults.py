@@ -36,8 +36,14 @@ class Fault:
         if self.column is None:
             return f", row {self.row}"
         if form is Form.XLSX:
-            return f", {column_letters(self.column)}{self.row}"
-        return f", row {self.row}, column {self.column}"
+            return f", {self.column_in(form)}{self.row}"
+        return f", row {self.row}, column {self.column_in(form)}"
+
+    def column_in(self, form: Form) -> str:
+        """Return the column as such a file names it, empty where the fault is about no single cell."""
+        if self.column is None:
+            return ""
+        return column_letters(self.column) if form is Form.XLSX else str(self.column)
 
 
 class ListRefused(ValueError):
