@@ -251,9 +251,16 @@ def _record(trail: Trail, row: Row, event: Event | None) -> Iterator[Line]:
                 yield Line("Score", f"{body.score_llr:.2f}")
             yield Line("Time of each stage", stages)
         case Service() as body:
-            yield Line("Rests on the records", ", ".join(each.hex() for each in body.check_ins) or "none")
+            yield Line("Rests on", ", ".join(_named(trail, each) for each in body.check_ins) or "no check-in")
         case _:
             yield Line("Record", "kept here until a day after its acknowledgement")
+
+
+def _named(trail: Trail, record_id: bytes) -> str:
+    row = _of_record(trail, record_id.hex())
+    return (
+        f"decision {row.entry.seq}" if row is not None else f"record {record_id.hex()}, no longer kept here"
+    )
 
 
 def _missing(act: str) -> str:

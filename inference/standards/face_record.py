@@ -21,7 +21,7 @@ MAX_PIXELS = 12_000_000
 LEAST_SIDE_PX = 90  # of the image; a face of fewer pixels gives no template
 JPEG, JPEG_2000 = 0, 1
 FULL_FRONTAL = 1
-SRGB_24_BIT = 1
+COLOURS_UNSPECIFIED = 0
 _HEADER = struct.Struct(">4s4sIH")
 _INFORMATION_BYTES, _FEATURE_BYTES, _IMAGE_BYTES = 20, 8, 12
 _SIZES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
@@ -77,7 +77,7 @@ def encode(image: FaceImage) -> bytes:
         JPEG,
         checked.width,
         checked.height,
-        SRGB_24_BIT,
+        COLOURS_UNSPECIFIED,
         0,
         0,
         checked.quality or 0,

@@ -18,6 +18,8 @@ from firmware.explaining import NotInLog, explain, find
 from firmware.records import Mode, Outcome, Use
 from firmware.store.store import Store
 from firmware.store.trail import Trail
+from firmware.workflow.kept import Conclusion
+from firmware.workflow.terms import Answer, Basis, Workflow
 from tests.kit.store_values import check_in, fault, moment, open_store
 from trust.checking import public_key_der
 
@@ -55,6 +57,20 @@ def test_a_suggestion_is_explained_with_who_confirmed_it(store: Store) -> None:
     assert (lines["Score"], lines["Samples"]) == ("5.50", "finger and face, in 2 tries")
     assert lines["Proof"].startswith("all 3 rows hold")
     assert lines["Signed for"] == "not yet"
+
+
+def test_a_service_names_the_decisions_that_it_rests_on(store: Store) -> None:
+    kept, gone = check_in(0xABCDEF0123 << 80).record_id, b"\x99" * 16
+    ended = Conclusion(
+        session_id=b"s" * 16,
+        workflow=Workflow.CLINIC,
+        answer=Answer.VISIT,
+        basis=Basis.CONFIRMED,
+        check_ins=(kept, gone),
+    )
+    store.work.conclude(moment(31), ended)
+    lines = said(store.trail(), "4")
+    assert lines["Rests on"] == f"decision 2, record {gone.hex()}, no longer kept here"
 
 
 def test_a_claim_without_a_match_names_the_rule_of_attempts(store: Store) -> None:
