@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, assert_never
 
 import structlog
 
@@ -29,9 +29,11 @@ from firmware.workflow.notice import NOTICE_VERSION
 from firmware.workflow.parts import Parts
 from firmware.workflow.ports import Work
 from firmware.workflow.scanning import Scanning
+from firmware.workflow.screen import Acted, Entry
 from firmware.workflow.station import Station
 from firmware.workflow.terms import Workflow
-from sensors.board.port import BoardEvent, TamperEvent
+from firmware.workflow.viewing import Reply, Stale
+from sensors.board.port import BoardEvent, Button, TamperEvent, Typed
 from trust.consent import Purpose
 from trust.names import DeviceName
 
@@ -62,6 +64,7 @@ class Lane:
 
     station: Station
     page: OperatorPage | None
+    notices: Notices
 
     def __init__(
         self,
@@ -75,7 +78,7 @@ class Lane:
         self._known = _Known()
         self._stack = AsyncExitStack()
         self._loop = asyncio.get_running_loop()
-        self._notices = _notices(config.page)
+        self.notices = _notices(config.page)
         self._presses: set[asyncio.Task[object]] = set()
         self.page = None
 
@@ -101,7 +104,7 @@ class Lane:
             cards=CardReader(self._expected),
             clock=appliance.clock,
             local=self._local,
-            notices=self._notices,
+            notices=self.notices,
         )
         languages = settings.languages if settings is not None else ("en",)
         workflow = WORKFLOWS[self._config.device.purpose]
@@ -124,15 +127,29 @@ class Lane:
         self._loop.call_soon_threadsafe(self.press, event)
 
     def press(self, event: BoardEvent) -> None:
-        """Handle a button or the tamper switch; call it in the event loop."""
-        if isinstance(event, TamperEvent):
-            log.warning("enclosure", state=event.value)
-            return
-        if self.page is not None and self.page.takes(event):
-            return
-        task = asyncio.ensure_future(self.station.press(event, self._at_hand()))
+        """Handle a button, a typed line or the tamper switch; call it in the event loop."""
+        match event:
+            case TamperEvent():
+                log.warning("enclosure", state=event.value)
+                return
+            case Typed(text):
+                handled = self._typed(text)
+            case Button():
+                if self.page is not None and self.page.takes(event):
+                    return
+                handled = self.station.press(event, self._at_hand())
+            case _:
+                assert_never(event)
+        task = asyncio.ensure_future(handled)
         self._presses.add(task)
         task.add_done_callback(self._presses.discard)
+
+    async def _typed(self, text: str) -> Reply:
+        """Enter the number of a card. A PIN is not typed where everybody reads it: that needs a page."""
+        entry = self.station.screen.entry
+        if entry not in (Entry.CARD, Entry.NUMBER):
+            return Stale()
+        return await self.station.act(self.station.revision, Acted(entry.value, text, self._at_hand()))
 
     def _at_hand(self) -> str:
         """Who acts at the appliance itself: whoever serves, else whoever is signed in on its screen."""
@@ -211,7 +228,7 @@ class Lane:
             monotonic_s=lambda: appliance.clock.monotonic_ns() / 1e9,
             certificate=certificate,
             sounds=self._config.board is None,
-            notices=self._notices,
+            notices=self.notices,
             day=_DayOfLane(appliance.day, self._look),
             lists=self._list_loading(settings),
         )

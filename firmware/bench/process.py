@@ -7,12 +7,16 @@ import json
 import re
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from firmware.workflow.station import PRESS_SPILLS_S
+
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 30.0
 _PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 
 
@@ -22,49 +26,86 @@ class ProcessFailed(RuntimeError):
 
 @dataclass(slots=True)
 class ApplianceProcess:
-    """A running `aidpost run` with a console board. start_ms: from the launch to its "ready" line."""
+    """A running `aidpost run` with a console board. start_ms: from the launch to its first screen."""
 
     start_ms: float
     _process: asyncio.subprocess.Process
     _events: asyncio.Queue[dict[str, Any]]
-    _readers: list[asyncio.Task[None]]
-    asked: asyncio.Event
+    _reader: asyncio.Task[None]
 
     @classmethod
     async def start(cls, config: Path) -> Self:
-        """Launch it and wait until it is ready. Raises ProcessFailed."""
+        """Launch it and wait until it serves people. Raises ProcessFailed."""
         begun_s = time.perf_counter()
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "firmware", "run", "--config", str(config)),
             stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
-        if process.stdout is None or process.stderr is None:
-            raise AssertionError("the pipes were asked for")
+        if process.stderr is None:
+            raise AssertionError("the pipe was asked for")
         events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        asked = asyncio.Event()
-        readers = [
-            asyncio.create_task(_read_log(process.stderr, events)),
-            asyncio.create_task(_read_signs(process.stdout, asked)),
-        ]
-        appliance = cls(0.0, process, events, readers, asked)
-        await appliance.wait_for("ready", START_TIMEOUT_S)
+        reader = asyncio.create_task(_read_log(process.stderr, events))
+        appliance = cls(0.0, process, events, reader)
+        await appliance.wait_for("screen", START_TIMEOUT_S)
         appliance.start_ms = (time.perf_counter() - begun_s) * 1e3
         return appliance
 
-    async def wait_for(self, event: str, timeout_s: float) -> dict[str, Any]:
-        """Return the next log line with this event."""
+    async def wait_for(
+        self, event: str, timeout_s: float = ANSWER_TIMEOUT_S, state: str = ""
+    ) -> dict[str, Any]:
+        """Return the next log line with this event; state: of the screen, for "screen"."""
+        return await self._next(
+            lambda line: line["event"] == event and state in ("", line.get("state")), timeout_s
+        )
+
+    async def _next(self, wanted: Callable[[dict[str, Any]], bool], timeout_s: float) -> dict[str, Any]:
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
                     line = await self._events.get()
-                    if line.get("event") == event:
-                        return line
                     if "error" in line:
                         raise ProcessFailed(line["error"])
+                    if wanted(line):
+                        return line
         except TimeoutError:
-            raise ProcessFailed(f"the appliance logged no {event!r} within {timeout_s:.0f} s") from None
+            raise ProcessFailed(f"the appliance did not go on within {timeout_s:.0f} s") from None
+
+    async def check_in(self) -> dict[str, Any]:
+        """Check the next person in at the clinic by the buttons alone; returns the log line of the check-in.
+
+        No card, "I agree", a search; the first candidate is confirmed where there is one.
+        """
+        await self._ok()
+        await self.wait_for("screen", state="clinic-notice")
+        self.press("a")
+        await self._ok()
+        line = await self._next(
+            lambda line: line["event"] == "check-in" or line.get("state") == "clinic-suggestion",
+            ANSWER_TIMEOUT_S,
+        )
+        if line["event"] == "check-in":
+            return line
+        self.press("a")
+        await self._ok()
+        return await self.wait_for("check-in")
+
+    async def next_person(self) -> None:
+        """Give whoever was checked in the visit token, also where staff look at the paper, and go on."""
+        line = await self._next(
+            lambda line: line.get("state") in ("clinic-paper", "answer-visit"), ANSWER_TIMEOUT_S
+        )
+        await self._ok()
+        if line["state"] == "clinic-paper":
+            await self.wait_for("screen", state="answer-visit")
+            await self._ok()
+        await self.wait_for("screen", state="clinic-ready")
+
+    async def _ok(self) -> None:
+        """Press OK once the screen has stood long enough for it to count."""
+        await asyncio.sleep(PRESS_SPILLS_S + 0.05)
+        self.press("o")
 
     def press(self, key: str) -> None:
         """Press a button of the console board."""
@@ -94,8 +135,7 @@ class ApplianceProcess:
             except TimeoutError:
                 self._process.kill()
                 await self._process.wait()
-        for reader in self._readers:
-            reader.cancel()
+        self._reader.cancel()
 
 
 async def _read_log(stream: asyncio.StreamReader, events: asyncio.Queue[dict[str, Any]]) -> None:
@@ -103,13 +143,7 @@ async def _read_log(stream: asyncio.StreamReader, events: asyncio.Queue[dict[str
     while line := await stream.readline():
         last = line.decode(errors="replace").strip()
         try:
-            events.put_nowait(json.loads(last))
+            events.put_nowait({"event": "", **json.loads(last)})
         except json.JSONDecodeError:
             continue
     events.put_nowait({"error": f"the appliance ended: {last}"})
-
-
-async def _read_signs(stream: asyncio.StreamReader, asked: asyncio.Event) -> None:
-    while line := await stream.readline():
-        if line.startswith(b"Is it "):
-            asked.set()

@@ -140,7 +140,8 @@ class Captures:
         return NotVerified(min(rounds_left, left.tries_left), left.wait_s)
 
     async def _search(self, session: Session) -> Event:
-        among = await self._in_work(lambda work: work.todays_numbers())
+        # Without a list there is no smaller set of people: the gallery, at the threshold for its size.
+        among = await self._in_work(lambda work: work.todays_numbers() if work.has_list() else None)
         result = await self._desk.identify(self._confirm, among=among, operator=session.operator)
         _note(result, session)
         if result.record.reason == ASKED_FOR_HELP:
@@ -183,4 +184,13 @@ class Captures:
 
 
 def _note(result: CheckInResult, session: Session) -> None:
-    session.check_ins = (*session.check_ins, result.record.record_id)
+    record = result.record
+    session.check_ins = (*session.check_ins, record.record_id)
+    log.info(
+        "check-in",
+        seq=result.seq,
+        outcome=record.outcome.value,
+        confirmed=record.confirmed,
+        tries=record.tries,
+        stages_ms={stage.stage: round(stage.duration_ns / 1e6, 1) for stage in result.stages},
+    )

@@ -2,7 +2,7 @@
 
 Whoever is not matched, declines, or asks for a person gets the token all the same: staff look at the paper
 and the person. So no path here ends without care, and no outcome is adverse. A search goes over today's list
-alone, and what it suggests is a suggestion until staff confirm it.
+alone, over the gallery where none is loaded, and what it suggests is a suggestion until staff confirm it.
 """
 
 from __future__ import annotations

@@ -58,7 +58,8 @@ from firmware.workflow.outcomes import (
     PinWrong,
     Standing,
 )
-from firmware.workflow.screen import Acted, Screen, Shown, Text, say
+from firmware.workflow.plain import plain
+from firmware.workflow.screen import Acted, Screen, Shown, say
 from firmware.workflow.terms import Basis, Workflow
 from inference.operating_point import Strength
 from inference.types import FingerPosition, Modality
@@ -234,21 +235,6 @@ def _table(machine: Machine, arrows: Sequence[Arrow]) -> Iterator[str]:
         entry = screen.entry.value if screen.entry is not None else ""
         look = f"{screen.pictogram}, {screen.tone.value}"
         yield f"| {name} | {screen.name} | {look} | {sentences} | {chosen} | {entry} |"
-
-
-def plain(text: Text) -> str:
-    """Return the English sentence with its values."""
-    values = {name: _value(value) for name, value in text.values}
-    message = text.plural if text.plural and text.number != 1 else text.message
-    return message.format(**values)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, Text):
-        return plain(value)
-    if isinstance(value, tuple):
-        return ", ".join(_value(each) for each in value)
-    return str(value)
 
 
 def _word(act: str) -> str:

@@ -201,10 +201,14 @@ class Performer:
         if not isinstance(number, str):
             return await self._parts.unusable(number)
         today = self._parts.today()
-        found, link = await self._parts.in_work(
-            lambda work: (work.appointment(number), work.link(number, today))
+        expected, link = await self._parts.in_work(
+            # Where no list is loaded nobody is unexpected.
+            lambda work: (
+                not work.has_list() or work.appointment(number) is not None,
+                work.link(number, today),
+            )
         )
-        return NotOnList(number, link) if found is None else AppointmentFound(number, link)
+        return AppointmentFound(number, link) if expected else NotOnList(number, link)
 
     async def _conclude(self, effect: Conclude) -> Event:
         await self.captures.ended()  # so that its record is named

@@ -1,4 +1,4 @@
-"""A virtual board for development: signals are lines of text, and keys are the buttons."""
+"""A virtual board for development: signals are lines of text, keys are the buttons, and numbers are typed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import TextIO
 
-from sensors.board.port import Board, BoardEvent, Button
+from sensors.board.port import Board, BoardEvent, Button, Typed
 from sensors.board.signals import PRESENTATIONS, Signal
 from sensors.board.table import SYMBOLS, describe_lamp, describe_tones
 from sensors.errors import SensorUnavailable
@@ -20,7 +20,7 @@ _END_TIMEOUT_S = 2.0  # the thread waits on the pipe that ends it
 
 
 class ConsoleBoard(Board):
-    """Writes to `output`; o, a, h or l and Enter on `keys` are the buttons.
+    """Writes to `output`; o, a, h or l and Enter on `keys` are the buttons, any other line is typed.
 
     keys: a stream with a file descriptor, or None for a board without buttons.
     """
@@ -81,10 +81,11 @@ class ConsoleBoard(Board):
                 return
             *lines, typed = (typed + chunk).split(b"\n")
             for line in lines:
-                self._press(line.decode("utf-8", "replace").strip().lower())
+                self._enter(line.decode("utf-8", "replace").strip())
 
-    def _press(self, key: str) -> None:
-        button = KEYS.get(key)
-        if button is not None:
-            for listener in self._listeners:
-                listener(button)
+    def _enter(self, line: str) -> None:
+        if not line:
+            return
+        event = KEYS.get(line.lower()) or Typed(line)
+        for listener in self._listeners:
+            listener(event)

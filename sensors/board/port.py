@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum, unique
 from typing import TypeAlias
 
@@ -28,7 +29,17 @@ class TamperEvent(Enum):
     CLOSED = "closed"
 
 
-BoardEvent: TypeAlias = Button | TamperEvent
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A line that was typed, on a board with a keyboard: maybe a card's number, and never logged."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return "Typed(...)"
+
+
+BoardEvent: TypeAlias = Button | TamperEvent | Typed
 
 
 class Board(ABC):
@@ -40,7 +51,7 @@ class Board(ABC):
 
     @abstractmethod
     def listen(self, on_event: Callable[[BoardEvent], None]) -> None:
-        """Call `on_event` for each press and tamper change, from a thread of the board's own."""
+        """Call `on_event` for each press, tamper change and typed line, from a thread of the board's own."""
 
     @abstractmethod
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pty
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from firmware.bench.process import ApplianceProcess
 from firmware.cli import main
 from firmware.config import load
 from firmware.demo.cast import FACES, SENSOR_SIZE
@@ -263,6 +265,23 @@ def test_after_lock_nothing_opens_and_each_command_says_why(desk: Desk) -> None:
         assert refused.exit_code == 1
     assert "the kit was left behind" in " ".join(desk.run("doctor").output.split())
     assert "the kit was left behind" in desk.run("verify", "case-1").output
+
+
+async def test_the_buttons_alone_check_a_person_in_without_page_and_list(desk: Desk) -> None:
+    await asyncio.to_thread(desk.run, "register", "case-1", "--consent", "accepted")
+    desk.config.write_text(desk.config.read_text() + '\n[board]\ndriver = "console"\n')
+    appliance = await ApplianceProcess.start(desk.config)
+    try:
+        known = await appliance.check_in()
+        await appliance.next_person()
+        desk.stranger()
+        stranger = await appliance.check_in()
+        await appliance.next_person()
+    finally:
+        await appliance.stop()
+    assert (known["outcome"], known["confirmed"]) == ("suggestion", True)
+    assert (stranger["outcome"], stranger["confirmed"]) == ("no match", False)
+    assert {"compare", "commit"} <= known["stages_ms"].keys()
 
 
 def test_lock_stops_an_appliance_that_runs(desk: Desk) -> None:

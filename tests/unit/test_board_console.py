@@ -9,7 +9,7 @@ from queue import SimpleQueue
 import pytest
 
 from sensors.board.console import ConsoleBoard
-from sensors.board.port import BoardEvent, Button
+from sensors.board.port import BoardEvent, Button, Typed
 from sensors.board.signals import PRESENTATIONS, Signal
 from sensors.board.table import SYMBOLS
 from sensors.errors import SensorUnavailable
@@ -26,19 +26,19 @@ def test_a_signal_is_one_line_with_words_and_symbol(signal: Signal) -> None:
     assert line.startswith(f"{SYMBOLS[PRESENTATIONS[signal].pictogram]} {signal.value} ")
 
 
-def test_letters_and_enter_are_the_buttons() -> None:
+def test_letters_and_enter_are_the_buttons_and_other_lines_are_typed() -> None:
     keys_r, keys_w = os.pipe()
     events: SimpleQueue[BoardEvent] = SimpleQueue()
     with open(keys_r) as keys, open(keys_w, "wb", buffering=0) as typed:  # noqa: PTH123 - descriptors
         board = ConsoleBoard(io.StringIO(), keys)
         board.listen(events.put)
-        for piece in (b"o\nA\n?\n\nh", b"\nl \n"):
+        for piece in (b"o\nA\nCase-17\n\nh", b"\nl \n"):
             typed.write(piece)
 
-        told = [events.get(timeout=10) for _ in range(4)]
+        told = [events.get(timeout=10) for _ in range(5)]
         board.close()
 
-    assert told == [Button.OK, Button.AGAIN, Button.HELP, Button.LANGUAGE]
+    assert told == [Button.OK, Button.AGAIN, Typed("Case-17"), Button.HELP, Button.LANGUAGE]
     assert events.empty()
 
 

@@ -210,7 +210,7 @@ def test_the_scripts_of_others_are_unchanged(name: str, digest: str) -> None:
 
 
 def test_an_appliance_without_a_page_loads_nothing_of_the_web() -> None:
-    loaded = "import sys, firmware.appliance, firmware.commands.run; print(*sys.modules)"
+    loaded = "import sys, firmware.appliance, firmware.lane, firmware.commands.run; print(*sys.modules)"
     modules = subprocess.run(
         [sys.executable, "-c", loaded], capture_output=True, check=True, text=True
     ).stdout

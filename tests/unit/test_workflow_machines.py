@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from firmware.cards import terms as cards
 from firmware.workflow import choices, clinic, distribution, frame, registration
 from firmware.workflow.clinic_states import MAX_CANDIDATES
-from firmware.workflow.diagram import EVENTS, Arrow, page, plain, walk
+from firmware.workflow.diagram import EVENTS, Arrow, page, walk
 from firmware.workflow.distribution_states import CLAIM_S, HandingOver, LookingAtCard
 from firmware.workflow.effects import (
     Conclude,
@@ -54,6 +54,7 @@ from firmware.workflow.outcomes import (
     Concluded,
     PinRight,
 )
+from firmware.workflow.plain import plain
 from firmware.workflow.screen import Acted, Screen, Tone
 from firmware.workflow.terms import Answer, Basis, Reason, Workflow
 from trust.consent import Consent

@@ -93,6 +93,20 @@ async def test_a_search_goes_over_todays_list_alone_and_waits_for_staff(clinic: 
     assert clinic.station.screen.name == "clinic-paper"
 
 
+async def test_without_a_list_a_search_goes_over_the_gallery(clinic: Rig) -> None:
+    clinic.store.lists.erase(clinic.time.clock().now())
+    await clinic.boot()
+    clinic.desk.registered = {"case-0001", "registered-long-ago"}
+    clinic.desk.script.append(Ends(suggests=("registered-long-ago",)))
+    await clinic.acts("no card", "accept")
+    assert clinic.desk.compared == [("case-0001", "registered-long-ago")]
+    await clinic.act("candidate 0", operator="")
+    await clinic.station.captured()
+    [service] = clinic.services()
+    assert (service.answer, service.basis) == (Answer.VISIT, Basis.CONFIRMED)
+    assert await clinic.acts("next", "card: case-0009") == "clinic-notice", "nor is anybody unexpected"
+
+
 async def test_help_ends_a_capture_and_the_record_names_its_check_in(camp: Rig) -> None:
     await camp.boot()
     camp.desk.registered = collector()
