@@ -122,6 +122,16 @@ def make_site_server(
     return _below(device, key, session_key, _SERVER, [x509.DNSName(named.host())])
 
 
+def may_serve(device: x509.Certificate, named: DeviceName) -> bool:
+    """Tell whether `make_site_server` can sign for a server with it: early ones were for clients alone."""
+    try:
+        uses = device.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        below = device.extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return False
+    return _SERVER in uses and x509.DNSName(named.host()) in (below.permitted_subtrees or ())
+
+
 def make_page(key: ec.EllipticCurvePrivateKey, named: DeviceName) -> x509.Certificate:
     """Return the self-signed certificate of the page that an appliance serves to tablets.
 

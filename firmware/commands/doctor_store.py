@@ -8,6 +8,7 @@ from contextlib import closing
 from firmware import lease
 from firmware.clock import Clock
 from firmware.commands.common import ask_pin
+from firmware.commands.doctor_site import examine_site
 from firmware.commands.finding import Finding, library
 from firmware.config import Config
 from firmware.guard.file import WARNING
@@ -25,7 +26,10 @@ from trust.keys.guard import GuardKind
 
 
 def examine_store(config: Config) -> Iterator[Finding]:
-    """Open keys and store once; a fault of either is a finding. Makes nothing that is not there yet."""
+    """Open keys and store once; a fault of either is a finding. Makes nothing that is not there yet.
+
+    The site is asked with the same keys, about the list that the store has.
+    """
     path = store_settings(config).path
     for note in quarantine.notes(path):
         yield Finding("damaged store", note.folder, "", False, f"{note}; keep a copy, then delete the folder")
@@ -55,8 +59,11 @@ def examine_store(config: Config) -> Iterator[Finding]:
                 yield _lease(config, store)
                 yield from _shared(config, store)
                 yield from _retention(config)
+                cycle = store.ledger.site_cycle()
         except StoreError as error:
             yield Finding("store", "", "", False, str(error))
+            return
+        yield from examine_site(config, guard, cycle)
 
 
 def _store(store: Store) -> Finding:

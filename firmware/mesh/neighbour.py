@@ -99,6 +99,7 @@ class Neighbour:
         answer_s: float = ANSWER_S,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         on_change: Callable[[], None] = lambda: None,
+        log: structlog.typing.FilteringBoundLogger | None = None,
     ) -> None:
         self.device = named.device_id
         self._named = named
@@ -113,7 +114,9 @@ class Neighbour:
         self._stub: site_pb2_grpc.SiteServiceAsyncStub | None = None
         self._agreed = False
         self._refusal = ""
-        self._log = structlog.get_logger().bind(neighbour=self.device, target=str(target))
+        self.trouble = ""
+        """Why it is silent or refuses, empty where it answers."""
+        self._log = (log or structlog.get_logger()).bind(neighbour=self.device, target=str(target))
         self._loss_logged = False
 
     @property
@@ -227,6 +230,7 @@ class Neighbour:
             if error.code() not in _SILENCE:
                 self._refused(error.code().name)
             return None
+        self.trouble = ""
         if self._refusal:
             self._refusal = ""
             self._log.info("neighbour_takes_what_it_is_asked")
@@ -238,6 +242,7 @@ class Neighbour:
     def _refused(self, why: str) -> None:
         """Log once that the other end does not take what it is asked; it counts as silent."""
         self._agreed = False
+        self.trouble = why
         if why != self._refusal:
             self._refusal = why
             self._log.warning("neighbour_refuses", why=why)
@@ -246,6 +251,7 @@ class Neighbour:
     def _came(self, channel: grpc.aio.Channel) -> None:
         self._stub = site_pb2_grpc.SiteServiceStub(channel)
         self._agreed = False
+        self.trouble = ""
         self._backoff.reset()
         if self._loss_logged:
             self._loss_logged = False
@@ -253,6 +259,7 @@ class Neighbour:
         self._on_change()
 
     def _lost(self, why: str) -> None:
+        self.trouble = why
         if not self._loss_logged:
             self._loss_logged = True
             self._log.warning("neighbour_lost", reason=why)
