@@ -14,7 +14,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Table, TableStyle
 
-from aggregator.report.sections import Section
+from aggregator.report.values import Section
 
 # Bitstream Vera, which reportlab carries: Western European letters. What it lacks is said, not guessed.
 FONT, BOLD = "Vera", "VeraBd"

@@ -5,26 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import msgspec
-
 from aggregator.report.figures import DAY_NS, SILENT_DAYS, Figures, Refusals
+from aggregator.report.topics import topics
+from aggregator.report.values import Row, Section, rate_in_words
 from trust.small_cells import SMALL_CELL
-
-
-class Row(msgspec.Struct, frozen=True):
-    """One line; note: how it is to be read, empty where it is plain."""
-
-    what: str
-    value: str
-    note: str = ""
-
-
-class Section(msgspec.Struct, frozen=True):
-    """One heading with its sentences and its rows."""
-
-    title: str
-    sentences: tuple[str, ...] = ()
-    rows: tuple[Row, ...] = ()
 
 
 def title(found: Figures) -> str:
@@ -57,7 +41,7 @@ def sections(found: Figures) -> tuple[Section, ...]:
         _erasures(found),
         _exceptions(found),
         _devices(found),
-        *_topics(found),
+        *topics(found),
     )
 
 
@@ -141,14 +125,14 @@ def _sites(found: Figures) -> Iterator[Section]:
 
 
 def _refusals(found: Figures) -> Section:
-    rows = [Row("All", _rate(found.refusals), _of(found.refusals))]
+    rows = [Row("All", rate_in_words(found.refusals), _of(found.refusals))]
     for each in found.cohorts:
         if each.refusals is None:
             rows.append(
                 Row(each.cohort, "not shown", f"fewer than {SMALL_CELL} attempts here or in another group")
             )
         else:
-            rows.append(Row(each.cohort, _rate(each.refusals), _of(each.refusals)))
+            rows.append(Row(each.cohort, rate_in_words(each.refusals), _of(each.refusals)))
     if found.not_linked:
         rows.append(Row("Left out", str(found.not_linked), "services whose check-ins are not held here"))
     return Section(
@@ -246,98 +230,6 @@ def _devices(found: Figures) -> Section:
             )
         )
     return Section("Devices now", (), tuple(rows) or (Row("Devices", "0"),))
-
-
-def _topics(found: Figures) -> Iterator[Section]:
-    """The guideline topics of the Biometrics Institute: what the system can say about each, and what not."""
-    registered = sum(sum(site.registrations.values()) for site in found.sites)
-    accepted = sum(site.registrations.get("accepted", 0) for site in found.sites)
-    without = sum(site.by_basis.get("card only", 0) + site.by_basis.get("paper", 0) for site in found.sites)
-    complaints = sum(sum(site.complaints.values()) for site in found.sites)
-    declined = sum(site.declined for site in found.sites)
-    topics = (
-        (
-            "Proportionality",
-            f"{without} people were served by card or paper alone in the period, and {declined} did not "
-            "want biometrics: "
-            "the path without is used. Whether biometrics were needed at all is for the assessment to say.",
-        ),
-        (
-            "Informed consent",
-            f"Of {registered} registrations {accepted} were accepted after the notice; the answer, the "
-            "notice's version, "
-            "its language and the time are stored before any capture. Whether it was understood is not "
-            "known here.",
-        ),
-        (
-            "Protection",
-            "Templates reach this aggregator only as ciphertext of a sealed gallery. On an appliance they "
-            "lie in an "
-            "encrypted store, protected under a key of the gallery. Resistance to photos or moulds is not "
-            "claimed.",
-        ),
-        (
-            "Purpose",
-            f"{len(found.galleries)} galleries, each of one site and one purpose; a query for another is "
-            "refused in "
-            "code. A use outside this system cannot be seen here.",
-        ),
-        (
-            "Accountability",
-            "Acts of administration and each use on an appliance are in hash chains; `aidpost decision "
-            "explain` "
-            "replays one. Reading of records here is not logged.",
-        ),
-        (
-            "Sharing",
-            "Templates leave an appliance only to a party that the site's signed data policy names, with "
-            "a row in its "
-            "audit log. What was given, the appliance's log says; it is not reported here.",
-        ),
-        (
-            "Cross-border transfer",
-            "Where the aggregator and its backups stand is not known to the system: the assessment has to "
-            "say it.",
-        ),
-        (
-            "Retention",
-            "Entries end by the days of the signed data policy, lists with their day or cycle, records on "
-            "appliances "
-            "a day after the acknowledgement. The aggregator's own records have no end in this version.",
-        ),
-        ("Impact assessment", "This report is meant as an annex; it does not replace the assessment."),
-        (
-            "Accuracy",
-            f"Wrongful refusals are estimated above ({_rate(found.refusals)}). Wrong matches cannot be "
-            "seen in operation: "
-            "thresholds rest on measured false match rates, which `aidpost operating-point show` names "
-            "with their data.",
-        ),
-        (
-            "Communication",
-            "Notices and sentences are the same for everybody and kept by version. What was said beside "
-            "them is not known.",
-        ),
-        (
-            "Non-discrimination",
-            "Refusals by cohort stand above where lists name cohorts and groups are large enough. "
-            + ("They do." if found.cohorts else "No list of the period named any, so nothing can be said.")
-            + " Cohorts that lists do not name cannot be seen.",
-        ),
-        (
-            "Complaints with human intervention",
-            f"{complaints} complaints were recorded on the spot, by category alone. HELP leads to a "
-            "person from every "
-            "state. What became of a complaint is not kept here.",
-        ),
-    )
-    for name, said in topics:
-        yield Section(name, (said,))
-
-
-def _rate(found: Refusals) -> str:
-    compared = found.attempts - found.unsettled
-    return f"{100 * found.refused / compared:.1f} %" if compared else "not known"
 
 
 def _of(found: Refusals) -> str:

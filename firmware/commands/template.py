@@ -18,6 +18,7 @@ from firmware.commands.people import subject_argument
 from firmware.commands.staff import opened_store, supervisor
 from firmware.config import Config
 from firmware.desk import AlreadyRegistered, NotRegistered, RegistrationStopped
+from firmware.gallery.resembling import resembling_in
 from firmware.policy import PolicyRefused, PurposeRule, rule_for
 from firmware.protection import TemplateProtection
 from firmware.recognition import build_recognition
@@ -108,11 +109,13 @@ def import_(
             "legal basis": legal_basis,
             "supervisor": signed,
         }
-        seq = _register(config, store, subject, received, f"{notice} {language}", facts)
+        seq, same = _register(config, store, subject, received, f"{notice} {language}", facts)
     for each in received.passed_over:
         click.echo(f"Passed over: {each}")
     faces, fingers = len(received.faces), len(received.fingers)
     click.echo(f"Registered with {faces} face and {fingers} finger samples (record {seq}).")
+    if same:
+        click.echo(f"Looks like somebody registered before: {', '.join(same)}. See `aidpost resemblances`.")
 
 
 @template.command("export")
@@ -178,8 +181,8 @@ def _register(
     received: registry.Received,
     notice: str,
     facts: dict[str, str],
-) -> int:
-    """Make the templates and store them with their registration; returns its sequence number."""
+) -> tuple[int, list[str]]:
+    """Make the templates and store them; returns the registration's number, and who may be the same."""
     clock = Clock()
     if store.find_subject(store.purpose, subject):
         raise AlreadyRegistered("somebody is registered under this subject: check the number")
@@ -194,6 +197,9 @@ def _register(
         plain = registry.templates(received, recognition, reader)
         entry_id = random_id()
         protected = tuple(protection.protect(each, entry_id) for each in plain)
+        reference = Reference(entry_id, subject, protected, store.purpose, store.site)
+        recognition.matcher.take_up_all(store.references(store.purpose))
+        resembling = resembling_in(recognition.matcher, reference)
     finally:
         for each in plain:
             each.wipe()
@@ -208,9 +214,13 @@ def _register(
         face_templates=len(received.faces),
         finger_templates=len(received.fingers),
     )
-    reference = Reference(entry_id, subject, protected, store.purpose, store.site)
+    found = [store.reference(store.purpose, each) for each in resembling]
+    same = sorted({each.subject for each in found if each is not None})
     store.note_answer(clock.now(), record.record_id, record.consent, notice)
-    return store.commit_registration(clock.now(), record, reference, facts)
+    seq = store.commit_registration(clock.now(), record, reference, facts)
+    if same:
+        store.work.note_resemblance(clock.now(), subject, same)
+    return seq, same
 
 
 def _fingers(store: Store, entries: list[Reference]) -> list[FingerTemplate]:

@@ -132,8 +132,11 @@ def test_a_face_image_becomes_a_template_and_not_a_pixel_is_kept(clinic: Clinic)
     brought = clinic.run("template", "import", str(record), "case-3", *IMPORT)
     assert brought.exit_code == 0, brought.output
     assert clinic.run("verify", "case-3").exit_code == 0
+    again = clinic.run("template", "import", str(record), "case-4", *IMPORT)
+    assert "Looks like somebody registered before: case-3" in again.output
+    assert "case-4" in clinic.run("resemblances", "list").output
     clinic.policy(imports='["finger minutiae"]')
-    refused = clinic.run("template", "import", str(record), "case-4", *IMPORT)
+    refused = clinic.run("template", "import", str(record), "case-5", *IMPORT)
     assert refused.exit_code == 1
     assert "does not let face images of registry-a be brought in" in refused.output
 
