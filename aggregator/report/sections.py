@@ -20,13 +20,11 @@ def title(found: Figures) -> str:
 def preamble(found: Figures) -> tuple[str, ...]:
     """Return what has to be known to read it."""
     return (
-        f"Made on {_moment(found.made_ns)} from the aggregator's store alone. Days are UTC, by the time "
-        "at which "
-        "the aggregator received a record; what a device has not sent yet is not in it.",
-        f"No person who was served is named. Groups of fewer than {SMALL_CELL} are not shown, nor one "
-        "more where "
-        "the total would give them away; two reports of overlapping days can still be held against each "
-        "other.",
+        f"Made on {_moment(found.made_ns)} from the aggregator's store alone. Days are UTC, by the time at "
+        "which the aggregator received a record; what a device has not sent yet is not in it.",
+        f"No person who was served is named. Groups of fewer than {SMALL_CELL} are not shown, nor one more "
+        "where the total would give them away; two reports of overlapping days can still be held against "
+        "each other.",
     )
 
 
@@ -55,8 +53,8 @@ def _held(found: Figures) -> Section:
         (
             "Records of services and check-ins under random numbers: for the service, its figures and "
             "reconciliation. They name no person who was served, and hold no image and no template.",
-            "No time after which this aggregator erases records is set in this version: they stay until its "
-            "operator deletes the store. An appliance erases its own copy within a day after the "
+            "No time after which this aggregator erases records is set in this version: they stay until "
+            "its operator deletes the store. An appliance erases its own copy within a day after the "
             "acknowledgement.",
         ),
         rows or (Row("Records", "0", "nothing was received yet"),),
@@ -72,17 +70,16 @@ def _galleries(found: Figures) -> Section:
                 f"{each.purpose} at {each.site}",
                 f"{each.entries} entries, {each.erased} erased",
                 f"{len(each.members)} appliances can open it, by the roster of the custodian "
-                f"{each.custodian}; "
-                f"{each.former_epoch} entries still under a former key; {behind} appliances have an erasure "
-                "to carry out",
+                f"{each.custodian}; {each.former_epoch} entries still under a former key; {behind} "
+                "appliances have an erasure to carry out",
             )
         )
     return Section(
         "Galleries, by site and purpose",
         (
             "The entries are ciphertext, which nobody here can open; a gallery has one site and one "
-            "purpose. How "
-            "long an entry is kept stands in the site's signed data policy, which the appliances carry out.",
+            "purpose. How long an entry is kept stands in the site's signed data policy, which the "
+            "appliances carry out.",
         ),
         tuple(rows) or (Row("Galleries", "0", "no gallery is shared through this aggregator"),),
     )
@@ -100,8 +97,7 @@ def _seen(found: Figures) -> Section:
         (
             f"Every act of administration is logged in a hash chain. {holds}",
             "Reading is not logged: the dashboard and the commands on the aggregator's machine show "
-            "records to "
-            "whoever can log in there. Who that may be is decided outside this system.",
+            "records to whoever can log in there. Who that may be is decided outside this system.",
         ),
         tuple(Row(each.actor, str(each.count), each.act) for each in log.acts)
         or (Row("Acts in the period", "0"),),
@@ -139,10 +135,9 @@ def _refusals(found: Figures) -> Section:
         "Refusals, and how many were probably wrongful",
         (
             "Counted are people who came with a claim and were compared 1:1. Whom the comparison did not "
-            "support, and "
-            "staff served all the same, is taken for the right person: an estimate, not a finding. Who "
-            "left without "
-            "service after it is said beside it. The appliance's report of the day has the intervals.",
+            "support, and staff served all the same, is taken for the right person: an estimate, not a "
+            "finding. Who left without service after it is said beside it. The appliance's report of the "
+            "day has the intervals.",
         ),
         tuple(rows),
     )
@@ -178,10 +173,8 @@ def _erasures(found: Figures) -> Section:
         "Erasures and their delays",
         (
             "An appliance carries an erasure out before anything else of its next sync. One that stays "
-            "away opens its "
-            "store no longer once its lease has lapsed; its backups were made before the erasure and "
-            "still hold "
-            "the entry, encrypted.",
+            "away opens its store no longer once its lease has lapsed; its backups were made before the "
+            "erasure and still hold the entry, encrypted.",
         ),
         tuple(rows),
     )

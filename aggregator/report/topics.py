@@ -1,4 +1,4 @@
-"""The guideline topics of the Biometrics Institute: what the system can say about each, and what it cannot."""
+"""The guideline topics of the Biometrics Institute: what the system can say about each, and what not."""
 
 from __future__ import annotations
 
@@ -19,40 +19,35 @@ def topics(found: Figures) -> Iterator[Section]:
         (
             "Proportionality",
             f"{without} people were served by card or paper alone in the period, and {declined} did not "
-            "want biometrics: "
-            "the path without is used. Whether biometrics were needed at all is for the assessment to say.",
+            "want biometrics: the path without is used. Whether biometrics were needed at all is for the "
+            "assessment to say.",
         ),
         (
             "Informed consent",
             f"Of {registered} registrations {accepted} were accepted after the notice; the answer, the "
-            "notice's version, "
-            "its language and the time are stored before any capture. Whether it was understood is not "
-            "known here.",
+            "notice's version, its language and the time are stored before any capture. Whether it was "
+            "understood is not known here.",
         ),
         (
             "Protection",
             "Templates reach this aggregator only as ciphertext of a sealed gallery. On an appliance they "
-            "lie in an "
-            "encrypted store, protected under a key of the gallery. Resistance to photos or moulds is not "
-            "claimed.",
+            "lie in an encrypted store, protected under a key of the gallery. Resistance to photos or "
+            "moulds is not claimed.",
         ),
         (
             "Purpose",
             f"{len(found.galleries)} galleries, each of one site and one purpose; a query for another is "
-            "refused in "
-            "code. A use outside this system cannot be seen here.",
+            "refused in code. A use outside this system cannot be seen here.",
         ),
         (
             "Accountability",
             "Acts of administration and each use on an appliance are in hash chains; `aidpost decision "
-            "explain` "
-            "replays one. Reading of records here is not logged.",
+            "explain` replays one. Reading of records here is not logged.",
         ),
         (
             "Sharing",
-            "Templates leave an appliance only to a party that the site's signed data policy names, with "
-            "a row in its "
-            "audit log. What was given, the appliance's log says; it is not reported here.",
+            "Templates leave an appliance only to a party that the site's signed data policy names, with a "
+            "row in its audit log. What was given, the appliance's log says; it is not reported here.",
         ),
         (
             "Cross-border transfer",
@@ -62,16 +57,15 @@ def topics(found: Figures) -> Iterator[Section]:
         (
             "Retention",
             "Entries end by the days of the signed data policy, lists with their day or cycle, records on "
-            "appliances "
-            "a day after the acknowledgement. The aggregator's own records have no end in this version.",
+            "appliances a day after the acknowledgement. The aggregator's own records have no end in this "
+            "version.",
         ),
         ("Impact assessment", "This report is meant as an annex; it does not replace the assessment."),
         (
             "Accuracy",
-            f"Wrongful refusals are estimated above ({rate_in_words(found.refusals)}). Wrong matches cannot be "
-            "seen in operation: "
-            "thresholds rest on measured false match rates, which `aidpost operating-point show` names "
-            "with their data.",
+            f"Wrongful refusals are estimated above ({rate_in_words(found.refusals)}). Wrong matches cannot "
+            "be seen in operation: thresholds rest on measured false match rates, which `aidpost "
+            "operating-point show` names with their data.",
         ),
         (
             "Communication",
@@ -86,9 +80,8 @@ def topics(found: Figures) -> Iterator[Section]:
         ),
         (
             "Complaints with human intervention",
-            f"{complaints} complaints were recorded on the spot, by category alone. HELP leads to a "
-            "person from every "
-            "state. What became of a complaint is not kept here.",
+            f"{complaints} complaints were recorded on the spot, by category alone. HELP leads to a person "
+            "from every state. What became of a complaint is not kept here.",
         ),
     )
     for name, said in said_of:
