@@ -27,9 +27,9 @@ UNITS_PER_PIXEL = 4
 UNITS_PER_TURN = 65_536
 UNITS_OF_CONFIDENCE = 255
 
-PADDED_SIZES = (384, 512, 640, 768)
-"""Bytes that 32, 48, 64 and 80 minutiae take with what goes with them: the length of what is sealed tells no
-more than the number of codes does. A longer one is filled up to a multiple of 512."""
+PADDED_SIZES = (512, 768)
+"""Bytes that 48 and 80 minutiae take with what goes with them: the length of what is sealed tells hardly more
+than the number of codes does. A longer one is filled up to a multiple of 512."""
 _END = b"\x80"
 
 _MINUTIA = np.dtype([("x", "<u2"), ("y", "<u2"), ("angle", "<u2"), ("kind", "u1"), ("confidence", "u1")])

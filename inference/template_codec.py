@@ -6,6 +6,7 @@ stays float32: a rotation keeps scores, and 10,000 entries are 5 MB.
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, assert_never
 
 import msgspec
@@ -90,7 +91,8 @@ def _unpack_face(packed: _Face) -> ProtectedFace:
     # Written so that NaN fails it too.
     if not abs(float(np.linalg.norm(embedding)) - 1.0) <= NORM_TOLERANCE:
         raise TemplateDamaged("the face embedding is not of length 1: it was wiped or damaged")
-    return ProtectedFace(embedding, packed.quality, packed.made_by, packed.key_id, packed.frames)
+    made_by = sys.intern(packed.made_by)  # of thousands in memory nearly all are the same
+    return ProtectedFace(embedding, packed.quality, made_by, packed.key_id, packed.frames)
 
 
 def _pack_finger(template: ProtectedFinger) -> _Finger:
@@ -112,5 +114,10 @@ def _unpack_finger(packed: _Finger) -> ProtectedFinger:
         )
     codes = np.frombuffer(packed.codes, "<u8").astype(np.uint64).reshape(rows, CODE_WORDS)
     return ProtectedFinger(
-        codes, packed.sealed, packed.position, packed.sensor, packed.made_by, packed.key_id
+        codes=codes,
+        sealed=packed.sealed,
+        position=packed.position,
+        sensor=sys.intern(packed.sensor),
+        made_by=sys.intern(packed.made_by),
+        key_id=packed.key_id,
     )

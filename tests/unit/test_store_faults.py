@@ -57,7 +57,7 @@ def _fill(store: Store) -> int:
 
 
 def test_a_full_disk_loses_nothing_and_ends_when_there_is_space(tmp_path: Path) -> None:
-    store = open_store(tmp_path, max_pages=64)
+    store = open_store(tmp_path, max_pages=96)
     written = _fill(store)
     one_more = reference(written + 1)
     with pytest.raises(StoreFull, match="free space"):
@@ -66,7 +66,7 @@ def test_a_full_disk_loses_nothing_and_ends_when_there_is_space(tmp_path: Path) 
     assert (counts.written, counts.waiting, counts.references) == (written, written, written)
     assert store.verify_audit() == written
     store.close()
-    store = open_store(tmp_path, max_pages=128)
+    store = open_store(tmp_path, max_pages=192)
     assert store.commit_check_in(moment(), check_in(1)) == written + 1
     store.close()
 
