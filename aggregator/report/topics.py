@@ -19,8 +19,7 @@ def topics(found: Figures) -> Iterator[Section]:
         (
             "Proportionality",
             f"{without} people were served by card or paper alone in the period, and {declined} did not "
-            "want biometrics: the path without is used. Whether biometrics were needed at all is for the "
-            "assessment to say.",
+            "want biometrics. Whether biometrics were needed at all is for the assessment to say.",
         ),
         (
             "Informed consent",

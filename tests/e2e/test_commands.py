@@ -94,6 +94,11 @@ def test_a_registered_person_is_verified_and_a_stranger_is_led_to_a_person(desk:
     refused = desk.run("verify", "case-1")
     assert refused.exit_code == 3
     assert "A person takes over" in refused.output
+    for number, said in (("2", "strong: at most 1 in 10,000"), ("3", "1 failed in a row after this one")):
+        explained = desk.run("decision", "explain", number)
+        assert explained.exit_code == 0, explained.output
+        assert said in explained.output
+        assert "leader" in explained.output
 
 
 def test_a_suggestion_counts_only_when_staff_confirm_it(desk: Desk) -> None:
