@@ -224,6 +224,18 @@ def test_a_hostile_envelope_is_refused(text: str) -> None:
         cbeff.decode(text.encode())
 
 
+def test_not_even_a_harmless_entity_is_expanded() -> None:
+    block = f'<BIR xmlns="{cbeff.NAMESPACE}"><BDB>&a;</BDB></BIR>'
+    for declared in (
+        '<!DOCTYPE BIR [<!ENTITY a "AAAA">]>',
+        '<!DOCTYPE BIR SYSTEM "file:///etc/hostname">',
+        BOMB,
+    ):
+        text = declared if declared is BOMB else declared + block
+        with pytest.raises(RecordRefused, match="document type or entities"):
+            cbeff.decode(text.encode())
+
+
 @pytest.mark.parametrize(
     ("decode", "whole"),
     [
