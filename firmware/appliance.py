@@ -8,57 +8,50 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import structlog
 
+from firmware.beside import Beside
 from firmware.cards.scanner import CameraScanner
 from firmware.clock import Clock
 from firmware.config import Config
-from firmware.config import Uplink as UplinkSettings
 from firmware.custody import Custody
 from firmware.day.day import Day
 from firmware.desk import Desk
+from firmware.housekeeping import Housekeeping
+from firmware.link import AggregatorLink
 from firmware.mesh.book import Book
 from firmware.mesh.opening import Mesh
 from firmware.opening import (
     Hardware,
     open_keys,
-    open_membership,
     site_settings,
     store_settings,
     uplink_target,
 )
-from firmware.order_handlers import renew_lease, self_test, sync_now
-from firmware.orders import Orders
 from firmware.page.viewfinder import LiveView
 from firmware.presenter import Presenter
 from firmware.protection import TemplateProtection
 from firmware.recognition import build_recognition
-from firmware.records import CommandKind, DeviceFault
+from firmware.records import DeviceFault
 from firmware.retention import Retention, read_policy
-from firmware.session.acquire import Acquirer, InThread
+from firmware.session.acquire import Acquirer
 from firmware.session.face_watch import ActiveCheck
 from firmware.session.machine import Show
 from firmware.session.matching import Matcher
-from firmware.sharing import Reports, build_sharing
-from firmware.store.errors import StoreDamaged, StoreError
+from firmware.store.errors import StoreDamaged
 from firmware.store.opening import open_or_mend
 from firmware.store.quarantine import Saved
 from firmware.store.reference import Reference
 from firmware.store.store import Store
 from firmware.store.thread import StoreThread
-from firmware.uplink.backoff import Backoff
-from firmware.uplink.channel import Dialler, InTheClear, Target
-from firmware.uplink.gallery_sync import GallerySync
 from firmware.uplink.time_hints import TimeHints
-from firmware.uplink.uplink import Uplink, UplinkState
 from sensors.board.port import Board, BoardEvent
 from sensors.board.signals import Signal
 from sensors.errors import SensorError
@@ -70,7 +63,6 @@ T = TypeVar("T")
 DeviceT = TypeVar("DeviceT", bound=Closable)
 log = structlog.get_logger()
 
-HOUSEKEEPING_S = 3600.0
 STOP_TIMEOUT_S = 5.0  # one network takes 0.1 s; more means that it hangs, and the process ends without it
 
 
@@ -87,11 +79,10 @@ class Appliance:
     store: StoreThread
     matcher: Matcher
     presenter: Presenter
-    uplink: Uplink | None
+    link: AggregatorLink
     mesh: Mesh
     scanner: CameraScanner | None
     live_view: LiveView | None
-    sharing: GallerySync | None
 
     def __init__(
         self, config: Config, hardware: Hardware, clock: Clock | None = None, guard: KeyGuard | None = None
@@ -104,13 +95,8 @@ class Appliance:
         self._clock = replace(clock or Clock(), judge=self._hints.judge)
         self._stack = AsyncExitStack()
         self._board: Board | None = None
-        self._uplink_changed = asyncio.Event()
-        self.uplink = None
-        self.sharing = None
         self._saved: Saved | None = None
-        self._background: set[asyncio.Task[None]] = set()
-        self._connected = False
-        self._retention: Retention | None = None
+        self._beside = Beside(self._stack)
         self.notices: dict[str, str] = {}
         """What staff must know, in sentences, by the part that it is about."""
 
@@ -131,31 +117,9 @@ class Appliance:
             self._board.listen(on_event)
 
     @property
-    def connected(self) -> bool:
-        """Whether the aggregator is reached."""
-        return self._connected
-
-    @property
     def clock(self) -> Clock:
         """The clock by which everything here is written down."""
         return self._clock
-
-    async def until_connected(self) -> None:
-        """Wait until the aggregator is reached."""
-        while not self._connected:
-            self._uplink_changed.clear()
-            if not self._connected:
-                await self._uplink_changed.wait()
-
-    async def until_acknowledged(self) -> None:
-        """Wait until the aggregator holds everything that was committed before this call."""
-        last = await self.store.run(lambda store: store.last_seq())
-        while True:
-            self._uplink_changed.clear()  # before the look, so that no change is missed between the two
-            waiting = await self.store.run(lambda store: store.pending(0, 1))
-            if not waiting or waiting[0].seq > last:
-                return
-            await self._uplink_changed.wait()
 
     async def _start(self) -> None:
         config, device, uplink = self._config, self._config.device, self._config.uplink
@@ -178,6 +142,16 @@ class Appliance:
         )
         await self.custody.count()
         self.custody.refuse_if_gone()
+        self.link = AggregatorLink(
+            config,
+            self.guard,
+            self.store,
+            self._clock,
+            self._hints,
+            self.custody,
+            self._beside,
+            self.notices,
+        )
 
         engine = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
         loop = asyncio.get_running_loop()
@@ -216,12 +190,8 @@ class Appliance:
         await asyncio.gather(*(worker.start() for worker in workers))
         self._stack.push_async_callback(self.presenter.settle)
 
-        self._workers = {
-            part: worker for part, worker in (("fingerprint", reader), ("camera", camera)) if worker
-        }
-        self._orders = self._start_orders()
-        if uplink is not None:
-            self.uplink = self._start_uplink(uplink, uplink_target(uplink), in_inference)
+        parts = {part: worker for part, worker in (("fingerprint", reader), ("camera", camera)) if worker}
+        self.link.start(self._stack, parts, self.matcher, in_inference)
         self.mesh = await self._stack.enter_async_context(self._open_mesh())
         if self.mesh.fault:
             self.notices["site"] = self.mesh.fault
@@ -253,8 +223,8 @@ class Appliance:
             in_store=self.store.run,
             presenter=self.presenter,
             clock=self._clock,
-            committed=self.committed,
-            gallery_changed=self._gallery_changed,
+            committed=self.link.committed,
+            gallery_changed=self.link.gallery_changed,
         )
         self.day = Day(
             run_in_store=self.store.run,
@@ -262,24 +232,29 @@ class Appliance:
             matcher=self.matcher,
             reader=reader,
             camera=camera,
-            committed=self.committed,
-            sync=self._sync,
+            committed=self.link.committed,
+            sync=self.link.sync,
         )
+        retention = None
         if policy is not None:
-            self._retention = Retention(
-                *policy, self.store.run, in_inference, self.matcher, self._clock, self._gallery_changed
+            retention = Retention(
+                *policy, self.store.run, in_inference, self.matcher, self._clock, self.link.gallery_changed
             )
-            await self._retention.begin()
-        await self._start_housekeeping()
+            await retention.begin()
+        housekeeping = Housekeeping(
+            self.store.run, self._clock, self.custody, self.link, self.day, retention, self.notices
+        )
+        await housekeeping.purge()
+        self._beside.run("housekeeping", housekeeping.run())
         if self._saved is not None:
             # For staff and for the aggregator: a card that lost pages once will lose more.
             self.notices["store"] = f"{str(self._saved).capitalize()}. Get another card."
-            await self._record_fault(DeviceFault("store", recovered=False, kind=StoreDamaged.__name__))
+            await self.link.record_fault(DeviceFault("store", recovered=False, kind=StoreDamaged.__name__))
         log.info(
             "ready",
             references=entries,
             wrong_suggestions_expected_of_100=self.matcher.expected_wrong_suggestions(),
-            uplink=self.uplink is not None,
+            uplink=self.link.uplink is not None,
         )
 
     def _open_store(self) -> Store:
@@ -291,49 +266,6 @@ class Appliance:
         if opener is None:
             return None
         return DeviceWorker(part, opener, lambda available, error: self._part_changed(part, available, error))
-
-    def _start_uplink(self, settings: UplinkSettings, target: Target, in_inference: InThread) -> Uplink:
-        dialler: Dialler
-        if settings.insecure_loopback:
-            log.warning("uplink not encrypted", target=str(target))
-            dialler = InTheClear(target)
-        else:
-            dialler = membership = open_membership(self._config, self.guard, target, self._clock)
-            self._run_beside("certificate", membership.keep_valid())
-            self._start_sharing(membership, in_inference)
-        uplink = Uplink(
-            target,
-            dialler,
-            self.store.run,
-            self._clock,
-            Backoff(random.SystemRandom(), cap_s=settings.retry_cap_s),
-            device_id=self._config.device.id,
-            software_version=version("aidpost"),
-            on_change=self._uplink_changed_to,
-            on_command=self._orders.take,
-            hints=self._hints,
-        )
-        task = asyncio.create_task(uplink.run(), name="uplink")
-        task.add_done_callback(_report_bug)
-        self._stack.push_async_callback(asyncio.wait, {task})
-        self._stack.push_async_callback(uplink.stop)
-        return uplink
-
-    def _start_sharing(self, dialler: Dialler, in_inference: InThread) -> None:
-        """Share the gallery in a lane of its own; nobody who is served waits for it."""
-        reports = Reports(self.notices, lambda fault: self._in_background(self._record_fault(fault)))
-        self.sharing = build_sharing(
-            self._config,
-            self.guard,
-            dialler,
-            self.store.run,
-            in_inference,
-            self.matcher,
-            self._clock,
-            reports.hear,
-        )
-        if self.sharing is not None:
-            self._run_beside("gallery", self.sharing.run())
 
     def _open_mesh(self) -> Mesh:
         async def in_book(work: Callable[[Book], T], /) -> T:
@@ -347,100 +279,9 @@ class Appliance:
             device.data,
             in_book,
             self._clock,
-            uplink_connected=lambda: self._connected,
-            on_change=self.committed,  # a conflict that a neighbour reported is an event
+            uplink_connected=lambda: self.link.connected,
+            on_change=self.link.committed,  # a conflict that a neighbour reported is an event
         )
-
-    def _start_orders(self) -> Orders:
-        orders = Orders(
-            self.store.run,
-            self._clock,
-            self._hints,
-            handlers={
-                CommandKind.SELF_TEST: partial(self_test, self.store.run, self._workers),
-                CommandKind.RENEW_LEASE: partial(renew_lease, self.custody.renew),
-                CommandKind.SYNC_NOW: partial(sync_now, self.store.run, self.committed),
-            },
-            lock=self._lock,
-            committed=self.committed,
-            acknowledged=self.until_acknowledged,
-        )
-        task = asyncio.create_task(orders.run(), name="orders")
-        task.add_done_callback(_report_bug)
-        self._stack.push_async_callback(asyncio.wait, {task})
-        self._stack.callback(task.cancel)
-        return orders
-
-    async def _lock(self) -> None:
-        await self.custody.destroy("locked by an operator through the aggregator")
-
-    async def _start_housekeeping(self) -> None:
-        """Erase what was acknowledged a day ago, now and every hour."""
-
-        async def keep_house() -> None:
-            while True:
-                await self._close_overdue()
-                await asyncio.sleep(HOUSEKEEPING_S)
-                await self._purge()
-                if self._connected:
-                    await self.custody.renew()
-                else:
-                    await self.custody.count()
-
-        await self._purge()
-        self._run_beside("housekeeping", keep_house())
-
-    def _run_beside(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work` as a task until the stop."""
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(_report_bug)
-        self._stack.push_async_callback(asyncio.wait, {task})
-        self._stack.callback(task.cancel)
-
-    async def _purge(self) -> None:
-        now = self._clock.now()
-
-        def work(store: Store) -> tuple[int, str | None]:
-            store.note_uptime(now)
-            return store.purge_acknowledged(now), store.registration_stopped(now)
-
-        try:
-            if self._retention is not None:
-                await self._retention.expire()
-            purged, stopped = await self.store.run(work)
-        except StoreError as error:
-            log.warning("not purged", kind=type(error).__name__, reason=str(error))
-            return
-        if purged:
-            log.info("purged", records=purged)
-        self._note_registration(stopped)
-
-    async def _close_overdue(self) -> None:
-        try:
-            closing = await self.day.close_overdue()
-        except StoreError as error:
-            log.warning("day not closed", kind=type(error).__name__, reason=str(error))
-            return
-        if closing is not None and closing.receipt is not None:
-            log.warning("day closed by itself", cycle=closing.receipt.cycle, erased=closing.receipt.entries)
-            self.notices["day"] = (
-                f"Nobody closed {closing.receipt.cycle}: its list was erased a day after its end. Its counts "
-                "are in the records."
-            )
-
-    def _note_registration(self, stopped: str | None) -> None:
-        if stopped is None:
-            self.notices.pop("registration", None)
-        elif "registration" not in self.notices:
-            log.warning("registration stopped", reason=stopped)
-            self.notices["registration"] = f"{stopped.capitalize()}."
-
-    def _uplink_changed_to(self, state: UplinkState) -> None:
-        self._uplink_changed.set()
-        if state.connected and not self._connected:
-            self.notices.pop("lease", None)
-            self._in_background(self.custody.renew())
-        self._connected = state.connected
 
     def _lease_lapses(self, left: str) -> None:
         log.warning("lease lapses", left=left)
@@ -449,20 +290,6 @@ class Appliance:
             "its aggregator."
         )
 
-    async def _sync(self) -> None:
-        """Wait until the aggregator holds everything, where it is reached at all."""
-        if self._connected:
-            await self.until_acknowledged()
-
-    def committed(self) -> None:
-        """Tell the uplink that something waits."""
-        if self.uplink is not None:
-            self.uplink.notify()
-
-    def _gallery_changed(self) -> None:
-        if self.sharing is not None:
-            self.sharing.notify()
-
     def _part_changed(self, part: str, available: bool, error: SensorError | None) -> None:
         kind = type(error).__name__ if error is not None else ""
         if available:
@@ -470,21 +297,7 @@ class Appliance:
         else:
             log.warning("part lost", part=part, kind=kind, reason=str(error))
             self.presenter.show(Show(Signal.DEVICE_FAULT))
-        self._in_background(self._record_fault(DeviceFault(part, available, kind)))
-
-    def _in_background(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    async def _record_fault(self, fault: DeviceFault) -> None:
-        moment = self._clock.now()
-        try:
-            await self.store.run(lambda store: store.commit_fault(moment, fault))
-        except StoreError as error:
-            log.warning("fault not recorded", kind=type(error).__name__, reason=str(error))
-            return
-        self.committed()
+        self._beside.soon(self.link.record_fault(DeviceFault(part, available, kind)))
 
 
 def _drained(references: list[Reference]) -> Iterator[Reference]:
@@ -492,8 +305,3 @@ def _drained(references: list[Reference]) -> Iterator[Reference]:
     references.reverse()
     while references:
         yield references.pop()
-
-
-def _report_bug(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("task died", task=task.get_name(), exc_info=error)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Self, TypeVar, assert_never
+from typing import TYPE_CHECKING, Self, TypeVar, assert_never
 
 import structlog
 
 from firmware.appliance import Appliance
+from firmware.beside import Beside
 from firmware.cards.making import token_key
 from firmware.cards.reading import CardReader, Expected
 from firmware.config import Config, ConfigError
@@ -77,6 +78,7 @@ class Lane:
         self._local = local
         self._known = _Known()
         self._stack = AsyncExitStack()
+        self._beside = Beside(self._stack)
         self._loop = asyncio.get_running_loop()
         self.notices = _notices(config.page)
         self._presses: set[asyncio.Task[object]] = set()
@@ -111,8 +113,8 @@ class Lane:
         self.station = Station(parts, workflow, appliance.presenter, languages=languages)
         await self.station.start()
         self._stack.push_async_callback(self.station.stop)
-        self._beside("station", self.station.run())
-        self._beside("lane", self._keep_looking())
+        self._beside.run("station", self.station.run())
+        self._beside.run("lane", self._keep_looking())
         appliance.listen(self._from_board)
         if settings is not None:
             await self._open_page(settings)
@@ -161,7 +163,7 @@ class Lane:
         try:
             return await self._appliance.store.run(lambda store: work(store.work))
         finally:
-            self._appliance.committed()
+            self._appliance.link.committed()
 
     async def _note_answer(self, session_id: bytes, answer: NoticeAnswer) -> None:
         moment, notice = self._appliance.clock.now(), f"{answer.version} {answer.language}"
@@ -215,9 +217,8 @@ class Lane:
             certificate = await appliance.store.run(lambda store: certificate_of(store, named))
 
         def bar() -> Bar:
-            return Bar(
-                device.id, self._known.waiting, None if appliance.uplink is None else appliance.connected
-            )
+            link = appliance.link
+            return Bar(device.id, self._known.waiting, None if link.uplink is None else link.connected)
 
         page = OperatorPage(
             settings,
@@ -240,7 +241,7 @@ class Lane:
         appliance = self._appliance
 
         async def committed() -> None:
-            appliance.committed()
+            appliance.link.committed()
             await self._look()
             self.station.refresh()
 
@@ -256,11 +257,6 @@ class Lane:
 
     def _today(self) -> date:
         return self._local(self._appliance.clock.wall_ns()).date()
-
-    def _beside(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name=name)
-        self._stack.push_async_callback(asyncio.wait, {task})
-        self._stack.callback(task.cancel)
 
 
 class _DayOfLane:

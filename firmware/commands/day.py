@@ -138,10 +138,10 @@ async def _signed_in(appliance: Appliance, operator: str) -> str:
 
 async def _connected(appliance: Appliance) -> None:
     """Give the uplink a moment to connect: this process has just started."""
-    if appliance.uplink is None:
+    if appliance.link.uplink is None:
         return
     try:
         async with asyncio.timeout(CONNECT_S):
-            await appliance.until_connected()
+            await appliance.link.until_connected()
     except TimeoutError:
         click.echo("No connection to the aggregator: the day is closed without it.")

@@ -160,13 +160,13 @@ class _Show:
         """Wait until the aggregator has acknowledged everything."""
         self._view.say("waiting for the last acknowledgement")
         async with asyncio.timeout(DRAIN_TIMEOUT_S):
-            await self._appliance.until_acknowledged()
+            await self._appliance.link.until_acknowledged()
 
     async def watch(self) -> None:
         """Keep the view's queue up to date."""
         while True:
             counts = await self._appliance.store.run(lambda store: store.counts())
-            uplink = self._appliance.uplink
+            uplink = self._appliance.link.uplink
             self._view.on_queue(
                 waiting=counts.waiting,
                 written=counts.written,

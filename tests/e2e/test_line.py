@@ -169,7 +169,7 @@ async def test_records_reach_the_aggregator_exactly_once_across_a_cut(
             await wire.mend()
             await desk.verify(person, order=FACE_ONLY)
             async with asyncio.timeout(30):
-                await desk.appliance.until_acknowledged()
+                await desk.appliance.link.until_acknowledged()
         await wire.cut()
         rows = await server.results()
     finally:

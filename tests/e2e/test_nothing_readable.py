@@ -243,14 +243,14 @@ async def test_hearing_from_the_aggregator_begins_the_lease_anew(tmp_path: Path,
         async with line(tmp_path, cast, uplink=wire.address, lease=limits, joins=server) as desk:
             async with asyncio.timeout(30):
                 await desk.register(person())
-                await desk.appliance.until_acknowledged()
+                await desk.appliance.link.until_acknowledged()
                 await wire.cut()
                 await desk.appliance.store.run(
                     lambda store: store.note_lease(lambda _: LeaseUse(bytes(16), 0, 0, boots=4))
                 )
                 await wire.mend()
                 await desk.verify(person())
-                await desk.appliance.until_acknowledged()
+                await desk.appliance.link.until_acknowledged()
                 while await desk.appliance.store.run(boots_used):
                     pass  # the acknowledgement may be noted first
     finally:

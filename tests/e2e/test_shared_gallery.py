@@ -31,7 +31,7 @@ async def test_a_registration_is_sealed_and_kept_and_an_erasure_follows_it(
     try:
         shared = Gallery(custodian=words)
         async with line(tmp_path, actors, server.target, joins=server, gallery=shared) as desk:
-            sharing = desk.appliance.sharing
+            sharing = desk.appliance.link.sharing
             assert sharing is not None
             with pytest.raises(NoGallery):
                 await sharing.once()

@@ -1,0 +1,189 @@
+"""What an appliance and its aggregator are to each other: uplink, certificate, orders, the shared gallery.
+
+There is always a link; without [uplink] in the configuration it is never connected, and what is committed
+waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from importlib.metadata import version
+
+import structlog
+
+from firmware.beside import Beside
+from firmware.clock import Clock
+from firmware.config import Config
+from firmware.config import Uplink as UplinkSettings
+from firmware.custody import Custody
+from firmware.opening import open_membership, uplink_target
+from firmware.order_handlers import Part, renew_lease, self_test, sync_now
+from firmware.orders import Orders
+from firmware.records import CommandKind, DeviceFault
+from firmware.session.acquire import InThread
+from firmware.session.matching import Matcher
+from firmware.sharing import Reports, build_sharing
+from firmware.store.errors import StoreError
+from firmware.store.thread import StoreThread
+from firmware.uplink.backoff import Backoff
+from firmware.uplink.channel import Dialler, InTheClear
+from firmware.uplink.gallery_sync import GallerySync
+from firmware.uplink.time_hints import TimeHints
+from firmware.uplink.uplink import Uplink, UplinkState
+from trust.keys.guard import KeyGuard
+
+log = structlog.get_logger()
+
+
+class AggregatorLink:
+    """hints: what the aggregator's time says of the clock. notices: for staff, by the part they are about."""
+
+    uplink: Uplink | None
+    sharing: GallerySync | None
+
+    def __init__(
+        self,
+        config: Config,
+        guard: KeyGuard,
+        store: StoreThread,
+        clock: Clock,
+        hints: TimeHints,
+        custody: Custody,
+        beside: Beside,
+        notices: dict[str, str],
+    ) -> None:
+        self._config = config
+        self._guard = guard
+        self._store = store
+        self._clock = clock
+        self._hints = hints
+        self._custody = custody
+        self._beside = beside
+        self._notices = notices
+        self._changed = asyncio.Event()
+        self._connected = False
+        self.uplink = None
+        self.sharing = None
+
+    def start(
+        self, stack: AsyncExitStack, parts: Mapping[str, Part], matcher: Matcher, in_inference: InThread
+    ) -> None:
+        """Carry out orders, and connect where the configuration says to what. Raises GuardError.
+
+        stack: hangs up when it is closed. parts: that a self-test looks at.
+        """
+        orders = Orders(
+            self._store.run,
+            self._clock,
+            self._hints,
+            handlers={
+                CommandKind.SELF_TEST: partial(self_test, self._store.run, parts),
+                CommandKind.RENEW_LEASE: partial(renew_lease, self._custody.renew),
+                CommandKind.SYNC_NOW: partial(sync_now, self._store.run, self.committed),
+            },
+            lock=partial(self._custody.destroy, "locked by an operator through the aggregator"),
+            committed=self.committed,
+            acknowledged=self.until_acknowledged,
+        )
+        self._beside.run("orders", orders.run())
+        if self._config.uplink is None:
+            return
+        dialler = self._dialler(self._config.uplink, matcher, in_inference)
+        self.uplink = uplink = Uplink(
+            uplink_target(self._config.uplink),
+            dialler,
+            self._store.run,
+            self._clock,
+            Backoff(random.SystemRandom(), cap_s=self._config.uplink.retry_cap_s),
+            device_id=self._config.device.id,
+            software_version=version("aidpost"),
+            on_change=self._uplink_changed,
+            on_command=orders.take,
+            hints=self._hints,
+        )
+        self._beside.run_to_its_end("uplink", uplink.run())
+        stack.push_async_callback(uplink.stop)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the aggregator is reached."""
+        return self._connected
+
+    async def until_connected(self) -> None:
+        """Wait until the aggregator is reached."""
+        while not self._connected:
+            self._changed.clear()
+            if not self._connected:
+                await self._changed.wait()
+
+    async def until_acknowledged(self) -> None:
+        """Wait until the aggregator holds everything that was committed before this call."""
+        last = await self._store.run(lambda store: store.last_seq())
+        while True:
+            self._changed.clear()  # before the look, so that no change is missed between the two
+            waiting = await self._store.run(lambda store: store.pending(0, 1))
+            if not waiting or waiting[0].seq > last:
+                return
+            await self._changed.wait()
+
+    async def sync(self) -> None:
+        """Wait until the aggregator holds everything, where it is reached at all."""
+        if self._connected:
+            await self.until_acknowledged()
+
+    def committed(self) -> None:
+        """Tell the uplink that something waits."""
+        if self.uplink is not None:
+            self.uplink.notify()
+
+    def gallery_changed(self) -> None:
+        """Tell the sharing that somebody was registered or erased."""
+        if self.sharing is not None:
+            self.sharing.notify()
+
+    async def record_fault(self, fault: DeviceFault) -> None:
+        """Write down what broke or recovered, for the aggregator's people."""
+        moment = self._clock.now()
+        try:
+            await self._store.run(lambda store: store.commit_fault(moment, fault))
+        except StoreError as error:
+            log.warning("fault not recorded", kind=type(error).__name__, reason=str(error))
+            return
+        self.committed()
+
+    def _dialler(self, settings: UplinkSettings, matcher: Matcher, in_inference: InThread) -> Dialler:
+        target = uplink_target(settings)
+        if settings.insecure_loopback:
+            log.warning("uplink not encrypted", target=str(target))
+            return InTheClear(target)
+        membership = open_membership(self._config, self._guard, target, self._clock)
+        self._beside.run("certificate", membership.keep_valid())
+        self._share_gallery(membership, matcher, in_inference)
+        return membership
+
+    def _share_gallery(self, dialler: Dialler, matcher: Matcher, in_inference: InThread) -> None:
+        """Share the gallery in a lane of its own; nobody who is served waits for it."""
+        reports = Reports(self._notices, lambda fault: self._beside.soon(self.record_fault(fault)))
+        self.sharing = build_sharing(
+            self._config,
+            self._guard,
+            dialler,
+            self._store.run,
+            in_inference,
+            matcher,
+            self._clock,
+            reports.hear,
+        )
+        if self.sharing is not None:
+            self._beside.run("gallery", self.sharing.run())
+
+    def _uplink_changed(self, state: UplinkState) -> None:
+        self._changed.set()
+        if state.connected and not self._connected:
+            self._notices.pop("lease", None)
+            self._beside.soon(self._custody.renew())
+        self._connected = state.connected
