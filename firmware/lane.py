@@ -14,6 +14,7 @@ import structlog
 from firmware.appliance import Appliance
 from firmware.beside import Beside
 from firmware.cards.making import token_key
+from firmware.cards.payload import UNREADABLE
 from firmware.cards.reading import CardReader, Expected
 from firmware.config import Config, ConfigError
 from firmware.config import Page as PageSettings
@@ -119,7 +120,9 @@ class Lane:
         if settings is not None:
             await self._open_page(settings)
         if appliance.scanner is not None:
-            scanning = Scanning(self.station, appliance.scanner, self._at_hand)
+            scanning = Scanning(
+                self.station, appliance.scanner, self._at_hand, appliance.clock, unreadable=UNREADABLE
+            )
             self._stack.callback(scanning.stop)
 
     # --- what people press -----------------------------------------------------------------------------
