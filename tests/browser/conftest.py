@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, Playwright, Route, async_playwright
+from playwright.async_api import Browser, Page, Playwright, Request, async_playwright
 
 NewPage: TypeAlias = Callable[..., Awaitable[Page]]
 
@@ -46,10 +46,9 @@ async def new_page(browser: Browser) -> AsyncIterator[NewPage]:
     """Opens pages, each in a browser of its own as far as cookies go; whatever leaves the origin fails."""
     contexts, strayed = [], []
 
-    async def stay(route: Route) -> None:
-        if not route.request.url.startswith(("http://127.0.0.1:", "https://127.0.0.1:")):
-            strayed.append(route.request.url)
-        await route.continue_()
+    def stay(request: Request) -> None:
+        if not request.url.startswith(("http://127.0.0.1:", "https://127.0.0.1:")):
+            strayed.append(request.url)
 
     async def open_page(width: int = 800, height: int = 480, *, scripts: bool = True) -> Page:
         context = await browser.new_context(
@@ -60,8 +59,8 @@ async def new_page(browser: Browser) -> AsyncIterator[NewPage]:
         )
         context.set_default_timeout(5000)
         contexts.append(context)
+        context.on("request", stay)  # not a route: each request would wait for this process
         page = await context.new_page()
-        await page.route("**", stay)
         page.on("pageerror", lambda error: strayed.append(f"script error: {error}"))
         return page
 

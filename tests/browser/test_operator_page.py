@@ -144,6 +144,7 @@ async def test_a_keyboard_alone_is_enough(new_page: NewPage) -> None:
         await keys.press("ArrowRight")
         await keys.press("Enter")
         await shows(page, "card")
+        await expect(page.get_by_label("Card number")).to_be_focused()  # elsewhere H is HELP
         await keys.type("H-0042")
         await keys.press("Enter")
         await shows(page, "done")
