@@ -122,6 +122,8 @@ def _on_waiting(state: WaitingForPerson, event: Event) -> Step:
             return FindingHousehold(), (Greet(), FindHousehold(value))
         case Resumed():
             return _resume(event)
+        case HouseholdFound(standing=OwnerSilent(), exceptions_left=0):
+            return _on_found(event)  # after a power cut: it may not be given without the owner's word
         case _:
             return step_frame(state, event, Workflow.DISTRIBUTION)
 
@@ -134,7 +136,9 @@ def _greeted(after: Step) -> Step:
 def _resume(event: Resumed) -> Step:
     """Go on after a power cut: what was decided is given now, or expires."""
     household = event.household
-    case = HouseholdCase(event.number, declined=event.declined)
+    case = HouseholdCase(
+        event.number, declined=event.declined, owner_desk=event.owner_desk, worst_case=event.worst_case
+    )
     if household is not None:
         case = replace(case, size=household.size, rations=household.rations)
     exceptional = Exceptional(event.reason, event.supervisor) if event.reason is not None else None
@@ -308,17 +312,19 @@ def _look(case: HouseholdCase, why: Why) -> LookingAtCard | AskingReason:
 
 
 def _decide(case: HouseholdCase, basis: Basis) -> Step:
-    return KeepingDecision(case, basis), (KeepDecision(case.number, basis, declined=case.declined),)
+    keep = KeepDecision(case.number, basis, declined=case.declined, owner_desk=case.owner_desk)
+    return KeepingDecision(case, basis), (keep,)
 
 
 def _on_kept(state: KeepingDecision, event: Event) -> Step:
     case = state.case
     match event:
-        case DecisionKept():
+        case DecisionKept(owner_desk, worst_case):
+            if owner_desk:
+                case = replace(case, owner_desk=owner_desk, worst_case=worst_case)
             return HandingOver(case, state.basis, state.exceptional), ()
-        case HouseholdFound(standing=Granted() | OwnerSilent()):
-            # The owner stopped answering, or answers again, since the card was shown.
-            return state, ()
+        case HouseholdFound(standing=Granted()):
+            return state, ()  # then it comes back as DecisionKept
         case HouseholdFound():
             return _on_found(event)
         case Broken():

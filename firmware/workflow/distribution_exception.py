@@ -92,7 +92,12 @@ def step_exception(state: Exception_, event: Event) -> Step:
 def give_in_exception(case: HouseholdCase, exceptional: Exceptional) -> Step:
     """Keep the decision to give in exception."""
     keep = KeepDecision(
-        case.number, Basis.EXCEPTION, exceptional.reason, exceptional.supervisor, case.declined
+        case.number,
+        Basis.EXCEPTION,
+        exceptional.reason,
+        exceptional.supervisor,
+        case.declined,
+        case.owner_desk,
     )
     return KeepingDecision(case, Basis.EXCEPTION, exceptional), (keep,)
 

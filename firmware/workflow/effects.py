@@ -100,13 +100,18 @@ class Register:
 
 @dataclass(frozen=True, slots=True)
 class KeepDecision:
-    """Keep what was decided before the ration is shown; comes back as DecisionKept."""
+    """Keep what was decided before the ration is shown.
+
+    owner_desk: of the owner that did not answer when the card was shown, "" where it did. Comes back as
+    DecisionKept, or as HouseholdFound where the household cannot be served here any more.
+    """
 
     number: str
     basis: Basis
     reason: Reason | None = None
     supervisor: str = ""
     declined: bool = False
+    owner_desk: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,14 @@ class RegistrationWaits:
 
 @dataclass(frozen=True, slots=True)
 class DecisionKept:
-    """What was decided outlives a power cut from now on."""
+    """What was decided outlives a power cut from now on.
+
+    owner_desk: of the household's owner where that did not answer when the card was shown, or does not now;
+    worst_case: as in `Networks`.
+    """
+
+    owner_desk: str = ""
+    worst_case: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +190,8 @@ class Broken:
 class Resumed:
     """After a power cut: a hand-over was decided and nothing was given yet.
 
-    left_s: until the claim is over. household: None where the list is gone.
+    left_s: until the claim is over. household: None where the list is gone. owner_desk: of the household's
+    owner where that did not answer then, or does not now; worst_case: as in `Networks`.
     """
 
     number: str
@@ -193,6 +201,8 @@ class Resumed:
     supervisor: str
     declined: bool
     left_s: float
+    owner_desk: str = ""
+    worst_case: int = 0
 
 
 Event: TypeAlias = (

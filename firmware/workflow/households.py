@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from firmware.clock import surely_passed_s
 from firmware.workflow.distribution_states import CLAIM_S
 from firmware.workflow.effects import Conclude, KeepDecision
@@ -46,17 +48,21 @@ class Households:
 
     async def keep(self, decision: KeepDecision, session: Session) -> Event:
         """Keep the decision to give for `CLAIM_S`, with the claim renewed where it is shorter than that."""
-        now = self._parts.now()
+        now, silent_desk = self._parts.now(), decision.owner_desk
         if session.claim_ends_ns - now.monotonic_ns < CLAIM_S * 1e9:
             standing = await self._claim(decision.number, CLAIM_S, session)
-            if isinstance(standing, AlreadyGiven | ClaimedElsewhere):
+            if not await self._may_be_given(standing):
                 return await self._found(decision.number, standing)
-        kept = session.decided(decision, now, CLAIM_S)
+            silent_desk = silent_desk or _silent_desk(standing)
+        kept = session.decided(replace(decision, owner_desk=silent_desk), now, CLAIM_S)
         await self._parts.in_work(lambda work: work.keep_open(kept))
-        return DecisionKept()
+        return DecisionKept(silent_desk, self._parts.ownership.connected().worst_case)
 
     async def resume(self, kept: OpenSession, session: Session) -> Event | None:
-        """Take up a hand-over that a power cut interrupted; None where its claim is over, or is another's."""
+        """Take up a hand-over that a power cut interrupted; None where its claim is over, or is another's.
+
+        HouseholdFound where its owner is silent now, and nothing is left of the loss cap: a person decides.
+        """
         hand_over = kept.hand_over
         if hand_over is None:
             return None
@@ -66,6 +72,8 @@ class Households:
         standing = await self._claim(hand_over.household, left_s, session)
         if isinstance(standing, AlreadyGiven | ClaimedElsewhere):
             return None
+        if not await self._may_be_given(standing):
+            return await self._found(hand_over.household, standing)
         household = await self._parts.in_work(lambda work: work.household(hand_over.household))
         return Resumed(
             hand_over.household,
@@ -75,6 +83,8 @@ class Households:
             hand_over.supervisor,
             kept.declined,
             left_s,
+            hand_over.owner_desk or _silent_desk(standing),
+            self._parts.ownership.connected().worst_case,
         )
 
     async def settle(self, effect: Conclude, session: Session) -> None:
@@ -97,6 +107,16 @@ class Households:
             session.claimed, session.claim_ends_ns = number, asked_ns + int(for_s * 1e9)
         return standing
 
+    async def _may_be_given(self, standing: Standing) -> bool:
+        """Tell whether the claim holds; without the owner's word, inside the signed loss cap alone."""
+        match standing:
+            case Granted():
+                return True
+            case OwnerSilent():
+                return await self._parts.in_work(lambda work: work.exceptions_left()) > 0
+            case _:
+                return False
+
     async def _found(self, number: str, standing: Standing) -> Event:
         parts = self._parts
         household = await parts.in_work(lambda work: work.household(number))
@@ -114,3 +134,7 @@ class Households:
             help_desk,
             None if at_ns is None else parts.local(at_ns),
         )
+
+
+def _silent_desk(standing: Standing) -> str:
+    return standing.desk if isinstance(standing, OwnerSilent) else ""

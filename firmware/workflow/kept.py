@@ -12,6 +12,7 @@ class HandOver(msgspec.Struct, frozen=True, kw_only=True):
     """What was decided and is not yet given; it outlives a power cut.
 
     decided: when. for_s: how long the claim goes on from then.
+    owner_desk: of an owner that did not answer, so that it still counts in the loss cap; "" where it did.
     """
 
     household: str
@@ -20,6 +21,7 @@ class HandOver(msgspec.Struct, frozen=True, kw_only=True):
     supervisor: str = ""
     decided: Moment
     for_s: float
+    owner_desk: str = ""
 
 
 class OpenSession(msgspec.Struct, frozen=True, kw_only=True):

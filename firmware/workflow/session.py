@@ -60,6 +60,7 @@ class Session:
             supervisor=decision.supervisor,
             decided=now,
             for_s=for_s,
+            owner_desk=decision.owner_desk,
         )
         return msgspec.structs.replace(
             self.kept(), declined=decision.declined, number=decision.number, hand_over=hand_over

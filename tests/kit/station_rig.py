@@ -138,8 +138,8 @@ class Rig:
         self.store.staff.add(now, "boris", Role.SUPERVISOR, bytearray(PINS["boris"], "ascii"))
         self.store.staff.add(now, "amina", Role.OPERATOR, bytearray(PINS["amina"], "ascii"), by="boris")
 
-    async def boot(self, *, same_boot: bool = True) -> None:
-        """Start a station over what the store holds."""
+    async def boot(self, *, same_boot: bool = True, silent_desk: str = "") -> None:
+        """Start a station over what the store holds. silent_desk: of an owner that does not answer."""
         if not same_boot:
             self.time.boot = bytes([self.time.boot[0] + 1]) * 16
             self.time.monotonic_ns = 5 * SECOND_NS
@@ -152,7 +152,7 @@ class Rig:
 
         site = Site(DEVICE, in_book, clock, neighbours={})
         await site.take_up()
-        self.owner = SoleOwner(site)
+        self.owner = SoleOwner(site, silent_desk)
 
         async def in_work(work: Callable[[Work], T], /) -> T:
             if self.disk_full:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from firmware.records import Complaint, Outcome
+from firmware.workflow.plain import plain
 from firmware.workflow.screen import Acted
 from firmware.workflow.terms import Answer, Basis, Reason, Workflow
 from firmware.workflow.viewing import Accepted, HeldBack, HeldBy, Reply, Stale
@@ -399,6 +400,52 @@ async def test_what_cannot_be_written_down_never_looks_done(camp: Rig) -> None:
     assert camp.services() == []
     assert await camp.acts("again") == "answer-given"
     assert [service.answer for service in camp.services()] == [Answer.GIVEN]
+
+
+@pytest.mark.parametrize(("before", "after"), [("post-2", "post-2"), ("post-2", ""), ("", "post-2")])
+async def test_a_power_cut_hides_no_silent_owner_from_the_loss_cap(
+    camp: Rig, before: str, after: str
+) -> None:
+    await camp.boot()
+    camp.owner.silent_desk = before
+    camp.desk.registered = collector()
+    camp.desk.script.append(Ends())
+    assert await camp.acts(CARD) == "distribution-hand-over"
+    await camp.boot(same_boot=False, silent_desk=after)
+    assert await camp.acts("given") == "answer-given"
+    assert [row.owner_silent for row in camp.store.day.served()] == [True]
+    assert camp.store.work.exceptions_left() == 1
+
+
+async def test_an_owner_that_falls_silent_at_the_renewal_counts_in_the_loss_cap(camp: Rig) -> None:
+    await camp.boot()
+    for number, screen in (("0001", "hand-over"), ("0002", "hand-over"), ("0003", "not-here-now")):
+        camp.owner.silent_desk = ""
+        await camp.acts(f"card: hh-{number}")
+        assert camp.station.screen.name == "distribution-look-at-card"
+        camp.time.pass_s(400)  # most of the first claim is over
+        camp.owner.silent_desk = "post-2"
+        assert await camp.acts("seen") == f"distribution-{screen}"
+        if screen == "hand-over":
+            assert "Desk post-2 does not answer." in [plain(line) for line in camp.station.screen.lines]
+            await camp.acts("given", "next")
+    assert await camp.acts("desk") == "answer-desk", "a person decides"
+    assert camp.store.work.exceptions_left() == 0
+
+
+async def test_after_a_power_cut_a_silent_owner_and_a_cap_that_is_used_up_lead_to_a_person(
+    camp: Rig,
+) -> None:
+    await camp.boot()
+    camp.owner.silent_desk = "post-2"
+    for number in ("0001", "0002"):
+        await camp.acts(f"card: hh-{number}", "seen", "given", "next")
+    camp.owner.silent_desk = ""
+    assert await camp.acts("card: hh-0003", "seen") == "distribution-hand-over"
+    await camp.boot(same_boot=False, silent_desk="post-2")
+    assert camp.station.screen.name == "distribution-not-here-now"
+    assert await camp.acts("desk") == "answer-desk"
+    assert camp.store.work.open_session() is None
 
 
 async def test_without_the_owners_word_the_loss_cap_is_the_end(camp: Rig) -> None:
