@@ -288,7 +288,11 @@ class Page:
         except ValueError as error:
             raise HTTPException(400, "no such button") from error
         if button is Button.LANGUAGE and self._front is Front.TABLET:
-            viewer.language = _after(self._tag(viewer))
+            language = _after(self._tag(viewer))
+            if viewer.operator is None:
+                cookie, _ = self._viewers.make(language)
+                return self._with_cookie(_to_index(request), cookie)
+            viewer.language = language
             return _to_index(request)
         # At the appliance anybody may call a person; on the network a stranger could stop the work with it.
         always = self._front is Front.TOUCH and button in (Button.HELP, Button.LANGUAGE)
@@ -332,7 +336,9 @@ class Page:
     # --- helpers ---------------------------------------------------------------------------------------
 
     def _tag(self, viewer: Viewer) -> str:
-        return viewer.language or self._station.language
+        # A cookie carries the language of who is not signed in, and a cookie may hold anything.
+        tag = viewer.language
+        return tag if tag is not None and tag in LANGUAGES else self._station.language
 
     def _parts(self, viewer: Viewer) -> tuple[Part, ...]:
         """What a viewer sees, part by part: each is sent again when it shows something else."""

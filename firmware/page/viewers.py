@@ -1,19 +1,23 @@
-"""Who looks at the page: one cookie each, who is signed in behind it, and since when it rests."""
+"""Who looks at the page: one cookie each, who is signed in behind it, and since when it rests.
+
+Of somebody who is not signed in nothing is kept: the token of their forms follows from their cookie, and
+their language is a part of it. A device on the site's network that asks without end so pushes nobody out.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from firmware.workflow.terms import Role
 
-MOST_VIEWERS = 64
-"""More browsers than one lane ever has; whoever looked longest ago makes room."""
+MOST_SIGNED_IN = 64
+"""More browsers than one lane ever has; each knew a PIN. Whoever did nothing for longest makes room."""
 TOKEN_BYTES = 32
+_MAX_TAG = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +47,28 @@ class Viewer:
 
 @dataclass(slots=True)
 class Viewers:
-    """All browsers, by the digest of their cookie.
+    """All browsers; who is signed in is known by the digest of the cookie.
 
     monotonic_s: reads the clock. rest_s: after so long without an act somebody is signed out.
     """
 
     monotonic_s: Callable[[], float]
     rest_s: float
-    _known: OrderedDict[bytes, Viewer] = field(default_factory=OrderedDict)
+    _signed_in: dict[bytes, Viewer] = field(default_factory=dict)
+    _key: bytes = field(default_factory=lambda: secrets.token_bytes(TOKEN_BYTES))
 
     def find(self, cookie: str) -> Viewer | None:
-        """Return whose cookie it is; somebody who rested too long is signed out first."""
-        digest = _digest(cookie)
-        viewer = self._known.get(digest)
-        if viewer is None:
+        """Return whose cookie it is, None for none; somebody who rested too long is signed out first."""
+        if not cookie:
             return None
-        self._known.move_to_end(digest)
-        self.is_signed_in(viewer)
-        return viewer
+        digest = _digest(cookie)
+        viewer = self._signed_in.get(digest)
+        if viewer is not None and self.is_signed_in(viewer):
+            return viewer
+        former = self._signed_in.pop(digest, None)
+        token = hmac.new(self._key, cookie.encode(), hashlib.sha256).hexdigest()
+        language = former.language if former is not None else cookie.partition(".")[2][:_MAX_TAG] or None
+        return Viewer(token, self.monotonic_s(), language=language)
 
     def is_signed_in(self, viewer: Viewer) -> bool:
         """Tell whether somebody is signed in; whoever rested too long is signed out now."""
@@ -68,34 +76,42 @@ class Viewers:
             viewer.operator = None
         return viewer.operator is not None
 
-    def make(self) -> tuple[str, Viewer]:
-        """Return a new cookie and its viewer, not signed in."""
-        cookie, viewer = secrets.token_urlsafe(TOKEN_BYTES), self._fresh()
-        self._known[_digest(cookie)] = viewer
-        while len(self._known) > MOST_VIEWERS:
-            self._known.popitem(last=False)
+    def make(self, language: str | None = None) -> tuple[str, Viewer]:
+        """Return a new cookie and its viewer, not signed in. language: BCP 47 tag that the cookie carries."""
+        cookie = _fresh_cookie(language)
+        viewer = self.find(cookie)
+        if viewer is None:
+            raise AssertionError("a cookie has a viewer")
         return cookie, viewer
 
     def signed_in(self) -> Operator | None:
         """Return who did something last of those who are signed in."""
-        present = [viewer for viewer in self._known.values() if self.is_signed_in(viewer)]
+        present = [viewer for viewer in self._signed_in.values() if self.is_signed_in(viewer)]
         return max(present, key=lambda viewer: viewer.active_s).operator if present else None
 
     def nobody(self) -> Viewer:
         """Return a viewer whom no cookie leads to."""
-        return self._fresh()
+        return Viewer(secrets.token_urlsafe(TOKEN_BYTES), self.monotonic_s())
 
     def sign_in(self, cookie: str, operator: Operator) -> str:
         """Sign somebody in under a new cookie, which is returned; the old one is worth nothing any more."""
-        former = self._known.pop(_digest(cookie), None)
-        fresh, viewer = self.make()
-        viewer.operator = operator
-        viewer.language = former.language if former is not None else None
+        former = self.find(cookie)
+        self._signed_in.pop(_digest(cookie), None)
+        language = former.language if former is not None else None
+        fresh, viewer = _fresh_cookie(language), self.nobody()
+        viewer.operator, viewer.language = operator, language
+        self._signed_in = {
+            digest: known for digest, known in self._signed_in.items() if self.is_signed_in(known)
+        }
+        if len(self._signed_in) >= MOST_SIGNED_IN:
+            longest = min(self._signed_in, key=lambda digest: self._signed_in[digest].active_s)
+            self._signed_in.pop(longest).operator = None
+        self._signed_in[_digest(fresh)] = viewer
         return fresh
 
     def sign_out(self, cookie: str) -> None:
         """Forget the viewer."""
-        viewer = self._known.pop(_digest(cookie), None)
+        viewer = self._signed_in.pop(_digest(cookie), None)
         if viewer is not None:
             viewer.operator = None
 
@@ -107,8 +123,9 @@ class Viewers:
         """Return when the viewer will be signed out, in monotonic seconds."""
         return viewer.active_s + self.rest_s
 
-    def _fresh(self) -> Viewer:
-        return Viewer(secrets.token_urlsafe(TOKEN_BYTES), self.monotonic_s())
+
+def _fresh_cookie(language: str | None) -> str:
+    return secrets.token_urlsafe(TOKEN_BYTES) + (f".{language}" if language else "")
 
 
 def _digest(cookie: str) -> bytes:

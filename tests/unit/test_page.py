@@ -17,6 +17,7 @@ from firmware.page.app import Front, Page, Rules
 from firmware.page.ports import Bar, ListWork
 from firmware.page.recordings import Recordings
 from firmware.page.streams import Streams
+from firmware.page.viewers import MOST_SIGNED_IN
 from firmware.page.viewfinder import LiveView
 from firmware.workflow.screen import Choice, Screen, Tone, say
 from tests.kit.scripted_station import ScriptedStation, ThreeOfStaff
@@ -109,6 +110,30 @@ async def test_the_cookie_of_before_the_sign_in_is_worth_nothing_after_it() -> N
     thief = visitor.another()
     thief.cookies.set("viewer", before)
     assert "May we?" not in (await thief.get("/")).text
+
+
+async def test_who_never_signs_in_signs_nobody_out_and_leaves_nothing_behind() -> None:
+    visitor = Visitor(Front.TABLET)
+    await visitor.sign_in()
+    stranger = visitor.another()
+    for _ in range(MOST_SIGNED_IN + 1):
+        stranger.cookies.clear()
+        await stranger.get("/")
+        await stranger.get("/events")
+    assert "May we?" in (await visitor.client.get("/")).text
+    assert len(visitor.page._viewers._signed_in) == 1
+
+
+async def test_a_tablet_keeps_its_language_from_before_the_sign_in() -> None:
+    visitor = Visitor(Front.TABLET)
+    await visitor.send("/press", button="language")
+    chosen = re.search(r'<html lang="([^"]+)"', (await visitor.client.get("/")).text)
+    assert chosen
+    assert chosen[1] != "en"
+    await visitor.sign_in()
+    assert f'<html lang="{chosen[1]}"' in (await visitor.client.get("/")).text
+    visitor.client.cookies.set("__Host-viewer", 'x.">')
+    assert '<html lang="en"' in (await visitor.client.get("/")).text
 
 
 async def test_an_act_for_a_former_screen_does_nothing_and_says_so() -> None:
