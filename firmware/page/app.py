@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from firmware.notices import Notices
 from firmware.page import words
@@ -163,6 +164,10 @@ class Page:
         self.app = Starlette(
             routes=routes, middleware=middleware, exception_handlers={HTTPException: _refused}
         )
+
+    def is_signed_in(self, scope: Scope) -> bool:
+        """Tell of a request, as ASGI has it, whether somebody who is signed in here sends it."""
+        return scope["type"] == "http" and self._signed_in(Request(scope)) is not None
 
     # --- the buttons of the board ----------------------------------------------------------------------
 

@@ -112,7 +112,7 @@ class OperatorPage:
             lists=self._lists,
         )
         self._pages[front] = page
-        server = PageServer(address, page.app, tls)
+        server = PageServer(address, page.app, tls, is_signed_in=page.is_signed_in)
         listening = await server.start()
         self._stack.push_async_callback(server.stop)
         self.addresses[front] = f"{'http' if tls is None else 'https'}://{listening}/"
