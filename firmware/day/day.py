@@ -13,7 +13,7 @@ from firmware.day.figures import Figures, figures
 from firmware.day.known import known
 from firmware.day.self_test import PartFinding, self_test
 from firmware.records import DayClosed, ListErased, Moment
-from firmware.store.errors import StoreError
+from firmware.store.errors import SessionUnderWay
 from firmware.store.lists import LoadedList
 from firmware.store.store import Store
 from firmware.store.thread import RunInStore
@@ -38,10 +38,6 @@ class Searched(Protocol):
 
     def expected_wrong_suggestions(self, size: int | None = None) -> dict[str, float | None]:
         """Return for each source alone how many of 100 strangers are expected to get a suggestion."""
-
-
-class SessionUnderWay(StoreError, RuntimeError):
-    """A person is being served: the day is closed afterwards."""
 
 
 @dataclass(frozen=True, slots=True)

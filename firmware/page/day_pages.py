@@ -15,7 +15,7 @@ from firmware.page.drawing import Drawing
 from firmware.page.ports import Bar, DayWork, Station
 from firmware.page.protection import read_form
 from firmware.page.viewers import Operator, Viewer
-from firmware.store.errors import StoreError
+from firmware.store.errors import SessionUnderWay, StoreError
 from firmware.workflow.screen import Text
 from firmware.workflow.terms import Role
 
@@ -80,6 +80,8 @@ class DayPages:
             return self._drawn(viewer, words.FIRST_FINISH)
         try:
             return self._drawn(viewer, lines=await work(operator.name))
+        except SessionUnderWay:
+            return self._drawn(viewer, words.WAITS_TO_BE_WRITTEN)
         except StoreError as error:
             log.warning("day not written", kind=type(error).__name__, reason=str(error))
             return self._drawn(viewer, words.NOT_WRITTEN)

@@ -45,6 +45,9 @@ OPEN_DAY = say("Open the day")
 CLOSE_DAY = say("Close the day")
 REPORT = say("Report")
 BACK = say("Back")
+WAITS_TO_BE_WRITTEN = say(
+    "The last session is not written down yet. Make space, or wait a minute. Then try again."
+)
 FIRST_FINISH = say("A person is being served here. Please finish first.")
 SUPERVISOR_CLOSES = say("A supervisor closes the day and takes the report.")
 SUPERVISOR_LOADS = say("A supervisor loads the list.")

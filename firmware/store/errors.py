@@ -51,6 +51,10 @@ class ListRefused(StoreError, ValueError):
     """This list cannot be taken up now, or there is none to work with."""
 
 
+class SessionUnderWay(StoreError, RuntimeError):
+    """A person is being served, or was and is not written down yet: the day is closed afterwards."""
+
+
 class AlreadyCollected(StoreError, ValueError):
     """The household collected in this cycle at this appliance: a second hand-over has no place to go."""
 

@@ -205,7 +205,7 @@ class WorkBook:
                 db.execute("UPDATE appointments SET attended = 1 WHERE subject = ?", (conclusion.number,))
             seq = self._journal.commit(moment, _service(conclusion, place))
             note_served(db, _served(db, moment, conclusion, place, owner_silent=owner_silent))
-            db.execute("DELETE FROM open_session")
+            _close(db, conclusion.session_id)
         return Concluded(seq, token)
 
     def check_pin(self, moment: Moment, name: str, pin: str, need: Role) -> PinCheck:
@@ -218,6 +218,13 @@ class WorkBook:
 
     def _keyed(self, number: str) -> bytes:
         return hmac.digest(self._input_key(), number.encode(), "sha256")
+
+
+def _close(db: Database, session_id: bytes) -> None:
+    """Forget the open session where it is this one: what is written down late leaves that of another be."""
+    row = db.execute("SELECT session FROM open_session").fetchone()
+    if row and msgspec.msgpack.decode(row[0], type=OpenSession).session_id == session_id:
+        db.execute("DELETE FROM open_session")
 
 
 def _place(db: Database, conclusion: Conclusion) -> _Place:

@@ -128,6 +128,7 @@ EVENTS: Sequence[tuple[str, Event]] = (
     ("record stored", Ended(Concluded(1, "4711"))),
     ("own fault", Broken()),
     ("resumed", Resumed("HH-0001", CASE, Basis.BIOMETRIC, None, "", False, 120.0)),
+    ("resumed, claim over", Resumed("HH-0001", CASE, Basis.BIOMETRIC, None, "", False, 0.0)),
 )
 TITLES: Mapping[Workflow, str] = {
     Workflow.REGISTRATION: "Registration",

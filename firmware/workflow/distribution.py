@@ -18,6 +18,7 @@ from firmware.workflow.distribution_exception import step_exception, to_help_des
 from firmware.workflow.distribution_screens import screen
 from firmware.workflow.distribution_states import (
     AskingCard,
+    AskingIfGiven,
     AskingReason,
     AskingSecondPerson,
     AskingSupervisor,
@@ -134,7 +135,7 @@ def _greeted(after: Step) -> Step:
 
 
 def _resume(event: Resumed) -> Step:
-    """Go on after a power cut: what was decided is given now, or expires."""
+    """Go on after a power cut: what was decided was given already, is given now, or expires."""
     household = event.household
     case = HouseholdCase(
         event.number, declined=event.declined, owner_desk=event.owner_desk, worst_case=event.worst_case
@@ -142,7 +143,9 @@ def _resume(event: Resumed) -> Step:
     if household is not None:
         case = replace(case, size=household.size, rations=household.rations)
     exceptional = Exceptional(event.reason, event.supervisor) if event.reason is not None else None
-    return HandingOver(case, event.basis, exceptional, event.left_s), ()
+    if event.left_s <= 0:
+        return AskingIfGiven(case, event.basis, exceptional), ()
+    return HandingOver(case, event.basis, exceptional, event.left_s, resumed=True), ()
 
 
 def _on_card(state: AskingCard | FindingHousehold | NotHereNow, event: Event) -> Step:
@@ -267,7 +270,7 @@ def _go_on(state: WithCase, event: Event) -> Step:
             return step_exception(state, event)
         case KeepingDecision():
             return _on_kept(state, event)
-        case HandingOver():
+        case HandingOver() | AskingIfGiven():
             return _on_handing_over(state, event)
         case _:
             assert_never(state)
@@ -335,7 +338,7 @@ def _on_kept(state: KeepingDecision, event: Event) -> Step:
             return state, ()
 
 
-def _on_handing_over(state: HandingOver, event: Event) -> Step:
+def _on_handing_over(state: HandingOver | AskingIfGiven, event: Event) -> Step:
     if chose(event, choices.GIVEN):
         return _end(state, Answer.GIVEN, say("Given. Thank you."))
     if chose(event, choices.NOT_GIVEN) or isinstance(event, TimeOver):
@@ -343,7 +346,7 @@ def _on_handing_over(state: HandingOver, event: Event) -> Step:
     return state, ()
 
 
-def _end(state: HandingOver, answer: Answer, title: Text) -> Step:
+def _end(state: HandingOver | AskingIfGiven, answer: Answer, title: Text) -> Step:
     case, exceptional = state.case, state.exceptional
     given = answer is Answer.GIVEN
     return conclude(

@@ -7,7 +7,9 @@ from typing import assert_never
 
 from firmware.workflow import choices
 from firmware.workflow.distribution_states import (
+    ASKED_S,
     AskingCard,
+    AskingIfGiven,
     AskingReason,
     AskingSecondPerson,
     AskingSupervisor,
@@ -43,6 +45,7 @@ from firmware.workflow.terms import Role, Workflow
 
 NAME = Workflow.DISTRIBUTION.value
 
+_GIVEN_BEFORE = say("Was it handed over before the appliance went off? Then give nothing, and press GIVEN.")
 WAITING = Screen(
     f"{NAME}-ready",
     Tone.CALM,
@@ -128,17 +131,28 @@ def screen(state: State) -> Screen:
             return _deciding_screen(case)
         case KeepingDecision():
             return busy_screen(f"{NAME}-keeping-decision")
-        case HandingOver(case, _, _, left_s):
+        case HandingOver(case, _, _, left_s, resumed):
             return Screen(
                 f"{NAME}-hand-over",
                 Tone.GOOD,
                 "hand over",
                 say("Give the ration, then press GIVEN."),
-                lines=_warnings(case),
+                lines=(*((_GIVEN_BEFORE,) if resumed else ()), *_warnings(case)),
                 choices=(choices.GIVEN, choices.NOT_GIVEN),
                 household_size=case.size,
                 rations=case.rations,
                 ends_in_s=left_s,
+            )
+        case AskingIfGiven(case):
+            return Screen(
+                f"{NAME}-asking-if-given",
+                Tone.PERSON,
+                "question",
+                say("Was the ration handed over before the appliance went off?"),
+                lines=(say("Card: {number}", number=case.number), say("Give nothing now.")),
+                choices=(choices.GIVEN, choices.NOT_GIVEN),
+                own_answer=True,
+                ends_in_s=ASKED_S,
             )
         case _:
             assert_never(state)

@@ -23,6 +23,8 @@ from firmware.workflow.terms import Basis, Reason
 
 CLAIM_S = 300.0
 """How long a household stays claimed for a desk once it is decided to give; then it is free again."""
+ASKED_S = 900.0
+"""How long it is asked, after a power cut, whether a ration was given; nothing waits for staff for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +184,22 @@ class KeepingDecision:
 
 @dataclass(frozen=True, slots=True)
 class HandingOver:
-    """The ration is being handed over; nothing is collected before GIVEN."""
+    """The ration is being handed over; nothing is collected before GIVEN. resumed: after a power cut."""
 
     case: HouseholdCase
     basis: Basis
     exceptional: Exceptional | None = None
     left_s: float = CLAIM_S
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AskingIfGiven:
+    """The power failed after it was decided to give, and the claim is over: was it given before?"""
+
+    case: HouseholdCase
+    basis: Basis
+    exceptional: Exceptional | None = None
 
 
 WithCase: TypeAlias = (
@@ -203,6 +215,7 @@ WithCase: TypeAlias = (
     | Deciding
     | KeepingDecision
     | HandingOver
+    | AskingIfGiven
 )
 State: TypeAlias = (
     WaitingForPerson

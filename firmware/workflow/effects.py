@@ -146,6 +146,13 @@ class Conclude:
 
 
 @dataclass(frozen=True, slots=True)
+class GoOnPaper:
+    """The end of the session could not be written down: it is, as soon as the store writes again."""
+
+    conclude: Conclude
+
+
+@dataclass(frozen=True, slots=True)
 class Begin:
     """Go on with another workflow, for the same person: after the visit, the registration."""
 
@@ -169,4 +176,5 @@ Effect: TypeAlias = (
     | CheckPin
     | StoreComplaint
     | Conclude
+    | GoOnPaper
 )

@@ -190,8 +190,9 @@ class Broken:
 class Resumed:
     """After a power cut: a hand-over was decided and nothing was given yet.
 
-    left_s: until the claim is over. household: None where the list is gone. owner_desk: of the household's
-    owner where that did not answer then, or does not now; worst_case: as in `Networks`.
+    left_s: until the claim is over, 0 where it is or is another's. household: None where the list is gone.
+    owner_desk: of the household's owner where that did not answer then, or does not now; worst_case: as in
+    `Networks`.
     """
 
     number: str

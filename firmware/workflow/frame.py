@@ -12,10 +12,10 @@ from types import MappingProxyType
 from typing import TypeAlias, assert_never
 
 from firmware.workflow import choices
-from firmware.workflow.effects import Begin, Conclude, Effect, StoreComplaint
+from firmware.workflow.effects import Begin, Conclude, Effect, GoOnPaper, StoreComplaint
 from firmware.workflow.events import Broken, ComplaintStored, Ended, Event, TimeOver
 from firmware.workflow.screen import Acted, Choice, Ration, Screen, Text, Tone, say
-from firmware.workflow.terms import Answer, Workflow
+from firmware.workflow.terms import Answer, Basis, Workflow
 
 REST_S = 20.0
 """How long an answer stays on the screen; staff go on earlier with OK."""
@@ -109,8 +109,7 @@ def step_frame(state: Frame, event: Event, workflow: Workflow) -> FrameStep:
             if chose(event, choices.AGAIN):
                 return conclude(ending)
             if chose(event, choices.ON_PAPER) or is_help(event):
-                # The session stays open in the store: it is written down before the next one begins.
-                return WaitingForPerson(workflow), ()
+                return WaitingForPerson(workflow), (GoOnPaper(_on_paper(ending.conclude)),)
             return state, ()
         case Answered():
             return _on_answered(state, event, workflow)
@@ -122,6 +121,12 @@ def step_frame(state: Frame, event: Event, workflow: Workflow) -> FrameStep:
             return (after, ()) if isinstance(event, Broken) or is_help(event) else (state, ())
         case _:
             assert_never(state)
+
+
+def _on_paper(conclude: Conclude) -> Conclude:
+    """Return what is written down later; an exception stays one, because it counts in the loss cap."""
+    rests = conclude.basis is not None and conclude.basis is not Basis.EXCEPTION
+    return replace(conclude, basis=Basis.PAPER) if rests else conclude
 
 
 def _on_answered(state: Answered, event: Event, workflow: Workflow) -> FrameStep:

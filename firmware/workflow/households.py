@@ -59,21 +59,23 @@ class Households:
         return DecisionKept(silent_desk, self._parts.ownership.connected().worst_case)
 
     async def resume(self, kept: OpenSession, session: Session) -> Event | None:
-        """Take up a hand-over that a power cut interrupted; None where its claim is over, or is another's.
+        """Take up a hand-over that a power cut interrupted; None where nothing was decided.
 
+        Where its claim is over, or is another's, staff say whether it was given before that.
         HouseholdFound where its owner is silent now, and nothing is left of the loss cap: a person decides.
         """
         hand_over = kept.hand_over
         if hand_over is None:
             return None
         left_s = hand_over.for_s - surely_passed_s(hand_over.decided, self._parts.now())
-        if left_s <= 0:
-            return None
-        standing = await self._claim(hand_over.household, left_s, session)
-        if isinstance(standing, AlreadyGiven | ClaimedElsewhere):
-            return None
-        if not await self._may_be_given(standing):
-            return await self._found(hand_over.household, standing)
+        silent_desk = hand_over.owner_desk
+        if left_s > 0:
+            standing = await self._claim(hand_over.household, left_s, session)
+            if isinstance(standing, AlreadyGiven | ClaimedElsewhere):
+                left_s = 0.0
+            elif not await self._may_be_given(standing):
+                return await self._found(hand_over.household, standing)
+            silent_desk = silent_desk or _silent_desk(standing)
         household = await self._parts.in_work(lambda work: work.household(hand_over.household))
         return Resumed(
             hand_over.household,
@@ -82,8 +84,8 @@ class Households:
             hand_over.reason,
             hand_over.supervisor,
             kept.declined,
-            left_s,
-            hand_over.owner_desk or _silent_desk(standing),
+            max(0.0, left_s),
+            silent_desk,
             self._parts.ownership.connected().worst_case,
         )
 

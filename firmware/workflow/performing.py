@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import structlog
 
-from firmware.store.errors import StoreError
+from firmware.records import Moment
+from firmware.store.errors import AlreadyCollected, ListRefused, LossCapReached, StoreError
 from firmware.workflow.capturing import Captures
 from firmware.workflow.effects import (
     Begin,
@@ -19,6 +20,7 @@ from firmware.workflow.effects import (
     Effect,
     FindAppointment,
     FindHousehold,
+    GoOnPaper,
     Greet,
     KeepDecision,
     ReadNumber,
@@ -43,9 +45,10 @@ from firmware.workflow.events import (
     PinChecked,
 )
 from firmware.workflow.households import Households
+from firmware.workflow.outcomes import Concluded
 from firmware.workflow.parts import Parts
 from firmware.workflow.session import Session, cut_short
-from firmware.workflow.terms import Workflow
+from firmware.workflow.terms import Answer, Workflow
 
 log = structlog.get_logger()
 
@@ -57,6 +60,15 @@ class Asked:
     effect: Effect
     workflow: Workflow
     operator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """How a session ended, and when; it is not on the disk."""
+
+    session: Session
+    effect: Conclude
+    ended: Moment
 
 
 class Performer:
@@ -78,11 +90,17 @@ class Performer:
         self._waiting: deque[Asked] = deque()
         self._task: asyncio.Task[None] | None = None
         self._session: Session | None = None
+        self._unwritten: deque[Unwritten] = deque()
+
+    @property
+    def unwritten(self) -> int:
+        """How many sessions went on, on paper, and wait until the store writes again."""
+        return len(self._unwritten)
 
     def perform(self, effects: Sequence[Effect], workflow: Workflow, operator: str) -> None:
-        """Perform these after those before; returns at once."""
+        """Perform these after those before, and write down what waits for it; returns at once."""
         self._waiting.extend(Asked(effect, workflow, operator) for effect in effects)
-        if self._waiting and (self._task is None or self._task.done()):
+        if (self._waiting or self._unwritten) and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._drain(), name="workflow")
 
     def taken_over(self, operator: str) -> None:
@@ -119,6 +137,10 @@ class Performer:
         return None
 
     async def _drain(self) -> None:
+        try:
+            await self._write_waiting()
+        except StoreError as error:
+            log.warning("still on paper", sessions=len(self._unwritten), kind=type(error).__name__)
         while self._waiting:
             asked = self._waiting.popleft()
             try:
@@ -173,6 +195,10 @@ class Performer:
                 return ComplaintStored()
             case Conclude():
                 return await self._conclude(effect)
+            case GoOnPaper(conclude):
+                session, self._session = self._here, None
+                self._unwritten.append(Unwritten(session, conclude, now))
+                await self._write_waiting()
             case _:
                 assert_never(effect)
         return None
@@ -191,6 +217,7 @@ class Performer:
 
     async def _end_open_but(self, session: Session | None) -> None:
         """Write down the end of another session that was left open: nobody is without a record."""
+        await self._write_waiting()
         kept = await self._parts.in_work(lambda work: work.open_session())
         if kept is not None and (session is None or kept.session_id != session.session_id):
             conclusion, now = cut_short(kept), self._parts.now()
@@ -214,10 +241,28 @@ class Performer:
         await self.captures.ended()  # so that its record is named
         session, now = self._here, self._parts.now()
         await self._end_open_but(session)
-        conclusion = session.conclusion(effect, now)
-        concluded = await self._parts.in_work(
-            lambda work: work.conclude(now, conclusion, owner_silent=effect.owner_silent)
-        )
+        concluded = await self._write(Unwritten(session, effect, now))
         self._session = None
         await self._households.settle(effect, session)
         return Ended(concluded)
+
+    async def _write(self, end: Unwritten) -> Concluded:
+        conclusion, silent = end.session.conclusion(end.effect, end.ended), end.effect.owner_silent
+        return await self._parts.in_work(
+            lambda work: work.conclude(end.ended, conclusion, owner_silent=silent)
+        )
+
+    async def _write_waiting(self) -> None:
+        """Write down what went on, on paper, in its order; raises StoreError where it cannot yet."""
+        while self._unwritten:
+            end = self._unwritten[0]
+            try:
+                await self._write(end)
+            except (AlreadyCollected, LossCapReached, ListRefused) as error:
+                # No later try would do better, and nobody may wait for it: they were here, that is kept.
+                log.warning("not in the ledger", kind=type(error).__name__, reason=str(error))
+                effect = replace(end.effect, answer=Answer.PERSON, basis=None)
+                end = replace(end, effect=effect)
+                await self._write(end)
+            self._unwritten.popleft()
+            await self._households.settle(end.effect, end.session)

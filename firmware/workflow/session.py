@@ -85,7 +85,7 @@ class Session:
 
 
 def cut_short(kept: OpenSession) -> Conclusion:
-    """Return the end of a session that a power cut or a full disk left open: nothing was handed over.
+    """Return the end of a session that a power cut left open: nothing was handed over, as far as is known.
 
     Its duration is not known and counts as 0.
     """

@@ -35,6 +35,8 @@ TAP_SPILLS_S = 0.4
 Two clicks are a double click up to 0.5 s apart on desktops, and two taps a double tap up to 0.3 s on phones;
 the second of an impatient finger comes in that time, and who has read the new screen needs longer.
 """
+WRITES_AGAIN_S = 5.0
+"""After which it is tried once more to write down what went on, on paper."""
 _ENTERED = tuple(entry.value for entry in Entry)
 _CARDS = (Entry.CARD.value, Entry.NUMBER.value)
 
@@ -160,7 +162,9 @@ class Station:
             self._feed(resumed)
 
     def tick(self) -> None:
-        """End a screen whose time is over."""
+        """End a screen whose time is over, and write down what could not be written before."""
+        if self._performer.unwritten:
+            self._performer.perform((), self.workflow, "")
         if self._deadline_ns is not None and self._clock.monotonic_ns() >= self._deadline_ns:
             self._deadline_ns = None
             self._feed(TimeOver())
@@ -172,13 +176,20 @@ class Station:
             return None
         return max(0.0, (self._deadline_ns - self._clock.monotonic_ns()) / 1e9)
 
+    @property
+    def _looks_again_s(self) -> float | None:
+        left_s = self.left_s
+        if not self._performer.unwritten:
+            return left_s
+        return WRITES_AGAIN_S if left_s is None else min(left_s, WRITES_AGAIN_S)
+
     async def run(self) -> None:
         """End screens when their time is over, until cancelled."""
         while True:
             self._changed.clear()
             try:
                 # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the change.
-                async with asyncio.timeout(self.left_s):
+                async with asyncio.timeout(self._looks_again_s):
                     await self._changed.wait()
             except TimeoutError:
                 self.tick()

@@ -114,6 +114,7 @@ def _events() -> tuple[events.Event, ...]:
         events.Ended(Concluded(1, "408")),
         events.Broken(),
         events.Resumed(NUMBER, HOUSEHOLD, Basis.BIOMETRIC, None, "", declined=False, left_s=30.0),
+        events.Resumed(NUMBER, HOUSEHOLD, Basis.BIOMETRIC, None, "", declined=False, left_s=0.0),
     )
 
 

@@ -10,8 +10,9 @@ from typing import TypeVar
 import pytest
 
 from firmware.clock import Clock
-from firmware.day.day import Day, SessionUnderWay, list_advice, one_wrong_per
+from firmware.day.day import Day, list_advice, one_wrong_per
 from firmware.records import ClockQuality, DayClosed, ListErased
+from firmware.store.errors import SessionUnderWay
 from firmware.store.store import Store
 from firmware.workflow.kept import OpenSession
 from firmware.workflow.terms import Basis, Workflow
@@ -75,10 +76,11 @@ async def test_the_opening_says_what_to_expect(tmp_path: Path) -> None:
 async def test_a_day_is_not_closed_while_a_person_is_served(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     store.lists.load(at(0), clinic_list())
-    store.work.keep_open(OpenSession(session_id=b"s" * 16, workflow=Workflow.CLINIC, began=at(1)))
+    served = visit("case-0001", 1)
+    store.work.keep_open(OpenSession(session_id=served.session_id, workflow=Workflow.CLINIC, began=at(1)))
     with pytest.raises(SessionUnderWay):
         await day_of(store).close()
-    store.work.conclude(at(2), visit("case-0001", 1))
+    store.work.conclude(at(2), served)
     closing = await day_of(store).close("amina")
     assert closing.receipt is not None
     assert (closing.receipt.entries, closing.figures.served, closing.figures.absent) == (3, 1, 2)

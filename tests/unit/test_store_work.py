@@ -196,7 +196,7 @@ def test_a_power_cut_between_decision_and_given_leaves_the_session_and_no_ration
     store.close()
     hand_over = HandOver(household="hh-0001", basis=Basis.BIOMETRIC, decided=at(10), for_s=60)
     session = OpenSession(
-        session_id=b"s" * 16,
+        session_id=(1).to_bytes(16, "big"),
         workflow=Workflow.DISTRIBUTION,
         began=at(1),
         number="hh-0001",
@@ -225,7 +225,9 @@ def test_a_days_list_is_erased_with_a_receipt_and_nothing_of_it_stays_in_the_fil
     store = open_store(tmp_path)
     store.lists.load(at(0), clinic_list(people=60), approved_by=("amina",))
     store.day.open(at(1), "amina", [], DAY)
-    session = OpenSession(session_id=b"s" * 16, workflow=Workflow.CLINIC, began=at(2), number="case-0007")
+    session = OpenSession(
+        session_id=(1).to_bytes(16, "big"), workflow=Workflow.CLINIC, began=at(2), number="case-0007"
+    )
     store.work.keep_open(session)
     tokens = [store.work.conclude(at(n + 3), visit(f"case-{n:04}", n)).token for n in range(1, 40)]
     assert tokens == list(islice(token_numbers(token_key(clinic_list(people=60).key, DAY), DEVICE), 39))

@@ -11,6 +11,7 @@ import pytest
 from firmware.records import Complaint, Outcome
 from firmware.workflow.plain import plain
 from firmware.workflow.screen import Acted
+from firmware.workflow.station import WRITES_AGAIN_S
 from firmware.workflow.terms import Answer, Basis, Reason, Workflow
 from firmware.workflow.viewing import Accepted, HeldBack, HeldBy, Reply, Stale
 from sensors.board.port import Button
@@ -400,6 +401,60 @@ async def test_what_cannot_be_written_down_never_looks_done(camp: Rig) -> None:
     assert camp.services() == []
     assert await camp.acts("again") == "answer-given"
     assert [service.answer for service in camp.services()] == [Answer.GIVEN]
+
+
+async def test_what_was_handed_over_on_paper_is_written_down_once_the_store_writes_again(camp: Rig) -> None:
+    await to_hand_over(camp)
+    camp.disk_full = True
+    assert await camp.acts("given", "on paper") == "distribution-ready"
+    await camp.pass_s(WRITES_AGAIN_S)
+    assert (camp.services(), camp.store.ledger.collected_here()) == ([], [])
+    camp.disk_full = False
+    await camp.pass_s(WRITES_AGAIN_S)
+    [service] = camp.services()
+    assert (service.answer, service.basis, len(service.check_ins)) == (Answer.GIVEN, Basis.PAPER, 1)
+    assert camp.owner.given_to_owner == ["hh-0001"]
+    assert camp.store.work.open_session() is None, "the day can be closed"
+    assert await camp.acts(CARD) == "answer-already-collected"
+
+
+async def test_the_next_person_is_served_over_what_waits_to_be_written(camp: Rig) -> None:
+    await to_hand_over(camp)
+    camp.disk_full = True
+    await camp.acts("given", "on paper")
+    camp.disk_full = False
+    assert await camp.acts("card: hh-0002", "seen", "given") == "answer-given"
+    assert [service.basis for service in camp.services()] == [Basis.PAPER, Basis.CARD]
+
+
+async def test_an_exception_on_paper_still_counts_in_the_loss_cap(camp: Rig) -> None:
+    await camp.boot()
+    await camp.acts(CARD, "supervisor", "list wrong", f"countersign: boris\n{PINS['boris']}", "give")
+    camp.disk_full = True
+    await camp.acts("given", "on paper")
+    camp.disk_full = False
+    await camp.pass_s(WRITES_AGAIN_S)
+    assert [service.basis for service in camp.services()] == [Basis.EXCEPTION]
+    assert camp.store.work.exceptions_left() == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "answer", "collected"),
+    [("given", Answer.GIVEN, ["hh-0001"]), ("not given", Answer.NOT_GIVEN, [])],
+)
+async def test_a_hand_over_on_paper_is_asked_about_after_a_restart(
+    camp: Rig, said: str, answer: Answer, collected: list[str]
+) -> None:
+    await to_hand_over(camp)
+    camp.disk_full = True
+    await camp.acts("given", "on paper")
+    camp.time.pass_s(400)
+    camp.disk_full = False
+    await camp.boot()
+    assert (camp.station.screen.name, camp.station.highlight) == ("distribution-asking-if-given", None)
+    assert await camp.acts(said) == "answer-" + said.replace(" ", "-")
+    assert [service.answer for service in camp.services()] == [answer]
+    assert camp.store.ledger.collected_here() == collected
 
 
 @pytest.mark.parametrize(("before", "after"), [("post-2", "post-2"), ("post-2", ""), ("", "post-2")])

@@ -34,6 +34,7 @@ USUAL = (
 OUTCOMES = (Outcome.MATCH, Outcome.MATCH, Outcome.NO_MATCH, Outcome.RETRY, Outcome.UNAVAILABLE)
 
 
+GIVING = ("distribution-hand-over", "distribution-asking-if-given")
 EXPECTED = {
     Workflow.CLINIC: {Answer.VISIT, Answer.PERSON},
     Workflow.DISTRIBUTION: {Answer.GIVEN, Answer.ALREADY_COLLECTED, Answer.DESK, Answer.PERSON},
@@ -91,7 +92,7 @@ class Walk:
             self.rig.time.pass_s(READS_S)
         before = station.screen
         accepted = await station.act(station.revision, acted) == Accepted()
-        self.given += accepted and act == "given" and before.name == "distribution-hand-over"
+        self.given += accepted and act == "given" and before.name in GIVING
         await self.rig.rest()
         if station.screen.preview or station.screen.busy:
             await station.act(station.revision, Acted("help"))
