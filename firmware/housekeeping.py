@@ -8,7 +8,7 @@ import structlog
 
 from firmware.clock import Clock
 from firmware.custody import Custody
-from firmware.day.day import Day
+from firmware.day.day import Closing, Day
 from firmware.link import AggregatorLink
 from firmware.retention import Retention
 from firmware.store.errors import StoreError
@@ -77,7 +77,7 @@ class Housekeeping:
         except StoreError as error:
             log.warning("day not closed", kind=type(error).__name__, reason=str(error))
             return
-        if closing is not None and closing.receipt is not None:
+        if isinstance(closing, Closing) and closing.receipt is not None:
             log.warning("day closed by itself", cycle=closing.receipt.cycle, erased=closing.receipt.entries)
             self._notices["day"] = (
                 f"Nobody closed {closing.receipt.cycle}: its list was erased a day after its end. Its counts "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,9 +18,7 @@ from firmware.cards.payload import UNREADABLE
 from firmware.cards.reading import CardReader, Expected
 from firmware.config import Config, ConfigError
 from firmware.config import Page as PageSettings
-from firmware.day.day import Day
-from firmware.day.figures import Figures
-from firmware.day.lines import closing_lines, opening_lines
+from firmware.day.on_page import DayOnPage
 from firmware.lists.loading import ListLoading
 from firmware.notices import Notices
 from firmware.session.registration import NoticeAnswer
@@ -233,7 +231,7 @@ class Lane:
             certificate=certificate,
             sounds=self._config.board is None,
             notices=self.notices,
-            day=_DayOfLane(appliance.day, self._look),
+            day=DayOnPage(appliance.day, self._look),
             lists=self._list_loading(settings),
         )
         await page.start()
@@ -260,39 +258,6 @@ class Lane:
 
     def _today(self) -> date:
         return self._local(self._appliance.clock.wall_ns()).date()
-
-
-class _DayOfLane:
-    """Opens and closes the appliance's day, and looks at the list afterwards (`page.ports.DayWork`)."""
-
-    def __init__(self, day: Day, look: Callable[[], Awaitable[None]]) -> None:
-        self._day = day
-        self._look = look
-
-    async def open(self, operator: str) -> Sequence[str]:
-        """Try each part and begin the day."""
-        opening = await self._day.open(operator)
-        await self._look()
-        return opening_lines(opening)
-
-    async def close(self, operator: str) -> Sequence[str]:
-        """Send what waits, seal, erase the list with a receipt."""
-        closing = await self._day.close(operator)
-        await self._look()
-        return closing_lines(closing)
-
-    async def report(self, kind: str) -> bytes:
-        """Return the report so far; it is drawn beside the event loop."""
-        found = await self._day.report()
-        return await asyncio.to_thread(_report_as, kind, found)
-
-
-def _report_as(kind: str, found: Figures) -> bytes:
-    from firmware.day.report_files import as_csv, as_json
-    from firmware.day.report_pdf import as_pdf  # with reportlab, which costs 0.2 s
-
-    makers: dict[str, Callable[[Figures], bytes]] = {"pdf": as_pdf, "csv": as_csv, "json": as_json}
-    return makers[kind](found)
 
 
 def _notices(settings: PageSettings | None) -> Notices:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 
 import click
@@ -15,7 +14,7 @@ from trust.lists.terms import ClinicList
 
 _list = click.argument("list_file", metavar="LIST", type=click.Path(dir_okay=False, path_type=Path))
 _out = click.option("--out", type=OutputFile(), required=True, help="The PDF to write.")
-_MAX_TOKENS = 1000
+_MAX_TOKENS = 999
 
 
 @click.group()
@@ -98,9 +97,7 @@ def tokens(list_file: Path, device_id: str, count: int, out: Path) -> None:
     if planned.day < today():
         raise click.UsageError(f"the list is of {planned.day}: its tokens are good for nothing any more")
     key = token_key(planned.key, planned.day)
-    _write(
-        out, token_sheet(key, list(islice(token_numbers(key, device_id), count)), planned.site, planned.day)
-    )
+    _write(out, token_sheet(key, token_numbers(key, device_id)[:count], planned.site, planned.day))
     click.echo(f"Wrote {count} tokens to {out}. Print it at 100 %, and lay the first one on top.")
 
 

@@ -11,7 +11,7 @@ import click
 
 from firmware.appliance import Appliance
 from firmware.commands.common import ask_pin, clear_errors, config_option, read_config, with_appliance
-from firmware.day.day import Closing, Opening
+from firmware.day.day import ClosedBefore, Closing, Opening
 from firmware.day.figures import Figures
 from firmware.day.lines import closing_lines, opening_lines
 from firmware.store.staff import Staff, words
@@ -77,18 +77,19 @@ def open_day(config_path: Path, operator: str) -> None:
     "--ends-cycle/--goes-on",
     "ends_cycle",
     default=None,
-    help="Whether this was the last day of the distribution; by default the list and the date say so.",
+    help="Whether this was the last day of the distribution; by default the list and a checked clock say so.",
 )
 def close(config_path: Path, operator: str, out: Path | None, ends_cycle: bool | None) -> None:
     """Send what waits, seal the ledger, erase the list with a receipt, and write the report."""
 
-    async def work(appliance: Appliance) -> Closing:
+    async def work(appliance: Appliance) -> Closing | ClosedBefore:
         signed = await _signed_in(appliance, operator)
         await _connected(appliance)
         return await appliance.day.close(signed, ends_cycle=ends_cycle)
 
     closing = with_appliance(read_config(config_path), work)
-    _report(closing.figures, out)
+    if closing.figures is not None:
+        _report(closing.figures, out)
     for line in closing_lines(closing):
         click.echo(line)
 
@@ -96,13 +97,20 @@ def close(config_path: Path, operator: str, out: Path | None, ends_cycle: bool |
 @day.command()
 @config_option
 @out_option
-def report(config_path: Path, out: Path | None) -> None:
-    """Show the report so far, or write it to files; nothing is closed."""
+@click.option("--last", is_flag=True, help="Of the day that was closed last, also where a new one has begun.")
+def report(config_path: Path, out: Path | None, last: bool) -> None:
+    """Show the report so far, or write it to files; nothing is closed.
 
-    async def work(appliance: Appliance) -> Figures:
-        return await appliance.day.report()
+    After the close it is the report of the closed day, until the next day is closed.
+    """
 
-    _report(with_appliance(read_config(config_path), work), out)
+    async def work(appliance: Appliance) -> Figures | None:
+        return await (appliance.day.last_report() if last else appliance.day.report())
+
+    found = with_appliance(read_config(config_path), work)
+    if found is None:
+        raise click.ClickException("no day was closed here yet")
+    _report(found, out)
 
 
 def _report(found: Figures, out: Path | None) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Protocol
 
+import msgspec
+
+from firmware.cards.making import desk_digit
 from firmware.clock import Clock
 from firmware.day.figures import Figures, figures
 from firmware.day.known import known
@@ -21,6 +24,7 @@ from firmware.workflow.terms import Basis, Workflow
 from sensors.camera.port import Camera
 from sensors.fingerprint.port import FingerprintReader
 from sensors.worker import DeviceWorker
+from trust.consent import Purpose
 from trust.lists.terms import MAX_APPOINTMENTS
 
 SYNC_S = 60.0  # staff wait in front of the screen; what is left goes out by itself later
@@ -48,6 +52,7 @@ class Opening:
     searched: of those, whom a search goes over. one_wrong_per: for each source alone, of how many strangers
     one is expected to get a wrong suggestion; None where more evidence is asked for before anybody is
     suggested. list_advice: what is amiss with the list, in sentences. registration_stopped: why, or None.
+    token_digit: with which a clinic's visit tokens begin here.
     """
 
     today: date
@@ -59,6 +64,7 @@ class Opening:
     loaded: LoadedList | None
     list_advice: tuple[str, ...]
     registration_stopped: str | None
+    token_digit: int | None = None
 
     @property
     def ready(self) -> bool:
@@ -70,12 +76,41 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """How the day ended. receipt: for the erased list, None where it stays. left: events that wait."""
+    """How the day ended. receipt: for the erased list, None where it stays. left: events that wait.
+
+    stays_unchecked: the list stays, as nothing vouches for the clock, and nobody said that its cycle ended.
+    """
 
     figures: Figures
     receipt: ListErased | None
     seal: bytes
     left: int
+    stays_unchecked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedBefore:
+    """There was nothing to close: nothing was written. figures: of the day that was closed last, if any."""
+
+    figures: Figures | None
+
+
+@dataclass(frozen=True, slots=True)
+class ToClose:
+    """What a close comes to, before anybody says so.
+
+    served: people who are counted. waiting: events that the aggregator does not hold yet.
+    """
+
+    loaded: LoadedList | None
+    served: int
+    waiting: int
+    clock_checked: bool
+
+    @property
+    def asks_whether_it_goes_on(self) -> bool:
+        """Whether a person has to say if this was the last day: of a distribution."""
+        return self.loaded is not None and self.loaded.workflow is Workflow.DISTRIBUTION
 
 
 class Day:
@@ -112,16 +147,17 @@ class Day:
         moment = self._clock.now()
         today = self._today(moment)
 
-        def work(store: Store) -> tuple[LoadedList | None, int, str | None]:
+        def work(store: Store) -> tuple[LoadedList | None, int, str | None, int | None]:
             findings = [f"{part.part}: {part.advice}" for part in parts if part.well is False]
-            store.day.open(moment, operator, findings, today)
+            store.day.open(moment, operator, findings, today if moment.quality.is_set else None)
             return (
                 store.lists.loaded(),
                 store.day.registered_on_list(),
                 store.registration_stopped(moment),
+                desk_digit(store.device_id) if store.purpose is Purpose.CLINIC_CHECK_IN else None,
             )
 
-        loaded, on_list, stopped = await self._in_store(work)
+        loaded, on_list, stopped, token_digit = await self._in_store(work)
         clinic = loaded is not None and loaded.workflow is Workflow.CLINIC
         searched = on_list if clinic else self._matcher.size
         return Opening(
@@ -134,41 +170,68 @@ class Day:
             loaded=loaded,
             list_advice=list_advice(loaded, today),
             registration_stopped=stopped,
+            token_digit=token_digit,
         )
 
     async def report(self) -> Figures:
-        """Return the figures so far; nothing is changed."""
-        return await self._in_store(self._figures)
+        """Return the figures so far; nothing is changed. With nothing to count, those of the closed day."""
 
-    async def close(self, operator: str = "", *, ends_cycle: bool | None = None) -> Closing:
+        def work(store: Store) -> Figures:
+            closed = _last(store) if store.day.is_closed() else None
+            return closed or self._figures(store)
+
+        return await self._in_store(work)
+
+    async def last_report(self) -> Figures | None:
+        """Return the figures of the day that was closed last, None where none was."""
+        return await self._in_store(_last)
+
+    async def to_close(self) -> ToClose:
+        """Return what a close comes to now."""
+        checked = self._clock.now().quality.is_set
+        return await self._in_store(
+            lambda store: ToClose(
+                store.lists.loaded(), len(store.day.served()), store.counts().waiting, checked
+            )
+        )
+
+    async def close(self, operator: str = "", *, ends_cycle: bool | None = None) -> Closing | ClosedBefore:
         """Sync, report, seal the ledger, erase the list with a receipt, and sync again.
 
-        ends_cycle: whether this was the last day of a distribution's cycle; None: by the list and the date.
+        ends_cycle: whether this was the last day of a distribution's cycle; None: by the list and the date,
+        where something vouches for the clock, else it goes on: a cycle that ended is not loaded again.
         Raises SessionUnderWay.
         """
         await self._synced()
         moment = self._clock.now()
         today = self._today(moment)
 
-        def work(store: Store) -> tuple[Figures, ListErased | None, bytes]:
+        def work(store: Store) -> Closing | ClosedBefore:
             if store.work.open_session() is not None:
                 raise SessionUnderWay("a person is being served here: close the day after that")
-            found, head = self._figures(store), store.lists.loaded()
-            distribution = head is not None and head.workflow is Workflow.DISTRIBUTION
-            seal = store.ledger.seal() if distribution else b""
-            ends = True
-            if head is not None and distribution:
-                ends = today >= head.last_day if ends_cycle is None else ends_cycle
-            receipt = store.day.close(moment, _closed(found, seal, operator), ends_list=ends)
-            return found, receipt, seal
+            head = store.lists.loaded()
+            unchecked, ends = False, True
+            if head is not None and head.workflow is Workflow.DISTRIBUTION:
+                unchecked = ends_cycle is None and not moment.quality.is_set
+                ends = today >= head.last_day and not unchecked if ends_cycle is None else ends_cycle
+            # Looked at where it is written: of two who close at once, one does.
+            if store.day.is_closed() and (head is None or not ends):
+                return ClosedBefore(_last(store))
+            found = self._figures(store)
+            seal = store.ledger.seal() if found.known.workflow is Workflow.DISTRIBUTION and head else b""
+            receipt = store.day.close(
+                moment, _closed(found, seal, operator), msgspec.msgpack.encode(found), ends_list=ends
+            )
+            return Closing(found, receipt, seal, 0, stays_unchecked=unchecked)
 
-        found, receipt, seal = await self._in_store(work)
+        closing = await self._in_store(work)
+        if isinstance(closing, ClosedBefore):
+            return closing
         self._committed()
         await self._synced()
-        left = (await self._in_store(Store.counts)).waiting
-        return Closing(found, receipt, seal, left)
+        return replace(closing, left=(await self._in_store(Store.counts)).waiting)
 
-    async def close_overdue(self) -> Closing | None:
+    async def close_overdue(self) -> Closing | ClosedBefore | None:
         """Close a day that nobody closed, once its list ended a day ago by a clock that somebody checked.
 
         Nothing that has expired waits for a person (RESPONSIBLE_USE 20). Returns None where nothing is due.
@@ -194,6 +257,11 @@ class Day:
                 await self._sync()
         except TimeoutError:
             pass
+
+
+def _last(store: Store) -> Figures | None:
+    found = store.day.last_figures()
+    return msgspec.msgpack.decode(found, type=Figures) if found else None
 
 
 def one_wrong_per(of_100: dict[str, float | None]) -> dict[str, int | None]:

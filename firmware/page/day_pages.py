@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from firmware.day.day import ToClose
 from firmware.page import words
 from firmware.page.drawing import Drawing
 from firmware.page.ports import Bar, DayWork, Station
@@ -21,6 +22,9 @@ from firmware.workflow.terms import Role
 
 log = structlog.get_logger()
 _MEDIA_TYPES = {"pdf": "application/pdf", "csv": "text/csv; charset=utf-8", "json": "application/json"}
+_ENDS_CYCLE = {"close": None, "goes on": False, "ends": True}
+"""What a supervisor says where it is asked before the close, and what that says of a distribution's cycle."""
+_SURE, _ON_OR_OVER = ("close",), ("goes on", "ends")
 
 
 class DayPages:
@@ -55,47 +59,81 @@ class DayPages:
             Route("/day/open", self._open, methods=["POST"]),
             Route("/day/close", self._close, methods=["POST"]),
             Route("/day/report.{kind}", self._report),
+            Route("/day/closed.{kind}", self._report_of_closed),
         ]
 
     async def _show(self, request: Request) -> Response:
         viewer = self._viewer(request)
-        return RedirectResponse("/", 303) if viewer is None else self._drawn(viewer)
+        return RedirectResponse("/", 303) if viewer is None else await self._drawn(viewer)
 
     async def _open(self, request: Request) -> Response:
-        return await self._do(request, self._day.open, Role.OPERATOR)
+        viewer = self._sender(request, await read_form(request))
+
+        async def work(operator: str) -> Response:
+            return await self._drawn(viewer, lines=await self._day.open(operator))
+
+        return await self._do(viewer, work, Role.OPERATOR)
 
     async def _close(self, request: Request) -> Response:
-        return await self._do(request, self._day.close, Role.SUPERVISOR)
+        form = await read_form(request)
+        viewer = self._sender(request, form)
 
-    async def _do(
-        self, request: Request, work: Callable[[str], Awaitable[Sequence[str]]], need: Role
-    ) -> Response:
-        viewer = self._sender(request, await read_form(request))
+        async def work(operator: str) -> Response:
+            asked = await self._day.to_close()
+            answer = form.get("answer", "")
+            if answer not in (_ON_OR_OVER if asked.asks_whether_it_goes_on else _SURE):
+                return self._asked(viewer, asked)
+            lines = await self._day.close(operator, ends_cycle=_ENDS_CYCLE[answer])
+            return await self._drawn(viewer, lines=lines)
+
+        return await self._do(viewer, work, Role.SUPERVISOR)
+
+    async def _do(self, viewer: Viewer, work: Callable[[str], Awaitable[Response]], need: Role) -> Response:
         operator = viewer.operator
         if operator is None:
             return RedirectResponse("/", 303)
         if not _may(operator, need):
-            return self._drawn(viewer, words.SUPERVISOR_CLOSES)
+            return await self._drawn(viewer, words.SUPERVISOR_CLOSES)
         if not self._station.idle:
-            return self._drawn(viewer, words.FIRST_FINISH)
+            return await self._drawn(viewer, words.FIRST_FINISH)
         try:
-            return self._drawn(viewer, lines=await work(operator.name))
+            # The self-test has the sensors, and a close ends what is loaded: nobody begins meanwhile.
+            with self._station.kept_free():
+                return await work(operator.name)
         except SessionUnderWay:
-            return self._drawn(viewer, words.WAITS_TO_BE_WRITTEN)
+            return await self._drawn(viewer, words.WAITS_TO_BE_WRITTEN)
         except StoreError as error:
             log.warning("day not written", kind=type(error).__name__, reason=str(error))
-            return self._drawn(viewer, words.NOT_WRITTEN)
+            return await self._drawn(viewer, words.NOT_WRITTEN)
 
     async def _report(self, request: Request) -> Response:
+        return await self._file(request, last=False)
+
+    async def _report_of_closed(self, request: Request) -> Response:
+        return await self._file(request, last=True)
+
+    async def _file(self, request: Request, *, last: bool) -> Response:
         viewer, kind = self._viewer(request), request.path_params["kind"]
         if viewer is None or viewer.operator is None or not _may(viewer.operator, Role.SUPERVISOR):
             return RedirectResponse("/day", 303)
         if kind not in _MEDIA_TYPES:
             raise HTTPException(404, "no such report")
         named = {"Content-Disposition": f'attachment; filename="report.{kind}"'}
-        return Response(await self._day.report(kind), media_type=_MEDIA_TYPES[kind], headers=named)
+        content = await self._day.report(kind, last=last)
+        if content is None:
+            return RedirectResponse("/day", 303)
+        return Response(content, media_type=_MEDIA_TYPES[kind], headers=named)
 
-    def _drawn(self, viewer: Viewer, message: Text | None = None, lines: Sequence[str] = ()) -> Response:
+    def _asked(self, viewer: Viewer, asked: ToClose) -> Response:
+        """Show what a close erases and what still waits, before anything is done."""
+        page = self._drawing.draw(
+            "day_close.html", self._tag(viewer), viewer=viewer, bar=self._bar(), asked=asked
+        )
+        return HTMLResponse(page)
+
+    async def _drawn(
+        self, viewer: Viewer, message: Text | None = None, lines: Sequence[str] = ()
+    ) -> Response:
         page = self._drawing.draw(
             "day.html",
             self._tag(viewer),
@@ -104,6 +142,7 @@ class DayPages:
             message=message,
             lines=lines,
             loads=self._loads,
+            was_closed=await self._day.was_closed(),
             supervises=viewer.operator is not None and _may(viewer.operator, Role.SUPERVISOR),
         )
         return HTMLResponse(page)

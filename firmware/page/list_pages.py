@@ -23,10 +23,9 @@ from firmware.page.upload import read_upload
 from firmware.page.viewers import Operator, Viewer
 from firmware.records import ListLoaded
 from firmware.store.errors import ListRefused, StoreError
-from firmware.store.lists import LoadedList
 from firmware.workflow.outcomes import PinWaits, PinWrong
 from firmware.workflow.screen import Text
-from firmware.workflow.terms import Role, Workflow
+from firmware.workflow.terms import Role
 from trust.lists.faults import Fault, Form
 from trust.lists.table import too_large
 from trust.lists.terms import ClinicList
@@ -226,7 +225,7 @@ class ListPages:
             "list.html",
             self._tag(viewer),
             **values,
-            present=None if present is None else _now_loaded(present),
+            present=None if present is None else words.now_loaded(present),
             done=None if done is None else words.list_loaded(done.entries),
             files=await self._lists.files(),
             has_folder=self._lists.has_folder,
@@ -241,11 +240,6 @@ class ListPages:
 
 def _one(fault: Fault) -> FaultsFound:
     return FaultsFound((fault,), Form.CSV)
-
-
-def _now_loaded(present: LoadedList) -> Text:
-    cycle = present.first_day if present.workflow is Workflow.CLINIC else present.cycle
-    return words.now_loaded(cycle, present.entries)
 
 
 def _supervisor(viewer: Viewer) -> Operator | None:

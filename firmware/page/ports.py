@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from firmware.day.day import ToClose
 from firmware.lists.reading import FaultsFound, ReadList
 from firmware.records import ListLoaded
 from firmware.store.lists import LoadedList
@@ -45,6 +47,9 @@ class Station(Protocol):
     def language(self) -> str:
         """BCP 47 tag of the person's language."""
 
+    def kept_free(self) -> AbstractContextManager[None]:
+        """Let nobody begin meanwhile; HELP works."""
+
     def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Call `changed` when one of these is another; returns what takes it off again."""
 
@@ -73,11 +78,20 @@ class DayWork(Protocol):
     async def open(self, operator: str) -> Sequence[str]:
         """Try each part and begin the day."""
 
-    async def close(self, operator: str) -> Sequence[str]:
-        """Send what waits, seal, erase the list with a receipt."""
+    async def to_close(self) -> ToClose:
+        """Return what a close comes to now."""
 
-    async def report(self, kind: str) -> bytes:
-        """Return the report so far, as "pdf", "csv" or "json"."""
+    async def close(self, operator: str, *, ends_cycle: bool | None) -> Sequence[str]:
+        """Send what waits, seal, erase the list with a receipt.
+
+        ends_cycle: whether this was the last day of a distribution; None where none is loaded.
+        """
+
+    async def was_closed(self) -> bool:
+        """Tell whether there is a report of a day that was closed."""
+
+    async def report(self, kind: str, *, last: bool) -> bytes | None:
+        """Return the report so far, or of the day that was closed last, as "pdf", "csv" or "json"."""
 
 
 class ListWork(Protocol):

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from datetime import date
 
+from firmware.store.lists import LoadedList
 from firmware.workflow.guidance import ONCE_MORE
 from firmware.workflow.screen import Entry, Screen, Text, in_context, say, say_many
-from firmware.workflow.terms import Role
+from firmware.workflow.terms import Role, Workflow
 from inference.operating_point import Strength
 
 SIGN_IN = say("Sign in")
@@ -43,7 +44,15 @@ TAKE_OVER = say("Take over")
 DAY = say("The day")
 OPEN_DAY = say("Open the day")
 CLOSE_DAY = say("Close the day")
+CLOSE_NOW = say("Close the day now?")
+GOES_ON = say("Does this distribution go on tomorrow?")
+KEEP_LIST = say("It goes on: keep the list")
+END_CYCLE = say("It is over: erase the list for good")
+LIST_ERASED = say("The list is erased.")
+CLOCK_UNCHECKED = say("Nobody has checked the clock of this appliance.")
 REPORT = say("Report")
+CLOSED_REPORT = say("Report of the closed day")
+REPORT_STAYS = say("The report stays here until the next day is closed.")
 BACK = say("Back")
 WAITS_TO_BE_WRITTEN = say(
     "The last session is not written down yet. Make space, or wait a minute. Then try again."
@@ -151,13 +160,13 @@ def household(size: int) -> Text:
     return say_many("{number} person in the household", "{number} people in the household", size)
 
 
-def now_loaded(cycle: str | date, entries: int) -> Text:
+def now_loaded(present: LoadedList) -> Text:
     """Which list is loaded."""
     return say_many(
         "Loaded now: {cycle}, with {number} entry",
         "Loaded now: {cycle}, with {number} entries",
-        entries,
-        cycle=cycle,
+        present.entries,
+        cycle=present.first_day if present.workflow is Workflow.CLINIC else present.cycle,
     )
 
 

@@ -11,7 +11,7 @@ from sqlite_utils import Database
 
 from firmware.day.served import Served
 from firmware.records import DayClosed, ListErased, Moment
-from firmware.store import lists
+from firmware.store import lists, token_day
 from firmware.store.audit import NOT_SIGNED_IN, AuditEntry
 from firmware.store.journal import Journal
 
@@ -29,11 +29,11 @@ class DayBook:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def open(self, moment: Moment, operator: str, findings: Sequence[str], today: date) -> None:
+    def open(self, moment: Moment, operator: str, findings: Sequence[str], today: date | None) -> None:
         """Begin a day, or go on with the one that is open; erase what ended before today.
 
         findings: what needs care, in the words of the self-test, for the audit log. today: by a clock that
-        staff have looked at.
+        something vouches for, else None, and nothing is erased by it.
         """
         with self._journal.transaction() as db:
             (newest,) = db.execute("SELECT coalesce(max(number), 0) FROM audit").fetchone()
@@ -42,7 +42,10 @@ class DayBook:
                    ON CONFLICT DO NOTHING""",
                 (msgspec.msgpack.encode(moment), operator, newest),
             )
-            ended = db.execute("DELETE FROM links WHERE until < ?", (today.isoformat(),)).rowcount
+            ended = 0
+            if today is not None:
+                token_day.begin(db, today)
+                ended = db.execute("DELETE FROM links WHERE until < ?", (today.isoformat(),)).rowcount
             facts = {"operator": operator or NOT_SIGNED_IN, "needs care": "; ".join(findings)}
             self._journal.note("day opened", moment, b"", facts)
         self._journal.erase_from_log(erased=ended > 0)
@@ -90,16 +93,40 @@ class DayBook:
             (entry.act, entry.facts.get("part", entry.facts.get("concern", ""))) for entry in entries
         )
 
-    def close(self, moment: Moment, closed: DayClosed, *, ends_list: bool) -> ListErased | None:
+    def last_figures(self) -> bytes | None:
+        """Return the figures of the day that was closed last, as they were given to `close`."""
+        with self._journal.reading() as db:
+            row = db.execute("SELECT figures FROM closed_day").fetchone()
+        return bytes(row[0]) if row else None
+
+    def is_closed(self) -> bool:
+        """Tell whether all there is was closed already: nothing was opened, loaded or counted since."""
+        with self._journal.reading() as db:
+            if db.execute("SELECT 1 FROM day").fetchone():
+                return False
+            head = lists.loaded(db)
+            cycle = "" if head is None else head.cycle
+            (newest,) = db.execute("SELECT coalesce(max(number), 0) FROM served").fetchone()
+            row = db.execute("SELECT cycle, until FROM closed_day").fetchone()
+        return (cycle, newest) in (row, ("", 0))  # without list and people there is nothing to close
+
+    def close(
+        self, moment: Moment, closed: DayClosed, figures: bytes = b"", *, ends_list: bool
+    ) -> ListErased | None:
         """Close the day in one transaction; returns the receipt for the list, None where it stays.
 
-        ends_list: the list goes, and with it tokens and what the report counted: a clinic's at each close, a
-        distribution's on the last day of its cycle.
+        figures: of the report, kept until the next close, so that no report is lost with the list. ends_list:
+        the list goes, and with it what the report counted: a clinic's at each close, a distribution's at the
+        end of its cycle. Visit tokens stay, so that nobody else gets a number of this day.
         """
         with self._journal.transaction() as db:
             self._journal.commit(moment, closed)
+            (newest,) = db.execute("SELECT coalesce(max(number), 0) FROM served").fetchone()
+            db.execute(
+                "INSERT OR REPLACE INTO closed_day (id, figures, cycle, until) VALUES (1, ?, ?, ?)",
+                (figures, *(("", 0) if ends_list else (closed.cycle, newest))),
+            )
             receipt = lists.erase(self._journal, db, moment) if ends_list else None
-            db.execute("DELETE FROM tokens")
             db.execute("DELETE FROM day")
             if ends_list:
                 db.execute("DELETE FROM served")

@@ -10,6 +10,7 @@ import msgspec
 from sqlite_utils import Database
 
 from firmware.records import ListErased, ListLoaded, Moment
+from firmware.store import token_day
 from firmware.store.errors import ListRefused
 from firmware.store.hand_overs import report_anew
 from firmware.store.journal import Journal
@@ -61,13 +62,14 @@ class ListShelf:
     def load(self, moment: Moment, planned: PlannedList, approved_by: tuple[str, ...] = ()) -> ListLoaded:
         """Take up a list in one transaction, in place of an earlier version for the same day or cycle.
 
-        Who collected stays. Raises ListRefused, and PurposeRefused for a list of another purpose or site.
+        Who collected or came stays. Raises ListRefused; PurposeRefused for one of another purpose or site.
         """
         self._journal.refuse_other(planned.purpose, planned.site)
         head = _head(moment, planned, approved_by)
         with self._journal.transaction() as db:
             self._refuse(db, head)
             former = loaded(db)
+            came = [subject for (subject,) in db.execute("SELECT subject FROM appointments WHERE attended")]
             _delete(db)
             db.execute(
                 "INSERT INTO lists (id, workflow, cycle, head) VALUES (1, ?, ?, ?)",
@@ -78,6 +80,10 @@ class ListShelf:
                     "INSERT INTO appointments (subject, appointment) VALUES (?, ?)",
                     [(each.number, msgspec.msgpack.encode(each)) for each in planned.appointments],
                 )
+                db.conn.executemany(
+                    "UPDATE appointments SET attended = 1 WHERE subject = ?", [(subject,) for subject in came]
+                )
+                token_day.begin(db, planned.day)
             else:
                 db.conn.executemany(
                     "INSERT INTO households (subject, digest, household) VALUES (?, ?, ?)",

@@ -367,6 +367,25 @@ def m012_ages(database: Database) -> None:
     """)
 
 
+def m013_closed_day(database: Database) -> None:
+    """Keep the report of the day that was closed last, and of which day the visit tokens are."""
+    database.executescript("""
+        -- One row at most, until the next close. figures: of the report (MessagePack), with nobody's number.
+        -- cycle, until: of the list that stays, and the newest row of `served` then; else empty and 0.
+        CREATE TABLE closed_day (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            figures BLOB NOT NULL,
+            cycle TEXT NOT NULL,
+            until INTEGER NOT NULL
+        ) STRICT;
+        -- One row at most: the day (ISO 8601) of which the numbers in `tokens` are.
+        CREATE TABLE token_day (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            day TEXT NOT NULL
+        ) STRICT;
+    """)
+
+
 _STEPS = (
     m001_records_outbox_audit_gallery,
     m002_generation_of_hellos,
@@ -380,6 +399,7 @@ _STEPS = (
     m010_shared_gallery,
     m011_protected_templates,
     m012_ages,
+    m013_closed_day,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

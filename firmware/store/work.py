@@ -11,13 +11,13 @@ from datetime import date
 import msgspec
 from sqlite_utils import Database
 
-from firmware.cards.making import TOKENS, token_key, token_numbers
+from firmware.cards.making import token_key, token_numbers
 from firmware.clock import random_id
 from firmware.day.served import Served, attempt_of
 from firmware.records import CheckIn, Complaint, Event, Moment, Service
+from firmware.store import token_day
 from firmware.store.audit import NOT_SIGNED_IN
 from firmware.store.day import DayBook, note_served
-from firmware.store.errors import StoreError
 from firmware.store.journal import Journal
 from firmware.store.ledger import Ledger, collect, release
 from firmware.store.lists import ListShelf, loaded
@@ -291,13 +291,15 @@ def _check_ins(db: Database, record_ids: Sequence[bytes]) -> list[CheckIn]:
 
 def _issue_token(db: Database, device_id: str) -> str:
     """Return a number that nobody else has today: that of the next slip printed for the list."""
-    (issued,) = db.execute("SELECT count(*) FROM tokens").fetchone()
-    if issued >= TOKENS // 2:
-        raise StoreError("half of today's visit tokens are in use: close the day, then open it again")
     head = loaded(db)
     # Without a list nothing is printed, and the order is one that nobody knows.
     key = secrets.token_bytes(32) if head is None else token_key(head.key, head.first_day)
-    for token in token_numbers(key, device_id):
-        if db.execute("INSERT INTO tokens (token) VALUES (?) ON CONFLICT DO NOTHING", (int(token),)).rowcount:
-            return token
-    raise AssertionError("half of the tokens are free")
+    numbers = token_numbers(key, device_id)
+    issued = {number for (number,) in db.execute("SELECT token FROM tokens").fetchall()}
+    token = next((number for number in numbers if int(number) not in issued), None)
+    if token is None:
+        # So many people take two days: the clock stood still, or nobody opened the second one.
+        token_day.forget(db)
+        token = numbers[0]
+    db.execute("INSERT INTO tokens (token) VALUES (?)", (int(token),))
+    return token

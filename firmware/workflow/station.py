@@ -9,7 +9,8 @@ here. Used from the event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, assert_never
 
@@ -65,6 +66,7 @@ class Station:
         self._deadline_ns: int | None = None
         self._offered_since, self._offered_at_ns = 1, self._clock.monotonic_ns()
         self._changed = asyncio.Event()
+        self._kept_free = 0
         self.screen = self._draw()
         self.revision = 1
         self.highlight = frame.first_highlighted(self.screen)
@@ -100,6 +102,8 @@ class Station:
 
     def _act(self, revision: int, acted: Acted, spills_s: float) -> Reply:
         if acted.act != choices.HELP:
+            if self._kept_free and self.idle:
+                return HeldBack()
             if not self._offered_since <= revision <= self.revision:
                 return Stale()
             if self.holder and acted.operator and acted.operator != self.holder:
@@ -139,6 +143,15 @@ class Station:
             case _:
                 assert_never(button)
         return Accepted()
+
+    @contextmanager
+    def kept_free(self) -> Iterator[None]:
+        """Let nobody begin meanwhile, as while the day is opened or closed; HELP works."""
+        self._kept_free += 1
+        try:
+            yield
+        finally:
+            self._kept_free -= 1
 
     def refresh(self) -> None:
         """Draw the screen anew where nobody is served: a network came or went."""

@@ -73,7 +73,10 @@ def test_a_day_is_opened_reported_and_closed(tmp_path: Path) -> None:
     assert found["overrides"] == [
         {"operator": "amina", "supervisor": "tomas", "reason": "worn or injured fingers", "count": 1}
     ]
-    assert "Planned (households): no list" in day("report")[1]
+    for command in (("report",), ("report", "--last")):
+        assert "Planned (households): 4" in day(*command)[1], "the report outlives the list"
+    code, said = day("close", "--operator=tomas", typed="730264\n")
+    assert (code, "nothing was done" in said) == (0, True), said
 
 
 async def test_at_the_close_all_of_the_day_reaches_the_aggregator_once(tmp_path: Path) -> None:

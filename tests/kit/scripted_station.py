@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from firmware.page.ports import Accepted, Answered, HeldBack, HeldBy, Stale
@@ -25,6 +26,7 @@ class ScriptedStation:
         self.language = language
         self.holder = ""
         self.acts: list[Acted] = []
+        self.kept: list[bool] = []
 
     @property
     def screen(self) -> Screen:
@@ -33,6 +35,12 @@ class ScriptedStation:
     @property
     def idle(self) -> bool:
         return self._at == 0
+
+    @contextmanager
+    def kept_free(self) -> Iterator[None]:
+        self.kept.append(True)
+        yield
+        self.kept.append(False)
 
     def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
         self._listeners.append(changed)

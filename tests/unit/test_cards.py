@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -139,15 +138,18 @@ def test_what_the_screen_says_of_a_card_accuses_nobody() -> None:
 
 
 def first_tokens(key: bytes, count: int, device_id: str = "desk-1") -> list[str]:
-    return list(islice(token_numbers(key, device_id), count))
+    return token_numbers(key, device_id)[:count]
 
 
 def test_each_appliance_has_an_order_of_tokens_of_its_own_and_names_each_once() -> None:
     key = token_key(bytes(32), TODAY)
-    order = list(token_numbers(key, "desk-1"))
-    assert len(order) == len(set(order)) == 9_999
-    assert order == list(token_numbers(key, "desk-1"))
-    assert order[:50] != first_tokens(key, 50, "desk-2")
+    order = token_numbers(key, "desk-1")
+    assert len(order) == len(set(order)) == 1_000
+    assert order == token_numbers(key, "desk-1")
+    assert {number[0] for number in order} == {"1"}
+    of_site = [token_numbers(key, f"desk-{number}") for number in range(1, 11)]
+    assert len({number for numbers in of_site for number in numbers}) == 9_999, "all but 0000, each once"
+    assert not set(token_numbers(key, "post-a")) & set(token_numbers(key, "post-b"))
     assert order[:50] != first_tokens(token_key(bytes(32), date(2026, 11, 26)), 50)
 
 

@@ -14,7 +14,7 @@ import pytest
 import firmware.page
 from firmware.notices import Notices
 from firmware.page.app import Front, Page, Rules
-from firmware.page.ports import Bar, ListWork
+from firmware.page.ports import Bar, DayWork, ListWork
 from firmware.page.recordings import Recordings
 from firmware.page.streams import Streams
 from firmware.page.viewers import MOST_SIGNED_IN
@@ -38,6 +38,7 @@ class Visitor:
         rules: Rules | None = None,
         recordings: Path | None = None,
         lists: ListWork | None = None,
+        day: DayWork | None = None,
     ) -> None:
         self.now_s = 0.0
         self.station = ScriptedStation(NOTICE, DONE)
@@ -52,6 +53,7 @@ class Visitor:
             rules or Rules(),
             Recordings(recordings),
             Notices(),
+            day=day,
             lists=lists,
         )
         self.page = page

@@ -6,8 +6,7 @@ import os
 import signal
 from contextlib import closing
 from dataclasses import replace
-from datetime import date
-from itertools import islice
+from datetime import date, timedelta
 from pathlib import Path
 
 import msgspec
@@ -230,7 +229,7 @@ def test_a_days_list_is_erased_with_a_receipt_and_nothing_of_it_stays_in_the_fil
     )
     store.work.keep_open(session)
     tokens = [store.work.conclude(at(n + 3), visit(f"case-{n:04}", n)).token for n in range(1, 40)]
-    assert tokens == list(islice(token_numbers(token_key(clinic_list(people=60).key, DAY), DEVICE), 39))
+    assert tokens == token_numbers(token_key(clinic_list(people=60).key, DAY), DEVICE)[:39]
     assert store.day.attended() == 39
     assert any(b"case-0059" in page for page in decrypted_pages(tmp_path / "store.db", KEY))
     closed = DayClosed(
@@ -248,6 +247,47 @@ def test_a_days_list_is_erased_with_a_receipt_and_nothing_of_it_stays_in_the_fil
     ) == events[-1]  # fmt: skip
     assert (store.lists.loaded(), store.day.opened(), store.day.served()) == (None, None, [])
     assert isinstance(store.verify_audit(), int)
+    store.close()
+
+
+def test_no_two_people_of_a_day_have_one_number_whatever_is_closed_or_loaded_anew(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    day_of_list, closed = clinic_list(people=60), DayClosed(
+        workflow=Workflow.CLINIC, cycle=DAY.isoformat(), planned=60, served=0, exceptions=0,
+        already_collected=0, conflicts=0, waiting=0,
+    )  # fmt: skip
+    order = token_numbers(token_key(day_of_list.key, DAY), DEVICE)
+
+    def three(since: int) -> list[str]:
+        return [store.work.conclude(at(n), visit(f"case-{n:04}", n)).token for n in range(since, since + 3)]
+
+    store.lists.load(at(0), day_of_list)
+    assert three(1) == order[:3]
+    store.day.close(at(9), closed, ends_list=True)
+    without_list = three(11)
+    store.day.open(at(19), "amina", [], DAY)
+    store.lists.load(at(20), day_of_list)
+    later = three(21)
+    assert len({*order[:3], *without_list, *later}) == 9
+    assert later == [number for number in order if number not in (*order[:3], *without_list)][:3]
+    store.day.close(at(29), closed, ends_list=True)
+    store.day.open(at(30), "amina", [], None)
+    assert not set(three(31)) & {*order[:3], *without_list, *later}, "no clock, no new day"
+    store.day.open(at(39), "amina", [], DAY + timedelta(days=1))
+    store.lists.load(at(40), replace(day_of_list, day=DAY + timedelta(days=1)))
+    assert three(41) == token_numbers(token_key(day_of_list.key, DAY + timedelta(days=1)), DEVICE)[:3]
+    store.close()
+
+
+def test_a_corrected_list_knows_who_came(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.lists.load(at(0), clinic_list(people=4))
+    store.work.conclude(at(1), visit("case-0001", 1))
+    store.work.conclude(at(2), visit("case-0004", 2))
+    store.lists.load(at(3), clinic_list(people=3))
+    assert store.day.attended() == 1, "who is on no list any more is not counted"
+    store.lists.load(at(4), clinic_list(people=5))
+    assert store.day.attended() == 1
     store.close()
 
 
