@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 import uvloop
 
+from aggregator.adjudication_commands import adjudications
 from aggregator.administer import approve, audit, claim, init, pending, revoke, user
 from aggregator.ask import command
 from aggregator.authority import Authority, AuthorityError
@@ -280,7 +281,7 @@ def double_collections(store: Path, form: Format, cycle: str | None) -> None:
     write_rows(rows, DoubleCollectionRow, form, sys.stdout, DOUBLE_COLLECTION_TABLE)
 
 
-for _command in (init, claim, user, audit, command, import_bundles, list_, gallery, report):
+for _command in (init, claim, user, audit, command, import_bundles, list_, gallery, adjudications, report):
     main.add_command(_command)
 for _command in (pending, approve, revoke):
     devices.add_command(_command)

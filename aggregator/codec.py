@@ -28,7 +28,9 @@ from aggregator.records import (
     Moment,
     Outcome,
     Registration,
+    Resemblance,
     StageTime,
+    Strength,
     TelemetryDropped,
 )
 from aggregator.unpacking import MAX_INT64, MAX_STAGE_NAME, MAX_TEXT, unpack
@@ -59,6 +61,12 @@ _OUTCOMES = {
 }
 _MODALITIES = {event_pb2.MODALITY_FACE: Modality.FACE, event_pb2.MODALITY_FINGER: Modality.FINGER}
 _CONSENTS = {event_pb2.CONSENT_ACCEPTED: Consent.ACCEPTED, event_pb2.CONSENT_DECLINED: Consent.DECLINED}
+
+STRENGTHS = {
+    event_pb2.SCORE_STRENGTH_STRONG: Strength.STRONG,
+    event_pb2.SCORE_STRENGTH_FAIR: Strength.FAIR,
+    event_pb2.SCORE_STRENGTH_WEAK: Strength.WEAK,
+}
 
 COMMAND_KINDS = {
     event_pb2.COMMAND_KIND_SELF_TEST: CommandKind.SELF_TEST,
@@ -200,6 +208,8 @@ def _event(message: event_pb2.Event) -> Event:
             body = complaint(message.complaint)
         case "collection_conflict":
             body = _collection_conflict(message.collection_conflict)
+        case "resemblance":
+            body = _resemblance(message.resemblance)
         case _:
             raise Malformed("an event has no body that this version knows")
     return Event(message.seq, _moment(message.moment), body, message.SerializeToString(deterministic=True))
@@ -228,6 +238,18 @@ def _collected_at(collected: event_pb2.CollectedAt) -> CollectedAt:
         raise Malformed("device_id is no name of a device")
     return CollectedAt(
         identifier(collected.record_id, "record_id"), collected.device_id, _moment(collected.moment)
+    )
+
+
+def _resemblance(body: event_pb2.Resemblance) -> Resemblance:
+    if body.entry_id == body.resembles:
+        raise Malformed("an entry resembles itself")
+    return Resemblance(
+        gallery_id=identifier(body.gallery_id, "gallery_id"),
+        entry_id=identifier(body.entry_id, "entry_id"),
+        resembles=identifier(body.resembles, "resembles"),
+        score_llr=body.score_hundredths / 100,
+        strength=known(STRENGTHS, body.strength, "strength"),
     )
 
 

@@ -85,6 +85,8 @@ class ResultRow(msgspec.Struct, frozen=True):
     waiting: int | None
     concern: str | None
     collected: tuple[str, ...] | None
+    resembles: str | None
+    strength: str | None
 
     @property
     def about(self) -> str:
@@ -211,6 +213,8 @@ def result_row(event: StoredEvent) -> ResultRow:
         waiting=details.waiting,
         concern=details.concern,
         collected=details.collected,
+        resembles=details.resembles,
+        strength=details.strength,
     )
 
 
@@ -228,6 +232,8 @@ def about(row: ResultRow) -> str:
             return _listed(row.workflow, row.concern)
         case "conflict":
             return _listed(row.cycle, *(place.split()[0] for place in row.collected or ()))
+        case "resemblance":
+            return _listed(row.strength, "an entry may be of the same person as another")
         case "device_fault":
             return _listed(row.part, "is back" if row.recovered else row.fault)
         case "command_result":

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from aggregator.codec import STRENGTHS
 from aggregator.fields import counted, digest, identifier, known
-from aggregator.holdings import Erasure, Gallery
+from aggregator.holdings import Adjudication, Erasure, Gallery
 from aggregator.malformed import Malformed
 from aggregator.sealed import Asked, Carried
 from aidpost.v1 import gallery_pb2
@@ -26,6 +27,17 @@ _MODALITIES = {
     gallery_pb2.SEALED_MODALITY_FACE: SealedModality.FACE,
     gallery_pb2.SEALED_MODALITY_FINGER: SealedModality.FINGER,
 }
+
+_STRENGTHS = {strength: message for message, strength in STRENGTHS.items()}
+_FINDINGS = {
+    gallery_pb2.FINDING_SAME_PERSON: True,
+    gallery_pb2.FINDING_DIFFERENT_PEOPLE: False,
+}
+
+
+def parse_decision(request: gallery_pb2.DecideAdjudicationRequest) -> tuple[int, bool]:
+    """Return the pair's number and whether it is one person; raises Malformed."""
+    return counted(request.number, "number"), known(_FINDINGS, request.finding, "finding")
 
 
 def parse_sync(request: gallery_pb2.SyncRequest) -> Asked:
@@ -46,6 +58,7 @@ def parse_sync(request: gallery_pb2.SyncRequest) -> Asked:
         tuple(request.buckets[at : at + HASH_BYTES] for at in steps) or None,
         request.everything,
         counted(request.max_bytes, "max_bytes"),
+        counted(request.decisions, "decisions"),
     )
 
 
@@ -105,6 +118,35 @@ def erasure(told: Erasure) -> gallery_pb2.Erasure:
             for device_id, asked_ns in told.unconfirmed
         ],
     )
+
+
+def adjudication(pair: Adjudication) -> gallery_pb2.Adjudication:
+    """Return a pair of entries as people see it."""
+    return gallery_pb2.Adjudication(
+        number=pair.number,
+        gallery_id=pair.gallery_id,
+        site=pair.site,
+        purpose=pair.purpose,
+        first=pair.first,
+        second=pair.second,
+        score_hundredths=round(pair.score_llr * 100),
+        strength=_STRENGTHS[pair.strength],
+        told_by=pair.told_by,
+        told_at=_timestamp(pair.told_ns),
+        finding=gallery_pb2.FINDING_UNSPECIFIED if pair.same is None else _finding(same=pair.same),
+        proposed_by=pair.proposed_by,
+        confirmed_by=pair.confirmed_by,
+        decided_at=None if pair.decided_ns is None else _timestamp(pair.decided_ns),
+    )
+
+
+def decided(first: bytes, second: bytes, *, same: bool) -> gallery_pb2.Decided:
+    """Return what was decided of a pair, as devices hear it."""
+    return gallery_pb2.Decided(first=first, second=second, finding=_finding(same=same))
+
+
+def _finding(*, same: bool) -> gallery_pb2.Finding.ValueType:
+    return gallery_pb2.FINDING_SAME_PERSON if same else gallery_pb2.FINDING_DIFFERENT_PEOPLE
 
 
 def published_card(card: bytes, published_ns: int) -> gallery_pb2.PublishedCard:

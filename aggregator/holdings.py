@@ -6,7 +6,7 @@ from enum import Enum, unique
 
 import msgspec
 
-from aggregator.records import StageTime
+from aggregator.records import StageTime, Strength
 
 EVENT_KINDS = (
     "check_in",
@@ -20,6 +20,7 @@ EVENT_KINDS = (
     "day_closed",
     "complaint",
     "conflict",
+    "resemblance",
 )
 
 MAX_MISSING_RANGES = 1000
@@ -30,7 +31,8 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
 
     outcome of a StoredEvent is a check-in's outcome or a service's answer, mode a service's workflow.
     digest: of a list, or the seal of a closed day. collected: where a household did so twice, device, time by
-    its clock and record id of each. Identifiers and digests in hex.
+    its clock and record id of each. resembles: the entry that may be of the same person, its strength
+    in a word. Identifiers and digests in hex.
     """
 
     modalities: tuple[str, ...] | None = None
@@ -71,6 +73,8 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     waiting: int | None = None
     concern: str | None = None
     collected: tuple[str, ...] | None = None
+    resembles: str | None = None
+    strength: str | None = None
 
 
 class StoredEvent(msgspec.Struct, frozen=True):
@@ -286,3 +290,26 @@ class Gallery(msgspec.Struct, frozen=True):
     erased: int
     former_epoch: int
     members: tuple[GalleryMember, ...]
+
+
+class Adjudication(msgspec.Struct, frozen=True):
+    """Two entries of a gallery that may be of one person, and what people said of them.
+
+    first, second: entry ids, 16 random bytes. told_by: the device that compared them. same: what was said,
+    None for nothing yet. proposed_by, confirmed_by: names of people; decided_ns: when the second confirmed.
+    """
+
+    number: int
+    gallery_id: bytes
+    site: str
+    purpose: str
+    first: bytes
+    second: bytes
+    score_llr: float
+    strength: Strength
+    told_by: str
+    told_ns: int
+    same: bool | None
+    proposed_by: str
+    confirmed_by: str
+    decided_ns: int | None

@@ -280,6 +280,25 @@ class CollectionConflict(msgspec.Struct, frozen=True, gc=False):
     second: CollectedAt
 
 
+@unique
+class Strength(Enum):
+    """What a score is worth, in the words that staff see."""
+
+    STRONG = "strong"
+    FAIR = "fair"
+    WEAK = "weak"
+
+
+class Resemblance(msgspec.Struct, frozen=True, gc=False):
+    """Two entries of a shared gallery may be of one person; identifiers: 16 bytes; score: as in CheckIn."""
+
+    gallery_id: bytes
+    entry_id: bytes
+    resembles: bytes
+    score_llr: float
+    strength: Strength
+
+
 EventBody: TypeAlias = (
     CheckIn
     | Registration
@@ -292,6 +311,7 @@ EventBody: TypeAlias = (
     | DayClosed
     | Complaint
     | CollectionConflict
+    | Resemblance
 )
 
 

@@ -34,3 +34,4 @@ class Asked:
     buckets: tuple[bytes, ...] | None
     everything: bool
     max_bytes: int
+    decisions: int = 0

@@ -111,7 +111,7 @@ class Aggregator:
             listen = await self._start_open(starting, store, presence, desk)
         else:
             listen = await self._start_gated(starting, store, presence, desk, settings.authority)
-        app = create_app(view.overview, view.missing, presence.connected, wall_ns)
+        app = create_app(view.overview, view.missing, view.adjudications, presence.connected, wall_ns)
         dashboard_server = DashboardServer(settings.dashboard, app)
         starting.push_async_callback(dashboard_server.stop)
         return Bound(listen, await dashboard_server.start())

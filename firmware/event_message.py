@@ -23,6 +23,7 @@ from firmware.records import (
     Moment,
     Outcome,
     Registration,
+    Resemblance,
     Service,
     TelemetryDropped,
 )
@@ -73,6 +74,13 @@ _COMMAND_OUTCOMES = {
     CommandOutcome.INTERRUPTED: event_pb2.COMMAND_OUTCOME_INTERRUPTED,
 }
 
+# By the words of `inference.operating_point.Strength`, which the commands do not wait to import.
+_STRENGTHS = {
+    "strong": event_pb2.SCORE_STRENGTH_STRONG,
+    "fair": event_pb2.SCORE_STRENGTH_FAIR,
+    "weak": event_pb2.SCORE_STRENGTH_WEAK,
+}
+
 
 def canonical(event: Event) -> bytes:
     """Return the event's canonical form."""
@@ -119,6 +127,16 @@ def to_message(event: Event) -> event_pb2.Event:
                     cycle=body.cycle,
                     first=_collected_to(body.first),
                     second=_collected_to(body.second),
+                )
+            )
+        case Resemblance() as body:
+            message.resemblance.CopyFrom(
+                event_pb2.Resemblance(
+                    gallery_id=body.gallery_id,
+                    entry_id=body.entry_id,
+                    resembles=body.resembles,
+                    score_hundredths=_whole_hundredths(body.score_llr),
+                    strength=_STRENGTHS[body.strength],
                 )
             )
         case _:
@@ -178,8 +196,10 @@ def _registration_to(body: Registration) -> event_pb2.Registration:
 
 
 def _hundredths(score_llr: float | None) -> int | None:
+    return None if score_llr is None else _whole_hundredths(score_llr)
+
+
+def _whole_hundredths(score_llr: float) -> int:
     """Round down, so that a score keeps its side of the threshold; the packed column holds no more."""
-    if score_llr is None:
-        return None
     # 0.29 * 100 is 28.999999999999996: what is a whole number of hundredths stays one.
     return int(min(max(round(score_llr * 100, 6) // 1, -_INT32), _INT32 - 2))

@@ -278,6 +278,19 @@ class CollectionConflict(msgspec.Struct, frozen=True, tag="collection_conflict",
     second: CollectedAt
 
 
+class Resemblance(msgspec.Struct, frozen=True, tag="resemblance", kw_only=True):
+    """Two entries of a shared gallery may be of one person: registered here, and elsewhere meanwhile.
+
+    gallery_id, entry_id, resembles: 16 bytes each, random. score_llr: as in CheckIn. strength: as in Use.
+    """
+
+    gallery_id: bytes
+    entry_id: bytes
+    resembles: bytes
+    score_llr: float
+    strength: str
+
+
 EventBody: TypeAlias = (
     CheckIn
     | Registration
@@ -290,6 +303,7 @@ EventBody: TypeAlias = (
     | DayClosed
     | Complaint
     | CollectionConflict
+    | Resemblance
 )
 
 
@@ -307,7 +321,15 @@ def lane_of(body: EventBody) -> Lane:
     match body:
         case CommandResult() | ListLoaded() | ListErased():
             return Lane.SECURITY
-        case CheckIn() | Registration() | Service() | DayClosed() | Complaint() | CollectionConflict():
+        case (
+            CheckIn()
+            | Registration()
+            | Service()
+            | DayClosed()
+            | Complaint()
+            | CollectionConflict()
+            | Resemblance()
+        ):
             return Lane.RESULTS
         case DeviceFault() | TelemetryDropped():
             return Lane.TELEMETRY

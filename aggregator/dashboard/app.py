@@ -17,9 +17,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from aggregator.dashboard.adjudications import make_adjudications_page
 from aggregator.dashboard.missing import make_missing_page
 from aggregator.dashboard.views import make_page
-from aggregator.holdings import Missing, Overview
+from aggregator.holdings import Adjudication, Missing, Overview
 from aggregator.store.errors import StoreError
 
 LATEST_CHECK_INS = 50
@@ -41,18 +42,21 @@ _FOLDER = Path(__file__).parent
 
 OverviewSource = Callable[[int], Awaitable[Overview]]
 MissingSource = Callable[[], Awaitable[tuple[Missing, ...]]]
+AdjudicationSource = Callable[[], Awaitable[tuple[Adjudication, ...]]]
 
 
 def create_app(
     overview: OverviewSource,
     missing: MissingSource,
+    adjudications: AdjudicationSource,
     connected: Callable[[], frozenset[str]],
     wall_ns: Callable[[], int],
 ) -> Starlette:
     """Return the application.
 
     overview: what the store holds, with so many of the latest check-ins. missing: what it lacks.
-    connected: who has a live stream.
+    connected: who has a live stream. adjudications: pairs of entries that may be of one person, to look at:
+    the page knows nobody, so they are decided by command.
     """
     pages = Environment(
         loader=FileSystemLoader(_FOLDER / "templates"),
@@ -76,6 +80,10 @@ def create_app(
         page = make_missing_page(await missing(), connected(), wall_ns())
         return HTMLResponse(pages.get_template("missing.html").render(page=page))
 
+    async def pairs(_request: Request) -> Response:
+        page = make_adjudications_page(await adjudications(), wall_ns())
+        return HTMLResponse(pages.get_template("adjudications.html").render(page=page))
+
     async def healthz(_request: Request) -> Response:
         await overview(0)
         return PlainTextResponse("ok\n")
@@ -88,6 +96,7 @@ def create_app(
             Route("/", index),
             Route("/fragments/overview", fragment),
             Route("/missing", lacking),
+            Route("/adjudications", pairs),
             Route("/healthz", healthz),
             Mount("/static", StaticFiles(directory=_FOLDER / "static")),
         ],

@@ -9,17 +9,20 @@ import grpc
 from sqlite_utils import Database
 
 from aggregator import gallery_codec
+from aggregator.holdings import Adjudication
 from aggregator.link import ending
 from aggregator.malformed import Malformed
-from aggregator.store import galleries
+from aggregator.store import adjudications, galleries
+from aggregator.store.adjudications import NotDecided
 from aggregator.store.errors import StoreError
 from aggregator.store.galleries import Answer, Behind, Delivery, Refused
 from aggregator.store.writer import StoreWriter
+from aggregator.unpacking import MAX_INT64
 from aidpost.v1 import gallery_pb2, gallery_pb2_grpc
 from trust.gallery.card import Card
 from trust.gallery.errors import CardRefused, RosterRefused
 from trust.gallery.roster import Roster
-from trust.names import DeviceName
+from trust.names import DeviceName, PersonName
 from trust.tls.callers import Callers
 from trust.tls.refusals import Refusals
 
@@ -27,6 +30,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 ResultT = TypeVar("ResultT")
 
 MAX_ERASURES = 1000
+MAX_ADJUDICATIONS = 1000
 CHUNK_BYTES = 32 * 1024  # half of what a device takes in one message; a lost link costs no more than this
 _KINDS = {
     Answer.LOG: gallery_pb2.SYNC_KIND_LOG,
@@ -102,6 +106,43 @@ class GalleryService(gallery_pb2_grpc.GalleryServiceServicer):
         found = await self._do(context, lambda db, _now_ns, _actor: galleries.erasures(db, MAX_ERASURES))
         return gallery_pb2.ListErasuresResponse(erasures=map(gallery_codec.erasure, found))
 
+    async def ListAdjudications(  # noqa: N802
+        self, request: gallery_pb2.ListAdjudicationsRequest, context: Context
+    ) -> gallery_pb2.ListAdjudicationsResponse:
+        """List pairs of entries that may be of one person."""
+        found = await self._do(
+            context,
+            lambda db, _now_ns, _actor: adjudications.read(
+                db, MAX_ADJUDICATIONS, only_open=request.only_open
+            ),
+        )
+        return gallery_pb2.ListAdjudicationsResponse(adjudications=map(gallery_codec.adjudication, found))
+
+    async def DecideAdjudication(  # noqa: N802
+        self, request: gallery_pb2.DecideAdjudicationRequest, context: Context
+    ) -> gallery_pb2.DecideAdjudicationResponse:
+        """Write down what a person says of a pair."""
+        name = await self._person(context)
+        try:
+            number, same = gallery_codec.parse_decision(request)
+        except Malformed as error:
+            await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        answer = await self._do(
+            context,
+            lambda db, now_ns, actor: adjudications.decide(db, number, name, actor, now_ns, same=same),
+        )
+        return gallery_pb2.DecideAdjudicationResponse(adjudication=await self._written(context, answer))
+
+    async def UndoAdjudication(  # noqa: N802
+        self, request: gallery_pb2.UndoAdjudicationRequest, context: Context
+    ) -> gallery_pb2.UndoAdjudicationResponse:
+        """Open a pair again."""
+        number = min(request.number, MAX_INT64)
+        answer = await self._do(
+            context, lambda db, now_ns, actor: adjudications.undo(db, number, actor, now_ns)
+        )
+        return gallery_pb2.UndoAdjudicationResponse(adjudication=await self._written(context, answer))
+
     async def Sync(  # noqa: N802
         self, request: gallery_pb2.SyncRequest, context: Context
     ) -> AsyncIterator[gallery_pb2.SyncResponse]:
@@ -153,6 +194,17 @@ class GalleryService(gallery_pb2_grpc.GalleryServiceServicer):
             await self._refuse(context, grpc.StatusCode.PERMISSION_DENIED, "this call is for devices")
         return peer.named
 
+    async def _person(self, context: Context) -> str:
+        peer = self._callers.of(context).peer
+        if peer is None or not isinstance(peer.named, PersonName):
+            await self._refuse(context, grpc.StatusCode.PERMISSION_DENIED, "this call is for people")
+        return peer.named.name
+
+    async def _written(self, context: Context, answer: Adjudication | NotDecided) -> gallery_pb2.Adjudication:
+        if isinstance(answer, NotDecided):
+            await self._refuse(context, grpc.StatusCode.FAILED_PRECONDITION, answer.why)
+        return gallery_codec.adjudication(answer)
+
     async def _do(self, context: Context, work: Callable[[Database, int, str], ResultT]) -> ResultT:
         now_ns, actor = self._wall_ns(), str(self._callers.of(context))
         try:
@@ -176,6 +228,8 @@ def _beginning(delivery: Delivery) -> gallery_pb2.SyncBeginning:
         heads=[gallery_pb2.AuthorHead(author=author, seq=seq) for author, seq in delivery.heads],
         bytes=delivery.size_bytes,
         complete=delivery.complete,
+        decisions=delivery.decisions,
+        decided=[gallery_codec.decided(first, second, same=same) for first, second, same in delivery.decided],
     )
 
 

@@ -13,13 +13,15 @@ from sqlite_utils import Database
 
 from aggregator.holdings import Erasure, Gallery, GalleryMember
 from aggregator.sealed import Asked, Carried
-from aggregator.store import administration
+from aggregator.store import adjudications, administration
 from trust.gallery import tree
 from trust.gallery.card import Card
 from trust.gallery.change import Kind
 from trust.gallery.errors import ChangeRefused
 from trust.gallery.judge import Entry, Head, Judge
 from trust.gallery.roster import Roster
+
+MAX_DECIDED = 500  # of a gallery's pairs; some 20 kB in one message, of which a device takes 64 KiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,10 @@ class Answer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What is sent: changes by version, erasures first, as far as the device's limit allows."""
+    """What is sent: changes by version, erasures first, as far as the device's limit allows.
+
+    decisions, decided: as in `SyncBeginning`.
+    """
 
     gallery_id: bytes
     answer: Answer
@@ -58,6 +63,8 @@ class Delivery:
     size_bytes: int
     complete: bool
     changes: tuple[tuple[int, bytes], ...]
+    decisions: int = 0
+    decided: tuple[tuple[bytes, bytes, bool], ...] = ()
 
 
 def publish_card(db: Database, card: Card, encoded: bytes, now_ns: int) -> None:
@@ -161,13 +168,13 @@ def push(
 def deliver(db: Database, device_id: str, site: str, wanted: Asked, now_ns: int) -> Delivery | Refused:
     """Return what a device lacks, and note how far it holds the gallery."""
     row = db.execute(
-        """SELECT gallery, gallery_id, epoch, edition, version FROM galleries
+        """SELECT gallery, gallery_id, epoch, edition, version, decisions FROM galleries
            WHERE site = ? AND purpose = ? AND custodian = ?""",
         (site, wanted.purpose.value, wanted.custodian),
     ).fetchone()
     if row is None:
         return Refused("there is no gallery of this custodian for this site and purpose yet")
-    gallery, gallery_id, epoch, edition, version = row
+    gallery, gallery_id, epoch, edition, version, decisions = row
     rosters = _rosters(db, gallery)
     newer = edition > wanted.edition
     encoded = _encoded_rosters(db, gallery)
@@ -191,6 +198,8 @@ def deliver(db: Database, device_id: str, site: str, wanted: Asked, now_ns: int)
         sum(len(change) for _, _, change in due),
         complete,
         changes,
+        decisions if member else wanted.decisions,
+        adjudications.decided(db, gallery, MAX_DECIDED) if member and decisions != wanted.decisions else (),
     )
 
 
@@ -338,6 +347,8 @@ def _within(
 
 def _write(db: Database, gallery: int, version: int, carried: Carried, now_ns: int) -> None:
     change = carried.change
+    if change.kind is Kind.ERASE:
+        adjudications.forget(db, gallery, change.entry_id)
     former = db.execute(
         "SELECT version, change FROM gallery_log WHERE gallery = ? AND entry_id = ? AND newest",
         (gallery, change.entry_id),

@@ -26,10 +26,11 @@ from aggregator.records import (
     ListErased,
     ListLoaded,
     Registration,
+    Resemblance,
     Service,
     TelemetryDropped,
 )
-from aggregator.store import chain, commands
+from aggregator.store import adjudications, chain, commands
 
 _INSERT_EVENT = """
     INSERT INTO events (
@@ -129,6 +130,8 @@ def keep(db: Database, admitted: Admitted, batch: Batch, now_ns: int) -> Kept:
         for event in new:
             if isinstance(event.body, CommandResult):
                 commands.note_result(db, admitted.device_id, event.body, now_ns)
+            elif isinstance(event.body, Resemblance):
+                adjudications.note(db, admitted.device_id, event.body, now_ns)
     db.execute(
         """UPDATE outboxes SET acked_seq = ?, top_seq = ?, held = ?, told_seq = max(told_seq, ?)
            WHERE outbox = ?""",
@@ -287,6 +290,10 @@ def _row(outbox: int, event: Event, now_ns: int) -> tuple[Any, ...]:
                 household=body.household.hex(),
                 collected=(_where(body.first), _where(body.second)),
             )
+        case Resemblance():
+            kind, entry_id = "resemblance", body.entry_id
+            checked = (None, None, None, body.score_llr, None, None)
+            details = Details(resembles=body.resembles.hex(), strength=body.strength.value)
         case _:
             assert_never(body)
     return (

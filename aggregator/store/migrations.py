@@ -255,6 +255,30 @@ def m0005_galleries(db: Database) -> None:
         ) STRICT, WITHOUT ROWID""")
 
 
+@migrations()
+def m0006_adjudications(db: Database) -> None:
+    """Pairs of entries that may be of one person, and what two people decided."""
+    # first < second. same, proposed_by: what one person said; confirmed_by, decided_ns: once another agreed.
+    db.execute("""
+        CREATE TABLE adjudications (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            gallery INTEGER NOT NULL REFERENCES galleries,
+            first BLOB NOT NULL CHECK (length(first) = 16),
+            second BLOB NOT NULL CHECK (length(second) = 16),
+            score_llr REAL NOT NULL,
+            strength TEXT NOT NULL,
+            told_by TEXT NOT NULL,
+            told_ns INTEGER NOT NULL,
+            same INTEGER,
+            proposed_by TEXT NOT NULL DEFAULT '',
+            confirmed_by TEXT NOT NULL DEFAULT '',
+            decided_ns INTEGER,
+            UNIQUE (gallery, first, second)
+        ) STRICT""")
+    # Counts decisions and their undoing, so that appliances know when they differ.
+    db.execute("ALTER TABLE galleries ADD COLUMN decisions INTEGER NOT NULL DEFAULT 0")
+
+
 def check_not_newer(db: Database) -> None:
     """Raise StoreTooNew when the store has had a migration that this version does not know."""
     # Against an empty database every known migration is pending.

@@ -9,10 +9,12 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from aggregator.holdings import Command, Missing, Overview
-from aggregator.store import commands
+from aggregator.holdings import Adjudication, Command, Missing, Overview
+from aggregator.store import adjudications, commands
 from aggregator.store.database import open_reader, translated
 from aggregator.store.reader import read_missing, read_overview
+
+MAX_ADJUDICATIONS = 200  # on the page; the command lists 1000
 
 
 class StoreView:
@@ -46,6 +48,14 @@ class StoreView:
     async def missing(self) -> tuple[Missing, ...]:
         """Return what is not held of each device that lacks anything; raises StoreError."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._missing)
+
+    async def adjudications(self) -> tuple[Adjudication, ...]:
+        """Return the pairs of entries that may be of one person, those that wait first; raises StoreError."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._adjudications)
+
+    def _adjudications(self) -> tuple[Adjudication, ...]:
+        with translated(self._path):
+            return adjudications.read(self._db, MAX_ADJUDICATIONS)
 
     def _missing(self) -> tuple[Missing, ...]:
         with translated(self._path):

@@ -20,13 +20,16 @@ def resemblances() -> None:
 @resemblances.command("list")
 @config_option
 def list_pairs(config_path: Path) -> None:
-    """Show the pairs that wait, by card or case number."""
+    """Show the pairs that wait, by card or case number, and those decided at the aggregator."""
     with opened_store(config_path) as store:
-        pairs = store.work.resemblances()
+        pairs, adjudged = store.work.resemblances(), store.adjudged.pairs()
     for subject, other in pairs:
         click.echo(f"{subject}  {other}")
     if not pairs:
         click.echo("Nothing waits for an adjudicator.")
+    for subject, other, same in adjudged:
+        word = "one person" if same else "different people"
+        click.echo(f"{subject}  {other}  {word}, as two people decided at the aggregator")
 
 
 @resemblances.command()

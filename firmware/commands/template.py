@@ -214,7 +214,7 @@ def _register(
         face_templates=len(received.faces),
         finger_templates=len(received.fingers),
     )
-    found = [store.reference(store.purpose, each) for each in resembling]
+    found = [store.reference(store.purpose, each.entry_id) for each in resembling]
     same = sorted({each.subject for each in found if each is not None})
     store.note_answer(clock.now(), record.record_id, record.consent, notice)
     seq = store.commit_registration(clock.now(), record, reference, facts)

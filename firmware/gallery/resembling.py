@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from firmware.session.comparison import Comparison
 from firmware.session.matching import Matcher
 from firmware.store.reference import Reference
+from inference.operating_point import Strength
 
 
-def resembling_in(matcher: Matcher, reference: Reference) -> tuple[bytes, ...]:
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """An entry that resembles another; score_llr: a log-likelihood ratio (natural logarithm)."""
+
+    entry_id: bytes
+    score_llr: float
+    strength: Strength
+
+
+def resembling_in(matcher: Matcher, reference: Reference) -> tuple[Alike, ...]:
     """Search the entries in memory with an entry's templates, as a registration does with a person's."""
     if not matcher.size:
         return ()
@@ -18,4 +30,4 @@ def resembling_in(matcher: Matcher, reference: Reference) -> tuple[bytes, ...]:
         search.wipe()
         for template in plain:
             template.wipe()
-    return tuple(candidate.entry_id for candidate in verdict.candidates)
+    return tuple(Alike(each.entry_id, each.score.llr, each.strength) for each in verdict.candidates)

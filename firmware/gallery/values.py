@@ -37,6 +37,15 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """What two people decided at the aggregator of two entries, by their ids."""
+
+    first: bytes
+    second: bytes
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """What this appliance holds of the gallery; version: of the log, and link: of the change there.
 

@@ -27,6 +27,7 @@ from firmware.records import (
     ListLoaded,
     Moment,
     Registration,
+    Resemblance,
     Service,
     TelemetryDropped,
     Use,
@@ -140,6 +141,8 @@ def facts_of(body: EventBody) -> tuple[str, dict[str, str]]:
                 "cycle": body.cycle,
                 "devices": f"{body.first.device_id} {body.second.device_id}",
             }
+        case Resemblance():
+            return "resemblance told", {"strength": body.strength}
         case _:
             assert_never(body)
 

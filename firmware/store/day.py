@@ -79,7 +79,7 @@ class DayBook:
     def resemblances(self) -> int:
         """Return how many pairs of entries wait for an adjudicator."""
         with self._journal.reading() as db:
-            (count,) = db.execute("SELECT count(*) FROM resemblances").fetchone()
+            (count,) = db.execute("SELECT count(*) FROM waiting_resemblances").fetchone()
         return int(count)
 
     def acts(self) -> Counter[tuple[str, str]]:

@@ -386,6 +386,33 @@ def m013_closed_day(database: Database) -> None:
     """)
 
 
+def m014_adjudged(database: Database) -> None:
+    """Keep what two people decided at the aggregator of pairs of entries."""
+    database.executescript("""
+        CREATE TABLE adjudged (
+            number INTEGER PRIMARY KEY,
+            first BLOB NOT NULL CHECK (length(first) = 16),
+            second BLOB NOT NULL CHECK (length(second) = 16),
+            same INTEGER NOT NULL,
+            UNIQUE (first, second)
+        ) STRICT;
+        -- An erased entry takes its links with it, whatever erases it.
+        CREATE TRIGGER adjudged_goes_with_its_entries AFTER DELETE ON gallery
+            BEGIN DELETE FROM adjudged WHERE OLD.entry_id IN (first, second); END;
+        -- The number of the decisions, as the aggregator counts them.
+        ALTER TABLE gallery_position ADD COLUMN decisions INTEGER NOT NULL DEFAULT 0;
+        -- Pairs that nobody has decided: a decision hides a pair, and its undoing shows it again.
+        CREATE VIEW waiting_resemblances AS
+            SELECT number, subject, resembles FROM resemblances
+            WHERE NOT EXISTS (
+                SELECT 1 FROM adjudged
+                JOIN gallery AS one ON one.entry_id = first
+                JOIN gallery AS other ON other.entry_id = second
+                WHERE (one.subject, other.subject) IN (
+                    VALUES (resemblances.subject, resembles), (resembles, resemblances.subject)));
+    """)
+
+
 _STEPS = (
     m001_records_outbox_audit_gallery,
     m002_generation_of_hellos,
@@ -400,6 +427,7 @@ _STEPS = (
     m011_protected_templates,
     m012_ages,
     m013_closed_day,
+    m014_adjudged,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

@@ -58,6 +58,11 @@ class SharedGallery:
                 msgspec.msgpack.decode(delivery, type=Delivery) if delivery else None,
             )
 
+    def gallery_id(self) -> bytes:
+        """Return the gallery's id; a roster is held."""
+        with self._journal.reading():
+            return self._gallery_id()
+
     def keep_rosters(self, rosters: Mapping[int, bytes]) -> None:
         """Keep rosters by epoch, each in place of an older edition."""
         with self._journal.transaction():

@@ -34,6 +34,7 @@ from firmware.records import (
     Use,
 )
 from firmware.store import audit, gallery, inheritance, orders, outbox, protecting, receipts, space
+from firmware.store.adjudged import Adjudged
 from firmware.store.ages import Ages
 from firmware.store.audit import AuditBroken
 from firmware.store.connection import APPLICATION_ID, open_database, translated
@@ -81,7 +82,8 @@ def lock_of(path: Path) -> Path:
 class Store:
     """Records, audit log, outbox and gallery in one encrypted file; all methods raise StoreError kinds.
 
-    staff, lists, ledger, day, work: the tables of the work; shared: what other appliances of the site know.
+    staff, lists, ledger, day, work: the tables of the work; shared: what other appliances of the site know;
+    adjudged: what people at the aggregator decided of its entries.
     All in the same file and the same transactions.
     """
 
@@ -119,6 +121,7 @@ class Store:
         self.ledger = Ledger(self._journal)
         self.day = DayBook(self._journal)
         self.shared = SharedGallery(self._journal)
+        self.adjudged = Adjudged(self._journal)
         self.ages = Ages(self._journal)
         self.work = WorkBook(self._journal, self.staff, self.lists, self.ledger, self.day, self.input_key)
 

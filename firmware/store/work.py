@@ -14,7 +14,7 @@ from sqlite_utils import Database
 from firmware.cards.making import token_key, token_numbers
 from firmware.clock import random_id
 from firmware.day.served import Served, attempt_of
-from firmware.records import CheckIn, Complaint, Event, Moment, Service
+from firmware.records import CheckIn, Complaint, Event, Moment, Resemblance, Service
 from firmware.store import token_day
 from firmware.store.audit import NOT_SIGNED_IN
 from firmware.store.day import DayBook, note_served
@@ -123,8 +123,13 @@ class WorkBook:
         with self._journal.transaction():
             self._journal.note("forged card", moment, b"", {})
 
-    def note_resemblance(self, moment: Moment, subject: str, resembles: Sequence[str]) -> None:
-        """Leave it to an adjudicator whether entries are of one person."""
+    def note_resemblance(
+        self, moment: Moment, subject: str, resembles: Sequence[str], told: Resemblance | None = None
+    ) -> None:
+        """Leave it to an adjudicator whether entries are of one person.
+
+        told: the same by ids, for people at the aggregator; None where the gallery is this appliance's alone.
+        """
         with self._journal.transaction() as db:
             for other in resembles:
                 db.execute(
@@ -133,11 +138,15 @@ class WorkBook:
                 )
             facts = {"entries": str(len(resembles))}
             self._journal.note("resemblance", moment, self._keyed(subject), facts)
+            if told is not None:
+                self._journal.commit(moment, told)
 
     def resemblances(self) -> list[tuple[str, str]]:
         """Return the pairs of subjects that wait for an adjudicator, in order."""
         with self._journal.reading() as db:
-            return db.execute("SELECT subject, resembles FROM resemblances ORDER BY number").fetchall()
+            return db.execute(
+                "SELECT subject, resembles FROM waiting_resemblances ORDER BY number"
+            ).fetchall()
 
     def settle_resemblance(self, moment: Moment, subject: str, other: str, *, same: bool, by: str) -> bool:
         """Write down an adjudicator's word and forget the pair; returns whether it waited."""

@@ -13,18 +13,25 @@ import grpc.aio
 
 from aidpost.v1 import gallery_pb2, gallery_pb2_grpc
 from firmware.gallery.change_message import MAX_INT64, to_message
-from firmware.gallery.values import Delivered
+from firmware.gallery.values import Decided, Delivered
 from firmware.uplink.channel import Dialler, cleaned, retry_delay_s
 from firmware.uplink.errors import BadAnswer, CertificateRefused, LinkLost, NoAnswer
 from trust.gallery.change import Change
 
 ANSWER_TIMEOUT_S = 60.0  # a chunk of 32 KiB takes 7 s at the 40 kbit/s of GPRS
 MAX_ROSTERS = 32
+MAX_DECIDED = 500
+ID_BYTES = 16
 MOST_BYTES = 256 << 20  # 100,000 entries of face and fingers; memory holds one chunk at a time
 _KINDS = {
     gallery_pb2.SYNC_KIND_LOG: Delivered.LOG,
     gallery_pb2.SYNC_KIND_REPAIR: Delivered.REPAIR,
     gallery_pb2.SYNC_KIND_SNAPSHOT: Delivered.SNAPSHOT,
+}
+
+_FINDINGS = {
+    gallery_pb2.FINDING_SAME_PERSON: True,
+    gallery_pb2.FINDING_DIFFERENT_PEOPLE: False,
 }
 
 
@@ -50,11 +57,15 @@ class Asking:
     buckets: bytes = b""
     everything: bool = False
     max_bytes: int = 0
+    decisions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What follows; kind: None where the log is another one than was known. size_bytes: of this message."""
+    """What follows; kind: None where the log is another one than was known. size_bytes: of this message.
+
+    decisions, decided: as in `SyncBeginning`.
+    """
 
     kind: Delivered | None
     version: int
@@ -64,6 +75,8 @@ class Beginning:
     heads: dict[int, int]
     complete: bool
     size_bytes: int
+    decisions: int = 0
+    decided: tuple[Decided, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +115,7 @@ class GalleryCalls:
             buckets=asking.buckets,
             everything=asking.everything,
             max_bytes=asking.max_bytes,
+            decisions=asking.decisions,
         )
         call: Any = self._service.Sync(request)  # grpc.aio.UnaryStreamCall; its stubs do not know EOF
         begun, size_bytes = False, 0
@@ -177,6 +191,8 @@ def _beginning(response: gallery_pb2.SyncResponse, asked_bytes: int) -> Beginnin
         raise BadAnswer("the aggregator counts further than a gallery can")
     if len(message.former_rosters) > MAX_ROSTERS:
         raise BadAnswer("the aggregator sends more former rosters than a gallery can have")
+    if message.decisions > MAX_INT64 or len(message.decided) > MAX_DECIDED:
+        raise BadAnswer("the aggregator sends more decisions than it keeps of a gallery")
     return Beginning(
         _KINDS.get(message.kind),
         message.version,
@@ -186,7 +202,16 @@ def _beginning(response: gallery_pb2.SyncResponse, asked_bytes: int) -> Beginnin
         {head.author: head.seq for head in message.heads},
         message.complete,
         response.ByteSize() + asked_bytes,
+        message.decisions,
+        tuple(map(_decided, message.decided)),
     )
+
+
+def _decided(message: gallery_pb2.Decided) -> Decided:
+    same = _FINDINGS.get(message.finding)
+    if same is None or len(message.first) != ID_BYTES or len(message.second) != ID_BYTES:
+        raise BadAnswer("the aggregator sends a decision that this version does not know")
+    return Decided(message.first, message.second, same)
 
 
 def _fault(error: grpc.aio.AioRpcError) -> LinkLost:

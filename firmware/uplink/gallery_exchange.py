@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from firmware.clock import Clock
 from firmware.gallery.judging import Judging
 from firmware.gallery.keyring import Keyring
+from firmware.gallery.resembling import Alike
 from firmware.gallery.values import spent
 from firmware.session.acquire import InThread
 from firmware.session.matching import Matcher
@@ -17,7 +18,7 @@ from trust.consent import Purpose
 from trust.gallery.opening import ApplianceKeys
 
 Report = Callable[[str, str | None], None]
-Resembling = Callable[[Reference], Sequence[bytes]]
+Resembling = Callable[[Reference], Sequence[Alike]]
 
 
 @dataclass(frozen=True, slots=True)

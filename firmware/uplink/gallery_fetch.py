@@ -14,8 +14,9 @@ import structlog
 from firmware.gallery import change_message
 from firmware.gallery.judging import Judged, wipe
 from firmware.gallery.keyring import checked_roster
+from firmware.gallery.resembling import Alike
 from firmware.gallery.values import Delivered, Delivery, Held
-from firmware.records import Moment
+from firmware.records import Moment, Resemblance
 from firmware.store.reference import Reference
 from firmware.store.store import Store
 from firmware.uplink.errors import LinkLost
@@ -69,6 +70,7 @@ class Fetching:
             match part:
                 case Beginning():
                     await self._hear_rosters(held, part)
+                    await self._hear_decisions(part)
                     held = await self._with.in_store(lambda store: store.shared.held())
                     if part.kind is None or await self._handed_back(held, part.version, part.heads):
                         await self._with.in_store(lambda store: store.shared.drop_delivery())
@@ -101,6 +103,7 @@ class Fetching:
             buckets,
             wanted is Delivered.SNAPSHOT,
             await self._limit_bytes(),
+            await self._with.in_store(lambda store: store.adjudged.number()),
         )
 
     async def _limit_bytes(self) -> int:
@@ -137,6 +140,11 @@ class Fetching:
             self._with.report("membership", f"{words}: see `aidpost gallery card`")
         else:
             self._with.report("membership", None)
+
+    async def _hear_decisions(self, beginning: Beginning) -> None:
+        """Take over what two people decided of pairs of entries; it links them and changes neither."""
+        moment, number, decided = self._with.clock.now(), beginning.decisions, beginning.decided
+        await self._with.in_store(lambda store: store.adjudged.take(moment, number, decided))
 
     async def _handed_back(self, held: Held, version: int, heads: Mapping[int, int]) -> bool:
         """Hand in what the aggregator has lost, as after a restored backup; returns whether it lost any."""
@@ -215,9 +223,9 @@ class Fetching:
         self._with.note(added=len(added))
         self._report_unopened(judged)
 
-    def _taken_up(self, added: Sequence[Reference], *, compared: bool) -> list[tuple[Reference, bytes]]:
+    def _taken_up(self, added: Sequence[Reference], *, compared: bool) -> list[tuple[Reference, Alike]]:
         """Take entries into memory; returns which resemble which entry, where that was asked for."""
-        alike: list[tuple[Reference, bytes]] = []
+        alike: list[tuple[Reference, Alike]] = []
         for reference in added:
             if compared:
                 alike += [(reference, other) for other in self._with.resembling(reference)]
@@ -248,12 +256,19 @@ def _begin(delivery: Delivery, store: Store) -> None:
     store.shared.begin(delivery)
 
 
-def _note_alike(moment: Moment, alike: Sequence[tuple[Reference, bytes]], store: Store) -> None:
-    """Leave to an adjudicator whether people were registered twice: here, and elsewhere meanwhile."""
-    for reference, other_id in alike:
-        other = store.shared.reference(other_id)
+def _note_alike(moment: Moment, alike: Sequence[tuple[Reference, Alike]], store: Store) -> None:
+    """Leave to adjudicators whether people were registered twice: here by number, elsewhere by ids."""
+    for reference, found in alike:
+        other = store.shared.reference(found.entry_id)
         if other is not None:
-            store.work.note_resemblance(moment, reference.subject, [other.subject])
+            told = Resemblance(
+                gallery_id=store.shared.gallery_id(),
+                entry_id=reference.entry_id,
+                resembles=found.entry_id,
+                score_llr=found.score_llr,
+                strength=found.strength.value,
+            )
+            store.work.note_resemblance(moment, reference.subject, [other.subject], told)
             wipe([other])
 
 

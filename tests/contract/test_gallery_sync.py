@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import grpc
+import grpc.aio
 import pytest
 
+from aidpost.v1 import gallery_pb2
 from firmware.uplink.gallery_calls import NoGallery
 from tests.kit.shared_site import Site, site
 from tests.kit.store_values import PURPOSE, opened_behind_its_back, reference
 from trust.consent import Purpose
+from trust.names import Role
 
 
 @pytest.fixture
@@ -190,3 +194,80 @@ async def test_a_device_that_is_no_member_gets_nothing_and_one_of_another_purpos
     other = await shared.appliance("lane-1", purpose=Purpose.DISTRIBUTION)
     with pytest.raises(NoGallery):
         await other.sync()
+
+
+async def test_two_people_decide_whether_a_pair_is_one_person_and_it_can_be_undone(shared: Site) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    desk.register(reference(9))
+    await desk.sync()
+    await gate.sync()
+    first, second = reference(1, subject="card-7"), reference(2, subject="card-8")
+    desk.register(first)
+    gate.register(second)
+    gate.alike_by_hand[first.entry_id] = second.entry_id
+    desk.alike_by_hand[second.entry_id] = first.entry_id
+    for appliance in (desk, gate, desk):
+        await appliance.sync()
+    await shared.send_events(gate)
+    (pair,) = await shared.pairs()
+    assert {pair.first, pair.second} == {first.entry_id, second.entry_id}
+    assert (pair.told_by, pair.score_hundredths, pair.finding) == ("gate-1", 1250, 0)
+    assert b"card-7" not in pair.SerializeToString()
+
+    amina, tomas = await shared.person("amina"), await shared.person("tomas")
+    auditor = await shared.person("vera", Role.AUDITOR)
+    same, different = gallery_pb2.FINDING_SAME_PERSON, gallery_pb2.FINDING_DIFFERENT_PEOPLE
+    with pytest.raises(grpc.aio.AioRpcError, match="not for the role auditor"):
+        await shared.decide(auditor, pair.number, same)
+    await shared.decide(amina, pair.number, same)
+    with pytest.raises(grpc.aio.AioRpcError, match="another person has to confirm it"):
+        await shared.decide(amina, pair.number, same)
+    # The same person in another role is no second person.
+    amina = await shared.person("amina", Role.CUSTODIAN)
+    with pytest.raises(grpc.aio.AioRpcError, match="another person has to confirm it"):
+        await shared.decide(amina, pair.number, same)
+    assert (await shared.decide(tomas, pair.number, different)).finding == 0  # they differ: open again
+    await gate.sync()
+    assert gate.store.work.resemblances() == [("card-7", "card-8")]
+
+    await shared.decide(tomas, pair.number, same)
+    decided = await shared.decide(amina, pair.number, same)
+    assert (decided.proposed_by, decided.confirmed_by) == ("tomas", "amina")
+    with pytest.raises(grpc.aio.AioRpcError, match="is decided"):
+        await shared.decide(tomas, pair.number, different)
+    for appliance in (desk, gate):
+        await appliance.sync()
+        assert [sorted(each[:2]) for each in appliance.store.adjudged.pairs()] == [["card-7", "card-8"]]
+        assert appliance.store.work.resemblances() == []
+        assert appliance.subjects() == {"card-7", "card-8", "card-9"}
+
+    await shared.undo(tomas, pair.number)
+    for appliance in (desk, gate):
+        await appliance.sync()
+        assert appliance.store.adjudged.pairs() == []
+        assert appliance.subjects() == {"card-7", "card-8", "card-9"}
+    assert gate.store.work.resemblances() == [("card-7", "card-8")]
+    assert await shared.acts("adjudication") == [
+        ("operator amina", "adjudication proposed"),
+        ("operator tomas", "adjudication disputed"),
+        ("operator tomas", "adjudication proposed"),
+        ("custodian amina", "adjudication decided"),
+        ("operator tomas", "adjudication undone"),
+    ]
+
+    number = str(pair.number)
+    decide = ("adjudications", "decide", number, "--same")
+    assert "one person, says tomas; another person" in await shared.administer(tomas, *decide)
+    assert "one person, by tomas and amina." in await shared.administer(amina, *decide)
+    listed = await shared.administer(auditor, "adjudications", "list")
+    assert f"{pair.first.hex()} {pair.second.hex()} strong, 12.50 gate-1" in " ".join(listed.split())
+    assert "No pair waits." in await shared.administer(auditor, "adjudications", "list", "--open")
+    await gate.sync()
+    gate.erase(second.entry_id)  # an erased entry takes its link with it, here and there
+    assert gate.store.adjudged.pairs() == []
+    await gate.sync()
+    assert await shared.pairs() == []
+    # What another appliance found too, and comes only now, opens nothing for an entry that is erased.
+    await shared.send_events(desk)
+    assert await shared.pairs() == []

@@ -133,8 +133,10 @@ class Chained:
 class LinkDevice:
     """One stream of one device. Everything that waits gives up after ten seconds."""
 
-    def __init__(self, channel: grpc.aio.Channel, device_id: str = "desk-1", epoch: bytes = EPOCH) -> None:
-        self.device_id = device_id
+    def __init__(
+        self, channel: grpc.aio.Channel, device_id: str = "desk-1", epoch: bytes = EPOCH, site: str = SITE
+    ) -> None:
+        self.device_id, self.site = device_id, site
         self.epoch = epoch
         self.instance = secrets.token_bytes(16)
         self.chained = Chained(device_id, epoch)
@@ -165,7 +167,7 @@ class LinkDevice:
             epoch=self.epoch,
             last_seq=last_seq,
             software_version="0.1.0",
-            site=SITE,
+            site=self.site,
             generation=next(_generations) if generation is None else generation,
             instance=self.instance,
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,10 +14,15 @@ from typing import TypeVar
 
 import grpc
 import grpc.aio
+from click.testing import CliRunner
 
 from aggregator.authority import Authority
+from aggregator.cli import main
+from aggregator.credential import write_credential
 from aidpost.v1 import fleet_pb2, fleet_pb2_grpc, gallery_pb2, gallery_pb2_grpc
 from firmware.clock import Clock
+from firmware.event_message import to_message
+from firmware.gallery.resembling import Alike
 from firmware.session.matching import Matcher
 from firmware.store.reference import Reference
 from firmware.store.store import Store
@@ -24,15 +31,17 @@ from firmware.uplink.backoff import Backoff
 from firmware.uplink.channel import Target, open_channel
 from firmware.uplink.gallery_exchange import SharedSettings, Synced
 from firmware.uplink.gallery_sync import GallerySync
+from inference.operating_point import Strength
 from inference.types import Template
 from tests.kit.aggregator_fixture import Running, running_aggregator
 from tests.kit.galleries import Author, Custodians
-from tests.kit.identities import DeviceIdentity, Held, claim_code, first_administrator, join, shown
-from tests.kit.link_device import PATIENCE_S
+from tests.kit.identities import DeviceIdentity, Held, claim_code, first_administrator, join, person, shown
+from tests.kit.link_device import PATIENCE_S, LinkDevice
 from tests.kit.store_values import PURPOSE, SITE, moment, open_store, protection, registration
 from trust.certificates import key_to_pem, to_pem
 from trust.consent import Purpose
 from trust.guarded import GuardedKey
+from trust.names import Role
 
 T = TypeVar("T")
 
@@ -68,6 +77,8 @@ class Appliance:
     sharing_with: Callable[..., GallerySync]
     sharing: GallerySync = field(init=False)
     reports: dict[str, str] = field(default_factory=dict)
+    alike_by_hand: dict[bytes, bytes] = field(default_factory=dict)
+    """Which entry looks like which other one, although they have two cards."""
 
     def __post_init__(self) -> None:
         self.sharing = self.sharing_with()
@@ -96,10 +107,14 @@ def hear(reports: dict[str, str], kind: str, sentence: str | None) -> None:
         reports[kind] = sentence
 
 
-def same_subject(store: Store, reference: Reference) -> list[bytes]:
+def same_subject(store: Store, by_hand: Mapping[bytes, bytes], reference: Reference) -> list[Alike]:
     """Stand for the comparison of templates: whoever has the same card looks the same."""
+    if (other := by_hand.get(reference.entry_id)) is not None:
+        return [Alike(other, 12.5, Strength.STRONG)]
     found = store.find_subject(store.purpose, reference.subject)
-    return [each.entry_id for each in found if each.entry_id != reference.entry_id]
+    return [
+        Alike(each.entry_id, 12.5, Strength.STRONG) for each in found if each.entry_id != reference.entry_id
+    ]
 
 
 class _Showing:
@@ -147,6 +162,7 @@ class Site:
         self.stack.callback(store.close)
         matcher = MatcherOfIds()
         reports: dict[str, str] = {}
+        by_hand: dict[bytes, bytes] = {}
 
         def sharing_with(daily_bytes: int = daily_bytes) -> GallerySync:
             return GallerySync(
@@ -166,11 +182,12 @@ class Site:
                 Clock(),
                 Backoff(random.SystemRandom()),
                 report=partial(hear, reports),
-                resembling=partial(same_subject, store),
+                resembling=partial(same_subject, store, by_hand),
                 in_background=directly,
             )
 
-        return Appliance(author, store, matcher, identity, self.folder / device_id, sharing_with, reports)
+        folder = self.folder / device_id
+        return Appliance(author, store, matcher, identity, folder, sharing_with, reports, by_hand)
 
     @asynccontextmanager
     async def fleet(self) -> AsyncIterator[fleet_pb2_grpc.FleetServiceAsyncStub]:
@@ -179,8 +196,11 @@ class Site:
             yield stub
 
     @asynccontextmanager
-    async def galleries(self) -> AsyncIterator[gallery_pb2_grpc.GalleryServiceAsyncStub]:
-        async with shown(self.server.target, self.authority.certificate, self.administrator) as channel:
+    async def galleries(
+        self, caller: Held | None = None
+    ) -> AsyncIterator[gallery_pb2_grpc.GalleryServiceAsyncStub]:
+        held = caller or self.administrator
+        async with shown(self.server.target, self.authority.certificate, held) as channel:
             stub: gallery_pb2_grpc.GalleryServiceAsyncStub = gallery_pb2_grpc.GalleryServiceStub(channel)
             yield stub
 
@@ -197,6 +217,53 @@ class Site:
         async with self.galleries() as service:
             answer = await service.ListErasures(gallery_pb2.ListErasuresRequest(), timeout=PATIENCE_S)
         return list(answer.erasures)
+
+    async def person(self, name: str, role: Role = Role.OPERATOR) -> Held:
+        async with self.fleet() as fleet:
+            return await person(fleet, name, role)
+
+    async def acts(self, of: str) -> list[tuple[str, str]]:
+        """Return who did what of one kind, as the audit log of administration has it."""
+        async with self.fleet() as fleet:
+            request = fleet_pb2.ListAuditRequest(from_number=1, limit=1000)
+            entries = (await fleet.ListAudit(request, timeout=PATIENCE_S)).entries
+        return [(entry.actor, entry.act) for entry in entries if entry.act.startswith(of)]
+
+    async def pairs(self) -> list[gallery_pb2.Adjudication]:
+        async with self.galleries() as service:
+            request = gallery_pb2.ListAdjudicationsRequest()
+            return list((await service.ListAdjudications(request, timeout=PATIENCE_S)).adjudications)
+
+    async def decide(
+        self, caller: Held, number: int, finding: gallery_pb2.Finding.ValueType
+    ) -> gallery_pb2.Adjudication:
+        async with self.galleries(caller) as service:
+            request = gallery_pb2.DecideAdjudicationRequest(number=number, finding=finding)
+            return (await service.DecideAdjudication(request, timeout=PATIENCE_S)).adjudication
+
+    async def undo(self, caller: Held, number: int) -> gallery_pb2.Adjudication:
+        async with self.galleries(caller) as service:
+            request = gallery_pb2.UndoAdjudicationRequest(number=number)
+            return (await service.UndoAdjudication(request, timeout=PATIENCE_S)).adjudication
+
+    async def administer(self, caller: Held, *words: str) -> str:
+        """Run a command of the aggregator as this person; returns what it printed."""
+        path = self.folder / f"{secrets.token_hex(8)}.pem"
+        write_credential(
+            path, key_to_pem(caller.key), to_pem(*caller.chain), to_pem(self.authority.certificate)
+        )
+        more = ["--server", self.server.target, "--credential", str(path)]
+        done = await asyncio.to_thread(CliRunner().invoke, main, [*words, *more])
+        return done.output
+
+    async def send_events(self, appliance: Appliance) -> None:
+        """Let the aggregator have every event of an appliance."""
+        queued = appliance.store.pending(0, 1000)
+        held = appliance.identity.held()
+        async with shown(self.server.target, self.authority.certificate, held) as channel:
+            link = LinkDevice(channel, appliance.store.device_id, appliance.store.epoch, SITE)
+            await link.hello(queued[-1].seq)
+            await link.report([to_message(each.event) for each in queued])
 
     async def state(self) -> gallery_pb2.GalleryState:
         async with self.galleries() as service:

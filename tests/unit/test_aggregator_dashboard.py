@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from aggregator.dashboard.app import create_app
 from aggregator.holdings import (
+    Adjudication,
     Details,
     Device,
     Enrolment,
@@ -23,7 +24,7 @@ from aggregator.holdings import (
     StoredEvent,
     Tallies,
 )
-from aggregator.records import Answer, Outcome, StageTime
+from aggregator.records import Answer, Outcome, StageTime, Strength
 from aggregator.store.errors import StoreUnavailable
 from tests.kit.aggregator_fixture import NOW_NS
 from tests.kit.link_device import EPOCH, digest
@@ -95,12 +96,24 @@ async def show_missing() -> tuple[Missing, ...]:
     return (Missing("desk-3", "gate", seen_ns, EPOCH, 5, 12, 7, ((2, 2), (6, 9), (11, 12))),)
 
 
+async def show_pairs() -> tuple[Adjudication, ...]:
+    told_ns = NOW_NS - 90_000_000_000
+    pair = Adjudication(
+        7, b"g" * 16, "gate", "clinic check-in", b"\x1a" * 16, b"\x2b" * 16, 12.5, Strength.STRONG, "desk-1",
+        told_ns, None, "", "", None,
+    )  # fmt: skip
+    proposed = replace(pair, number=8, same=True, proposed_by="amina")
+    decided = replace(proposed, number=9, confirmed_by="tomas", decided_ns=NOW_NS)
+    return (pair, proposed, decided)
+
+
 async def fail(results: int) -> Overview:
     raise StoreUnavailable("disk gone")
 
 
 def browser(source: object = show_overview, host: str = "127.0.0.1:8080") -> httpx.AsyncClient:
-    app = create_app(source, show_missing, lambda: frozenset({"desk-1"}), lambda: NOW_NS)  # type: ignore[arg-type]
+    connected = frozenset({"desk-1"})
+    app = create_app(source, show_missing, show_pairs, lambda: connected, lambda: NOW_NS)  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://{host}")
 
 
@@ -271,3 +284,16 @@ def test_every_text_colour_has_the_contrast_of_wcag_aa(scheme: int) -> None:
     for text, ground in pairs:
         darker, lighter = sorted((luminance(colours[text]), luminance(colours[ground])))
         assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (text, ground)
+
+
+async def test_pairs_are_shown_by_random_ids_and_scores_and_decided_elsewhere(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.get("/adjudications")
+    page = words(answer.text)
+    assert f"7 open gate {'1a' * 16} {'2b' * 16} strong, 12.50 desk-1 2 min ago" in page
+    assert "8 one person, says amina; another person has to confirm it gate" in page
+    assert "9 one person, by amina and tomas gate" in page
+    assert "<form" not in answer.text
+    assert "<img" not in answer.text
+    assert (await client.post("/adjudications")).status_code == 405

@@ -50,6 +50,7 @@ def test_a_new_store_is_private_durable_and_has_every_migration_by_name(tmp_path
             "m0003_chain_and_commands",
             "m0004_claims_of_one_device",
             "m0005_galleries",
+            "m0006_adjudications",
         ]
     assert path.stat().st_mode & 0o077 == 0
 

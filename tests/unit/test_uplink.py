@@ -37,6 +37,7 @@ from firmware.records import (
     Outcome,
     Queued,
     Registration,
+    Resemblance,
     Service,
     StageTime,
     TelemetryDropped,
@@ -46,6 +47,7 @@ from firmware.uplink.backoff import TOLD_CAP_S, TOLD_FLOOR_S, Backoff
 from firmware.uplink.channel import Target, cleaned, retry_delay_s
 from firmware.uplink.errors import UplinkMisconfigured
 from firmware.workflow.terms import Answer, Basis, Concern, Reason, Workflow
+from inference.operating_point import Strength
 from inference.types import Modality
 from trust.consent import Consent
 
@@ -129,6 +131,14 @@ DAYS_CLOSED = st.builds(
 )
 COMPLAINTS = st.builds(Complaint, record_id=IDS, workflow=WORKFLOWS, concern=st.sampled_from(Concern))
 COLLECTED = st.builds(CollectedAt, record_id=IDS, device_id=st.just("desk-2"), moment=MOMENTS)
+RESEMBLANCES = st.builds(
+    Resemblance,
+    gallery_id=IDS,
+    entry_id=IDS.map(lambda entry_id: b"1" + entry_id[1:]),
+    resembles=IDS.map(lambda entry_id: b"2" + entry_id[1:]),
+    score_llr=SCORES.filter(lambda score: score is not None),
+    strength=st.sampled_from([strength.value for strength in Strength]),
+)
 CONFLICTS = st.builds(CollectionConflict, household=IDS, cycle=TEXTS, first=COLLECTED, second=COLLECTED)
 EVENTS = st.builds(
     Event,
@@ -136,7 +146,7 @@ EVENTS = st.builds(
     MOMENTS,
     st.one_of(
         CHECK_INS, REGISTRATIONS, FAULTS, RESULTS, DROPPED,
-        SERVICES, LISTS_LOADED, LISTS_ERASED, DAYS_CLOSED, COMPLAINTS, CONFLICTS,
+        SERVICES, LISTS_LOADED, LISTS_ERASED, DAYS_CLOSED, COMPLAINTS, CONFLICTS, RESEMBLANCES,
     ),
 )  # fmt: skip
 

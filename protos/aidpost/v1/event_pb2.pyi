@@ -339,6 +339,30 @@ CONCERN_LIST: Concern.ValueType  # 6
 CONCERN_OTHER: Concern.ValueType  # 7
 Global___Concern: _TypeAlias = Concern  # noqa: Y015
 
+class _ScoreStrength:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ScoreStrengthEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ScoreStrength.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SCORE_STRENGTH_UNSPECIFIED: _ScoreStrength.ValueType  # 0
+    SCORE_STRENGTH_STRONG: _ScoreStrength.ValueType  # 1
+    """At most 1 in 10,000 other people would score this high."""
+    SCORE_STRENGTH_FAIR: _ScoreStrength.ValueType  # 2
+    """At most 1 in 1,000."""
+    SCORE_STRENGTH_WEAK: _ScoreStrength.ValueType  # 3
+
+class ScoreStrength(_ScoreStrength, metaclass=_ScoreStrengthEnumTypeWrapper):
+    """What a score is worth, in the words that staff see."""
+
+SCORE_STRENGTH_UNSPECIFIED: ScoreStrength.ValueType  # 0
+SCORE_STRENGTH_STRONG: ScoreStrength.ValueType  # 1
+"""At most 1 in 10,000 other people would score this high."""
+SCORE_STRENGTH_FAIR: ScoreStrength.ValueType  # 2
+"""At most 1 in 1,000."""
+SCORE_STRENGTH_WEAK: ScoreStrength.ValueType  # 3
+Global___ScoreStrength: _TypeAlias = ScoreStrength  # noqa: Y015
+
 @_typing.final
 class Event(_message.Message):
     """One thing that happened at an appliance. Its key is (device_id, epoch, seq): the first two come with the
@@ -363,6 +387,7 @@ class Event(_message.Message):
     DAY_CLOSED_FIELD_NUMBER: _builtins.int
     COMPLAINT_FIELD_NUMBER: _builtins.int
     COLLECTION_CONFLICT_FIELD_NUMBER: _builtins.int
+    RESEMBLANCE_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Given in the transaction that wrote the event; starts at 1 and has no gaps within an epoch."""
     @_builtins.property
@@ -389,6 +414,8 @@ class Event(_message.Message):
     def complaint(self) -> Global___Complaint: ...
     @_builtins.property
     def collection_conflict(self) -> Global___CollectionConflict: ...
+    @_builtins.property
+    def resemblance(self) -> Global___Resemblance: ...
     def __init__(
         self,
         *,
@@ -405,12 +432,13 @@ class Event(_message.Message):
         day_closed: Global___DayClosed | None = ...,
         complaint: Global___Complaint | None = ...,
         collection_conflict: Global___CollectionConflict | None = ...,
+        resemblance: Global___Resemblance | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "collection_conflict", b"collection_conflict", "command_result", b"command_result", "complaint", b"complaint", "day_closed", b"day_closed", "device_fault", b"device_fault", "list_erased", b"list_erased", "list_loaded", b"list_loaded", "moment", b"moment", "registration", b"registration", "service", b"service", "telemetry_dropped", b"telemetry_dropped"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "collection_conflict", b"collection_conflict", "command_result", b"command_result", "complaint", b"complaint", "day_closed", b"day_closed", "device_fault", b"device_fault", "list_erased", b"list_erased", "list_loaded", b"list_loaded", "moment", b"moment", "registration", b"registration", "resemblance", b"resemblance", "service", b"service", "telemetry_dropped", b"telemetry_dropped"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "collection_conflict", b"collection_conflict", "command_result", b"command_result", "complaint", b"complaint", "day_closed", b"day_closed", "device_fault", b"device_fault", "list_erased", b"list_erased", "list_loaded", b"list_loaded", "moment", b"moment", "registration", b"registration", "seq", b"seq", "service", b"service", "telemetry_dropped", b"telemetry_dropped"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "collection_conflict", b"collection_conflict", "command_result", b"command_result", "complaint", b"complaint", "day_closed", b"day_closed", "device_fault", b"device_fault", "list_erased", b"list_erased", "list_loaded", b"list_loaded", "moment", b"moment", "registration", b"registration", "resemblance", b"resemblance", "seq", b"seq", "service", b"service", "telemetry_dropped", b"telemetry_dropped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["check_in", "registration", "device_fault", "command_result", "telemetry_dropped", "service", "list_loaded", "list_erased", "day_closed", "complaint", "collection_conflict"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["check_in", "registration", "device_fault", "command_result", "telemetry_dropped", "service", "list_loaded", "list_erased", "day_closed", "complaint", "collection_conflict", "resemblance"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -963,3 +991,41 @@ class CollectedAt(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CollectedAt: _TypeAlias = CollectedAt  # noqa: Y015
+
+@_typing.final
+class Resemblance(_message.Message):
+    """Two entries of a shared gallery may be of one person: one was registered here, the other elsewhere meanwhile.
+    It names entries by their random ids alone; both stay as they are.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GALLERY_ID_FIELD_NUMBER: _builtins.int
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    RESEMBLES_FIELD_NUMBER: _builtins.int
+    SCORE_HUNDREDTHS_FIELD_NUMBER: _builtins.int
+    STRENGTH_FIELD_NUMBER: _builtins.int
+    gallery_id: _builtins.bytes
+    """16 bytes."""
+    entry_id: _builtins.bytes
+    """The gallery entry that came, and the one that it resembles, 16 random bytes each."""
+    resembles: _builtins.bytes
+    score_hundredths: _builtins.int
+    """As in CheckIn."""
+    strength: Global___ScoreStrength.ValueType
+    def __init__(
+        self,
+        *,
+        gallery_id: _builtins.bytes = ...,
+        entry_id: _builtins.bytes = ...,
+        resembles: _builtins.bytes = ...,
+        score_hundredths: _builtins.int = ...,
+        strength: Global___ScoreStrength.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_id", b"entry_id", "gallery_id", b"gallery_id", "resembles", b"resembles", "score_hundredths", b"score_hundredths", "strength", b"strength"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Resemblance: _TypeAlias = Resemblance  # noqa: Y015

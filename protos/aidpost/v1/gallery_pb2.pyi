@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from aidpost.v1 import event_pb2 as _event_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -19,6 +20,24 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Finding:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FindingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Finding.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FINDING_UNSPECIFIED: _Finding.ValueType  # 0
+    FINDING_SAME_PERSON: _Finding.ValueType  # 1
+    FINDING_DIFFERENT_PEOPLE: _Finding.ValueType  # 2
+
+class Finding(_Finding, metaclass=_FindingEnumTypeWrapper):
+    """What people say of a pair."""
+
+FINDING_UNSPECIFIED: Finding.ValueType  # 0
+FINDING_SAME_PERSON: Finding.ValueType  # 1
+FINDING_DIFFERENT_PEOPLE: Finding.ValueType  # 2
+Global___Finding: _TypeAlias = Finding  # noqa: Y015
 
 class _SyncKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -458,6 +477,194 @@ class UnconfirmedBy(_message.Message):
 Global___UnconfirmedBy: _TypeAlias = UnconfirmedBy  # noqa: Y015
 
 @_typing.final
+class ListAdjudicationsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ONLY_OPEN_FIELD_NUMBER: _builtins.int
+    only_open: _builtins.bool
+    """Those alone that wait for a decision."""
+    def __init__(
+        self,
+        *,
+        only_open: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["only_open", b"only_open"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAdjudicationsRequest: _TypeAlias = ListAdjudicationsRequest  # noqa: Y015
+
+@_typing.final
+class ListAdjudicationsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADJUDICATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def adjudications(self) -> _containers.RepeatedCompositeFieldContainer[Global___Adjudication]: ...
+    def __init__(
+        self,
+        *,
+        adjudications: _abc.Iterable[Global___Adjudication] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjudications", b"adjudications"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAdjudicationsResponse: _TypeAlias = ListAdjudicationsResponse  # noqa: Y015
+
+@_typing.final
+class Adjudication(_message.Message):
+    """Two entries of a gallery that may be of one person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    GALLERY_ID_FIELD_NUMBER: _builtins.int
+    SITE_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    SECOND_FIELD_NUMBER: _builtins.int
+    SCORE_HUNDREDTHS_FIELD_NUMBER: _builtins.int
+    STRENGTH_FIELD_NUMBER: _builtins.int
+    TOLD_BY_FIELD_NUMBER: _builtins.int
+    TOLD_AT_FIELD_NUMBER: _builtins.int
+    FINDING_FIELD_NUMBER: _builtins.int
+    PROPOSED_BY_FIELD_NUMBER: _builtins.int
+    CONFIRMED_BY_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """By which people name it."""
+    gallery_id: _builtins.bytes
+    site: _builtins.str
+    purpose: _builtins.str
+    first: _builtins.bytes
+    """As they stand in events, 16 random bytes each."""
+    second: _builtins.bytes
+    score_hundredths: _builtins.int
+    """As in Resemblance."""
+    strength: _event_pb2.ScoreStrength.ValueType
+    told_by: _builtins.str
+    """Which device compared them."""
+    finding: Global___Finding.ValueType
+    proposed_by: _builtins.str
+    """Who said so, empty for nobody, and who confirmed it, empty until it is decided."""
+    confirmed_by: _builtins.str
+    @_builtins.property
+    def told_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def decided_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        gallery_id: _builtins.bytes = ...,
+        site: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+        first: _builtins.bytes = ...,
+        second: _builtins.bytes = ...,
+        score_hundredths: _builtins.int = ...,
+        strength: _event_pb2.ScoreStrength.ValueType = ...,
+        told_by: _builtins.str = ...,
+        told_at: _timestamp_pb2.Timestamp | None = ...,
+        finding: Global___Finding.ValueType = ...,
+        proposed_by: _builtins.str = ...,
+        confirmed_by: _builtins.str = ...,
+        decided_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decided_at", b"decided_at", "told_at", b"told_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed_by", b"confirmed_by", "decided_at", b"decided_at", "finding", b"finding", "first", b"first", "gallery_id", b"gallery_id", "number", b"number", "proposed_by", b"proposed_by", "purpose", b"purpose", "score_hundredths", b"score_hundredths", "second", b"second", "site", b"site", "strength", b"strength", "told_at", b"told_at", "told_by", b"told_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Adjudication: _TypeAlias = Adjudication  # noqa: Y015
+
+@_typing.final
+class DecideAdjudicationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    FINDING_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    finding: Global___Finding.ValueType
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        finding: Global___Finding.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideAdjudicationRequest: _TypeAlias = DecideAdjudicationRequest  # noqa: Y015
+
+@_typing.final
+class DecideAdjudicationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADJUDICATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def adjudication(self) -> Global___Adjudication: ...
+    def __init__(
+        self,
+        *,
+        adjudication: Global___Adjudication | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adjudication", b"adjudication"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjudication", b"adjudication"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideAdjudicationResponse: _TypeAlias = DecideAdjudicationResponse  # noqa: Y015
+
+@_typing.final
+class UndoAdjudicationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoAdjudicationRequest: _TypeAlias = UndoAdjudicationRequest  # noqa: Y015
+
+@_typing.final
+class UndoAdjudicationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADJUDICATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def adjudication(self) -> Global___Adjudication: ...
+    def __init__(
+        self,
+        *,
+        adjudication: Global___Adjudication | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adjudication", b"adjudication"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjudication", b"adjudication"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoAdjudicationResponse: _TypeAlias = UndoAdjudicationResponse  # noqa: Y015
+
+@_typing.final
 class SyncRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -471,6 +678,7 @@ class SyncRequest(_message.Message):
     BUCKETS_FIELD_NUMBER: _builtins.int
     EVERYTHING_FIELD_NUMBER: _builtins.int
     MAX_BYTES_FIELD_NUMBER: _builtins.int
+    DECISIONS_FIELD_NUMBER: _builtins.int
     purpose: _builtins.str
     custodian: _builtins.str
     """The words of the custodian that the appliance was told of."""
@@ -488,6 +696,8 @@ class SyncRequest(_message.Message):
     """Send everything there is."""
     max_bytes: _builtins.int
     """The most bytes of changes that the appliance takes now, 0 for no limit."""
+    decisions: _builtins.int
+    """The number of the decisions that it has; see SyncBeginning."""
     def __init__(
         self,
         *,
@@ -501,10 +711,11 @@ class SyncRequest(_message.Message):
         buckets: _builtins.bytes = ...,
         everything: _builtins.bool = ...,
         max_bytes: _builtins.int = ...,
+        decisions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "changes_received", b"changes_received", "custodian", b"custodian", "edition", b"edition", "erasures_received", b"erasures_received", "everything", b"everything", "link", b"link", "max_bytes", b"max_bytes", "purpose", b"purpose", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "changes_received", b"changes_received", "custodian", b"custodian", "decisions", b"decisions", "edition", b"edition", "erasures_received", b"erasures_received", "everything", b"everything", "link", b"link", "max_bytes", b"max_bytes", "purpose", b"purpose", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -550,6 +761,8 @@ class SyncBeginning(_message.Message):
     HEADS_FIELD_NUMBER: _builtins.int
     BYTES_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
+    DECISIONS_FIELD_NUMBER: _builtins.int
+    DECIDED_FIELD_NUMBER: _builtins.int
     kind: Global___SyncKind.ValueType
     version: _builtins.int
     """The version after what follows, and the root of the hash tree there."""
@@ -559,6 +772,10 @@ class SyncBeginning(_message.Message):
     bytes: _builtins.int
     """How many bytes of changes there are in all, and whether they fit into the appliance's limit."""
     complete: _builtins.bool
+    decisions: _builtins.int
+    """Counts decisions on pairs of entries, and their undoing. Where it is another one than the appliance has,
+    `decided` is all that is decided now, in place of what it has: the newest 500 pairs.
+    """
     @_builtins.property
     def former_rosters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Rosters of former keys under which entries are still sealed; sent with the newest."""
@@ -567,6 +784,8 @@ class SyncBeginning(_message.Message):
     def heads(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthorHead]:
         """Up to which number the changes of each member are held."""
 
+    @_builtins.property
+    def decided(self) -> _containers.RepeatedCompositeFieldContainer[Global___Decided]: ...
     def __init__(
         self,
         *,
@@ -578,14 +797,43 @@ class SyncBeginning(_message.Message):
         heads: _abc.Iterable[Global___AuthorHead] | None = ...,
         bytes: _builtins.int = ...,
         complete: _builtins.bool = ...,
+        decisions: _builtins.int = ...,
+        decided: _abc.Iterable[Global___Decided] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "complete", b"complete", "former_rosters", b"former_rosters", "heads", b"heads", "kind", b"kind", "root", b"root", "roster", b"roster", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "complete", b"complete", "decided", b"decided", "decisions", b"decisions", "former_rosters", b"former_rosters", "heads", b"heads", "kind", b"kind", "root", b"root", "roster", b"roster", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SyncBeginning: _TypeAlias = SyncBeginning  # noqa: Y015
+
+@_typing.final
+class Decided(_message.Message):
+    """What two people decided of a pair."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_FIELD_NUMBER: _builtins.int
+    SECOND_FIELD_NUMBER: _builtins.int
+    FINDING_FIELD_NUMBER: _builtins.int
+    first: _builtins.bytes
+    second: _builtins.bytes
+    finding: Global___Finding.ValueType
+    def __init__(
+        self,
+        *,
+        first: _builtins.bytes = ...,
+        second: _builtins.bytes = ...,
+        finding: Global___Finding.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding", "first", b"first", "second", b"second"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Decided: _TypeAlias = Decided  # noqa: Y015
 
 @_typing.final
 class AuthorHead(_message.Message):

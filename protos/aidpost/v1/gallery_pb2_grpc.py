@@ -65,6 +65,21 @@ class GalleryServiceStub:
                 request_serializer=aidpost_dot_v1_dot_gallery__pb2.ListErasuresRequest.SerializeToString,
                 response_deserializer=aidpost_dot_v1_dot_gallery__pb2.ListErasuresResponse.FromString,
                 _registered_method=True)
+        self.ListAdjudications = channel.unary_unary(
+                '/aidpost.v1.GalleryService/ListAdjudications',
+                request_serializer=aidpost_dot_v1_dot_gallery__pb2.ListAdjudicationsRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_gallery__pb2.ListAdjudicationsResponse.FromString,
+                _registered_method=True)
+        self.DecideAdjudication = channel.unary_unary(
+                '/aidpost.v1.GalleryService/DecideAdjudication',
+                request_serializer=aidpost_dot_v1_dot_gallery__pb2.DecideAdjudicationRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_gallery__pb2.DecideAdjudicationResponse.FromString,
+                _registered_method=True)
+        self.UndoAdjudication = channel.unary_unary(
+                '/aidpost.v1.GalleryService/UndoAdjudication',
+                request_serializer=aidpost_dot_v1_dot_gallery__pb2.UndoAdjudicationRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_gallery__pb2.UndoAdjudicationResponse.FromString,
+                _registered_method=True)
         self.Sync = channel.unary_stream(
                 '/aidpost.v1.GalleryService/Sync',
                 request_serializer=aidpost_dot_v1_dot_gallery__pb2.SyncRequest.SerializeToString,
@@ -122,6 +137,28 @@ class GalleryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAdjudications(self, request, context):
+        """Pairs of entries that may be of one person, and what was decided; those that wait first, at most 1000.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideAdjudication(self, request, context):
+        """Say whether a pair is one person. It counts once a second person says the same; another word opens the pair
+        anew. FAILED_PRECONDITION: there is no such pair, it is decided, or the second person is the first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndoAdjudication(self, request, context):
+        """Take a decision, or what one person said, back: the pair is open again. FAILED_PRECONDITION: there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Sync(self, request, context):
         """What changed since a version: first a beginning, then changes, erasures first.
         """
@@ -163,6 +200,21 @@ def add_GalleryServiceServicer_to_server(servicer, server):
                     servicer.ListErasures,
                     request_deserializer=aidpost_dot_v1_dot_gallery__pb2.ListErasuresRequest.FromString,
                     response_serializer=aidpost_dot_v1_dot_gallery__pb2.ListErasuresResponse.SerializeToString,
+            ),
+            'ListAdjudications': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAdjudications,
+                    request_deserializer=aidpost_dot_v1_dot_gallery__pb2.ListAdjudicationsRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_gallery__pb2.ListAdjudicationsResponse.SerializeToString,
+            ),
+            'DecideAdjudication': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideAdjudication,
+                    request_deserializer=aidpost_dot_v1_dot_gallery__pb2.DecideAdjudicationRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_gallery__pb2.DecideAdjudicationResponse.SerializeToString,
+            ),
+            'UndoAdjudication': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoAdjudication,
+                    request_deserializer=aidpost_dot_v1_dot_gallery__pb2.UndoAdjudicationRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_gallery__pb2.UndoAdjudicationResponse.SerializeToString,
             ),
             'Sync': grpc.unary_stream_rpc_method_handler(
                     servicer.Sync,
@@ -316,6 +368,87 @@ class GalleryService:
             '/aidpost.v1.GalleryService/ListErasures',
             aidpost_dot_v1_dot_gallery__pb2.ListErasuresRequest.SerializeToString,
             aidpost_dot_v1_dot_gallery__pb2.ListErasuresResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAdjudications(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.GalleryService/ListAdjudications',
+            aidpost_dot_v1_dot_gallery__pb2.ListAdjudicationsRequest.SerializeToString,
+            aidpost_dot_v1_dot_gallery__pb2.ListAdjudicationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideAdjudication(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.GalleryService/DecideAdjudication',
+            aidpost_dot_v1_dot_gallery__pb2.DecideAdjudicationRequest.SerializeToString,
+            aidpost_dot_v1_dot_gallery__pb2.DecideAdjudicationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoAdjudication(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.GalleryService/UndoAdjudication',
+            aidpost_dot_v1_dot_gallery__pb2.UndoAdjudicationRequest.SerializeToString,
+            aidpost_dot_v1_dot_gallery__pb2.UndoAdjudicationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,14 @@ class GalleryServiceStub:
     """What there is, who holds it up to where, and which erasures which device has not confirmed."""
     ListErasures: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.ListErasuresRequest, _gallery_pb2.ListErasuresResponse]
     """Which entries were erased, and which devices have not carried that out yet; the latest 1000."""
+    ListAdjudications: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.ListAdjudicationsRequest, _gallery_pb2.ListAdjudicationsResponse]
+    """Pairs of entries that may be of one person, and what was decided; those that wait first, at most 1000."""
+    DecideAdjudication: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.DecideAdjudicationRequest, _gallery_pb2.DecideAdjudicationResponse]
+    """Say whether a pair is one person. It counts once a second person says the same; another word opens the pair
+    anew. FAILED_PRECONDITION: there is no such pair, it is decided, or the second person is the first.
+    """
+    UndoAdjudication: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.UndoAdjudicationRequest, _gallery_pb2.UndoAdjudicationResponse]
+    """Take a decision, or what one person said, back: the pair is open again. FAILED_PRECONDITION: there is none."""
     Sync: _grpc.UnaryStreamMultiCallable[_gallery_pb2.SyncRequest, _gallery_pb2.SyncResponse]
     """What changed since a version: first a beginning, then changes, erasures first."""
     PushChanges: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.PushChangesRequest, _gallery_pb2.PushChangesResponse]
@@ -79,6 +87,14 @@ class GalleryServiceAsyncStub(GalleryServiceStub):
     """What there is, who holds it up to where, and which erasures which device has not confirmed."""
     ListErasures: _aio.UnaryUnaryMultiCallable[_gallery_pb2.ListErasuresRequest, _gallery_pb2.ListErasuresResponse]  # type: ignore[assignment]
     """Which entries were erased, and which devices have not carried that out yet; the latest 1000."""
+    ListAdjudications: _aio.UnaryUnaryMultiCallable[_gallery_pb2.ListAdjudicationsRequest, _gallery_pb2.ListAdjudicationsResponse]  # type: ignore[assignment]
+    """Pairs of entries that may be of one person, and what was decided; those that wait first, at most 1000."""
+    DecideAdjudication: _aio.UnaryUnaryMultiCallable[_gallery_pb2.DecideAdjudicationRequest, _gallery_pb2.DecideAdjudicationResponse]  # type: ignore[assignment]
+    """Say whether a pair is one person. It counts once a second person says the same; another word opens the pair
+    anew. FAILED_PRECONDITION: there is no such pair, it is decided, or the second person is the first.
+    """
+    UndoAdjudication: _aio.UnaryUnaryMultiCallable[_gallery_pb2.UndoAdjudicationRequest, _gallery_pb2.UndoAdjudicationResponse]  # type: ignore[assignment]
+    """Take a decision, or what one person said, back: the pair is open again. FAILED_PRECONDITION: there is none."""
     Sync: _aio.UnaryStreamMultiCallable[_gallery_pb2.SyncRequest, _gallery_pb2.SyncResponse]  # type: ignore[assignment]
     """What changed since a version: first a beginning, then changes, erasures first."""
     PushChanges: _aio.UnaryUnaryMultiCallable[_gallery_pb2.PushChangesRequest, _gallery_pb2.PushChangesResponse]  # type: ignore[assignment]
@@ -134,6 +150,32 @@ class GalleryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_gallery_pb2.ListErasuresResponse, _abc.Awaitable[_gallery_pb2.ListErasuresResponse]]:
         """Which entries were erased, and which devices have not carried that out yet; the latest 1000."""
+
+    @_abc_1.abstractmethod
+    def ListAdjudications(
+        self,
+        request: _gallery_pb2.ListAdjudicationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gallery_pb2.ListAdjudicationsResponse, _abc.Awaitable[_gallery_pb2.ListAdjudicationsResponse]]:
+        """Pairs of entries that may be of one person, and what was decided; those that wait first, at most 1000."""
+
+    @_abc_1.abstractmethod
+    def DecideAdjudication(
+        self,
+        request: _gallery_pb2.DecideAdjudicationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gallery_pb2.DecideAdjudicationResponse, _abc.Awaitable[_gallery_pb2.DecideAdjudicationResponse]]:
+        """Say whether a pair is one person. It counts once a second person says the same; another word opens the pair
+        anew. FAILED_PRECONDITION: there is no such pair, it is decided, or the second person is the first.
+        """
+
+    @_abc_1.abstractmethod
+    def UndoAdjudication(
+        self,
+        request: _gallery_pb2.UndoAdjudicationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gallery_pb2.UndoAdjudicationResponse, _abc.Awaitable[_gallery_pb2.UndoAdjudicationResponse]]:
+        """Take a decision, or what one person said, back: the pair is open again. FAILED_PRECONDITION: there is none."""
 
     @_abc_1.abstractmethod
     def Sync(
