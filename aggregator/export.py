@@ -74,6 +74,7 @@ class ResultRow(msgspec.Struct, frozen=True):
     cohort: str | None
     operator: str | None
     supervisor: str | None
+    countersigned_by: str | None
     entries: int | None
     digest: str | None
     approved_by: tuple[str, ...] | None
@@ -202,6 +203,7 @@ def result_row(event: StoredEvent) -> ResultRow:
         cohort=details.cohort,
         operator=details.operator,
         supervisor=details.supervisor,
+        countersigned_by=details.countersigned_by,
         entries=details.entries,
         digest=details.digest,
         approved_by=details.approved_by,

@@ -62,6 +62,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     cohort: str | None = None
     operator: str | None = None
     supervisor: str | None = None
+    countersigned_by: str | None = None
     entries: int | None = None
     digest: str | None = None
     approved_by: tuple[str, ...] | None = None

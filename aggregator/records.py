@@ -215,6 +215,7 @@ class Service(msgspec.Struct, frozen=True, gc=False):
     cohort: str
     operator: str
     supervisor: str
+    countersigned_by: str = ""
 
 
 class ListLoaded(msgspec.Struct, frozen=True, gc=False):

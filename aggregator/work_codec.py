@@ -83,6 +83,7 @@ def service(body: event_pb2.Service) -> Service:
         cohort=text(body.cohort, "cohort", MAX_LABEL),
         operator=text(body.operator, "operator", MAX_STAFF_NAME),
         supervisor=text(body.supervisor, "supervisor", MAX_STAFF_NAME),
+        countersigned_by=text(body.countersigned_by, "countersigned_by", MAX_STAFF_NAME),
     )
 
 

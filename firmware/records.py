@@ -191,6 +191,7 @@ class Service(msgspec.Struct, frozen=True, tag="service", kw_only=True):
     appliances of the cycle and opaque to the aggregator. cycle: of the distribution, or the clinic's day.
     duration_ns: from the greeting to the answer. declined: the person did not want biometrics. cohort: a free
     label of the list ("60+"). operator, supervisor: as they sign in; empty where nobody did.
+    countersigned_by: who signed an exception with the supervisor, where that is not the operator.
     """
 
     record_id: bytes
@@ -206,6 +207,7 @@ class Service(msgspec.Struct, frozen=True, tag="service", kw_only=True):
     cohort: str = ""
     operator: str = ""
     supervisor: str = ""
+    countersigned_by: str = ""
 
 
 class ListLoaded(msgspec.Struct, frozen=True, tag="list_loaded", kw_only=True):

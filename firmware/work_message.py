@@ -65,6 +65,7 @@ def service_to(body: Service) -> event_pb2.Service:
         cohort=body.cohort,
         operator=body.operator,
         supervisor=body.supervisor,
+        countersigned_by=body.countersigned_by,
     )
 
 

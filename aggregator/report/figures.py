@@ -280,7 +280,7 @@ def _exceptions(events: Iterable[StoredEvent], site_of: Mapping[str, str]) -> tu
             site_of.get(each.device_id, "unknown"),
             each.reason or "no reason named",
             each.details.operator or "not signed in",
-            each.details.supervisor or "nobody",
+            " and ".join(filter(None, (each.details.supervisor or "nobody", each.details.countersigned_by))),
         )
         for each in events
         if each.kind == "service" and each.details.basis == Basis.EXCEPTION.value

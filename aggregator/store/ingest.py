@@ -247,6 +247,7 @@ def _row(outbox: int, event: Event, now_ns: int) -> tuple[Any, ...]:
                 cohort=body.cohort or None,
                 operator=body.operator or None,
                 supervisor=body.supervisor or None,
+                countersigned_by=body.countersigned_by or None,
             )
         case ListLoaded():
             kind = "list_loaded"

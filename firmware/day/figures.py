@@ -115,12 +115,16 @@ class PathDifference(msgspec.Struct, frozen=True):
 
 
 class Overrides(msgspec.Struct, frozen=True):
-    """Exceptions that one operator asked for and one supervisor signed."""
+    """Exceptions that one operator asked for and one supervisor signed.
+
+    countersigned_by: the second person, where that is not the operator.
+    """
 
     operator: str
     supervisor: str
     reason: str
     count: int
+    countersigned_by: str = ""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,11 +274,14 @@ def _cohorts(rows: Sequence[Served]) -> tuple[CohortEstimate, ...]:
 
 def _overrides(served: Iterable[Served]) -> tuple[Overrides, ...]:
     counts = Counter(
-        (row.operator, row.supervisor, row.reason.value if row.reason else "")
+        (row.operator, row.supervisor, row.reason.value if row.reason else "", row.countersigned_by)
         for row in served
         if row.basis is Basis.EXCEPTION
     )
-    return tuple(Overrides(*who, count) for who, count in sorted(counts.items()))
+    return tuple(
+        Overrides(operator, supervisor, reason, count, second)
+        for (operator, supervisor, reason, second), count in sorted(counts.items())
+    )
 
 
 def _per_hour(rows: Iterable[Served], zone: tzinfo) -> tuple[tuple[str, int], ...]:

@@ -169,7 +169,8 @@ def _times(found: Figures) -> Iterator[Row]:
 
 def _overrides(found: Figures) -> Iterator[Row]:
     for each in found.overrides:
-        who = f"{each.operator or 'not signed in'}, signed by {each.supervisor or 'nobody'}"
+        signers = " and ".join(filter(None, (each.supervisor or "nobody", each.countersigned_by)))
+        who = f"{each.operator or 'not signed in'}, signed by {signers}"
         yield Row(who, str(each.count), each.reason)
     if found.known.exceptions_left is not None:
         yield Row("Left of the loss cap", str(found.known.exceptions_left))

@@ -47,6 +47,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     supervisor: str
     on_list: bool = False
     owner_silent: bool = False
+    countersigned_by: str = ""
 
 
 _MOST_TELLING_FIRST = (

@@ -158,6 +158,7 @@ def _facts_of_service(body: Service) -> dict[str, str]:
         "biometrics declined": str(body.declined).lower(),
         "operator": body.operator or NOT_SIGNED_IN,
         "supervisor": body.supervisor,
+        "countersigned by": body.countersigned_by,
     }
 
 

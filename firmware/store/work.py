@@ -266,6 +266,7 @@ def _service(conclusion: Conclusion, place: _Place) -> Service:
         cohort=place.cohort,
         operator=conclusion.operator,
         supervisor=conclusion.supervisor,
+        countersigned_by=conclusion.countersigned_by,
     )
 
 
@@ -284,6 +285,7 @@ def _served(
         duration_ns=conclusion.duration_ns,
         operator=conclusion.operator,
         supervisor=conclusion.supervisor,
+        countersigned_by=conclusion.countersigned_by,
         on_list=place.on_list,
         owner_silent=owner_silent,
     )

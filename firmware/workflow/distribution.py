@@ -142,7 +142,11 @@ def _resume(event: Resumed) -> Step:
     )
     if household is not None:
         case = replace(case, size=household.size, rations=household.rations)
-    exceptional = Exceptional(event.reason, event.supervisor) if event.reason is not None else None
+    exceptional = (
+        Exceptional(event.reason, event.supervisor, event.countersigned_by)
+        if event.reason is not None
+        else None
+    )
     if event.left_s <= 0:
         return AskingIfGiven(case, event.basis, exceptional), ()
     return HandingOver(case, event.basis, exceptional, event.left_s, resumed=True), ()
@@ -359,6 +363,7 @@ def _end(state: HandingOver | AskingIfGiven, answer: Answer, title: Text) -> Ste
                 exceptional.supervisor if exceptional is not None else "",
                 case.declined,
                 owner_silent=bool(case.owner_desk),
+                countersigned_by=exceptional.countersigned_by if exceptional is not None else "",
             ),
             title,
             rations=case.rations if given else (),

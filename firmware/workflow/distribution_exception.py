@@ -56,7 +56,7 @@ def step_exception(state: Exception_, event: Event) -> Step:
                 case PinChecked(PinRight(name), operator):
                     signed = replace(exceptional, supervisor=name)
                     if operator and operator != name:
-                        return Deciding(case, signed), ()
+                        return Deciding(case, replace(signed, countersigned_by=operator)), ()
                     return AskingSecondPerson(case, signed), ()
                 case PinChecked(check):
                     return AskingSupervisor(case, exceptional, _words(check), _wait_s(check)), ()
@@ -73,8 +73,8 @@ def step_exception(state: Exception_, event: Event) -> Step:
                 case PinChecked(PinRight(name)) if name == exceptional.supervisor:
                     words = say("Somebody else signs, please: this was the supervisor.")
                     return AskingSecondPerson(case, exceptional, words), ()
-                case PinChecked(PinRight()):
-                    return Deciding(case, exceptional), ()
+                case PinChecked(PinRight(name)):
+                    return Deciding(case, replace(exceptional, countersigned_by=name)), ()
                 case PinChecked(check):
                     return AskingSecondPerson(case, exceptional, _words(check), _wait_s(check)), ()
                 case Broken():
@@ -98,6 +98,7 @@ def give_in_exception(case: HouseholdCase, exceptional: Exceptional) -> Step:
         exceptional.supervisor,
         case.declined,
         case.owner_desk,
+        exceptional.countersigned_by,
     )
     return KeepingDecision(case, Basis.EXCEPTION, exceptional), (keep,)
 
@@ -112,6 +113,7 @@ def send_to_desk(case: HouseholdCase, exceptional: Exceptional) -> Step:
                 reason=exceptional.reason,
                 supervisor=exceptional.supervisor,
                 declined=case.declined,
+                countersigned_by=exceptional.countersigned_by,
             ),
             to_help_desk(case.help_desk),
         )

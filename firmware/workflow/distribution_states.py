@@ -63,10 +63,11 @@ class Why(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Exceptional:
-    """An exception being asked for: its reason, and the supervisor once the PIN was right."""
+    """An exception being asked for: its reason, the supervisor once the PIN was right, a second person."""
 
     reason: Reason
     supervisor: str = ""
+    countersigned_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,7 @@ class KeepDecision:
     supervisor: str = ""
     declined: bool = False
     owner_desk: str = ""
+    countersigned_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,7 @@ class Conclude:
     """End the session with its record, in one transaction; comes back as Ended or Broken.
 
     A claim whose ration was not given is released. owner_silent: served without the owner's word.
+    countersigned_by: who signed an exception with the supervisor.
     """
 
     answer: Answer
@@ -143,6 +145,7 @@ class Conclude:
     supervisor: str = ""
     declined: bool = False
     owner_silent: bool = False
+    countersigned_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

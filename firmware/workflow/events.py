@@ -204,6 +204,7 @@ class Resumed:
     left_s: float
     owner_desk: str = ""
     worst_case: int = 0
+    countersigned_by: str = ""
 
 
 Event: TypeAlias = (

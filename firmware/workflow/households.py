@@ -87,6 +87,7 @@ class Households:
             max(0.0, left_s),
             silent_desk,
             self._parts.ownership.connected().worst_case,
+            hand_over.countersigned_by,
         )
 
     async def settle(self, effect: Conclude, session: Session) -> None:

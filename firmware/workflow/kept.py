@@ -19,6 +19,7 @@ class HandOver(msgspec.Struct, frozen=True, kw_only=True):
     basis: Basis
     reason: Reason | None = None
     supervisor: str = ""
+    countersigned_by: str = ""
     decided: Moment
     for_s: float
     owner_desk: str = ""
@@ -45,6 +46,7 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
 
     session_id: becomes its record_id. number: the card or case number, "" for none; the store turns that of a
     household into its digest and looks up cycle and cohort on the list. duration_ns: from greeting to answer.
+    countersigned_by: who signed an exception with the supervisor, where that is not the operator.
     """
 
     session_id: bytes
@@ -58,3 +60,4 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     declined: bool = False
     operator: str = ""
     supervisor: str = ""
+    countersigned_by: str = ""

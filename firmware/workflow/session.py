@@ -58,6 +58,7 @@ class Session:
             basis=decision.basis,
             reason=decision.reason,
             supervisor=decision.supervisor,
+            countersigned_by=decision.countersigned_by,
             decided=now,
             for_s=for_s,
             owner_desk=decision.owner_desk,
@@ -81,6 +82,8 @@ class Session:
             declined=effect.declined,
             operator=self.operator,
             supervisor=effect.supervisor,
+            # The second of two people, where the record would not name it otherwise.
+            countersigned_by="" if effect.countersigned_by == self.operator else effect.countersigned_by,
         )
 
 

@@ -106,6 +106,7 @@ SERVICES = st.builds(
     cohort=TEXTS,
     operator=TEXTS,
     supervisor=TEXTS,
+    countersigned_by=TEXTS,
 )
 LISTS_LOADED = st.builds(
     ListLoaded,

@@ -180,6 +180,22 @@ async def test_a_supervisor_alone_needs_a_second_person(camp: Rig) -> None:
     assert camp.station.screen.name == "distribution-second-person"
     await camp.act("countersign", f"amina\n{PINS['amina']}", operator="boris")
     assert camp.station.screen.name == "distribution-decide"
+    await camp.act("give", operator="boris")
+    await camp.boot(same_boot=False)
+    await camp.act("given", operator="boris")
+    [service] = camp.services()
+    assert (service.operator, service.supervisor, service.countersigned_by) == ("boris", "boris", "amina")
+    assert [row.countersigned_by for row in camp.store.day.served()] == ["amina"]
+
+
+async def test_who_signed_second_stays_on_record_when_the_supervisor_takes_over(camp: Rig) -> None:
+    await camp.boot()
+    await camp.acts(CARD, "supervisor", "known to staff", f"countersign: boris\n{PINS['boris']}")
+    await camp.station.take_over("boris")
+    await camp.act("give", operator="boris")
+    await camp.act("given", operator="boris")
+    [service] = camp.services()
+    assert (service.operator, service.supervisor, service.countersigned_by) == ("boris", "boris", "amina")
 
 
 async def test_a_complaint_is_written_down_without_anybodys_name(clinic: Rig) -> None:

@@ -723,6 +723,7 @@ class Service(_message.Message):
     COHORT_FIELD_NUMBER: _builtins.int
     OPERATOR_FIELD_NUMBER: _builtins.int
     SUPERVISOR_FIELD_NUMBER: _builtins.int
+    COUNTERSIGNED_BY_FIELD_NUMBER: _builtins.int
     record_id: _builtins.bytes
     """Random, 16 bytes."""
     workflow: Global___Workflow.ValueType
@@ -746,6 +747,8 @@ class Service(_message.Message):
     operator: _builtins.str
     """Names with which staff sign in; empty where nobody did."""
     supervisor: _builtins.str
+    countersigned_by: _builtins.str
+    """Who signed an exception with the supervisor, where that is not the operator."""
     @_builtins.property
     def check_ins(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """The record_ids of the check-ins that it rests on, in order: at most 16 of 16 bytes each."""
@@ -766,10 +769,11 @@ class Service(_message.Message):
         cohort: _builtins.str = ...,
         operator: _builtins.str = ...,
         supervisor: _builtins.str = ...,
+        countersigned_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "basis", b"basis", "check_ins", b"check_ins", "cohort", b"cohort", "cycle", b"cycle", "declined", b"declined", "duration_ms", b"duration_ms", "household", b"household", "operator", b"operator", "reason", b"reason", "record_id", b"record_id", "supervisor", b"supervisor", "workflow", b"workflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "basis", b"basis", "check_ins", b"check_ins", "cohort", b"cohort", "countersigned_by", b"countersigned_by", "cycle", b"cycle", "declined", b"declined", "duration_ms", b"duration_ms", "household", b"household", "operator", b"operator", "reason", b"reason", "record_id", b"record_id", "supervisor", b"supervisor", "workflow", b"workflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
