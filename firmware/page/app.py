@@ -21,7 +21,7 @@ from starlette.types import Scope
 from firmware.notices import Notices
 from firmware.page import words
 from firmware.page.day_pages import DayPages
-from firmware.page.drawing import FOLDER, RECORDINGS, Drawing, Message, Now, keys_of
+from firmware.page.drawing import FOLDER, RECORDINGS, Drawing, Message, Now, keys_of, most_typed
 from firmware.page.list_pages import ListPages
 from firmware.page.ports import (
     Accepted,
@@ -35,7 +35,7 @@ from firmware.page.ports import (
     Stale,
     Station,
 )
-from firmware.page.protection import LOOPBACK_NAMES, ProtectiveHeaders, read_form
+from firmware.page.protection import LOOPBACK_NAMES, ProtectiveHeaders, peer_of, read_form
 from firmware.page.recordings import Recordings
 from firmware.page.streams import HEARTBEAT_S, Part, Streams, seen_of
 from firmware.page.translate import LANGUAGES
@@ -280,6 +280,9 @@ class Page:
         if viewer.operator is None:
             return _to_index(request)
         act, value = fields.get("act", ""), fields.get("value", "")
+        entry = self._station.screen.entry
+        if entry is not None and act == entry.value and len(value) > most_typed(entry):
+            raise HTTPException(413, "too long")
         if "second_name" in fields:
             value = f"{fields['second_name'].strip()}\n{value}"
         acted = Acted(act, value, viewer.operator.name)
@@ -322,7 +325,7 @@ class Page:
             cookie, viewer = self._viewers.make()
             return self._with_cookie(await self._ask_to_sign_in(viewer, Message(words.OPEN_ANEW)), cookie)
         name = fields.get("name", "").strip()
-        checked = await self._staff.check_pin(name, fields.get("pin", ""))
+        checked = await self._staff.check_pin(name, fields.get("pin", ""), self._peer(request))
         match checked:
             case PinWrong(tries_left):
                 return await self._ask_to_sign_in(viewer, Message(words.wrong_pin(tries_left)), name)
@@ -339,6 +342,9 @@ class Page:
         return _to_index(request)
 
     # --- helpers ---------------------------------------------------------------------------------------
+
+    def _peer(self, request: Request) -> str:
+        return "" if self._front is Front.TOUCH else peer_of(request)
 
     def _tag(self, viewer: Viewer) -> str:
         # A cookie carries the language of who is not signed in, and a cookie may hold anything.

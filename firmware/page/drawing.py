@@ -17,12 +17,15 @@ from firmware.page.ports import Bar
 from firmware.page.recordings import Recordings
 from firmware.page.translate import direction, translate, write_amount, write_number
 from firmware.page.viewers import Viewer
-from firmware.workflow.screen import Choice, Ration, Screen, Text, Tone
+from firmware.workflow.screen import Choice, Entry, Ration, Screen, Text, Tone
 from sensors.board.port import Button
 from sensors.board.signals import PRESENTATIONS, Signal
 from sensors.frames import RetryReason
 
 FOLDER = Path(__file__).parent
+MOST_OF_CARD = 512
+"""A household's card of a long site and number has 225 characters, one with short ones 136."""
+MOST_OF_NUMBER = 63
 RECORDINGS = "/recordings"
 _SOUNDS = {
     Tone.GOOD: Signal.DONE,
@@ -54,6 +57,11 @@ class Key(NamedTuple):
     pictogram: str
     label: Text
     idle: bool
+
+
+def most_typed(entry: Entry) -> int:
+    """Return how many characters an entry takes: a scanner that types enters the whole of a card's code."""
+    return MOST_OF_CARD if entry is Entry.CARD else MOST_OF_NUMBER
 
 
 def keys_of(screen: Screen, highlighted: int | None) -> tuple[Key, ...]:
@@ -93,7 +101,9 @@ class Drawing:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._pages.globals.update(words=words, symbol=symbol, flips=flips, of_ration=of_ration)
+        self._pages.globals.update(
+            words=words, symbol=symbol, flips=flips, of_ration=of_ration, most_typed=most_typed
+        )
 
     def draw(self, template: str, tag: str, **values: object) -> str:
         """Return one page or fragment in that language."""

@@ -18,7 +18,7 @@ from firmware.page import words
 from firmware.page.drawing import Drawing
 from firmware.page.list_facts import facts_of
 from firmware.page.ports import Bar, ListWork, Staff, Station
-from firmware.page.protection import read_form
+from firmware.page.protection import peer_of, read_form
 from firmware.page.upload import read_upload
 from firmware.page.viewers import Operator, Viewer
 from firmware.records import ListLoaded
@@ -150,8 +150,9 @@ class ListPages:
             return await self._drawn(viewer, words.FIRST_FINISH)
         approved_by: tuple[str, ...] = ()
         if draft.needs_second:
+            peer = peer_of(request) if self._uploads else ""
             second = fields.get("second_name", "").strip()
-            refusal = await self._countersigned(operator, second, fields.get("pin", ""))
+            refusal = await self._countersigned(operator, second, fields.get("pin", ""), peer)
             if refusal is not None:
                 return await self._drawn(viewer, refusal, second=second)
             approved_by = (operator.name, second)
@@ -169,12 +170,12 @@ class ListPages:
             return await self._drawn(viewer, faults=done, file=draft.file)
         return await self._drawn(viewer, done=done)
 
-    async def _countersigned(self, first: Operator, second: str, pin: str) -> Text | None:
+    async def _countersigned(self, first: Operator, second: str, pin: str, peer: str) -> Text | None:
         """Return None where a second supervisor signed, otherwise what to say."""
         # Before the PIN is looked at: nobody counts as two by the way their name is written.
         if second.casefold() == first.name.casefold():
             return words.TWO_SUPERVISORS
-        match await self._staff.check_pin(second, pin):
+        match await self._staff.check_pin(second, pin, peer):
             case PinWrong(tries_left):
                 return words.wrong_pin(tries_left)
             case PinWaits(wait_s):

@@ -123,5 +123,8 @@ class Staff(Protocol):
     async def names(self) -> tuple[str, ...]:
         """Return under which names staff sign in."""
 
-    async def check_pin(self, name: str, pin: str) -> Role | PinWrong | PinWaits:
-        """Return the role of who has this name and PIN; wrong ones are counted."""
+    async def check_pin(self, name: str, pin: str, peer: str = "") -> Role | PinWrong | PinWaits:
+        """Return the role of who has this name and PIN; wrong ones are counted.
+
+        peer: where on the network it was entered, empty for the appliance's own screen: counted apart.
+        """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -63,6 +64,16 @@ async def read_form(request: Request) -> dict[str, str]:
     except ValueError as error:
         raise HTTPException(400, "not a form that can be read") from error
     return dict(fields)
+
+
+def peer_of(request: Request) -> str:
+    """Return by what wrong PINs over the network are counted: the address, of IPv6 its first 64 bits."""
+    host = "unknown" if request.client is None else request.client.host
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    return str(address if address.version == 4 else ip_network((address, 64), strict=False))
 
 
 def refuse_other_sites(request: Request) -> None:

@@ -24,11 +24,11 @@ class StaffOfStore:
         members = await self._in_store(lambda store: store.staff.members())
         return tuple(member.name for member in members)
 
-    async def check_pin(self, name: str, pin: str) -> Role | PinWrong | PinWaits:
-        """Return the role of who has this name and PIN; wrong ones are counted."""
+    async def check_pin(self, name: str, pin: str, peer: str = "") -> Role | PinWrong | PinWaits:
+        """Return the role of who has this name and PIN; wrong ones are counted, of each peer apart."""
         moment = self._clock.now()
         checked = await self._in_store(
-            lambda store: store.staff.check_pin(moment, name, bytearray(pin, "utf-8"))
+            lambda store: store.staff.check_pin(moment, name, bytearray(pin, "utf-8"), peer=peer)
         )
         return checked if isinstance(checked, PinWrong | PinWaits) else checked.role
 

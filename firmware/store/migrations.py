@@ -413,6 +413,21 @@ def m014_adjudged(database: Database) -> None:
     """)
 
 
+def m015_tries_over_the_network(database: Database) -> None:
+    """Count wrong PINs that came over the network apart from those at the appliance."""
+    database.executescript("""
+        -- By name (empty for names that nobody has) and address; the address "*" counts those of all.
+        -- attempts: MessagePack, empty for an address from where the right PIN came last.
+        CREATE TABLE network_tries (
+            number INTEGER PRIMARY KEY,
+            name TEXT NOT NULL COLLATE NOCASE,
+            peer TEXT NOT NULL,
+            attempts BLOB NOT NULL,
+            UNIQUE (name, peer)
+        ) STRICT;
+    """)
+
+
 _STEPS = (
     m001_records_outbox_audit_gallery,
     m002_generation_of_hellos,
@@ -428,6 +443,7 @@ _STEPS = (
     m012_ages,
     m013_closed_day,
     m014_adjudged,
+    m015_tries_over_the_network,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

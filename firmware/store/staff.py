@@ -14,12 +14,12 @@ import re
 
 import msgspec
 
-from firmware.clock import surely_passed_s
-from firmware.guard.pin import FIRST_WAIT_S, FREE_TRIES, LONGEST_WAIT_S
+from firmware.guard.pin import FREE_TRIES
 from firmware.guard.wrapping import SALT_BYTES, Argon2Cost, stretched
 from firmware.records import Attempts, Moment
 from firmware.store.errors import StaffRefused
 from firmware.store.journal import Journal
+from firmware.store.network_tries import NetworkTries, wait_s
 from firmware.workflow.outcomes import PinWaits, PinWrong
 from firmware.workflow.terms import Role
 
@@ -45,21 +45,13 @@ class Staff(msgspec.Struct, frozen=True):
         return self.role is Role.SUPERVISOR or need is Role.OPERATOR
 
 
-def wait_s(attempts: Attempts, now: Moment) -> float:
-    """Return seconds until the next try: none for the first five, then doubled with each further one."""
-    over = attempts.failed_in_a_row - FREE_TRIES
-    if over < 0 or attempts.last is None:
-        return 0.0
-    delay_s = min(FIRST_WAIT_S * 2.0 ** min(over, 32), LONGEST_WAIT_S)
-    return max(0.0, delay_s - surely_passed_s(attempts.last, now))
-
-
 class StaffRegister:
     """The table of staff; each change is in the audit log. cost: of PINs that are set from now on."""
 
     def __init__(self, journal: Journal, cost: Argon2Cost = COST) -> None:
         self._journal = journal
         self._cost = cost
+        self._network = NetworkTries(journal)
 
     def members(self) -> list[Staff]:
         """Return everybody, by name."""
@@ -101,6 +93,7 @@ class StaffRegister:
             if supervisors == [member]:
                 raise StaffRefused("the last supervisor stays: add another one first")
             db.execute("DELETE FROM staff WHERE name = ?", (name,))
+            self._network.forget(member.name)
             self._note(moment, "staff removed", member.name, member.role, by)
         self._journal.erase_from_log(erased=True)
 
@@ -113,30 +106,33 @@ class StaffRegister:
                 "UPDATE staff SET salt = ?, cost = ?, pin = ?, attempts = x'' WHERE name = ?",
                 (salt, cost, digest, name),
             )
+            self._network.forget(member.name)
             self._note(moment, "PIN set", member.name, member.role, by)
         self._journal.erase_from_log(erased=True)
 
-    def check_pin(self, moment: Moment, name: str, pin: bytearray) -> Staff | PinWrong | PinWaits:
+    def check_pin(
+        self, moment: Moment, name: str, pin: bytearray, *, peer: str = ""
+    ) -> Staff | PinWrong | PinWaits:
         """Say who signs in; the PIN is overwritten.
 
         The try is on the disk before it is made, so that pulling the plug takes none back. A name that nobody
         has costs the same time, and all such names share one count.
+
+        peer: where on the network the try comes from, empty for the appliance itself. Those are counted apart
+        (`firmware.store.network_tries`), so that no stranger keeps anybody from the appliance's own screen.
         """
         with self._journal.transaction() as db:
             row = db.execute(
                 "SELECT name, role, salt, cost, pin, attempts FROM staff WHERE name = ?", (name,)
             ).fetchone()
-            noted = (
-                row[5]
-                if row
-                else next(iter(db.execute("SELECT attempts FROM strangers").fetchone() or ()), b"")
-            )
-            attempts = msgspec.msgpack.decode(noted, type=Attempts) if noted else Attempts()
-            if wait := wait_s(attempts, moment):
+            known = row[0] if row else None
+            if peer:
+                counted = self._network.count(known or "", peer, moment)
+            else:
+                counted = self._count(known, row[5] if row else None, moment)
+            if isinstance(counted, PinWaits):
                 pin[:] = bytes(len(pin))
-                return PinWaits(wait)
-            attempts = Attempts(attempts.failed_in_a_row + 1, moment)
-            self._keep(name if row else None, attempts)
+                return counted
         cost = msgspec.msgpack.decode(row[3], type=Argon2Cost) if row else self._cost
         with stretched(pin, row[2] if row else _NO_SALT, cost) as key, key.view() as found:
             right = hmac.compare_digest(found, row[4] if row else _NO_PIN)
@@ -144,12 +140,27 @@ class StaffRegister:
             if row:
                 with self._journal.transaction():
                     self._note(moment, "wrong PIN", row[0], Role(row[1]), "")
-            return PinWrong(max(0, FREE_TRIES - attempts.failed_in_a_row))
+            return PinWrong(max(0, FREE_TRIES - counted.failed_in_a_row))
         member = Staff(row[0], Role(row[1]))
         with self._journal.transaction():
-            self._keep(member.name, Attempts())
+            if peer:
+                self._network.right(member.name, peer)
+            else:
+                self._keep(member.name, Attempts())
             self._note(moment, "PIN right", member.name, member.role, "")
         return member
+
+    def _count(self, name: str | None, noted: bytes | None, moment: Moment) -> Attempts | PinWaits:
+        """Count a try at the appliance before it is made. name: None for one that nobody has."""
+        if noted is None:
+            row = self._journal.database.execute("SELECT attempts FROM strangers").fetchone()
+            noted = row[0] if row else b""
+        attempts = msgspec.msgpack.decode(noted, type=Attempts) if noted else Attempts()
+        if wait := wait_s(attempts, moment):
+            return PinWaits(wait)
+        attempts = Attempts(attempts.failed_in_a_row + 1, moment)
+        self._keep(name, attempts)
+        return attempts
 
     def tries_left(self, name: str) -> int:
         """Return how many tries a name has before it has to wait."""

@@ -113,7 +113,7 @@ class ThreeOfStaff:
     async def names(self) -> tuple[str, ...]:
         return ("amina", "boris", "chidi")
 
-    async def check_pin(self, name: str, pin: str) -> Role | PinWrong | PinWaits:
+    async def check_pin(self, name: str, pin: str, peer: str = "") -> Role | PinWrong | PinWaits:
         if pin == "999999":
             return PinWaits(29.5)
         known = {

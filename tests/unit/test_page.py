@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import httpx
 import pytest
 
 import firmware.page
+from firmware.cards.making import household_card
 from firmware.notices import Notices
 from firmware.page.app import Front, Page, Rules
 from firmware.page.ports import Bar, DayWork, ListWork
@@ -19,8 +22,9 @@ from firmware.page.recordings import Recordings
 from firmware.page.streams import Streams
 from firmware.page.viewers import MOST_SIGNED_IN
 from firmware.page.viewfinder import LiveView
-from firmware.workflow.screen import Choice, Screen, Tone, say
+from firmware.workflow.screen import Choice, Entry, Screen, Tone, say
 from tests.kit.scripted_station import ScriptedStation, ThreeOfStaff
+from trust.issuer import IssuerKey
 
 STATIC = Path(firmware.page.__file__).parent / "static"
 NOTICE = Screen(
@@ -144,6 +148,21 @@ async def test_an_act_for_a_former_screen_does_nothing_and_says_so() -> None:
     answer = await visitor.send("/act", {"hx-request": "true"}, act="accept", revision="0")
     assert "moved on" in answer.text
     assert not visitor.station.acts
+
+
+async def test_a_scanner_that_types_enters_a_whole_card() -> None:
+    visitor = Visitor()
+    visitor.station._screens = (replace(NOTICE, choices=(), entry=Entry.CARD), DONE)
+    await visitor.sign_in()
+    most = re.search(r'name="value" maxlength="(\d+)"', (await visitor.client.get("/")).text)
+    assert most
+    number = "household-with-a-very-long-number-0000001"
+    card = household_card(IssuerKey.new(), "a-site-with-a-long-name", number, date(2026, 12, 31), "2026-12")
+    assert len(card) <= int(most[1])
+    answer = await visitor.send("/act", act="card", revision="1", value="A" * (int(most[1]) + 1))
+    assert answer.status_code == 413
+    await visitor.send("/act", act="card", revision="1", value=card)
+    assert [act.value for act in visitor.station.acts] == [card]
 
 
 async def test_a_second_operator_is_told_who_serves_and_may_take_over() -> None:

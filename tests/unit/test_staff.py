@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from firmware.cli import main
 from firmware.guard.wrapping import Argon2Cost
 from firmware.store.errors import StaffRefused
+from firmware.store.network_tries import FREE_TRIES_OF_ALL
 from firmware.store.staff import Staff, StaffRegister
 from firmware.store.store import Store
 from firmware.workflow.outcomes import PinRight, PinWaits, PinWrong
@@ -56,6 +57,30 @@ def test_wrong_pins_wait_longer_and_longer_also_after_a_restart(store: Store, tm
 def test_names_that_nobody_has_are_no_way_to_try(store: Store) -> None:
     answers = [store.staff.check_pin(at(n), f"guess{n}", pin()) for n in range(6)]
     assert answers == [PinWrong(4), PinWrong(3), PinWrong(2), PinWrong(1), PinWrong(0), PinWaits(29.0)]
+    store.close()
+
+
+def test_a_stranger_on_the_network_keeps_nobody_out(store: Store) -> None:
+    check = store.staff.check_pin
+    tablet, stranger = "10.0.0.5", "10.0.0.66"
+    assert check(at(0), "amina", pin(), peer=tablet) == Staff("amina", Role.OPERATOR)
+    answers = [check(at(1), "amina", pin("111222"), peer=stranger) for _ in range(5)]
+    assert answers == [PinWrong(left) for left in (4, 3, 2, 1, 0)]
+    assert check(at(1), "amina", pin(), peer=stranger) == PinWaits(30.0)
+    assert check(at(1), "amina", pin(), peer=tablet) == Staff("amina", Role.OPERATOR)
+    assert check(at(1), "amina", pin()) == Staff("amina", Role.OPERATOR), "the appliance's own screen"
+    store.close()
+
+
+def test_many_addresses_share_a_bound_that_a_tablet_of_the_staff_is_not_under(store: Store) -> None:
+    check = store.staff.check_pin
+    check(at(0), "amina", pin(), peer="10.0.0.5")
+    for number in range(FREE_TRIES_OF_ALL):
+        assert isinstance(check(at(1), "amina", pin("111222"), peer=f"10.0.1.{number}"), PinWrong)
+    assert check(at(2), "amina", pin(), peer="10.0.2.1") == PinWaits(29.0)
+    assert check(at(31), "amina", pin("111222"), peer="10.0.2.1") == PinWrong(4)
+    assert check(at(32), "amina", pin(), peer="10.0.2.2") == PinWaits(29.0)
+    assert check(at(32), "amina", pin(), peer="10.0.0.5") == Staff("amina", Role.OPERATOR)
     store.close()
 
 
