@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from aggregator.codec import STRENGTHS
 from aggregator.fields import counted, digest, identifier, known
-from aggregator.holdings import Adjudication, Erasure, Gallery
+from aggregator.holdings import Adjudication, Erasure, Gallery, Lease
 from aggregator.malformed import Malformed
 from aggregator.sealed import Asked, Carried
 from aidpost.v1 import gallery_pb2
@@ -59,6 +59,7 @@ def parse_sync(request: gallery_pb2.SyncRequest) -> Asked:
         request.everything,
         counted(request.max_bytes, "max_bytes"),
         counted(request.decisions, "decisions"),
+        Lease(counted(request.lease_uptime_s, "lease_uptime_s"), request.lease_boots),
     )
 
 
@@ -113,9 +114,12 @@ def erasure(told: Erasure) -> gallery_pb2.Erasure:
         confirmed_by=told.confirmed,
         unconfirmed_by=[
             gallery_pb2.UnconfirmedBy(
-                device_id=device_id, asked_at=None if asked_ns is None else _timestamp(asked_ns)
+                device_id=each.device_id,
+                asked_at=None if each.asked_ns is None else _timestamp(each.asked_ns),
+                lease_uptime_s=each.lease.uptime_s,
+                lease_boots=each.lease.boots,
             )
-            for device_id, asked_ns in told.unconfirmed
+            for each in told.unconfirmed
         ],
     )
 

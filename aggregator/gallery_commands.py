@@ -97,7 +97,9 @@ def list_galleries(server: str, credential: Path) -> None:
 def erasures(only_open: bool, server: str, credential: Path) -> None:
     """Show what was erased, and which devices have confirmed it, newest first.
 
-    A device confirms by asking for what comes after: it carries out every erasure before anything else.
+    A device confirms by asking for what comes after: it carries out every erasure before anything else. One
+    that stays away becomes unreadable after its lease, counted in its own uptime and boots since it was last
+    heard of: while it lies switched off nothing is counted, so there is no date.
     """
     with galleries(server, credential) as service:
         found = service.ListErasures(gallery_pb2.ListErasuresRequest()).erasures
@@ -107,10 +109,7 @@ def erasures(only_open: bool, server: str, credential: Path) -> None:
     for each in found:
         if only_open and not each.unconfirmed_by:
             continue
-        missing = [
-            f"{waits.device_id} (asked {iso(waits.asked_at) if waits.HasField('asked_at') else 'never'})"
-            for waits in each.unconfirmed_by
-        ]
+        missing = [unconfirmed_words(waits) for waits in each.unconfirmed_by]
         table.add_row(
             each.entry_id.hex(),
             each.site,
@@ -121,6 +120,17 @@ def erasures(only_open: bool, server: str, credential: Path) -> None:
             ", ".join(missing),
         )
     _print(table, "Every erasure was carried out." if only_open else "Nothing was erased.")
+
+
+def unconfirmed_words(waits: gallery_pb2.UnconfirmedBy) -> str:
+    """Say when a device that may still have an entry last asked, and what makes it unreadable."""
+    if not waits.HasField("asked_at"):
+        return f"{waits.device_id} (never asked)"
+    lease = "has no lease: it stays readable"
+    if waits.lease_uptime_s:
+        days = waits.lease_uptime_s / 86_400
+        lease = f"unreadable after {days:g} days of uptime or {waits.lease_boots} boots without contact"
+    return f"{waits.device_id} (asked {iso(waits.asked_at)}, {lease})"
 
 
 def _galleries(server: str, credential: Path) -> list[gallery_pb2.GalleryState]:

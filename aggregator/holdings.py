@@ -257,11 +257,29 @@ class GalleryMember(msgspec.Struct, frozen=True):
     erasures_to_confirm: int
 
 
+class Lease(msgspec.Struct, frozen=True):
+    """After how much uptime, or how many boots, without contact a device's keys die; zeros for never."""
+
+    uptime_s: int
+    boots: int
+
+
+NO_LEASE = Lease(0, 0)
+
+
+class Unconfirmed(msgspec.Struct, frozen=True):
+    """A device that may still have an erased entry; asked_ns: None for never; lease: as it told then."""
+
+    device_id: str
+    asked_ns: int | None
+    lease: Lease
+
+
 class Erasure(msgspec.Struct, frozen=True):
     """One entry that was erased.
 
     told_by: the device, empty where it is no member any more. unconfirmed: the devices that may still have
-    the entry, and when each last asked.
+    the entry.
     """
 
     gallery_id: bytes
@@ -271,7 +289,7 @@ class Erasure(msgspec.Struct, frozen=True):
     told_ns: int
     told_by: str
     confirmed: tuple[str, ...]
-    unconfirmed: tuple[tuple[str, int | None], ...]
+    unconfirmed: tuple[Unconfirmed, ...]
 
 
 class Gallery(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aggregator.holdings import NO_LEASE, Lease
 from trust.consent import Purpose
 from trust.gallery.change import Change
 
@@ -35,3 +36,4 @@ class Asked:
     everything: bool
     max_bytes: int
     decisions: int = 0
+    lease: Lease = NO_LEASE

@@ -52,6 +52,7 @@ def build_sharing(
         card=card.encoded(),
         period_s=60 * shared.minutes,
         daily_bytes=round(shared.daily_mb * 1e6),
+        lease=None if config.lease is None else config.lease.limits(),
     )
     backoff = Backoff(random.SystemRandom(), cap_s=60 * shared.minutes)
     return GallerySync(

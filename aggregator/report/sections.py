@@ -150,7 +150,7 @@ def _erasures(found: Figures) -> Section:
     rows.append(Row("Of these, carried out by every appliance", str(len(found.erasures) - len(still))))
     for each in still:
         open_days = (found.made_ns - each.told_ns) / DAY_NS
-        who = ", ".join(device for device, _asked in each.unconfirmed)
+        who = ", ".join(waits.device_id for waits in each.unconfirmed)
         rows.append(Row(f"Not yet everywhere, at {each.site}", f"{open_days:.1f} days", f"waits for {who}"))
     for lists in found.list_erasures:
         after = "not known" if lists.hours is None else f"{lists.hours:.1f} hours"

@@ -11,7 +11,7 @@ from enum import Enum, unique
 
 from sqlite_utils import Database
 
-from aggregator.holdings import Erasure, Gallery, GalleryMember
+from aggregator.holdings import NO_LEASE, Erasure, Gallery, GalleryMember, Lease, Unconfirmed
 from aggregator.sealed import Asked, Carried
 from aggregator.store import adjudications, administration
 from trust.gallery import tree
@@ -183,6 +183,11 @@ def deliver(db: Database, device_id: str, site: str, wanted: Asked, now_ns: int)
     answer = _answer(db, gallery, version, wanted)
     if member and answer is Answer.LOG:
         _note_position(db, gallery, device_id, wanted.version, now_ns)
+        db.execute(
+            """UPDATE gallery_positions SET lease_uptime_s = ?, lease_boots = ?
+               WHERE gallery = ? AND device_id = ?""",
+            (wanted.lease.uptime_s, wanted.lease.boots, gallery, device_id),
+        )
     due: list[tuple[int, bool, bytes]] = []
     if member and answer is not Answer.DIVERGED:
         due = list(_due(db, gallery, answer, wanted, hashes, version))
@@ -219,8 +224,11 @@ def erasures(db: Database, limit: int) -> list[Erasure]:
         for gallery, epoch in db.execute("SELECT gallery, epoch FROM galleries").fetchall()
     }
     positions = {
-        (gallery, device_id): (version, asked_ns)
-        for gallery, device_id, version, asked_ns in db.execute("SELECT * FROM gallery_positions")
+        (gallery, device_id): (version, asked_ns, Lease(uptime_s, boots))
+        for gallery, device_id, version, asked_ns, uptime_s, boots in db.execute(
+            """SELECT gallery, device_id, version, asked_ns, lease_uptime_s, lease_boots
+               FROM gallery_positions"""
+        )
     }
     rows = db.execute(
         """SELECT gallery, gallery_id, site, purpose, entry_id, received_ns, author, gallery_log.version
@@ -231,13 +239,13 @@ def erasures(db: Database, limit: int) -> list[Erasure]:
     found = []
     for gallery, gallery_id, site, purpose, entry_id, told_ns, author, version in rows:
         confirmed: list[str] = []
-        unconfirmed: list[tuple[str, int | None]] = []
+        unconfirmed: list[Unconfirmed] = []
         for member in rosters[gallery]:
-            held, asked_ns = positions.get((gallery, member.device_id), (0, None))
+            held, asked_ns, lease = positions.get((gallery, member.device_id), (0, None, NO_LEASE))
             if held >= version:
                 confirmed.append(member.device_id)
             else:
-                unconfirmed.append((member.device_id, asked_ns))
+                unconfirmed.append(Unconfirmed(member.device_id, asked_ns, lease))
         told_by = next((each.device_id for each in rosters[gallery] if each.number == author), "")
         found.append(
             Erasure(

@@ -279,6 +279,13 @@ def m0006_adjudications(db: Database) -> None:
     db.execute("ALTER TABLE galleries ADD COLUMN decisions INTEGER NOT NULL DEFAULT 0")
 
 
+@migrations()
+def m0007_leases(db: Database) -> None:
+    """The lease of each device's keys, as it told when it last asked for a gallery; 0 for none."""
+    for column in ("lease_uptime_s", "lease_boots"):
+        db.execute(f"ALTER TABLE gallery_positions ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+
+
 def check_not_newer(db: Database) -> None:
     """Raise StoreTooNew when the store has had a migration that this version does not know."""
     # Against an empty database every known migration is pending.

@@ -58,6 +58,8 @@ class Asking:
     everything: bool = False
     max_bytes: int = 0
     decisions: int = 0
+    lease_uptime_s: int = 0
+    lease_boots: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ class GalleryCalls:
             everything=asking.everything,
             max_bytes=asking.max_bytes,
             decisions=asking.decisions,
+            lease_uptime_s=asking.lease_uptime_s,
+            lease_boots=asking.lease_boots,
         )
         call: Any = self._service.Sync(request)  # grpc.aio.UnaryStreamCall; its stubs do not know EOF
         begun, size_bytes = False, 0

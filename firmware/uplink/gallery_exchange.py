@@ -10,6 +10,7 @@ from firmware.gallery.judging import Judging
 from firmware.gallery.keyring import Keyring
 from firmware.gallery.resembling import Alike
 from firmware.gallery.values import spent
+from firmware.lease import LeaseLimits
 from firmware.session.acquire import InThread
 from firmware.session.matching import Matcher
 from firmware.store.reference import Reference
@@ -25,7 +26,8 @@ Resembling = Callable[[Reference], Sequence[Alike]]
 class SharedSettings:
     """custodian: words, from the configuration. card: this appliance's, as it is handed in.
 
-    daily_bytes: the most that a day's syncing takes; erasures go beyond it.
+    daily_bytes: the most that a day's syncing takes; erasures go beyond it. lease: of the store's keys, None
+    for none; it is told, so that the ledger of erasures can say what becomes of a device that stays away.
     """
 
     device_id: str
@@ -35,6 +37,7 @@ class SharedSettings:
     card: bytes
     period_s: float = 900.0
     daily_bytes: int = 20_000_000
+    lease: LeaseLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,8 @@ class Fetching:
             wanted is Delivered.SNAPSHOT,
             await self._limit_bytes(),
             await self._with.in_store(lambda store: store.adjudged.number()),
+            0 if settings.lease is None else -(-settings.lease.uptime_ns // 1_000_000_000),
+            0 if settings.lease is None else min(settings.lease.boots, 2**32 - 1),
         )
 
     async def _limit_bytes(self) -> int:

@@ -9,7 +9,9 @@ import grpc
 import grpc.aio
 import pytest
 
+from aggregator.gallery_commands import unconfirmed_words
 from aidpost.v1 import gallery_pb2
+from firmware.lease import LeaseLimits
 from firmware.uplink.gallery_calls import NoGallery
 from tests.kit.shared_site import Site, site
 from tests.kit.store_values import PURPOSE, opened_behind_its_back, reference
@@ -271,3 +273,24 @@ async def test_two_people_decide_whether_a_pair_is_one_person_and_it_can_be_undo
     # What another appliance found too, and comes only now, opens nothing for an entry that is erased.
     await shared.send_events(desk)
     assert await shared.pairs() == []
+
+
+async def test_the_ledger_of_erasures_says_how_a_device_that_stays_away_becomes_unreadable(
+    shared: Site,
+) -> None:
+    desk = await shared.appliance("desk-1")
+    gate = await shared.appliance("gate-1", lease=LeaseLimits(30 * 86_400_000_000_000, 200))
+    lane = await shared.appliance("lane-1")
+    await shared.admit(desk, gate, lane)
+    desk.register(reference(1))
+    for appliance in (desk, gate, lane, gate, lane):
+        await appliance.sync()
+    desk.erase(reference(1).entry_id)
+    await desk.sync()
+    (told,) = await shared.erasures()
+    leases = {each.device_id: (each.lease_uptime_s, each.lease_boots) for each in told.unconfirmed_by}
+    assert leases == {"gate-1": (30 * 86_400, 200), "lane-1": (0, 0)}
+    assert [unconfirmed_words(each).split(", ", 1)[1] for each in told.unconfirmed_by] == [
+        "unreadable after 30 days of uptime or 200 boots without contact)",
+        "has no lease: it stays readable)",
+    ]

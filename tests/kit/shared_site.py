@@ -23,6 +23,7 @@ from aidpost.v1 import fleet_pb2, fleet_pb2_grpc, gallery_pb2, gallery_pb2_grpc
 from firmware.clock import Clock
 from firmware.event_message import to_message
 from firmware.gallery.resembling import Alike
+from firmware.lease import LeaseLimits
 from firmware.session.matching import Matcher
 from firmware.store.reference import Reference
 from firmware.store.store import Store
@@ -147,7 +148,12 @@ class Site:
     stack: AsyncExitStack
 
     async def appliance(
-        self, device_id: str, *, daily_bytes: int = 20_000_000, purpose: Purpose = PURPOSE
+        self,
+        device_id: str,
+        *,
+        daily_bytes: int = 20_000_000,
+        purpose: Purpose = PURPOSE,
+        lease: LeaseLimits | None = None,
     ) -> Appliance:
         """Return an appliance that has joined the aggregator."""
         author = Author(self.folder / device_id, device_id)
@@ -173,6 +179,7 @@ class Site:
                     self.custodians.key_set.words,
                     author.card.encoded(),
                     daily_bytes=daily_bytes,
+                    lease=lease,
                 ),
                 _Showing(lambda: self.server.target, self.authority, identity),
                 in_store_of(store),

@@ -26,21 +26,21 @@ from aidpost.v1 import event_pb2 as aidpost_dot_v1_dot_event__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61idpost/v1/gallery.proto\x12\naidpost.v1\x1a\x16\x61idpost/v1/event.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\"\n\x12PublishCardRequest\x12\x0c\n\x04\x63\x61rd\x18\x01 \x01(\x0c\"\x15\n\x13PublishCardResponse\" \n\x10ListCardsRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\"=\n\x11ListCardsResponse\x12(\n\x05\x63\x61rds\x18\x01 \x03(\x0b\x32\x19.aidpost.v1.PublishedCard\"O\n\rPublishedCard\x12\x0c\n\x04\x63\x61rd\x18\x01 \x01(\x0c\x12\x30\n\x0cpublished_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"&\n\x14PublishRosterRequest\x12\x0e\n\x06roster\x18\x01 \x01(\x0c\"\x17\n\x15PublishRosterResponse\"\x16\n\x14ListGalleriesRequest\"D\n\x15ListGalleriesResponse\x12+\n\tgalleries\x18\x01 \x03(\x0b\x32\x18.aidpost.v1.GalleryState\"\xe8\x01\n\x0cGalleryState\x12\x12\n\ngallery_id\x18\x01 \x01(\x0c\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\r\x12\x0f\n\x07\x65\x64ition\x18\x05 \x01(\r\x12\x11\n\tcustodian\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x08 \x01(\x04\x12\x0e\n\x06\x65rased\x18\t \x01(\x04\x12\x14\n\x0c\x66ormer_epoch\x18\n \x01(\x04\x12*\n\x07members\x18\x0b \x03(\x0b\x32\x19.aidpost.v1.GalleryMember\"\x8e\x01\n\rGalleryMember\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12,\n\x08\x61sked_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13\x65rasures_to_confirm\x18\x05 \x01(\x04\"\x15\n\x13ListErasuresRequest\"=\n\x14ListErasuresResponse\x12%\n\x08\x65rasures\x18\x01 \x03(\x0b\x32\x13.aidpost.v1.Erasure\"\xd5\x01\n\x07\x45rasure\x12\x12\n\ngallery_id\x18\x01 \x01(\x0c\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x04 \x01(\x0c\x12+\n\x07told_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07told_by\x18\x06 \x01(\t\x12\x14\n\x0c\x63onfirmed_by\x18\x07 \x03(\t\x12\x31\n\x0eunconfirmed_by\x18\x08 \x03(\x0b\x32\x19.aidpost.v1.UnconfirmedBy\"P\n\rUnconfirmedBy\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12,\n\x08\x61sked_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"-\n\x18ListAdjudicationsRequest\x12\x11\n\tonly_open\x18\x01 \x01(\x08\"L\n\x19ListAdjudicationsResponse\x12/\n\radjudications\x18\x01 \x03(\x0b\x32\x18.aidpost.v1.Adjudication\"\xf6\x02\n\x0c\x41\x64judication\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x12\n\ngallery_id\x18\x02 \x01(\x0c\x12\x0c\n\x04site\x18\x03 \x01(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\r\n\x05\x66irst\x18\x05 \x01(\x0c\x12\x0e\n\x06second\x18\x06 \x01(\x0c\x12\x18\n\x10score_hundredths\x18\x07 \x01(\x11\x12+\n\x08strength\x18\x08 \x01(\x0e\x32\x19.aidpost.v1.ScoreStrength\x12\x0f\n\x07told_by\x18\t \x01(\t\x12+\n\x07told_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x07\x66inding\x18\x0b \x01(\x0e\x32\x13.aidpost.v1.Finding\x12\x13\n\x0bproposed_by\x18\x0c \x01(\t\x12\x14\n\x0c\x63onfirmed_by\x18\r \x01(\t\x12.\n\ndecided_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Q\n\x19\x44\x65\x63ideAdjudicationRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12$\n\x07\x66inding\x18\x02 \x01(\x0e\x32\x13.aidpost.v1.Finding\"L\n\x1a\x44\x65\x63ideAdjudicationResponse\x12.\n\x0c\x61\x64judication\x18\x01 \x01(\x0b\x32\x18.aidpost.v1.Adjudication\")\n\x17UndoAdjudicationRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\"J\n\x18UndoAdjudicationResponse\x12.\n\x0c\x61\x64judication\x18\x01 \x01(\x0b\x32\x18.aidpost.v1.Adjudication\"\xe1\x01\n\x0bSyncRequest\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x11\n\tcustodian\x18\x02 \x01(\t\x12\x0f\n\x07\x65\x64ition\x18\x03 \x01(\r\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12\x0c\n\x04link\x18\x05 \x01(\x0c\x12\x19\n\x11\x65rasures_received\x18\x06 \x01(\x04\x12\x18\n\x10\x63hanges_received\x18\x07 \x01(\x04\x12\x0f\n\x07\x62uckets\x18\x08 \x01(\x0c\x12\x12\n\neverything\x18\t \x01(\x08\x12\x11\n\tmax_bytes\x18\n \x01(\x04\x12\x11\n\tdecisions\x18\x0b \x01(\x04\"t\n\x0cSyncResponse\x12.\n\tbeginning\x18\x01 \x01(\x0b\x32\x19.aidpost.v1.SyncBeginningH\x00\x12,\n\x07\x63hanges\x18\x02 \x01(\x0b\x32\x19.aidpost.v1.LoggedChangesH\x00\x42\x06\n\x04part\"\xfb\x01\n\rSyncBeginning\x12\"\n\x04kind\x18\x01 \x01(\x0e\x32\x14.aidpost.v1.SyncKind\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0c\n\x04root\x18\x03 \x01(\x0c\x12\x0e\n\x06roster\x18\x04 \x01(\x0c\x12\x16\n\x0e\x66ormer_rosters\x18\x05 \x03(\x0c\x12%\n\x05heads\x18\x06 \x03(\x0b\x32\x16.aidpost.v1.AuthorHead\x12\r\n\x05\x62ytes\x18\x07 \x01(\x04\x12\x10\n\x08\x63omplete\x18\x08 \x01(\x08\x12\x11\n\tdecisions\x18\t \x01(\x04\x12$\n\x07\x64\x65\x63ided\x18\n \x03(\x0b\x32\x13.aidpost.v1.Decided\"N\n\x07\x44\x65\x63ided\x12\r\n\x05\x66irst\x18\x01 \x01(\x0c\x12\x0e\n\x06second\x18\x02 \x01(\x0c\x12$\n\x07\x66inding\x18\x03 \x01(\x0e\x32\x13.aidpost.v1.Finding\")\n\nAuthorHead\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\r\x12\x0b\n\x03seq\x18\x02 \x01(\x04\":\n\rLoggedChanges\x12)\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x18.aidpost.v1.LoggedChange\"J\n\x0cLoggedChange\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12)\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x19.aidpost.v1.GalleryChange\"\xf4\x01\n\rGalleryChange\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\r\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x0e\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0c\x12\r\n\x05\x65poch\x18\x04 \x01(\r\x12\x10\n\x08\x65ntry_id\x18\x05 \x01(\x0c\x12\x0f\n\x07version\x18\x06 \x01(\r\x12$\n\x04kind\x18\x07 \x01(\x0e\x32\x16.aidpost.v1.ChangeKind\x12%\n\x05parts\x18\x08 \x03(\x0b\x32\x16.aidpost.v1.SealedPart\x12$\n\x04seen\x18\t \x03(\x0b\x32\x16.aidpost.v1.AuthorHead\x12\x11\n\tsignature\x18\n \x01(\x0c\"Z\n\nSealedPart\x12,\n\x08modality\x18\x01 \x01(\x0e\x32\x1a.aidpost.v1.SealedModality\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\"e\n\x12PushChangesRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\x0c\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12*\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x19.aidpost.v1.GalleryChange\"&\n\x13PushChangesResponse\x12\x0f\n\x07version\x18\x01 \x01(\x04*Y\n\x07\x46inding\x12\x17\n\x13\x46INDING_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46INDING_SAME_PERSON\x10\x01\x12\x1c\n\x18\x46INDING_DIFFERENT_PEOPLE\x10\x02*~\n\x08SyncKind\x12\x19\n\x15SYNC_KIND_UNSPECIFIED\x10\x00\x12\x11\n\rSYNC_KIND_LOG\x10\x01\x12\x14\n\x10SYNC_KIND_REPAIR\x10\x02\x12\x16\n\x12SYNC_KIND_SNAPSHOT\x10\x03\x12\x16\n\x12SYNC_KIND_DIVERGED\x10\x04*U\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43HANGE_KIND_PUT\x10\x01\x12\x15\n\x11\x43HANGE_KIND_ERASE\x10\x02*g\n\x0eSealedModality\x12\x1f\n\x1bSEALED_MODALITY_UNSPECIFIED\x10\x00\x12\x18\n\x14SEALED_MODALITY_FACE\x10\x01\x12\x1a\n\x16SEALED_MODALITY_FINGER\x10\x02\x32\xdc\x06\n\x0eGalleryService\x12N\n\x0bPublishCard\x12\x1e.aidpost.v1.PublishCardRequest\x1a\x1f.aidpost.v1.PublishCardResponse\x12H\n\tListCards\x12\x1c.aidpost.v1.ListCardsRequest\x1a\x1d.aidpost.v1.ListCardsResponse\x12T\n\rPublishRoster\x12 .aidpost.v1.PublishRosterRequest\x1a!.aidpost.v1.PublishRosterResponse\x12T\n\rListGalleries\x12 .aidpost.v1.ListGalleriesRequest\x1a!.aidpost.v1.ListGalleriesResponse\x12Q\n\x0cListErasures\x12\x1f.aidpost.v1.ListErasuresRequest\x1a .aidpost.v1.ListErasuresResponse\x12`\n\x11ListAdjudications\x12$.aidpost.v1.ListAdjudicationsRequest\x1a%.aidpost.v1.ListAdjudicationsResponse\x12\x63\n\x12\x44\x65\x63ideAdjudication\x12%.aidpost.v1.DecideAdjudicationRequest\x1a&.aidpost.v1.DecideAdjudicationResponse\x12]\n\x10UndoAdjudication\x12#.aidpost.v1.UndoAdjudicationRequest\x1a$.aidpost.v1.UndoAdjudicationResponse\x12;\n\x04Sync\x12\x17.aidpost.v1.SyncRequest\x1a\x18.aidpost.v1.SyncResponse0\x01\x12N\n\x0bPushChanges\x12\x1e.aidpost.v1.PushChangesRequest\x1a\x1f.aidpost.v1.PushChangesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61idpost/v1/gallery.proto\x12\naidpost.v1\x1a\x16\x61idpost/v1/event.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\"\n\x12PublishCardRequest\x12\x0c\n\x04\x63\x61rd\x18\x01 \x01(\x0c\"\x15\n\x13PublishCardResponse\" \n\x10ListCardsRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\"=\n\x11ListCardsResponse\x12(\n\x05\x63\x61rds\x18\x01 \x03(\x0b\x32\x19.aidpost.v1.PublishedCard\"O\n\rPublishedCard\x12\x0c\n\x04\x63\x61rd\x18\x01 \x01(\x0c\x12\x30\n\x0cpublished_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"&\n\x14PublishRosterRequest\x12\x0e\n\x06roster\x18\x01 \x01(\x0c\"\x17\n\x15PublishRosterResponse\"\x16\n\x14ListGalleriesRequest\"D\n\x15ListGalleriesResponse\x12+\n\tgalleries\x18\x01 \x03(\x0b\x32\x18.aidpost.v1.GalleryState\"\xe8\x01\n\x0cGalleryState\x12\x12\n\ngallery_id\x18\x01 \x01(\x0c\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\r\x12\x0f\n\x07\x65\x64ition\x18\x05 \x01(\r\x12\x11\n\tcustodian\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x08 \x01(\x04\x12\x0e\n\x06\x65rased\x18\t \x01(\x04\x12\x14\n\x0c\x66ormer_epoch\x18\n \x01(\x04\x12*\n\x07members\x18\x0b \x03(\x0b\x32\x19.aidpost.v1.GalleryMember\"\x8e\x01\n\rGalleryMember\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12,\n\x08\x61sked_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13\x65rasures_to_confirm\x18\x05 \x01(\x04\"\x15\n\x13ListErasuresRequest\"=\n\x14ListErasuresResponse\x12%\n\x08\x65rasures\x18\x01 \x03(\x0b\x32\x13.aidpost.v1.Erasure\"\xd5\x01\n\x07\x45rasure\x12\x12\n\ngallery_id\x18\x01 \x01(\x0c\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x04 \x01(\x0c\x12+\n\x07told_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07told_by\x18\x06 \x01(\t\x12\x14\n\x0c\x63onfirmed_by\x18\x07 \x03(\t\x12\x31\n\x0eunconfirmed_by\x18\x08 \x03(\x0b\x32\x19.aidpost.v1.UnconfirmedBy\"}\n\rUnconfirmedBy\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12,\n\x08\x61sked_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0elease_uptime_s\x18\x03 \x01(\x04\x12\x13\n\x0blease_boots\x18\x04 \x01(\r\"-\n\x18ListAdjudicationsRequest\x12\x11\n\tonly_open\x18\x01 \x01(\x08\"L\n\x19ListAdjudicationsResponse\x12/\n\radjudications\x18\x01 \x03(\x0b\x32\x18.aidpost.v1.Adjudication\"\xf6\x02\n\x0c\x41\x64judication\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x12\n\ngallery_id\x18\x02 \x01(\x0c\x12\x0c\n\x04site\x18\x03 \x01(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\r\n\x05\x66irst\x18\x05 \x01(\x0c\x12\x0e\n\x06second\x18\x06 \x01(\x0c\x12\x18\n\x10score_hundredths\x18\x07 \x01(\x11\x12+\n\x08strength\x18\x08 \x01(\x0e\x32\x19.aidpost.v1.ScoreStrength\x12\x0f\n\x07told_by\x18\t \x01(\t\x12+\n\x07told_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x07\x66inding\x18\x0b \x01(\x0e\x32\x13.aidpost.v1.Finding\x12\x13\n\x0bproposed_by\x18\x0c \x01(\t\x12\x14\n\x0c\x63onfirmed_by\x18\r \x01(\t\x12.\n\ndecided_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Q\n\x19\x44\x65\x63ideAdjudicationRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12$\n\x07\x66inding\x18\x02 \x01(\x0e\x32\x13.aidpost.v1.Finding\"L\n\x1a\x44\x65\x63ideAdjudicationResponse\x12.\n\x0c\x61\x64judication\x18\x01 \x01(\x0b\x32\x18.aidpost.v1.Adjudication\")\n\x17UndoAdjudicationRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\"J\n\x18UndoAdjudicationResponse\x12.\n\x0c\x61\x64judication\x18\x01 \x01(\x0b\x32\x18.aidpost.v1.Adjudication\"\x8e\x02\n\x0bSyncRequest\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x11\n\tcustodian\x18\x02 \x01(\t\x12\x0f\n\x07\x65\x64ition\x18\x03 \x01(\r\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12\x0c\n\x04link\x18\x05 \x01(\x0c\x12\x19\n\x11\x65rasures_received\x18\x06 \x01(\x04\x12\x18\n\x10\x63hanges_received\x18\x07 \x01(\x04\x12\x0f\n\x07\x62uckets\x18\x08 \x01(\x0c\x12\x12\n\neverything\x18\t \x01(\x08\x12\x11\n\tmax_bytes\x18\n \x01(\x04\x12\x11\n\tdecisions\x18\x0b \x01(\x04\x12\x16\n\x0elease_uptime_s\x18\x0c \x01(\x04\x12\x13\n\x0blease_boots\x18\r \x01(\r\"t\n\x0cSyncResponse\x12.\n\tbeginning\x18\x01 \x01(\x0b\x32\x19.aidpost.v1.SyncBeginningH\x00\x12,\n\x07\x63hanges\x18\x02 \x01(\x0b\x32\x19.aidpost.v1.LoggedChangesH\x00\x42\x06\n\x04part\"\xfb\x01\n\rSyncBeginning\x12\"\n\x04kind\x18\x01 \x01(\x0e\x32\x14.aidpost.v1.SyncKind\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0c\n\x04root\x18\x03 \x01(\x0c\x12\x0e\n\x06roster\x18\x04 \x01(\x0c\x12\x16\n\x0e\x66ormer_rosters\x18\x05 \x03(\x0c\x12%\n\x05heads\x18\x06 \x03(\x0b\x32\x16.aidpost.v1.AuthorHead\x12\r\n\x05\x62ytes\x18\x07 \x01(\x04\x12\x10\n\x08\x63omplete\x18\x08 \x01(\x08\x12\x11\n\tdecisions\x18\t \x01(\x04\x12$\n\x07\x64\x65\x63ided\x18\n \x03(\x0b\x32\x13.aidpost.v1.Decided\"N\n\x07\x44\x65\x63ided\x12\r\n\x05\x66irst\x18\x01 \x01(\x0c\x12\x0e\n\x06second\x18\x02 \x01(\x0c\x12$\n\x07\x66inding\x18\x03 \x01(\x0e\x32\x13.aidpost.v1.Finding\")\n\nAuthorHead\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\r\x12\x0b\n\x03seq\x18\x02 \x01(\x04\":\n\rLoggedChanges\x12)\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x18.aidpost.v1.LoggedChange\"J\n\x0cLoggedChange\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12)\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x19.aidpost.v1.GalleryChange\"\xf4\x01\n\rGalleryChange\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\r\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x0e\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0c\x12\r\n\x05\x65poch\x18\x04 \x01(\r\x12\x10\n\x08\x65ntry_id\x18\x05 \x01(\x0c\x12\x0f\n\x07version\x18\x06 \x01(\r\x12$\n\x04kind\x18\x07 \x01(\x0e\x32\x16.aidpost.v1.ChangeKind\x12%\n\x05parts\x18\x08 \x03(\x0b\x32\x16.aidpost.v1.SealedPart\x12$\n\x04seen\x18\t \x03(\x0b\x32\x16.aidpost.v1.AuthorHead\x12\x11\n\tsignature\x18\n \x01(\x0c\"Z\n\nSealedPart\x12,\n\x08modality\x18\x01 \x01(\x0e\x32\x1a.aidpost.v1.SealedModality\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\"e\n\x12PushChangesRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\x0c\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12*\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x19.aidpost.v1.GalleryChange\"&\n\x13PushChangesResponse\x12\x0f\n\x07version\x18\x01 \x01(\x04*Y\n\x07\x46inding\x12\x17\n\x13\x46INDING_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46INDING_SAME_PERSON\x10\x01\x12\x1c\n\x18\x46INDING_DIFFERENT_PEOPLE\x10\x02*~\n\x08SyncKind\x12\x19\n\x15SYNC_KIND_UNSPECIFIED\x10\x00\x12\x11\n\rSYNC_KIND_LOG\x10\x01\x12\x14\n\x10SYNC_KIND_REPAIR\x10\x02\x12\x16\n\x12SYNC_KIND_SNAPSHOT\x10\x03\x12\x16\n\x12SYNC_KIND_DIVERGED\x10\x04*U\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43HANGE_KIND_PUT\x10\x01\x12\x15\n\x11\x43HANGE_KIND_ERASE\x10\x02*g\n\x0eSealedModality\x12\x1f\n\x1bSEALED_MODALITY_UNSPECIFIED\x10\x00\x12\x18\n\x14SEALED_MODALITY_FACE\x10\x01\x12\x1a\n\x16SEALED_MODALITY_FINGER\x10\x02\x32\xdc\x06\n\x0eGalleryService\x12N\n\x0bPublishCard\x12\x1e.aidpost.v1.PublishCardRequest\x1a\x1f.aidpost.v1.PublishCardResponse\x12H\n\tListCards\x12\x1c.aidpost.v1.ListCardsRequest\x1a\x1d.aidpost.v1.ListCardsResponse\x12T\n\rPublishRoster\x12 .aidpost.v1.PublishRosterRequest\x1a!.aidpost.v1.PublishRosterResponse\x12T\n\rListGalleries\x12 .aidpost.v1.ListGalleriesRequest\x1a!.aidpost.v1.ListGalleriesResponse\x12Q\n\x0cListErasures\x12\x1f.aidpost.v1.ListErasuresRequest\x1a .aidpost.v1.ListErasuresResponse\x12`\n\x11ListAdjudications\x12$.aidpost.v1.ListAdjudicationsRequest\x1a%.aidpost.v1.ListAdjudicationsResponse\x12\x63\n\x12\x44\x65\x63ideAdjudication\x12%.aidpost.v1.DecideAdjudicationRequest\x1a&.aidpost.v1.DecideAdjudicationResponse\x12]\n\x10UndoAdjudication\x12#.aidpost.v1.UndoAdjudicationRequest\x1a$.aidpost.v1.UndoAdjudicationResponse\x12;\n\x04Sync\x12\x17.aidpost.v1.SyncRequest\x1a\x18.aidpost.v1.SyncResponse0\x01\x12N\n\x0bPushChanges\x12\x1e.aidpost.v1.PushChangesRequest\x1a\x1f.aidpost.v1.PushChangesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'aidpost.v1.gallery_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FINDING']._serialized_start=3380
-  _globals['_FINDING']._serialized_end=3469
-  _globals['_SYNCKIND']._serialized_start=3471
-  _globals['_SYNCKIND']._serialized_end=3597
-  _globals['_CHANGEKIND']._serialized_start=3599
-  _globals['_CHANGEKIND']._serialized_end=3684
-  _globals['_SEALEDMODALITY']._serialized_start=3686
-  _globals['_SEALEDMODALITY']._serialized_end=3789
+  _globals['_FINDING']._serialized_start=3470
+  _globals['_FINDING']._serialized_end=3559
+  _globals['_SYNCKIND']._serialized_start=3561
+  _globals['_SYNCKIND']._serialized_end=3687
+  _globals['_CHANGEKIND']._serialized_start=3689
+  _globals['_CHANGEKIND']._serialized_end=3774
+  _globals['_SEALEDMODALITY']._serialized_start=3776
+  _globals['_SEALEDMODALITY']._serialized_end=3879
   _globals['_PUBLISHCARDREQUEST']._serialized_start=97
   _globals['_PUBLISHCARDREQUEST']._serialized_end=131
   _globals['_PUBLISHCARDRESPONSE']._serialized_start=133
@@ -70,43 +70,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ERASURE']._serialized_start=960
   _globals['_ERASURE']._serialized_end=1173
   _globals['_UNCONFIRMEDBY']._serialized_start=1175
-  _globals['_UNCONFIRMEDBY']._serialized_end=1255
-  _globals['_LISTADJUDICATIONSREQUEST']._serialized_start=1257
-  _globals['_LISTADJUDICATIONSREQUEST']._serialized_end=1302
-  _globals['_LISTADJUDICATIONSRESPONSE']._serialized_start=1304
-  _globals['_LISTADJUDICATIONSRESPONSE']._serialized_end=1380
-  _globals['_ADJUDICATION']._serialized_start=1383
-  _globals['_ADJUDICATION']._serialized_end=1757
-  _globals['_DECIDEADJUDICATIONREQUEST']._serialized_start=1759
-  _globals['_DECIDEADJUDICATIONREQUEST']._serialized_end=1840
-  _globals['_DECIDEADJUDICATIONRESPONSE']._serialized_start=1842
-  _globals['_DECIDEADJUDICATIONRESPONSE']._serialized_end=1918
-  _globals['_UNDOADJUDICATIONREQUEST']._serialized_start=1920
-  _globals['_UNDOADJUDICATIONREQUEST']._serialized_end=1961
-  _globals['_UNDOADJUDICATIONRESPONSE']._serialized_start=1963
-  _globals['_UNDOADJUDICATIONRESPONSE']._serialized_end=2037
-  _globals['_SYNCREQUEST']._serialized_start=2040
-  _globals['_SYNCREQUEST']._serialized_end=2265
-  _globals['_SYNCRESPONSE']._serialized_start=2267
-  _globals['_SYNCRESPONSE']._serialized_end=2383
-  _globals['_SYNCBEGINNING']._serialized_start=2386
-  _globals['_SYNCBEGINNING']._serialized_end=2637
-  _globals['_DECIDED']._serialized_start=2639
-  _globals['_DECIDED']._serialized_end=2717
-  _globals['_AUTHORHEAD']._serialized_start=2719
-  _globals['_AUTHORHEAD']._serialized_end=2760
-  _globals['_LOGGEDCHANGES']._serialized_start=2762
-  _globals['_LOGGEDCHANGES']._serialized_end=2820
-  _globals['_LOGGEDCHANGE']._serialized_start=2822
-  _globals['_LOGGEDCHANGE']._serialized_end=2896
-  _globals['_GALLERYCHANGE']._serialized_start=2899
-  _globals['_GALLERYCHANGE']._serialized_end=3143
-  _globals['_SEALEDPART']._serialized_start=3145
-  _globals['_SEALEDPART']._serialized_end=3235
-  _globals['_PUSHCHANGESREQUEST']._serialized_start=3237
-  _globals['_PUSHCHANGESREQUEST']._serialized_end=3338
-  _globals['_PUSHCHANGESRESPONSE']._serialized_start=3340
-  _globals['_PUSHCHANGESRESPONSE']._serialized_end=3378
-  _globals['_GALLERYSERVICE']._serialized_start=3792
-  _globals['_GALLERYSERVICE']._serialized_end=4652
+  _globals['_UNCONFIRMEDBY']._serialized_end=1300
+  _globals['_LISTADJUDICATIONSREQUEST']._serialized_start=1302
+  _globals['_LISTADJUDICATIONSREQUEST']._serialized_end=1347
+  _globals['_LISTADJUDICATIONSRESPONSE']._serialized_start=1349
+  _globals['_LISTADJUDICATIONSRESPONSE']._serialized_end=1425
+  _globals['_ADJUDICATION']._serialized_start=1428
+  _globals['_ADJUDICATION']._serialized_end=1802
+  _globals['_DECIDEADJUDICATIONREQUEST']._serialized_start=1804
+  _globals['_DECIDEADJUDICATIONREQUEST']._serialized_end=1885
+  _globals['_DECIDEADJUDICATIONRESPONSE']._serialized_start=1887
+  _globals['_DECIDEADJUDICATIONRESPONSE']._serialized_end=1963
+  _globals['_UNDOADJUDICATIONREQUEST']._serialized_start=1965
+  _globals['_UNDOADJUDICATIONREQUEST']._serialized_end=2006
+  _globals['_UNDOADJUDICATIONRESPONSE']._serialized_start=2008
+  _globals['_UNDOADJUDICATIONRESPONSE']._serialized_end=2082
+  _globals['_SYNCREQUEST']._serialized_start=2085
+  _globals['_SYNCREQUEST']._serialized_end=2355
+  _globals['_SYNCRESPONSE']._serialized_start=2357
+  _globals['_SYNCRESPONSE']._serialized_end=2473
+  _globals['_SYNCBEGINNING']._serialized_start=2476
+  _globals['_SYNCBEGINNING']._serialized_end=2727
+  _globals['_DECIDED']._serialized_start=2729
+  _globals['_DECIDED']._serialized_end=2807
+  _globals['_AUTHORHEAD']._serialized_start=2809
+  _globals['_AUTHORHEAD']._serialized_end=2850
+  _globals['_LOGGEDCHANGES']._serialized_start=2852
+  _globals['_LOGGEDCHANGES']._serialized_end=2910
+  _globals['_LOGGEDCHANGE']._serialized_start=2912
+  _globals['_LOGGEDCHANGE']._serialized_end=2986
+  _globals['_GALLERYCHANGE']._serialized_start=2989
+  _globals['_GALLERYCHANGE']._serialized_end=3233
+  _globals['_SEALEDPART']._serialized_start=3235
+  _globals['_SEALEDPART']._serialized_end=3325
+  _globals['_PUSHCHANGESREQUEST']._serialized_start=3327
+  _globals['_PUSHCHANGESREQUEST']._serialized_end=3428
+  _globals['_PUSHCHANGESRESPONSE']._serialized_start=3430
+  _globals['_PUSHCHANGESRESPONSE']._serialized_end=3468
+  _globals['_GALLERYSERVICE']._serialized_start=3882
+  _globals['_GALLERYSERVICE']._serialized_end=4742
 # @@protoc_insertion_point(module_scope)

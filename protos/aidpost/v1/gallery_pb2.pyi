@@ -457,7 +457,12 @@ class UnconfirmedBy(_message.Message):
 
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     ASKED_AT_FIELD_NUMBER: _builtins.int
+    LEASE_UPTIME_S_FIELD_NUMBER: _builtins.int
+    LEASE_BOOTS_FIELD_NUMBER: _builtins.int
     device_id: _builtins.str
+    lease_uptime_s: _builtins.int
+    """As in SyncRequest, when it last asked."""
+    lease_boots: _builtins.int
     @_builtins.property
     def asked_at(self) -> _timestamp_pb2.Timestamp:
         """When it last asked for changes; absent before the first time."""
@@ -467,10 +472,12 @@ class UnconfirmedBy(_message.Message):
         *,
         device_id: _builtins.str = ...,
         asked_at: _timestamp_pb2.Timestamp | None = ...,
+        lease_uptime_s: _builtins.int = ...,
+        lease_boots: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "device_id", b"device_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "device_id", b"device_id", "lease_boots", b"lease_boots", "lease_uptime_s", b"lease_uptime_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -679,6 +686,8 @@ class SyncRequest(_message.Message):
     EVERYTHING_FIELD_NUMBER: _builtins.int
     MAX_BYTES_FIELD_NUMBER: _builtins.int
     DECISIONS_FIELD_NUMBER: _builtins.int
+    LEASE_UPTIME_S_FIELD_NUMBER: _builtins.int
+    LEASE_BOOTS_FIELD_NUMBER: _builtins.int
     purpose: _builtins.str
     custodian: _builtins.str
     """The words of the custodian that the appliance was told of."""
@@ -698,6 +707,11 @@ class SyncRequest(_message.Message):
     """The most bytes of changes that the appliance takes now, 0 for no limit."""
     decisions: _builtins.int
     """The number of the decisions that it has; see SyncBeginning."""
+    lease_uptime_s: _builtins.int
+    """The lease of the appliance's keys: without the aggregator they die after so much uptime, or so many boots; 0
+    for none.
+    """
+    lease_boots: _builtins.int
     def __init__(
         self,
         *,
@@ -712,10 +726,12 @@ class SyncRequest(_message.Message):
         everything: _builtins.bool = ...,
         max_bytes: _builtins.int = ...,
         decisions: _builtins.int = ...,
+        lease_uptime_s: _builtins.int = ...,
+        lease_boots: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "changes_received", b"changes_received", "custodian", b"custodian", "decisions", b"decisions", "edition", b"edition", "erasures_received", b"erasures_received", "everything", b"everything", "link", b"link", "max_bytes", b"max_bytes", "purpose", b"purpose", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "changes_received", b"changes_received", "custodian", b"custodian", "decisions", b"decisions", "edition", b"edition", "erasures_received", b"erasures_received", "everything", b"everything", "lease_boots", b"lease_boots", "lease_uptime_s", b"lease_uptime_s", "link", b"link", "max_bytes", b"max_bytes", "purpose", b"purpose", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
