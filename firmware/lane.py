@@ -174,6 +174,7 @@ class Lane:
 
     def _expected(self) -> Expected:
         device, loaded = self._config.device, self._known.loaded
+        moment = self._appliance.clock.now()
         is_clinic = loaded is not None and loaded.workflow is Workflow.CLINIC
         return Expected(
             device.site,
@@ -182,6 +183,8 @@ class Lane:
             cycle="" if loaded is None or is_clinic else loaded.cycle,
             issuers=self._config.issuer.trusted(),
             token_key=token_key(loaded.key, loaded.first_day) if loaded is not None and is_clinic else None,
+            clock_checked=moment.quality.is_set,
+            list_day=None if loaded is None else loaded.first_day,
         )
 
     async def _keep_looking(self) -> None:

@@ -5,7 +5,10 @@ comparison did not support or of whom no usable sample was had, and who were ser
 by an alternate, or by a supervisor. The estimate takes each of them for the right person, since staff served
 them; the rate is over all who were either supported or served after that, with Wilson's interval. Who was not
 supported and left without service is unsettled: how many those are is said beside it, with the rate if all of
-them had been right. Searches (1:few) without a hit are left out: many of those people are not registered.
+them had been right. Where somebody who may collect for the household has no templates here, the comparison
+cannot tell a wrongful refusal from a person whom there was nothing to compare with: those people, supported
+or not, are left out, and counted beside the estimate. Searches (1:few) without a hit are left out: many of
+those people are not registered.
 """
 
 from __future__ import annotations
@@ -82,6 +85,18 @@ class Estimate(msgspec.Struct, frozen=True):
     highest_rate: float
 
 
+class Untold(msgspec.Struct, frozen=True):
+    """People compared for a household of which not all who may collect are registered.
+
+    refused: of them, not supported and served all the same. highest_rate: of wrongful refusals among all who
+    were compared, if each of those had been a registered person.
+    """
+
+    people: int
+    refused: int
+    highest_rate: float
+
+
 class CohortEstimate(msgspec.Struct, frozen=True):
     """One cohort of the list; estimate: None where the cell is too small to be shown."""
 
@@ -146,6 +161,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     owner_silent: int
     wrongful_refusals: Estimate | None
     cohorts: tuple[CohortEstimate, ...]
+    untold: Untold | None = None
     searched_without_hit: int
     times: Times | None
     path_without_biometrics: PathDifference | None
@@ -176,6 +192,7 @@ def figures(rows: Sequence[Served], known: Known, zone: tzinfo = UTC) -> Figures
         declined=sum(row.declined for row in here),
         owner_silent=sum(row.owner_silent for row in served),
         wrongful_refusals=wrongful_refusals(here),
+        untold=_untold(here),
         cohorts=_cohorts(here),
         searched_without_hit=sum(row.attempt is Attempt.NOT_FOUND for row in here),
         times=times([row.duration_ns / 1e9 for row in served]),
@@ -185,10 +202,24 @@ def figures(rows: Sequence[Served], known: Known, zone: tzinfo = UTC) -> Figures
     )
 
 
+def _untold(rows: Sequence[Served]) -> Untold | None:
+    compared = [row for row in rows if row.attempt is Attempt.SUPPORTED or _refused(row)]
+    untold = [row for row in compared if row.some_unregistered]
+    if not untold:
+        return None
+    return Untold(len(untold), sum(map(_refused, untold)), sum(map(_refused, compared)) / len(compared))
+
+
+def _refused(row: Served) -> bool:
+    return row.attempt in _REFUSED and row.answer in SERVED
+
+
 def wrongful_refusals(rows: Iterable[Served]) -> Estimate | None:
-    """Return the estimate, as the module says; None where nobody was compared 1:1."""
+    """Return the estimate, as the module says; None where nobody was compared 1:1 of whom it can tell."""
     supported = refused = unsettled = 0
     for row in rows:
+        if row.some_unregistered:
+            continue
         if row.attempt is Attempt.SUPPORTED:
             supported += 1
         elif row.attempt in _REFUSED:

@@ -120,7 +120,7 @@ def _stock(found: Figures) -> Iterator[Row]:
 def _refusals(found: Figures) -> Iterator[Row]:
     estimate = found.wrongful_refusals
     if estimate is None:
-        yield Row("All", "not known", "nobody was compared 1:1")
+        yield Row("All", "not known", "nobody was compared 1:1 of whom it can be told")
     else:
         yield Row("All", _rate(estimate), _of(estimate))
         if estimate.unsettled:
@@ -136,6 +136,13 @@ def _refusals(found: Figures) -> Iterator[Row]:
             )
         else:
             yield Row(cohort.cohort, _rate(cohort.estimate), _of(cohort.estimate))
+    if found.untold is not None:
+        yield Row(
+            "Not counted: somebody of the household is not registered",
+            f"{found.untold.refused} of {found.untold.people} people",
+            "whether their own templates were compared is not known; with all of them the rate would be "
+            f"{_percent(found.untold.highest_rate)} at most",
+        )
     if found.searched_without_hit:
         yield Row(
             "Searches without a hit", str(found.searched_without_hit), "not counted: many are not registered"

@@ -32,6 +32,8 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     """One person who left with an answer.
 
     moment: of the answer. duration_ns: from the greeting. on_list: the number is on the list.
+    some_unregistered: somebody who may collect for the household has no templates here, and so the comparison
+    cannot tell whether it was them who came.
     """
 
     moment: Moment
@@ -48,6 +50,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     on_list: bool = False
     owner_silent: bool = False
     countersigned_by: str = ""
+    some_unregistered: bool = False
 
 
 _MOST_TELLING_FIRST = (

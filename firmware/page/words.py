@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from firmware.store.lists import LoadedList
-from firmware.workflow.guidance import ONCE_MORE
+from firmware.workflow.guidance import CLOCK_UNCHECKED, ONCE_MORE
 from firmware.workflow.screen import Entry, Screen, Text, in_context, say, say_many
 from firmware.workflow.terms import Role, Workflow
 from inference.operating_point import Strength
@@ -35,6 +35,7 @@ ENTRIES: Mapping[Entry, Text] = {
     Entry.PIN: YOUR_PIN,
 }
 ADVICE = ONCE_MORE
+UNCHECKED = CLOCK_UNCHECKED
 
 UPLINK = say("The aggregator is connected")
 NO_UPLINK = say("The aggregator is not connected; records wait here")
@@ -49,7 +50,6 @@ GOES_ON = say("Does this distribution go on tomorrow?")
 KEEP_LIST = say("It goes on: keep the list")
 END_CYCLE = say("It is over: erase the list for good")
 LIST_ERASED = say("The list is erased.")
-CLOCK_UNCHECKED = say("Nobody has checked the clock of this appliance.")
 REPORT = say("Report")
 CLOSED_REPORT = say("Report of the closed day")
 REPORT_STAYS = say("The report stays here until the next day is closed.")

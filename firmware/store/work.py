@@ -39,6 +39,7 @@ class _Place:
     household: bytes | None = None
     cohort: str = ""
     on_list: bool = False
+    some_unregistered: bool = False
 
 
 class WorkBook:
@@ -247,8 +248,24 @@ def _place(db: Database, conclusion: Conclusion) -> _Place:
         cohort = msgspec.msgpack.decode(row[0], type=Appointment).cohort if row else ""
         return _Place(head.cycle, None, cohort, on_list=row is not None)
     row = db.execute("SELECT household FROM households WHERE subject = ?", (number,)).fetchone()
-    cohort = msgspec.msgpack.decode(row[0], type=Household).cohort if row else ""
-    return _Place(head.cycle, household_digest(head.key, number), cohort, on_list=row is not None)
+    digest = household_digest(head.key, number)
+    if row is None:
+        return _Place(head.cycle, digest)
+    household = msgspec.msgpack.decode(row[0], type=Household)
+    came = household.collectors + (household.alternates if conclusion.basis is Basis.ALTERNATE else ())
+    unregistered = _registered(db, came) < len(came)
+    return _Place(head.cycle, digest, household.cohort, on_list=True, some_unregistered=unregistered)
+
+
+def _registered(db: Database, subjects: Sequence[str]) -> int:
+    """Return how many of these subjects have templates that a finger or face is compared with."""
+    (count,) = db.execute(
+        """SELECT count(DISTINCT subject) FROM gallery
+           JOIN protected_templates ON entry = gallery.number
+           WHERE subject IN (SELECT value FROM json_each(?))""",
+        (msgspec.json.encode(subjects).decode(),),
+    ).fetchone()
+    return int(count)
 
 
 def _service(conclusion: Conclusion, place: _Place) -> Service:
@@ -288,6 +305,7 @@ def _served(
         countersigned_by=conclusion.countersigned_by,
         on_list=place.on_list,
         owner_silent=owner_silent,
+        some_unregistered=place.some_unregistered,
     )
 
 

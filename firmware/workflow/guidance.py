@@ -27,6 +27,7 @@ FINGERS: Mapping[FingerPosition, Text] = MappingProxyType(
     }
 )
 
+CLOCK_UNCHECKED = say("Nobody has checked the clock of this appliance.")
 ONCE_MORE: Mapping[RetryReason, Text] = MappingProxyType(
     {
         RetryReason.NO_FINGER: say("Leave your finger on the reader a little longer."),

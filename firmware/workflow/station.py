@@ -20,6 +20,7 @@ from firmware.workflow.distribution_screens import island_lines
 from firmware.workflow.effects import Begin
 from firmware.workflow.events import Event, TimeOver
 from firmware.workflow.frame import Answered, WaitingForPerson
+from firmware.workflow.guidance import CLOCK_UNCHECKED
 from firmware.workflow.machines import MACHINES
 from firmware.workflow.parts import Parts
 from firmware.workflow.performing import Performer
@@ -254,9 +255,12 @@ class Station:
 
     def _draw(self) -> Screen:
         screen = self._machine.screen(self._state)
-        if self.idle and self._machine.workflow is Workflow.DISTRIBUTION:
-            return replace(screen, lines=island_lines(self._ownership.connected()))
-        return screen
+        if not self.idle:
+            return screen
+        lines = () if self._clock.now().quality.is_set else (CLOCK_UNCHECKED,)
+        if self._machine.workflow is Workflow.DISTRIBUTION:
+            return replace(screen, lines=lines + island_lines(self._ownership.connected()))
+        return replace(screen, lines=screen.lines + lines)
 
     def _begin(self, workflow: Workflow, operator: str) -> None:
         self._machine = MACHINES[workflow]

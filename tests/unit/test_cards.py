@@ -128,6 +128,19 @@ def test_base45_and_the_check_character_are_those_of_their_standards() -> None:
     assert without_check(printed("H-0001")) == "H-0001"
 
 
+@pytest.mark.parametrize("clock", [date(1970, 1, 1), date(2026, 11, 24), date(2031, 1, 1)])
+def test_nobody_is_sent_away_for_a_clock_that_nobody_checked(clock: date) -> None:
+    clinic = replace(CLINIC, today=clock, clock_checked=False, list_day=TODAY)
+    card = appointment_card(ISSUER, "camp-3", "A-1", TODAY)
+    assert read(card, clinic) == AppointmentCard("camp-3", "A-1", TODAY)
+    assert read(card, replace(clinic, list_day=None)) == AppointmentCard("camp-3", "A-1", TODAY)
+    token = visit_token(token_key(bytes(32), TODAY), "0427", TODAY)
+    assert read(token, clinic) == VisitToken("0427", TODAY)
+    camp = replace(CAMP, today=clock, clock_checked=False, list_day=TODAY)
+    assert isinstance(read(household(), camp), HouseholdCard)
+    assert read(household(last_day=date(2026, 11, 24)), camp) == OtherDay(date(2026, 11, 24))
+
+
 def test_what_the_screen_says_of_a_card_accuses_nobody() -> None:
     said = [words(each).message for each in (
         Damaged(), Foreign("x"), Forged(), OtherCycle("c11"), OtherDay(TODAY), OtherUse()

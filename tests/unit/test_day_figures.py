@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from firmware.day.figures import Known, Stock, figures, path_difference, times, wrongful_refusals
+from firmware.day.figures import Known, Stock, Untold, figures, path_difference, times, wrongful_refusals
 from firmware.day.known import stock_of
 from firmware.day.report_files import as_csv, as_json, write_report
 from firmware.day.sentences import sections
@@ -69,6 +69,20 @@ KNOWN = Known(
     complaints={"too long a wait": 1},
     waiting=3,
 )
+
+
+def test_who_had_nothing_to_be_compared_with_is_no_wrongful_refusal() -> None:
+    rows = [served()] * 90 + [REFUSED] + [msgspec.structs.replace(REFUSED, some_unregistered=True)] * 8
+    rows += [msgspec.structs.replace(served(), some_unregistered=True)]
+    found = figures(rows, KNOWN)
+    estimate = found.wrongful_refusals
+    assert estimate is not None
+    assert (estimate.refused, estimate.attempts) == (1, 91)
+    assert found.untold == Untold(9, 8, 9 / 100)
+    (said,) = [row for section in sections(found) for row in section.rows if "not registered" in row.what]
+    assert said.value == "8 of 9 people"
+    assert "9.0 % at most" in said.note
+    assert figures([served()], KNOWN).untold is None
 
 
 def test_every_figure_of_a_day_that_was_counted_by_hand() -> None:

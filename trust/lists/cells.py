@@ -10,6 +10,7 @@ from trust.lists.terms import MAX_LABEL
 from trust.names import is_name
 
 MAX_SIZE = 99
+FORMULA_STARTS = ("=", "+", "-", "@")
 _MAX_AMOUNT = 1_000_000
 _NUMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
 # What spreadsheets make of numbers such as 3-12 or 123456789012 where the cell is not formatted as text.
@@ -122,7 +123,15 @@ def secret(text: str) -> str:
 
 
 def label(text: str) -> str:
-    """Return a short text for screens and reports."""
+    """Return a short text for screens and reports.
+
+    A spreadsheet takes what begins with one of these signs for a formula (OWASP, CSV injection).
+    """
+    if text.startswith(FORMULA_STARTS):
+        raise BadCell(
+            f"a cell that begins with {text[0]} is a formula to spreadsheets: write it without this sign, or "
+            "begin it with a letter or digit"
+        )
     if len(text) > MAX_LABEL or not text.isprintable():
         raise BadCell(f"write at most {MAX_LABEL} characters in one line")
     return text

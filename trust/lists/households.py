@@ -117,6 +117,11 @@ def _rations(sheet: Sheet, columns: Mapping[str, int], faults: Faults) -> dict[s
     for heading, column in columns.items():
         if (match := _RATION.fullmatch(heading)) is None:
             continue
+        if match["item"].startswith(cells.FORMULA_STARTS):
+            what = (
+                f"an item that begins with {match['item'][0]} is a formula to spreadsheets: name it in words"
+            )
+            faults.append(Fault(what, sheet.heading_row, column))
         if match["unit"] not in UNITS:
             what = f"the unit of a ration is one of {', '.join(UNITS)}"
             faults.append(Fault(what, sheet.heading_row, column))
