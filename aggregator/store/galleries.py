@@ -192,6 +192,8 @@ def deliver(db: Database, device_id: str, site: str, wanted: Asked, now_ns: int)
     if member and answer is not Answer.DIVERGED:
         due = list(_due(db, gallery, answer, wanted, hashes, version))
     changes, complete = _within(due, wanted.max_bytes)
+    # Not together with rosters, which may fill a message of their own: with the next sync then.
+    due_decisions = member and not newer and decisions != wanted.decisions
     return Delivery(
         gallery_id,
         answer,
@@ -203,8 +205,8 @@ def deliver(db: Database, device_id: str, site: str, wanted: Asked, now_ns: int)
         sum(len(change) for _, _, change in due),
         complete,
         changes,
-        decisions if member else wanted.decisions,
-        adjudications.decided(db, gallery, MAX_DECIDED) if member and decisions != wanted.decisions else (),
+        decisions if due_decisions else wanted.decisions,
+        adjudications.decided(db, gallery, MAX_DECIDED) if due_decisions else (),
     )
 
 
