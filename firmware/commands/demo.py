@@ -12,6 +12,7 @@ from rich.console import Console
 from firmware.commands.common import OutputFile, clear_errors
 from firmware.demo.server import ServerFailed
 from firmware.demo.show import Settings, perform
+from firmware.demo.workplace import open_workplace
 
 
 @click.command()
@@ -25,12 +26,29 @@ from firmware.demo.show import Settings, perform
 @click.option("--paced", is_flag=True, help="The sensor sends no faster than a real one.")
 @click.option("--keep", is_flag=True, help="Leave the dashboard up at the end.")
 @click.option("--picture", type=OutputFile(), help="Write an SVG of the screen here.")
-def demo(json_path: Path | None, seed: int, paced: bool, keep: bool, picture: Path | None) -> None:
+@click.option("--page", is_flag=True, help="Serve the operator page to try by hand instead, until Ctrl-C.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Of --page.")
+def demo(
+    json_path: Path | None,
+    seed: int,
+    paced: bool,
+    keep: bool,
+    picture: Path | None,
+    page: bool,
+    port: int,
+) -> None:
     """Register people, serve arrivals, lose the uplink in the middle, and check that no record was lost.
+
+    With --page: a temporary appliance with emulated devices, two staff whose PINs are shown, a clinic's list
+    and cards to print.
 
     Exit status 1 when somebody was taken for somebody else, or a record is missing or double.
     """
     console = Console()
+    if page:
+        with clear_errors():
+            asyncio.run(open_workplace(port, console))
+        return
     try:
         with clear_errors():
             report = asyncio.run(perform(Settings(seed, paced, keep, picture), console))

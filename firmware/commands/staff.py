@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -36,20 +37,32 @@ def staff() -> None:
     show_default=True,
     help="A supervisor may do all that an operator may, makes exceptions and decides who is staff.",
 )
-def add(config_path: Path, name: str, role: str) -> None:
+@click.option("--by", default="", help="The supervisor who adds NAME; asked for without it.")
+@click.option(
+    "--pin",
+    "piped",
+    type=click.Choice(["-"]),
+    help="-: take the PIN from the first line of standard input, and that of the supervisor from the second.",
+)
+def add(config_path: Path, name: str, role: str, by: str, piped: str | None) -> None:
     """Let NAME sign in: a first name or a badge number, without spaces.
 
     The first one is a supervisor, and can only be made here, by whoever can open the appliance's keys; later
     ones are added by a supervisor.
     """
     wanted = Role(role)
+    piped_pins = _piped_pins() if piped else []
     with opened_store(config_path) as store:
         if not store.staff.has_supervisor() and wanted is not Role.SUPERVISOR:
             raise click.ClickException(
                 "add a supervisor first (`--role supervisor`), who then adds the others"
             )
-        by = supervisor(store) if store.staff.has_supervisor() else ""
-        store.staff.add(Clock().now(), name, wanted, _new_pin(name), by=by)
+        decided_by = ""
+        if store.staff.has_supervisor():
+            decided_by = supervisor(store, name=by, pin=_second(piped_pins) if piped else None)
+        store.staff.add(
+            Clock().now(), name, wanted, piped_pins[0] if piped else _new_pin(name), by=decided_by
+        )
     click.echo(f"{name} signs in as {wanted.value}.")
 
 
@@ -102,20 +115,42 @@ def opened_store(config_path: Path) -> Iterator[Store]:
         yield store
 
 
-def supervisor(store: Store, question: str = "Which supervisor decides this?") -> str:
-    """Let a supervisor sign in at the console and return the name."""
-    signed = _sign_in(store, question)
+def supervisor(
+    store: Store,
+    question: str = "Which supervisor decides this?",
+    *,
+    name: str = "",
+    pin: bytearray | None = None,
+) -> str:
+    """Let a supervisor sign in at the console and return the name. name, pin: asked for where not given."""
+    signed = _sign_in(store, question, name=name, pin=pin)
     if not signed.may(Role.SUPERVISOR):
         raise click.ClickException(f"{signed.name} is no supervisor")
     return signed.name
 
 
-def _sign_in(store: Store, question: str, default: str | None = None) -> Staff:
-    name: str = click.prompt(question, default=default, err=True)
-    answer = store.staff.check_pin(Clock().now(), name, ask_pin(f"PIN of {name}"))
+def _sign_in(
+    store: Store, question: str, default: str | None = None, *, name: str = "", pin: bytearray | None = None
+) -> Staff:
+    name = name or click.prompt(question, default=default, err=True)
+    answer = store.staff.check_pin(Clock().now(), name, ask_pin(f"PIN of {name}") if pin is None else pin)
     if isinstance(answer, Staff):
         return answer
     raise click.ClickException(words(answer))
+
+
+def _piped_pins() -> list[bytearray]:
+    """Return what standard input holds, a line each. Raises ClickException for none."""
+    pins = [bytearray(line, "utf-8") for line in sys.stdin.read().split()]
+    if not pins:
+        raise click.ClickException("no PIN came from standard input")
+    return pins
+
+
+def _second(pins: list[bytearray]) -> bytearray:
+    if len(pins) < 2:
+        raise click.ClickException("the supervisor's PIN is missing: give it in a second line")
+    return pins[1]
 
 
 def _new_pin(name: str) -> bytearray:

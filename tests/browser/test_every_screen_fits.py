@@ -33,6 +33,18 @@ MEASURE = """([screens, mayScroll]) => screens.map((drawn) => {
     cut.map((box) => `${box.tagName} ${box.className}: ${box.textContent.trim().slice(0, 40)}`));
 })"""
 PHONE = (390, 844)
+SMALL_PHONE = (375, 667)
+# Returns the answers that are not whole above the keys, and the notice where nothing of it is left to read.
+HIDDEN = """(drawn) => {
+  const live = document.getElementById("live");
+  live.innerHTML = drawn;
+  const keys = document.querySelector(".keys").getBoundingClientRect().top;
+  const answers = [...live.querySelectorAll(".choice")];
+  const first = Math.min(...answers.map((answer) => answer.getBoundingClientRect().top));
+  const out = answers.filter((answer) => answer.getBoundingClientRect().bottom > keys);
+  const read = first - live.querySelector(".notice").getBoundingClientRect().top;
+  return out.map((answer) => answer.textContent.trim()).concat(read < 96 ? ["notice"] : []);
+}"""
 
 
 class EverythingSpoken(Recordings):
@@ -61,6 +73,27 @@ async def test_every_screen_fits(new_page: NewPage, language: str, width: int, h
     drawn = [draw(drawing, screen, language) for screen in screens]
     too_large = await page.evaluate(MEASURE, [drawn, (width, height) == PHONE])
     assert not [(screen.name, cut) for screen, cut in zip(screens, too_large, strict=True) if cut]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_all_answers_to_the_notice_are_in_view_on_a_small_phone(
+    new_page: NewPage, language: str
+) -> None:
+    drawing = Drawing(sounds=False, speaks=False, recordings=EverythingSpoken(None), notices=Notices())
+    asks = [screen for screen in distinct() if 'class="notice"' in draw(drawing, screen, language)]
+    assert asks
+    bar = drawing.draw("bar.html", language, bar=BAR, viewer=VIEWER)
+    keys = drawing.draw("keys.html", language, keys=keys_of(asks[0], 0), viewer=VIEWER, revision=1)
+    page = await new_page(*SMALL_PHONE)
+    await page.set_content(
+        f'<!doctype html><html lang="{language}" dir="{direction(language)}">'
+        f"<style>{(FOLDER / 'static' / 'page.css').read_text()}</style>"
+        f'<body><div id="page"><header class="bar">{bar}</header><p class="message lost" hidden></p>'
+        f'<div id="live"></div><footer class="keys">{keys}</footer></div>'
+    )
+    for screen in asks:
+        hidden = await page.evaluate(HIDDEN, draw(drawing, screen, language))
+        assert not hidden, screen.name
 
 
 def draw(drawing: Drawing, screen: Screen, language: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from firmware.cli import main
 from firmware.guard.wrapping import Argon2Cost
@@ -152,3 +152,22 @@ def test_the_first_supervisor_is_made_at_the_console_and_decides_on_the_others(t
         0,
         [["amina", "operator"], ["tomas", "supervisor"]],
     )
+
+
+def test_staff_are_added_by_a_script_with_pins_from_a_pipe(tmp_path: Path) -> None:
+    config = tmp_path / "aidpost.toml"
+    config.write_text(
+        f'[device]\nid = "desk-1"\nsite = "site-1"\ndata = "{tmp_path / "state"}"\n'
+        'purpose = "clinic check-in"\n[keys]\nguard = "file"\n'
+    )
+
+    def add(name: str, *options: str, pins: str) -> Result:
+        named = ["staff", "add", "--config", str(config), name, "--pin", "-", *options]
+        return CliRunner().invoke(main, named, input=pins)
+
+    assert add("tomas", "--role", "supervisor", pins="730264\n").exit_code == 0
+    refused = add("amina", "--by", "tomas", pins="482915\n111222\n")
+    assert refused.exit_code == 1
+    assert "do not go together" in refused.output
+    assert add("amina", "--by", "tomas", pins="482915\n730264\n").output == "amina signs in as operator.\n"
+    assert add("noor", "--by", "tomas", pins="").exit_code == 1
