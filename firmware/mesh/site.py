@@ -14,6 +14,7 @@ from firmware.mesh.book import InBook, SiteCycle
 from firmware.mesh.codec import MAX_GIVEN, ListId
 from firmware.mesh.ledger import Answer, Claim, Collected, Collection, Free, Taken
 from firmware.mesh.neighbour import ANSWER_S, Other
+from firmware.records import Moment
 from firmware.store.errors import StoreError
 from firmware.workflow.outcomes import (
     AlreadyGiven,
@@ -105,14 +106,14 @@ class Site:
         # What is known here goes before what others say: the owner may not have been told of it yet.
         known = await self._in_book(lambda book: book.known(digest))
         if known is not None:
-            return _already(known)
+            return _already(known, self._clock.now())
         for device in order:
             answer = await self._ask(cycle, device, digest, asked)
             match answer:
                 case None:
                     own.asked.add(device)  # it may have heard, and its answer came too late
                 case Collected(there):
-                    return _already(there)
+                    return _already(there, self._clock.now())
                 case Taken(desk, left_ns):
                     return ClaimedElsewhere(left_ns / SECOND_NS, desk)
                 case Free():
@@ -215,9 +216,11 @@ class Site:
         return self._cycle, self._cycle.household(household)
 
 
-def _already(collection: Collection) -> AlreadyGiven:
-    at_ns = collection.moment.wall_ns if collection.moment.quality.is_set else None
-    return AlreadyGiven(at_ns, collection.device)
+def _already(collection: Collection, now: Moment) -> AlreadyGiven:
+    then = collection.moment
+    at_ns = then.wall_ns if then.quality.is_set else None
+    ago_s = (now.monotonic_ns - then.monotonic_ns) / 1e9 if then.boot_id == now.boot_id else None
+    return AlreadyGiven(at_ns, collection.device, ago_s)
 
 
 def _id_of(cycle: SiteCycle) -> ListId:

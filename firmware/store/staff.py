@@ -162,13 +162,6 @@ class StaffRegister:
         self._keep(name, attempts)
         return attempts
 
-    def tries_left(self, name: str) -> int:
-        """Return how many tries a name has before it has to wait."""
-        with self._journal.reading() as db:
-            row = db.execute("SELECT attempts FROM staff WHERE name = ?", (name,)).fetchone()
-        failed = msgspec.msgpack.decode(row[0], type=Attempts).failed_in_a_row if row and row[0] else 0
-        return max(0, FREE_TRIES - failed)
-
     def _keep(self, name: str | None, attempts: Attempts) -> None:
         data = msgspec.msgpack.encode(attempts) if attempts.failed_in_a_row else b""
         if name is None:

@@ -23,7 +23,15 @@ from firmware.store.ledger import Ledger, collect, release
 from firmware.store.lists import ListShelf, loaded
 from firmware.store.staff import StaffRegister
 from firmware.workflow.kept import Conclusion, OpenSession
-from firmware.workflow.outcomes import CaregiverLink, Concluded, PinCheck, PinRight, PinWaits, PinWrong
+from firmware.workflow.outcomes import (
+    CaregiverLink,
+    Concluded,
+    PinCheck,
+    PinRight,
+    PinWaits,
+    PinWrong,
+    RoleTooLow,
+)
 from firmware.workflow.terms import Answer, Basis, Concern, Role, Workflow
 from trust.lists.terms import Appointment, Household, household_digest
 
@@ -224,7 +232,7 @@ class WorkBook:
             case PinWrong() | PinWaits() as refused:
                 return refused
             case member:
-                return PinRight(member.name) if member.may(need) else PinWrong(self._staff.tries_left(name))
+                return PinRight(member.name) if member.may(need) else RoleTooLow()
 
     def _keyed(self, number: str) -> bytes:
         return hmac.digest(self._input_key(), number.encode(), "sha256")

@@ -56,6 +56,7 @@ from firmware.workflow.outcomes import (
     PinRight,
     PinWaits,
     PinWrong,
+    RoleTooLow,
     Standing,
 )
 from firmware.workflow.plain import plain
@@ -122,6 +123,7 @@ EVENTS: Sequence[tuple[str, Event]] = (
     ("PIN right, two people", PinChecked(PinRight("boris"), "amina")),
     ("PIN right, one person", PinChecked(PinRight("boris"), "boris")),
     ("PIN right, another", PinChecked(PinRight("amina"), "boris")),
+    ("PIN right, role too low", PinChecked(RoleTooLow(), "amina")),
     ("PIN wrong", PinChecked(PinWrong(3), "amina")),
     ("PIN waits", PinChecked(PinWaits(30.0), "amina")),
     ("complaint stored", ComplaintStored()),

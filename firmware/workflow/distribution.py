@@ -83,12 +83,13 @@ from firmware.workflow.frame import (
 )
 from firmware.workflow.guidance import GUIDING
 from firmware.workflow.outcomes import AlreadyGiven, ClaimedElsewhere, Granted, OwnerSilent
-from firmware.workflow.screen import Acted, Entry, Text, say
+from firmware.workflow.screen import Acted, Entry, Text, say, say_many
 from firmware.workflow.terms import Answer, Basis, Workflow
 from trust.consent import Consent
 
 __all__ = ["FIRST", "State", "screen", "step"]
 
+HOURS_FROM_MIN = 120
 FIRST = WaitingForPerson(Workflow.DISTRIBUTION)
 
 
@@ -215,8 +216,10 @@ def _on_silent_owner(case: HouseholdCase) -> Step:
 
 def _already_collected(case: HouseholdCase, found: HouseholdFound, desk: str) -> Step:
     """When and at which desk, and never where anybody is."""
-    at = found.collected_at
-    if at is None:
+    at, ago_s = found.collected_at, found.standing.ago_s if isinstance(found.standing, AlreadyGiven) else None
+    if at is None and ago_s is not None:
+        title = _collected_ago(int(ago_s // 60), desk)
+    elif at is None:
         title = say("This household has collected, at desk {desk}.", desk=desk)
     else:
         title = say(
@@ -229,6 +232,22 @@ def _already_collected(case: HouseholdCase, found: HouseholdFound, desk: str) ->
         Conclude(Answer.ALREADY_COLLECTED, case.number), title, lines=(to_help_desk(case.help_desk),)
     )
     return conclude(ending)
+
+
+def _collected_ago(minutes: int, desk: str) -> Text:
+    if minutes < HOURS_FROM_MIN:
+        return say_many(
+            "This household collected {number} minute ago, at desk {desk}.",
+            "This household collected {number} minutes ago, at desk {desk}.",
+            minutes,
+            desk=desk,
+        )
+    return say_many(
+        "This household collected {number} hour ago, at desk {desk}.",
+        "This household collected {number} hours ago, at desk {desk}.",
+        round(minutes / 60),
+        desk=desk,
+    )
 
 
 def _verify(case: HouseholdCase) -> Step:

@@ -25,7 +25,7 @@ from firmware.workflow.distribution_states import (
 from firmware.workflow.effects import CheckPin, Conclude, KeepDecision
 from firmware.workflow.events import Broken, Event, PinChecked
 from firmware.workflow.frame import Ending, chose, conclude
-from firmware.workflow.outcomes import PinCheck, PinRight, PinWaits, PinWrong
+from firmware.workflow.outcomes import PinCheck, PinRight, PinWaits, PinWrong, RoleTooLow
 from firmware.workflow.screen import Acted, Entry, Text, say, say_many
 from firmware.workflow.terms import Answer, Basis, Role
 
@@ -138,7 +138,7 @@ def _words(check: PinCheck) -> Text:
             )
         case PinWaits():
             return say("Too many wrong PINs. Please wait.")
-        case PinRight():
+        case PinRight() | RoleTooLow():
             return say("A supervisor is needed here.")
         case _:
             assert_never(check)

@@ -97,7 +97,6 @@ def screen(state: State) -> Screen:
                 Tone.PERSON,
                 "list",
                 say("Why does a supervisor decide?"),
-                lines=_warnings(case),
                 choices=(*choices.REASONS.values(), choices.COLLEAGUE),
                 household_size=case.size,
             )
@@ -164,7 +163,6 @@ def _verifying_screen(case: HouseholdCase, show_screen: Screen) -> Screen:
         offers.append(choices.ALTERNATE)
     return replace(
         show_screen,
-        lines=(*show_screen.lines, *_warnings(case)),
         choices=tuple(offers),
         household_size=case.size,
         own_answer=choices.WITHOUT in offers,
@@ -184,7 +182,6 @@ def _not_sure_screen(state: NotSure) -> Screen:
         Tone.PERSON,
         "helper",
         say("The appliance is not sure. There are other ways."),
-        lines=_warnings(case),
         choices=tuple(offers),
         household_size=case.size,
         tries_left=state.tries_left,
@@ -203,7 +200,6 @@ def _card_screen(case: HouseholdCase, why: Why) -> Screen:
         lines=(
             say("Look at the card and the person."),
             say("Card: {number}", number=case.number),
-            *_warnings(case),
         ),
         choices=(choices.SEEN, choices.SUPERVISOR, choices.COLLEAGUE),
         household_size=case.size,
@@ -264,7 +260,10 @@ def _worst_case(households: int) -> Text:
 
 
 def _warnings(case: HouseholdCase) -> tuple[Text, ...]:
-    """Return what staff must know while the local network is down."""
+    """Return what staff must know while the local network is down, where they decide.
+
+    Never where the person presents finger or face: how far the desks reach is not for those who collect.
+    """
     if not case.owner_desk:
         return ()
     return (

@@ -14,10 +14,14 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class AlreadyGiven:
-    """It collected. at_ns: when, as wall time since 1970 UTC, None where no clock was set; desk: where."""
+    """It collected. at_ns: when, as wall time since 1970 UTC, None where no clock was set; desk: where.
+
+    ago_s: how long ago, where it was in this boot of this appliance, so that no clock is needed.
+    """
 
     at_ns: int | None
     desk: str
+    ago_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class PinRight:
 
 @dataclass(frozen=True, slots=True)
 class PinWrong:
-    """Name and PIN do not go together, or the role does not suffice; tries_left: before it has to wait."""
+    """Name and PIN do not go together; tries_left: before it has to wait."""
 
     tries_left: int
 
@@ -79,7 +83,12 @@ class PinWaits:
     wait_s: float
 
 
-PinCheck: TypeAlias = PinRight | PinWrong | PinWaits
+@dataclass(frozen=True, slots=True)
+class RoleTooLow:
+    """The PIN is that of this member of staff, whose role does not suffice; it is no wrong try."""
+
+
+PinCheck: TypeAlias = PinRight | PinWrong | PinWaits | RoleTooLow
 
 
 @dataclass(frozen=True, slots=True)

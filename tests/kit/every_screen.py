@@ -26,6 +26,7 @@ from firmware.workflow.outcomes import (
     PinRight,
     PinWaits,
     PinWrong,
+    RoleTooLow,
 )
 from firmware.workflow.screen import Acted, Screen, Shown, say
 from firmware.workflow.terms import Basis
@@ -70,7 +71,14 @@ def _guided() -> Iterator[events.Event]:
 def _events() -> tuple[events.Event, ...]:
     cut_off = Networks(uplink=False, site=False, worst_case=12)
     link = CaregiverLink("C-1", date(2025, 6, 1), expired=False)
-    standings = (Granted(), AlreadyGiven(0, "3"), ClaimedElsewhere(20.0, "3"), OwnerSilent("3"))
+    standings = (
+        Granted(),
+        AlreadyGiven(0, "3"),
+        AlreadyGiven(None, "3", 200.0),
+        AlreadyGiven(None, "3", 9000.0),
+        ClaimedElsewhere(20.0, "3"),
+        OwnerSilent("3"),
+    )
     shown = tuple(Shown(f"candidate {at}", NUMBER, strength) for at, strength in enumerate(Strength))
     return (
         events.TimeOver(),
@@ -109,6 +117,7 @@ def _events() -> tuple[events.Event, ...]:
         events.PinChecked(PinRight("supervisor"), "operator"),
         events.PinChecked(PinRight("operator"), "operator"),
         events.PinChecked(PinWrong(2), "operator"),
+        events.PinChecked(RoleTooLow(), "operator"),
         events.PinChecked(PinWaits(30.0), "operator"),
         events.ComplaintStored(),
         events.Ended(Concluded(1, "408")),

@@ -255,6 +255,8 @@ def test_already_collected_says_time_and_desk_and_nothing_else() -> None:
     [
         (ClaimedElsewhere(60.0, "2"), "Desk 2 is serving this household."),
         (AlreadyGiven(None, "2"), "This household has collected, at desk 2."),
+        (AlreadyGiven(None, "2", 100.0), "This household collected 1 minute ago, at desk 2."),
+        (AlreadyGiven(None, "2", 11_000.0), "This household collected 3 hours ago, at desk 2."),
     ],
 )
 def test_another_desk_is_named(standing: ClaimedElsewhere | AlreadyGiven, says: str) -> None:
@@ -267,6 +269,8 @@ def test_another_desk_is_named(standing: ClaimedElsewhere | AlreadyGiven, says: 
 
 def test_with_a_silent_owner_the_worst_case_is_shown_and_the_cap_is_the_end() -> None:
     state, _ = at_camp("card", "owner silent")
+    assert distribution.screen(state).lines == (), "not while the collector stands before it"
+    state, _ = at_camp("card", "owner silent", "match", "decision kept")
     assert "At most 2 households could collect twice today." in map(plain, distribution.screen(state).lines)
     state, effects = at_camp("card", "owner silent, cap reached")
     assert not any(isinstance(effect, Verify) for effect in effects)

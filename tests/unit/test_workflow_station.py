@@ -156,6 +156,7 @@ async def test_an_exception_has_a_reason_and_two_people(camp: Rig) -> None:
     assert await camp.acts(CARD) == "distribution-not-sure"
     await camp.acts("supervisor", "worn fingers")
     assert await camp.acts(f"countersign: amina\n{PINS['amina']}") == "distribution-supervisor"
+    assert [plain(line) for line in camp.station.screen.lines] == ["A supervisor is needed here."]
     assert await camp.acts("countersign: boris\n000000") == "distribution-supervisor"
     assert await camp.acts(f"countersign: boris\n{PINS['boris']}") == "distribution-decide"
     assert camp.station.screen.choices[0].act == "give", "the default is to give"
@@ -526,6 +527,13 @@ async def test_without_the_owners_word_the_loss_cap_is_the_end(camp: Rig) -> Non
     unchecked, *island = camp.station.screen.lines
     assert "checked the clock" in unchecked.message, "nothing vouches for the clock of this boot"
     assert len(island) == 2, "it is shown before anybody is served, too"
+    camp.desk.registered = collector()
+    assert await camp.acts(CARD) == "distribution-verify"
+    collectors_own = [plain(line) for line in camp.station.screen.lines]
+    assert not any("desk" in line.lower() or "twice" in line for line in collectors_own)
+    await camp.acts("help")
+    assert not any("twice" in plain(line) for line in camp.station.screen.lines)
+    await camp.acts("help", "next")
     for number in ("0001", "0002"):
         camp.desk.registered = collector(number)
         camp.desk.script.append(Ends())
@@ -535,7 +543,8 @@ async def test_without_the_owners_word_the_loss_cap_is_the_end(camp: Rig) -> Non
     assert camp.owner.connected().worst_case == 2
     assert await camp.acts("card: hh-0003") == "distribution-not-here-now"
     assert await camp.acts("desk") == "answer-desk"
-    assert [service.answer for service in camp.services()] == [Answer.GIVEN, Answer.GIVEN, Answer.DESK]
+    answers = [service.answer for service in camp.services()]
+    assert answers == [Answer.PERSON, Answer.GIVEN, Answer.GIVEN, Answer.DESK]
 
 
 async def test_the_station_stops_with_a_record_of_whoever_is_served(camp: Rig) -> None:
