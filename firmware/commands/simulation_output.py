@@ -11,7 +11,7 @@ from rich.table import Table
 
 from firmware.day.figures import Estimate, PathDifference, Times
 from firmware.simulate.day import HOUSEHOLDS_AN_HOUR
-from firmware.simulate.results import SLOWER_TARGET_S, Result
+from firmware.simulate.results import LEFT_WITHOUT_TARGET, SLOWER_TARGET_S, Result
 from firmware.workflow.terms import Workflow
 
 Line: TypeAlias = tuple[str, str, str]
@@ -51,11 +51,18 @@ def _services(shown: Result) -> Iterator[Line]:
     for basis, count in shown.by_basis.items():
         yield f"basis: {basis}", f"{count}", ""
     yield "registered", f"{shown.registered}", ""
-    yield "were due and left without", f"{sum(truth.refused.values())} of {truth.due}", ""
+    without = sum(truth.refused.values())
+    share = without / truth.due if truth.due else 0.0
+    yield (
+        "were due and left without (to the desk or a person)",
+        f"{without} of {truth.due}: {share:.1%}",
+        f"{LEFT_WITHOUT_TARGET:.0%} at most",
+    )
     for answer, count in truth.refused.items():
         yield f"  {answer}", f"{count}", ""
     for each in shown.overrides:
-        who = f"{each.operator} asked, {each.supervisor} signed: {each.reason}"
+        signers = " and ".join(filter(None, (each.supervisor, each.countersigned_by)))
+        who = f"{each.operator} asked, {signers} signed: {each.reason}"
         yield f"exceptions, {who}", f"{each.count}", ""
 
 

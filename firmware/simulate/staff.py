@@ -50,7 +50,8 @@ class Deed:
 class Left:
     """How somebody left. answer, basis: as the acts at the screen brought them about.
 
-    number: that was claimed. handed_over: the ration went over the desk, whatever was pressed.
+    number: of the card that was shown, be it the wrong one. handed_over: the ration went over the desk,
+    whatever was pressed.
     """
 
     visit: Visit
@@ -66,12 +67,12 @@ class Left:
 
 @dataclass(slots=True)
 class _Course:
-    """What staff remember of the person who is here."""
+    """What staff remember of who is here. wrong_card: the number of another card that was scanned."""
 
     visit: Visit
     value: str
     began_s: float
-    wrong_card: bool = False
+    wrong_card: str = ""
     typed: bool = False
     alternate: bool = False
     retried: int = 0
@@ -120,13 +121,13 @@ class Staff:
         wrong = following is not None and self._source.random() < self._shares.wrong_card
         sessions = []
         if wrong and following is not None and following.card is CardState.GOOD:
-            sessions.append(await self._session(visit, following.scanned, wrong_card=True))
+            sessions.append(await self._session(visit, following.scanned, wrong_card=following.number))
             if sessions[0].answer is not Answer.PERSON:
                 return sessions
         sessions.append(await self._session(visit, visit.scanned))
         return sessions
 
-    async def _session(self, visit: Visit, value: str, *, wrong_card: bool = False) -> Left:
+    async def _session(self, visit: Visit, value: str, *, wrong_card: str = "") -> Left:
         course = _Course(visit, value, asyncio.get_running_loop().time(), wrong_card)
         left = None
         for _ in range(MOST_STEPS):
@@ -191,11 +192,11 @@ class Staff:
             course.visit,
             answer,
             basis if served else None,
-            "" if course.visit.card is CardState.NONE else course.visit.number,
+            course.wrong_card or ("" if course.visit.card is CardState.NONE else course.visit.number),
             asyncio.get_running_loop().time() - course.began_s,
             course.handed_over,
             course.declined,
-            course.wrong_card,
+            bool(course.wrong_card),
         )
 
     def _draw(self, seconds: Seconds) -> float:
