@@ -72,7 +72,8 @@ class DayBook:
         """Return how many entries of the gallery belong to today's appointments: whom a search goes over."""
         with self._journal.reading() as db:
             (count,) = db.execute(
-                "SELECT count(*) FROM gallery WHERE subject IN (SELECT subject FROM appointments)"
+                """SELECT count(*) FROM gallery
+                   WHERE lower(subject) IN (SELECT lower(subject) FROM appointments)"""
             ).fetchone()
         return int(count)
 

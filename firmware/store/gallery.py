@@ -84,15 +84,30 @@ def select_entry(database: Database, entry_id: bytes, purpose: Purpose, site: st
 
 
 def select_subject(database: Database, subject: str, purpose: Purpose, site: str) -> list[Reference]:
-    """Return the entries of one card or case number: a household's card has several collectors."""
-    return _references(database.execute(_SELECT + "WHERE subject = ?" + _ORDER, (subject,)), purpose, site)
+    """Return the entries of one card or case number: a household's card has several collectors.
+
+    Capital and small letters are the same. Where two that differ in nothing else were registered before that
+    was refused, the one as it is written here.
+    """
+    rows = database.execute(_SELECT + "WHERE subject = ?" + _ORDER, (_spelled(database, subject),))
+    return _references(rows, purpose, site)
+
+
+def _spelled(database: Database, subject: str) -> str:
+    """Return the subject as it was registered."""
+    row = database.execute(
+        "SELECT subject FROM gallery WHERE subject = ?1 COLLATE NOCASE ORDER BY subject = ?1 DESC LIMIT 1",
+        (subject,),
+    ).fetchone()
+    return row[0] if row else subject
 
 
 def entry_ids(database: Database, subjects: Iterable[str]) -> list[bytes]:
     """Return the ids of the entries of these subjects; no template is read for it."""
     wanted = msgspec.json.encode(list(subjects)).decode()
     rows = database.execute(
-        "SELECT entry_id FROM gallery WHERE subject IN (SELECT value FROM json_each(?)) ORDER BY number",
+        """SELECT entry_id FROM gallery WHERE lower(subject) IN (SELECT lower(value) FROM json_each(?))
+           ORDER BY number""",
         (wanted,),
     )
     return [row[0] for row in rows.fetchall()]

@@ -45,6 +45,8 @@ WORK_TABLES = {
     "reports": ("number", "device, owner, household, record_id, at"),
     "ended_cycles": ("number", "cycle"),
     "tokens": ("token", ""),
+    "token_day": ("id", "day"),
+    "closed_day": ("id", "figures, cycle, until"),
     "links": ("number", "child, caregiver, until"),
     "resemblances": ("number", "subject, resembles"),
     "open_session": ("id", "session"),

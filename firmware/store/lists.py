@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import date
-from typing import assert_never
+from typing import Literal, assert_never
 
 import msgspec
 from sqlite_utils import Database
@@ -81,7 +81,8 @@ class ListShelf:
                     [(each.number, msgspec.msgpack.encode(each)) for each in planned.appointments],
                 )
                 db.conn.executemany(
-                    "UPDATE appointments SET attended = 1 WHERE subject = ?", [(subject,) for subject in came]
+                    "UPDATE appointments SET attended = 1 WHERE subject = ? COLLATE NOCASE",
+                    [(subject,) for subject in came],
                 )
                 token_day.begin(db, planned.day)
             else:
@@ -115,9 +116,9 @@ class ListShelf:
             return loaded(db)
 
     def appointment(self, number: str) -> Appointment | None:
-        """Return the appointment under this number."""
+        """Return the appointment under this number, capital or small; `number` is as the list writes it."""
         with self._journal.reading() as db:
-            row = db.execute("SELECT appointment FROM appointments WHERE subject = ?", (number,)).fetchone()
+            row = find_row(db, "appointment", number)
         return msgspec.msgpack.decode(row[0], type=Appointment) if row else None
 
     def numbers(self) -> tuple[str, ...]:
@@ -128,9 +129,9 @@ class ListShelf:
             )
 
     def household(self, number: str) -> Household | None:
-        """Return the household under this number."""
+        """Return the household under this number, capital or small; `number` is as the list writes it."""
         with self._journal.reading() as db:
-            row = db.execute("SELECT household FROM households WHERE subject = ?", (number,)).fetchone()
+            row = find_row(db, "household", number)
         return msgspec.msgpack.decode(row[0], type=Household) if row else None
 
     def households(self) -> list[Household]:
@@ -174,6 +175,13 @@ def loaded(db: Database) -> LoadedList | None:
     """Return what is loaded; runs in the caller's transaction."""
     row = db.execute("SELECT head FROM lists").fetchone()
     return msgspec.msgpack.decode(row[0], type=LoadedList) if row else None
+
+
+def find_row(db: Database, kind: Literal["appointment", "household"], number: str) -> tuple[bytes] | None:
+    """Return what the list says under this number, capital or small; runs in the caller's transaction."""
+    query = f"SELECT {kind} FROM {kind}s WHERE subject = ? COLLATE NOCASE"  # noqa: S608
+    row: tuple[bytes] | None = db.execute(query, (number,)).fetchone()
+    return row
 
 
 def erase(journal: Journal, db: Database, moment: Moment) -> ListErased | None:

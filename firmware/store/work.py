@@ -20,7 +20,7 @@ from firmware.store.audit import NOT_SIGNED_IN
 from firmware.store.day import DayBook, note_served
 from firmware.store.journal import Journal
 from firmware.store.ledger import Ledger, collect, release
-from firmware.store.lists import ListShelf, loaded
+from firmware.store.lists import ListShelf, find_row, loaded
 from firmware.store.staff import StaffRegister
 from firmware.workflow.kept import Conclusion, OpenSession
 from firmware.workflow.outcomes import (
@@ -101,7 +101,9 @@ class WorkBook:
     def link(self, child: str, today: date) -> CaregiverLink | None:
         """Return who answers for a child under five."""
         with self._journal.reading() as db:
-            row = db.execute("SELECT caregiver, until FROM links WHERE child = ?", (child,)).fetchone()
+            row = db.execute(
+                "SELECT caregiver, until FROM links WHERE child = ? COLLATE NOCASE", (child,)
+            ).fetchone()
         if row is None:
             return None
         until = date.fromisoformat(row[1])
@@ -220,7 +222,10 @@ class WorkBook:
                 release(db, place.household, self._journal.device_id)
             token = _issue_token(db, self._journal.device_id) if conclusion.answer is Answer.VISIT else ""
             if conclusion.answer is Answer.VISIT:
-                db.execute("UPDATE appointments SET attended = 1 WHERE subject = ?", (conclusion.number,))
+                db.execute(
+                    "UPDATE appointments SET attended = 1 WHERE subject = ? COLLATE NOCASE",
+                    (conclusion.number,),
+                )
             seq = self._journal.commit(moment, _service(conclusion, place))
             note_served(db, _served(db, moment, conclusion, place, owner_silent=owner_silent))
             _close(db, conclusion.session_id)
@@ -252,10 +257,10 @@ def _place(db: Database, conclusion: Conclusion) -> _Place:
     if not number:
         return _Place(head.cycle)
     if head.workflow is Workflow.CLINIC:
-        row = db.execute("SELECT appointment FROM appointments WHERE subject = ?", (number,)).fetchone()
+        row = find_row(db, "appointment", number)
         cohort = msgspec.msgpack.decode(row[0], type=Appointment).cohort if row else ""
         return _Place(head.cycle, None, cohort, on_list=row is not None)
-    row = db.execute("SELECT household FROM households WHERE subject = ?", (number,)).fetchone()
+    row = find_row(db, "household", number)
     digest = household_digest(head.key, number)
     if row is None:
         return _Place(head.cycle, digest)
@@ -268,9 +273,9 @@ def _place(db: Database, conclusion: Conclusion) -> _Place:
 def _registered(db: Database, subjects: Sequence[str]) -> int:
     """Return how many of these subjects have templates that a finger or face is compared with."""
     (count,) = db.execute(
-        """SELECT count(DISTINCT subject) FROM gallery
+        """SELECT count(DISTINCT lower(subject)) FROM gallery
            JOIN protected_templates ON entry = gallery.number
-           WHERE subject IN (SELECT value FROM json_each(?))""",
+           WHERE lower(subject) IN (SELECT lower(value) FROM json_each(?))""",
         (msgspec.json.encode(subjects).decode(),),
     ).fetchone()
     return int(count)

@@ -33,14 +33,14 @@ class Households:
 
     async def find(self, value: str, session: Session) -> Event:
         """Read the card, look the household up and claim it."""
-        number = self._parts.number(value, Workflow.DISTRIBUTION)
-        if not isinstance(number, str):
-            return await self._parts.unusable(number)
+        read = self._parts.number(value, Workflow.DISTRIBUTION)
+        if not isinstance(read, str):
+            return await self._parts.unusable(read)
+        household, has_list = await self._parts.in_work(lambda work: (work.household(read), work.has_list()))
+        # As the list writes it: on the keypad there are capitals alone.
+        number = read if household is None else household.number
         if session.claimed not in ("", number):
             await self.release(session)
-        household, has_list = await self._parts.in_work(
-            lambda work: (work.household(number), work.has_list())
-        )
         if household is None:
             return NotOnList(number) if has_list else NoListLoaded(number)
         standing = await self._claim(number, FIRST_CLAIM_S, session)

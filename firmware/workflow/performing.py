@@ -228,14 +228,13 @@ class Performer:
         if not isinstance(number, str):
             return await self._parts.unusable(number)
         today = self._parts.today()
-        expected, link = await self._parts.in_work(
-            # Where no list is loaded nobody is unexpected.
-            lambda work: (
-                not work.has_list() or work.appointment(number) is not None,
-                work.link(number, today),
-            )
+        appointment, has_list, link = await self._parts.in_work(
+            lambda work: (work.appointment(number), work.has_list(), work.link(number, today))
         )
-        return AppointmentFound(number, link) if expected else NotOnList(number, link)
+        if appointment is not None:
+            return AppointmentFound(appointment.number, link)
+        # Where no list is loaded nobody is unexpected.
+        return NotOnList(number, link) if has_list else AppointmentFound(number, link)
 
     async def _conclude(self, effect: Conclude) -> Event:
         await self.captures.ended()  # so that its record is named

@@ -291,6 +291,18 @@ def test_a_corrected_list_knows_who_came(tmp_path: Path) -> None:
     store.close()
 
 
+def test_capital_and_small_letters_are_one_number(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.lists.load(at(0), clinic_list())
+    found = store.work.appointment("CASE-0001")
+    assert found is not None
+    assert found.number == "case-0001"
+    store.work.conclude(at(1), visit("CASE-0002", 1))
+    assert (store.day.attended(), store.day.served()[0].on_list) == (1, True)
+    store.close()
+    assert household_digest(LIST_KEY, "hh-0001") == household_digest(LIST_KEY, "HH-0001")
+
+
 def test_a_list_replaces_itself_and_nothing_else(tmp_path: Path) -> None:
     store = distribution(tmp_path, households=2)
     store.work.conclude(at(1), given("hh-0001", 1))

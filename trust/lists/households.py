@@ -86,13 +86,13 @@ def _household(
     ):
         if len(those) > most:
             faults.at(row[heading], f"{len(those)} {heading}: a household has {most} at most")
-        if len(set(those)) != len(those):
+        if len(set(map(str.upper, those))) != len(those):
             faults.at(row[heading], "a number stands here twice: keep it once")
-    if set(collectors) & set(alternates):
+    if set(map(str.upper, collectors)) & set(map(str.upper, alternates)):
         faults.at(
             row["alternates"], "a collector cannot be their own alternate: keep the number in one place"
         )
-    for collector in dict.fromkeys(collectors):
+    for collector in dict.fromkeys(map(str.upper, collectors)):
         other = collects.setdefault(collector, row["collectors"])
         if other is not row["collectors"]:
             what = f"a collector here collects for the household in row {other.row} too: keep them in one"

@@ -169,8 +169,9 @@ def own_number(row: Mapping[str, Cell], heading: str, seen: dict[str, int], faul
     number = needed(row, heading, cells.number, faults)
     if number is None:
         return None
-    if (first := seen.setdefault(number, row[heading].row)) != row[heading].row:
-        faults.at(row[heading], f"this {heading} stands in row {first} too: keep one of the two")
+    if (first := seen.setdefault(number.upper(), row[heading].row)) != row[heading].row:
+        what = f"this {heading} stands in row {first} too: keep one of the two (H-1 and h-1 are the same)"
+        faults.at(row[heading], what)
         return None
     return number
 
