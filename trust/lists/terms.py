@@ -111,9 +111,8 @@ PlannedList: TypeAlias = ClinicList | DistributionList
 def household_digest(key: bytes, number: str) -> bytes:
     """Return what records say of a household, 16 bytes: HMAC-SHA-256 under the key of the cycle, cut short.
 
-    Equal at all appliances of the cycle, and for capital and small letters;
-    whoever has neither the list nor its key learns no number from it.
+    Equal at all appliances of the cycle, and for capital and small letters; whoever has neither the list nor
+    its key learns no number from it.
     """
-    return hmac.digest(key, b"aidpost household\0" + number.upper().encode(), "sha256")[
-        :_HOUSEHOLD_DIGEST_BYTES
-    ]
+    said = b"aidpost household\0" + number.upper().encode()
+    return hmac.digest(key, said, "sha256")[:_HOUSEHOLD_DIGEST_BYTES]
