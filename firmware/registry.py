@@ -73,11 +73,20 @@ def templates(received: Received, recognition: Recognition, reader: str) -> tupl
     faces = tuple(_face(image, recognition) for image in received.faces)
     fingers = tuple(_finger(view, recognition, reader) for view in received.fingers)
     for one, other in combinations(fingers, 2):
-        if one.position is not other.position and recognition.matcher.same_finger(one, other):
+        same = recognition.matcher.same_finger(one, other)
+        if same and one.position is not other.position:
             raise RecordRefused(
                 f"the file names one finger as {_words(one.position)} and as {_words(other.position)}: "
                 "have the registry correct it"
             )
+        if not same and one.position is other.position:
+            raise RecordRefused(
+                f"the file gives two fingers that do not match as the {_words(one.position)}: have the "
+                "registry correct it"
+            )
+    for face, another in combinations(faces, 2):
+        if not recognition.matcher.same_face(face, another):
+            raise RecordRefused("the file's face images do not match: have the registry correct it")
     return (*faces, *fingers)
 
 

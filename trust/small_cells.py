@@ -11,9 +11,11 @@ SMALL_CELL = 10
 def hidden(sizes: Mapping[str, int]) -> frozenset[str]:
     """Return the groups that are not shown; sizes: of each group, by its name.
 
-    Where one alone is too small, the next smallest goes with it, or the total would give the first away.
+    The next smallest go with them until what is hidden is no small cell itself: the total less what is shown
+    gives its sum away, and of two groups of one each that says almost as much as showing them.
     """
     small = {name for name, size in sizes.items() if size < SMALL_CELL}
-    if len(small) == 1 and len(sizes) > 1:
-        small.add(min(sizes.keys() - small, key=lambda name: sizes[name]))
+    shown = sorted(sizes.keys() - small, key=lambda name: (sizes[name], name))
+    while small and shown and sum(sizes[name] for name in small) < SMALL_CELL:
+        small.add(shown.pop(0))
     return frozenset(small)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc
@@ -159,6 +159,8 @@ class GalleryService(gallery_pb2_grpc.GalleryServiceServicer):
         if isinstance(delivery, Refused):
             await context.abort(grpc.StatusCode.NOT_FOUND, delivery.why)
             raise AssertionError("abort does not return")
+        for piece in _pieces(delivery):
+            yield gallery_pb2.SyncResponse(roster=piece)
         yield gallery_pb2.SyncResponse(beginning=_beginning(delivery))
         for chunk in _chunks(delivery):
             yield gallery_pb2.SyncResponse(changes=chunk)
@@ -223,14 +225,19 @@ def _beginning(delivery: Delivery) -> gallery_pb2.SyncBeginning:
         kind=_KINDS[delivery.answer],
         version=delivery.version,
         root=delivery.root,
-        roster=delivery.roster,
-        former_rosters=delivery.former_rosters,
         heads=[gallery_pb2.AuthorHead(author=author, seq=seq) for author, seq in delivery.heads],
         bytes=delivery.size_bytes,
         complete=delivery.complete,
         decisions=delivery.decisions,
         decided=[gallery_codec.decided(first, second, same=same) for first, second, same in delivery.decided],
     )
+
+
+def _pieces(delivery: Delivery) -> Iterator[gallery_pb2.RosterPiece]:
+    for data in filter(None, (delivery.roster, *delivery.former_rosters)):
+        for start in range(0, len(data), CHUNK_BYTES):
+            piece = data[start : start + CHUNK_BYTES]
+            yield gallery_pb2.RosterPiece(data=piece, ends=start + CHUNK_BYTES >= len(data))
 
 
 def _chunks(delivery: Delivery) -> list[gallery_pb2.LoggedChanges]:

@@ -178,6 +178,7 @@ def deliver(db: Database, device_id: str, site: str, wanted: Asked, now_ns: int)
     rosters = _rosters(db, gallery)
     newer = edition > wanted.edition
     encoded = _encoded_rosters(db, gallery)
+    needed = _epochs_from(db, gallery, wanted.version) if newer else set()
     hashes = tree.buckets(_newest(db, gallery))
     member = rosters[epoch].member_of(device_id) is not None
     answer = _answer(db, gallery, version, wanted)
@@ -200,7 +201,7 @@ def deliver(db: Database, device_id: str, site: str, wanted: Asked, now_ns: int)
         version,
         tree.root(hashes),
         encoded[epoch] if newer else b"",
-        tuple(data for number, data in sorted(encoded.items()) if number != epoch) if newer else (),
+        tuple(data for number, data in sorted(encoded.items()) if number in needed - {epoch}),
         tuple((author, head.seq) for author, head in sorted(_heads(db, gallery).items())),
         sum(len(change) for _, _, change in due),
         complete,
@@ -444,6 +445,18 @@ def _entry(db: Database, gallery: int, entry_id: bytes) -> Entry | None:
         return None
     version, erases, link, author, epoch = row
     return Entry(version, Kind.ERASE if erases else Kind.PUT, link, author, epoch)
+
+
+def _epochs_from(db: Database, gallery: int, version: int) -> set[int]:
+    """Return under which keys there is what may be sent to a device that holds this version, or none."""
+    rows = db.execute(
+        """SELECT DISTINCT epoch FROM gallery_log
+           WHERE gallery = ?1 AND (newest OR (?2 AND version > ?2)
+               OR seq = (SELECT max(seq) FROM gallery_log AS own
+                         WHERE own.gallery = ?1 AND own.author = gallery_log.author))""",
+        (gallery, version),
+    )
+    return {epoch for (epoch,) in rows}
 
 
 def _epoch(db: Database, gallery: int) -> int:

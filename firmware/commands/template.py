@@ -19,7 +19,7 @@ from firmware.commands.staff import opened_store, supervisor
 from firmware.config import Config
 from firmware.desk import AlreadyRegistered, NotRegistered, RegistrationStopped
 from firmware.gallery.resembling import resembling_in
-from firmware.policy import PolicyRefused, PurposeRule, rule_for
+from firmware.policy import DataPolicy, PolicyRefused, PurposeRule, rule_for
 from firmware.protection import TemplateProtection
 from firmware.recognition import build_recognition
 from firmware.records import Registration
@@ -93,7 +93,7 @@ def import_(
         raise click.UsageError("--legal-basis is a line of at most 100 characters")
     config = read_config(config_path)
     with clear_errors():
-        rule = _rule(config)
+        policy, rule = _rule(config)
         data = _bytes(file)
         received = registry.read(data)
         kinds = {"finger minutiae": received.fingers, "face images": received.faces}
@@ -101,6 +101,7 @@ def import_(
             if held and (party not in rule.imports_from or kind not in rule.imports):
                 raise PolicyRefused(f"the data policy does not let {kind} of {party} be brought in")
     with opened_store(config_path) as store:
+        store.ages.note_policy(policy.edition)  # an older one, put back, may allow what this one does not
         signed = supervisor(store) if store.staff.has_supervisor() else ""
         facts = {
             "from": party,
@@ -133,9 +134,11 @@ def export(config_path: Path, file: Path, subject: str, party: str, form: Litera
     """
     config = read_config(config_path)
     with clear_errors():
-        if party not in _rule(config).exports_to:
+        policy, rule = _rule(config)
+        if party not in rule.exports_to:
             raise PolicyRefused(f"the data policy does not let templates be given to {party}")
     with opened_store(config_path) as store:
+        store.ages.note_policy(policy.edition)
         signed = supervisor(store) if store.staff.has_supervisor() else ""
         entries = store.find_subject(store.purpose, subject)
         if not entries:
@@ -157,13 +160,13 @@ def export(config_path: Path, file: Path, subject: str, party: str, form: Litera
     click.echo(f"Wrote {len(fingers)} finger views to {file}; whoever has it can read them.")
 
 
-def _rule(config: Config) -> PurposeRule:
+def _rule(config: Config) -> tuple[DataPolicy, PurposeRule]:
     found = read_policy(config)
     if found is None:
         raise PolicyRefused(
             "no data policy is configured (`[retention] policy`): without one nothing is brought in or given"
         )
-    return rule_for(found[0], config.device.site, config.device.purpose)
+    return found[0], rule_for(found[0], config.device.site, config.device.purpose)
 
 
 def _bytes(file: Path) -> bytes:

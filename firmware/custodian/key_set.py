@@ -24,7 +24,7 @@ from firmware.guard.wrapping import KEK_BYTES, Argon2Cost, unwrap, wrap
 from trust.consent import Purpose
 from trust.gallery.card import Card
 from trust.gallery.errors import CardRefused
-from trust.gallery.roster import GALLERY_ID_BYTES, KEY_BYTES, Member, Roster, custodian_words
+from trust.gallery.roster import GALLERY_ID_BYTES, KEY_BYTES, MAX_MEMBERS, Member, Roster, custodian_words
 from trust.keys.errors import GuardUnavailable, KeysDamaged
 from trust.keys.secret import SecretKey
 
@@ -162,6 +162,11 @@ class KeySet:
             raise CustodianError(
                 f"{card.device_id} is a member with another card: first take that out with "
                 f"`aidpost custodian rotate --without {card.device_id}`"
+            )
+        if len(others) >= MAX_MEMBERS:
+            raise CustodianError(
+                f"the gallery has {MAX_MEMBERS} members, as many as a roster can carry: take one out with "
+                "`aidpost custodian rotate --without` first"
             )
         number = file.last_number + 1
         members = (*others, KnownCard(number, card.encoded()))

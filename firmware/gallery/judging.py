@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from firmware.gallery import change_message, payload
 from firmware.gallery.keyring import Keyring
 from firmware.gallery.values import Delivered, Delivery, Held, Taken, Waiting
@@ -25,8 +27,9 @@ class Judged:
     """What may be taken over.
 
     opened: entries by id; the caller wipes their templates. unopened: entries that this appliance has no key
-    for, or that other models made. withheld: whose changes others have seen more of, up to which number.
-    root_differs: everything is in order, and yet the whole is not what the aggregator has.
+    for, that do not open, or that other models made. withheld: whose changes others have seen more
+    of, up to which number. root_differs: everything is in order, and yet the whole is not what the
+    aggregator has.
     """
 
     taken: Taken
@@ -50,7 +53,7 @@ class Judging:
     protect: Callable[[bytes, Sequence[Template]], tuple[ProtectedTemplate, ...]]
 
     def judge(self, held: Held, delivery: Delivery, staged: Sequence[tuple[int, bytes]]) -> Judged:
-        """Judge what came on top of what is held. Raises ChangeRefused and EntryRefused."""
+        """Judge what came on top of what is held. Raises ChangeRefused."""
         judge = Judge(
             held.gallery_id,
             held.rosters,
@@ -63,7 +66,8 @@ class Judging:
         for _, change in changes:
             judge.take(change)
         judge.finish()
-        newest = {change.entry_id: change for _, change in changes if change.is_whole}
+        taken = tuple(each for each in changes if each[1] not in judge.unproved)
+        newest = {change.entry_id: change for _, change in taken if change.is_whole}
         opened, unopened = self._opened(newest)
         seen = dict(held.seen)
         for author, seq in judge.seen.items():
@@ -77,7 +81,7 @@ class Judging:
             if seq > (judge.heads[author].seq if author in judge.heads else 0)
         }
         return Judged(
-            Taken(tuple(changes), judge.heads, seen, max(judge.epoch, held.epoch)),
+            Taken(taken, judge.heads, seen, max(judge.epoch, held.epoch)),
             opened,
             unopened,
             behind,
@@ -88,18 +92,19 @@ class Judging:
     def _opened(self, newest: Mapping[bytes, Change]) -> tuple[dict[bytes, Reference], int]:
         opened: dict[bytes, Reference] = {}
         unopened = 0
-        try:
-            for change in newest.values():
-                if change.kind is Kind.ERASE:
-                    continue
+        for change in newest.values():
+            if change.kind is Kind.ERASE:
+                continue
+            try:
                 reference = self._reference(change)
-                if reference is None:
-                    unopened += 1
-                else:
-                    opened[change.entry_id] = reference
-        except EntryRefused:
-            wipe(opened.values())
-            raise
+            except EntryRefused as refused:
+                # One member's bad entry must not keep everybody else's, and their erasures, from coming.
+                structlog.get_logger().warning("entry not opened", reason=str(refused))
+                reference = None
+            if reference is None:
+                unopened += 1
+            else:
+                opened[change.entry_id] = reference
         return opened, unopened
 
     def _reference(self, change: Change) -> Reference | None:
@@ -108,18 +113,17 @@ class Judging:
             return None
         subjects: set[str] = set()
         templates: list[Template] = []
-        for part in change.parts:
-            if part.sealed is None:
-                raise AssertionError("a change that was judged whole has its parts")
-            place = Place(change.gallery_id, change.epoch, change.entry_id, part.modality, change.version)
-            subject, of_part = payload.decode(part.modality, unseal(key, place, part.sealed))
-            subjects.add(subject)
-            templates.extend(of_part)
-        if len(subjects) != 1:
-            raise EntryRefused(f"the parts of the entry {change.entry_id.hex()} name different subjects")
-        usable = [template for template in templates if self.usable(template)]
         try:
-            protected = self.protect(change.entry_id, usable)
+            for part in change.parts:
+                if part.sealed is None:
+                    raise AssertionError("a change that was judged whole has its parts")
+                place = Place(change.gallery_id, change.epoch, change.entry_id, part.modality, change.version)
+                subject, of_part = payload.decode(part.modality, unseal(key, place, part.sealed))
+                subjects.add(subject)
+                templates.extend(of_part)
+            if len(subjects) != 1:
+                raise EntryRefused(f"the parts of the entry {change.entry_id.hex()} name different subjects")
+            protected = self.protect(change.entry_id, [each for each in templates if self.usable(each)])
         finally:
             for template in templates:
                 template.wipe()

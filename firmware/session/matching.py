@@ -35,6 +35,8 @@ SHORTLIST = 20
 """How many entries a search for one probe brings up; further probes are compared with these too."""
 SAME_FINGER_FMR = 1e-2
 """Two impressions at registration: a wrong finger by mistake is rare, a worn finger refused is not."""
+SAME_FACE_FMR = 1e-2
+"""Two images of one file: the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,13 @@ class Matcher:
             each.wipe()
         fused = fuse([Evidence(score, first.position)], self._point)
         return fused.llr >= self._point.threshold(fused.sources, SAME_FINGER_FMR).llr
+
+    def same_face(self, first: FaceTemplate, second: FaceTemplate) -> bool:
+        """Tell whether two samples are of one face."""
+        if self._face is None:
+            raise AssertionError("a face was made into a template here")
+        fused = fuse([Evidence(self._face.compare(first, second))], self._point)
+        return fused.llr >= self._point.threshold(fused.sources, SAME_FACE_FMR).llr
 
     def threshold(
         self,

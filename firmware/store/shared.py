@@ -136,6 +136,8 @@ class SharedGallery:
                 self._journal.note("registered elsewhere", moment, b"".join(sorted(arrivals)), facts)
             for author, head in taken.heads.items():
                 self._note_head(author, head, taken.seen.get(author, 0))
+            for author in taken.seen.keys() - taken.heads.keys():  # all of this author's was kept back
+                self._note_head(author, Head(0, b""), taken.seen[author])
             self._note_position(version, link, taken.epoch)
             self._db.execute("DELETE FROM gallery_incoming")
         return list(arrivals.values()), erased

@@ -17,9 +17,10 @@ from firmware.gallery.values import Decided, Delivered
 from firmware.uplink.channel import Dialler, cleaned, retry_delay_s
 from firmware.uplink.errors import BadAnswer, CertificateRefused, LinkLost, NoAnswer
 from trust.gallery.change import Change
+from trust.gallery.roster import MAX_ROSTER_BYTES
 
 ANSWER_TIMEOUT_S = 60.0  # a chunk of 32 KiB takes 7 s at the 40 kbit/s of GPRS
-MAX_ROSTERS = 32
+MAX_ROSTERS = 256  # the newest, and one for each former key; 64 members take some 80 kB
 MAX_DECIDED = 500
 ID_BYTES = 16
 MOST_BYTES = 256 << 20  # 100,000 entries of face and fingers; memory holds one chunk at a time
@@ -64,7 +65,8 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What follows; kind: None where the log is another one than was known. size_bytes: of this message.
+    """What follows; kind: None where the log is another one than was known. size_bytes: of what was asked
+    and came so far.
 
     decisions, decided: as in `SyncBeginning`.
     """
@@ -123,15 +125,24 @@ class GalleryCalls:
         )
         call: Any = self._service.Sync(request)  # grpc.aio.UnaryStreamCall; its stubs do not know EOF
         begun, size_bytes = False, 0
+        rosters: list[bytes] = []
+        pieces = b""
         try:
             while (response := await _in_time(call.read())) is not grpc.aio.EOF:
                 size_bytes += response.ByteSize()
                 if size_bytes > MOST_BYTES:
                     raise BadAnswer("the aggregator sends more than any gallery has: nothing more is taken")
                 match response.WhichOneof("part"):
-                    case "beginning" if not begun:
+                    case "roster" if not begun:
+                        pieces += response.roster.data
+                        if len(pieces) > MAX_ROSTER_BYTES or len(rosters) > MAX_ROSTERS:
+                            raise BadAnswer("the aggregator sends more rosters than a gallery can have")
+                        if response.roster.ends:
+                            rosters.append(pieces)
+                            pieces = b""
+                    case "beginning" if not begun and not pieces:
                         begun = True
-                        yield _beginning(response, request.ByteSize())
+                        yield _beginning(response, rosters, request.ByteSize() + size_bytes)
                     case "changes" if begun:
                         logged = response.changes.changes
                         if any(each.version > MAX_INT64 for each in logged):
@@ -187,25 +198,23 @@ async def _in_time(read: Awaitable[Any]) -> Any:
         ) from None
 
 
-def _beginning(response: gallery_pb2.SyncResponse, asked_bytes: int) -> Beginning:
+def _beginning(response: gallery_pb2.SyncResponse, rosters: Sequence[bytes], size_bytes: int) -> Beginning:
     message = response.beginning
     if message.kind not in _KINDS and message.kind != gallery_pb2.SYNC_KIND_DIVERGED:
         raise BadAnswer("the aggregator syncs in a way that this version does not know")
     if message.version > MAX_INT64:
         raise BadAnswer("the aggregator counts further than a gallery can")
-    if len(message.former_rosters) > MAX_ROSTERS:
-        raise BadAnswer("the aggregator sends more former rosters than a gallery can have")
     if message.decisions > MAX_INT64 or len(message.decided) > MAX_DECIDED:
         raise BadAnswer("the aggregator sends more decisions than it keeps of a gallery")
     return Beginning(
         _KINDS.get(message.kind),
         message.version,
         message.root,
-        message.roster,
-        tuple(message.former_rosters),
+        rosters[0] if rosters else b"",
+        tuple(rosters[1:]),
         {head.author: head.seq for head in message.heads},
         message.complete,
-        response.ByteSize() + asked_bytes,
+        size_bytes,
         message.decisions,
         tuple(map(_decided, message.decided)),
     )

@@ -69,6 +69,11 @@ class Fetching:
             self._with.spend(part.size_bytes)
             match part:
                 case Beginning():
+                    if part.kind not in (asked := _answers(held, wanted)):
+                        raise ChangeRefused(
+                            f"the aggregator answers with another kind of delivery than "
+                            f"{' or '.join(each.value for each in asked if each)}, which was asked for"
+                        )
                     await self._hear_rosters(held, part)
                     await self._hear_decisions(part)
                     held = await self._with.in_store(lambda store: store.shared.held())
@@ -183,13 +188,13 @@ class Fetching:
 
     async def _erase_at_once(self, held: Held, change: Change) -> None:
         """Carry out an erasure before anything else has come: who signed it may, and it is never undone."""
+        entry = held.entries.get(change.entry_id)
+        if entry is not None and entry.kind is Kind.ERASE:
+            return  # carried out; the key that its author had then may be dropped by now
         roster = held.rosters.get(change.epoch)
         member = roster.member(change.author) if roster else None
         if member is None or not change.is_by(member.author_key):
             raise ChangeRefused("an erasure is of no member of this gallery: it was forged or altered")
-        entry = held.entries.get(change.entry_id)
-        if entry is not None and entry.kind is Kind.ERASE:
-            return
         if change.epoch < held.epoch:
             raise ChangeRefused("an erasure is of an older key than changes before it: a replay or forged")
         await self._with.in_inference(partial(self._with.matcher.remove, change.entry_id))
@@ -246,12 +251,20 @@ class Fetching:
             self._with.report(
                 "unopened",
                 f"{judged.unopened} entries of the gallery cannot be used here: they are sealed under a key "
-                "from before this appliance was a member, or were made by other models",
+                "from before this appliance was a member, were made by other models, or do not open: the log "
+                "says which",
             )
         if judged.withheld:
             self._with.report("withheld", "the aggregator keeps changes back that other appliances have seen")
         else:
             self._with.report("withheld", None)
+
+
+def _answers(held: Held, wanted: Delivered) -> tuple[Delivered | None, ...]:
+    """Return what may answer; a repair that nobody asked for could leave out an erasure."""
+    if wanted is not Delivered.LOG:
+        return (wanted,)
+    return (Delivered.LOG, None) if held.version else (Delivered.SNAPSHOT,)
 
 
 def _begin(delivery: Delivery, store: Store) -> None:

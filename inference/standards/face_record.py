@@ -18,10 +18,13 @@ MAX_BYTES = 8 << 20
 MAX_IMAGES = 16
 MAX_PIXELS = 12_000_000
 """36 MB as colour; a registry's full frontal image has 0.1 to 2 million."""
+MAX_SCANS = 20
+"""libjpeg's own progressive script has 10, and one of thousands keeps a processor for minutes."""
 LEAST_SIDE_PX = 90  # of the image; a face of fewer pixels gives no template
 JPEG, JPEG_2000 = 0, 1
 FULL_FRONTAL = 1
 COLOURS_UNSPECIFIED = 0
+_SCAN = b"\xff\xda"
 _HEADER = struct.Struct(">4s4sIH")
 _INFORMATION_BYTES, _FEATURE_BYTES, _IMAGE_BYTES = 20, 8, 12
 _SIZES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
@@ -102,6 +105,11 @@ def _read(reader: Reader) -> FaceImage:
 
 def _checked(jpeg: bytes, width: int, height: int, quality: int | None) -> FaceImage:
     found = jpeg_size(jpeg)
+    # Wherever the two bytes stand: inside coded data they cannot, so this is never fewer than there are.
+    if jpeg.count(_SCAN) > MAX_SCANS:
+        raise RecordRefused(
+            f"the record's image is a JPEG of more than {MAX_SCANS} scans: have it written again, baseline"
+        )
     if found != (width, height):
         raise RecordRefused(
             f"the record's image is {found[0]} by {found[1]} pixels, and it says {width} by {height}"

@@ -8,14 +8,22 @@ from pathlib import Path
 import grpc
 import grpc.aio
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from aggregator.gallery_commands import unconfirmed_words
 from aidpost.v1 import gallery_pb2
+from firmware.custodian.errors import CustodianError
+from firmware.gallery import payload
+from firmware.gallery.change_message import to_message
 from firmware.lease import LeaseLimits
 from firmware.uplink.gallery_calls import NoGallery
+from tests.kit.galleries import Author
+from tests.kit.link_device import PATIENCE_S
 from tests.kit.shared_site import Site, site
-from tests.kit.store_values import PURPOSE, opened_behind_its_back, reference
+from tests.kit.store_values import PURPOSE, face_template, finger_template, opened_behind_its_back, reference
 from trust.consent import Purpose
+from trust.gallery.change import Part
+from trust.gallery.sealing import Place, SealedModality, seal
 from trust.names import Role
 
 
@@ -294,3 +302,85 @@ async def test_the_ledger_of_erasures_says_how_a_device_that_stays_away_becomes_
         "unreadable after 30 days of uptime or 200 boots without contact)",
         "has no lease: it stays readable)",
     ]
+
+
+async def test_rosters_that_no_message_holds_are_carried_in_pieces_and_former_ones_not_at_all(
+    shared: Site,
+) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    others = [Author(shared.folder / name, name) for name in (f"kit-{number:02}" for number in range(1, 63))]
+    shared.custodians.admit(*(other.card for other in others))
+    await shared.admit(desk, gate)
+    assert shared.custodians.key_set.roster_path.stat().st_size > 64 * 1024
+    with pytest.raises(CustodianError, match="64 members, as many as"):
+        shared.custodians.admit(Author(shared.folder / "kit-63", "kit-63").card)
+    desk.register(reference(1), reference(2))
+    await desk.sync()
+    desk.erase(reference(2).entry_id)  # stays under the first key for ever
+    await desk.sync()
+    for _ in range(2):
+        shared.custodians.rotate()
+        await shared.publish()
+        await desk.sync()
+    assert (await gate.sync()).added == 1
+    assert gate.subjects() == desk.subjects() == {"card-1"}
+    assert (desk.reports, gate.reports) == ({}, {})
+
+
+async def test_a_store_is_repaired_after_a_rotation_too(shared: Site) -> None:
+    desk, gate, lane = [await shared.appliance(name) for name in ("desk-1", "gate-1", "lane-1")]
+    await shared.admit(desk, gate, lane)
+    gate.register(reference(1))
+    await gate.sync()
+    erased = reference(7, entry_id=reference(2).entry_id[:1] + bytes(15))  # in the bucket that is repaired
+    desk.register(reference(2), erased)
+    await desk.sync()
+    desk.erase(erased.entry_id)
+    for appliance in (desk, gate, lane):
+        await appliance.sync()
+    shared.custodians.rotate("gate-1")
+    await shared.publish()
+    for appliance in (desk, lane, desk, lane):
+        await appliance.sync()
+    assert set(lane.store.shared.held().rosters) == {2}
+    with opened_behind_its_back(lane.folder) as db:
+        entry_id = reference(2).entry_id
+        db.execute("DELETE FROM gallery_changes WHERE newest AND NOT erases AND entry_id = ?", (entry_id,))
+        entry = "(SELECT number FROM gallery WHERE entry_id = ?)"
+        db.execute(f"DELETE FROM protected_templates WHERE entry = {entry}", (entry_id,))  # noqa: S608
+        db.execute("DELETE FROM gallery WHERE entry_id = ?", (entry_id,))
+    assert (await lane.sync()).added == 1
+    assert lane.subjects() == desk.subjects() == {"card-1", "card-2"}
+    assert "refused" not in lane.reports
+
+
+async def test_an_entry_that_does_not_open_keeps_nothing_else_away(shared: Site) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    desk.register(reference(1))
+    await desk.sync()
+    await gate.sync()
+    # A stolen member signs one whose parts name two people, and one of nothing at all.
+    thief = await shared.appliance("kit-07")
+    await shared.admit(thief)
+    roster = shared.custodians.roster
+    bad = []
+    with thief.author.epoch_key(roster) as key, key.view() as view:
+        for entry_id, empty in ((b"\x05" * 16, False), (b"\x06" * 16, True)):
+            parts = []
+            for modality, subject in ((SealedModality.FACE, "a"), (SealedModality.FINGER, "b")):
+                place = Place(roster.gallery_id, 1, entry_id, modality, 1)
+                content = payload.encode(subject, (face_template(1), finger_template(1)))[modality]
+                nothing = bytes(12) + AESGCM(bytes(view)).encrypt(bytes(12), b"", place.associated_data())
+                parts.append(Part.of(modality, nothing if empty else seal(key, place, content)))
+            bad.append(to_message(thief.author.put_parts(roster, entry_id, parts)))
+    async with shared.galleries(thief.identity.held()) as service:
+        request = gallery_pb2.PushChangesRequest(gallery_id=roster.gallery_id, version=1, changes=bad)
+        await service.PushChanges(request, timeout=PATIENCE_S)
+    desk.register(reference(2))
+    desk.erase(reference(1).entry_id)
+    await desk.sync()
+    await gate.sync()
+    assert gate.subjects() == {"card-2"}
+    assert "refused" not in gate.reports
+    assert gate.reports["unopened"].startswith("2 entries")

@@ -16,11 +16,13 @@ from firmware.cli import main
 from firmware.config import load
 from firmware.demo.cast import FACES, SENSOR_SIZE
 from firmware.opening import open_keys, open_store
-from inference.standards import face_record, finger_record
+from inference.standards import cbeff, face_record, finger_record
+from inference.standards.cbeff import BdbFormat, Bir
 from inference.standards.face_record import FaceImage
 from inference.synthesis import Condition, make_finger
 from sensors.emulator.virtual import VirtualSensor
 from tests.kit.fingers import ridges
+from tests.kit.store_values import finger_template
 from trust.issuer import IssuerKey
 
 IMPORT = ("--from", "registry-a", "--consent", "accepted", "--legal-basis", "agreement 7", "--five-or-older")
@@ -68,12 +70,12 @@ keys = ["{self._issuer.public.hex()}"]
         )
         self.policy(imports='["finger minutiae", "face images"]')
 
-    def policy(self, *, imports: str) -> None:
+    def policy(self, *, imports: str, edition: int = 1) -> None:
         file = self.folder / "policy.toml"
         file.write_text(
             f"""
 format = "aidpost policy 1"
-edition = 1
+edition = {edition}
 site = "test"
 controller = "Harbour Clinic"
 [[purposes]]
@@ -135,10 +137,35 @@ def test_a_face_image_becomes_a_template_and_not_a_pixel_is_kept(clinic: Clinic)
     again = clinic.run("template", "import", str(record), "case-4", *IMPORT)
     assert "Looks like somebody registered before: case-3" in again.output
     assert "case-4" in clinic.run("resemblances", "list").output
-    clinic.policy(imports='["finger minutiae"]')
+    mixed = clinic.folder / "two-people.fac"
+    other = cv2.imread(str(next(each for each in sorted(FACES.glob("*.jpg")) if each.stem != "collins")))
+    assert other is not None
+    second = cv2.imencode(".jpg", other)[1].tobytes()
+    images = [FaceImage(jpeg, width, height), FaceImage(second, other.shape[1], other.shape[0])]
+    mixed.write_bytes(cbeff.encode([Bir(BdbFormat.FACE_IMAGE, face_record.encode(each)) for each in images]))
+    refused = clinic.run("template", "import", str(mixed), "case-5", *IMPORT)
+    assert "face images do not match" in refused.output
+    clinic.policy(imports='["finger minutiae"]', edition=2)
     refused = clinic.run("template", "import", str(record), "case-5", *IMPORT)
     assert refused.exit_code == 1
     assert "does not let face images of registry-a be brought in" in refused.output
+
+
+def test_an_older_data_policy_that_was_put_back_allows_nothing(clinic: Clinic) -> None:
+    record = clinic.folder / "finger.fmr"
+    record.write_bytes(finger_record.encode([finger_template(1)]))
+    clinic.policy(imports='["finger minutiae"]', edition=2)
+    assert clinic.run("template", "import", str(record), "case-1", *IMPORT).exit_code == 0
+    clinic.policy(imports='["finger minutiae"]', edition=1)
+    out = clinic.folder / "case-1.iso"
+    for words in (
+        ("template", "import", str(record), "case-2", *IMPORT),
+        ("template", "export", str(out), "case-1", "--to", "clinic-b"),
+    ):
+        refused = clinic.run(*words)
+        assert refused.exit_code == 1
+        assert "edition 2 of the data policy was in force here" in refused.output
+    assert not out.exists()
 
 
 def test_what_the_rules_do_not_allow_is_refused_with_one_sentence_and_nothing_is_stored(
@@ -149,7 +176,10 @@ def test_what_the_rules_do_not_allow_is_refused_with_one_sentence_and_nothing_is
     wall = clinic.folder / "wall.fac"
     jpeg = cv2.imencode(".jpg", cv2.cvtColor(ridges(200, 200, 1), cv2.COLOR_GRAY2BGR))[1].tobytes()
     wall.write_bytes(face_record.encode(FaceImage(jpeg, 200, 200)))
+    two = clinic.folder / "two-fingers.fmr"
+    two.write_bytes(finger_record.encode([finger_template(1), finger_template(2)]))
     cases = [
+        (two, IMPORT, "gives two fingers that do not match as the"),
         (record, IMPORT, "names a length"),
         (wall, IMPORT, "gives no usable face"),
         (wall, ("--from", "registry-b", *IMPORT[2:]), "does not let"),

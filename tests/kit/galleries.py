@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,6 +82,10 @@ class Author:
                 place = Place(roster.gallery_id, roster.epoch, reference.entry_id, modality, version)
                 parts.append(Part.of(modality, seal(key, place, content)))
         return self._change(roster, reference.entry_id, version, Kind.PUT, tuple(parts))
+
+    def put_parts(self, roster: Roster, entry_id: bytes, parts: Sequence[Part]) -> Change:
+        """Sign an entry of these parts, whatever they are."""
+        return self._change(roster, entry_id, 1, Kind.PUT, tuple(parts))
 
     def erase(self, roster: Roster, entry_id: bytes, version: int) -> Change:
         return self._change(roster, entry_id, version, Kind.ERASE, ())

@@ -125,6 +125,7 @@ def test_probably_wrongful_refusals_are_counted_and_small_groups_hidden(store: P
     assert hidden({"a": 9, "b": 9, "c": 40}) == {"a", "b"}
     assert hidden({"a": 9}) == {"a"}
     assert not hidden({"a": 10, "b": 40})
+    assert hidden({"a": 1, "b": 1, "c": 40, "d": 90}) == {"a", "b", "c"}
 
 
 def test_erasures_exceptions_and_administration_are_told(store: Path) -> None:

@@ -156,6 +156,18 @@ def test_a_face_record_that_lies_is_refused(record: bytes) -> None:
         face_record.decode(record)
 
 
+def test_an_image_of_thousands_of_scans_is_not_decoded() -> None:
+    (image,) = face_record.decode(FACE)
+    scan = b"\xff\xda" + struct.pack(">HBBBBBB", 8, 1, 1, 0, 0, 0, 0)
+    for scans, taken in ((19, True), (20, False)):  # it has one itself
+        jpeg = image.jpeg[:-2] + scan * scans + image.jpeg[-2:]
+        if taken:
+            face_record.encode(replace(image, jpeg=jpeg))
+        else:
+            with pytest.raises(RecordRefused, match="more than 20 scans"):
+                face_record.encode(replace(image, jpeg=jpeg))
+
+
 def test_an_image_is_not_decoded_to_learn_that_it_is_too_large() -> None:
     jpeg = b"\xff\xd8\xff\xc0\x00\x11\x08\xff\xff\xff\xff\x03" + bytes(9)  # 65,535 by 65,535
     with pytest.raises(RecordRefused, match="pixels"):

@@ -62,6 +62,8 @@ class Judge:
         self.entries: dict[bytes, Entry] = {}
         self.seen: dict[int, int] = {}
         """Up to which number authors say that others' changes exist."""
+        self.unproved: list[Change] = []
+        """Nobody can say any more who signed these; `finish` makes sure that they bring nothing in."""
 
     def entry(self, entry_id: bytes) -> Entry | None:
         """Return the newest version that was taken or is held."""
@@ -69,6 +71,10 @@ class Judge:
 
     def take(self, change: Change) -> None:
         """Take a change, or raise ChangeRefused: then nothing of it counts."""
+        if self._in_full and change.epoch < self.epoch and change.epoch not in self._rosters:
+            # The roster of a former key was dropped, and with it what would show who signed this.
+            self.unproved.append(change)
+            return
         self._check_author(change)
         if change.epoch < self.epoch and not (self._in_full and self._is_held(change)):
             raise ChangeRefused(
@@ -91,7 +97,13 @@ class Judge:
             self.seen[author] = max(self.seen.get(author, 0), seq)
 
     def finish(self) -> None:
-        """Raise ChangeRefused where the newest version of an entry came without its sealed parts."""
+        """Raise ChangeRefused where the newest version of an entry came without its sealed parts.
+
+        Likewise where a change under a dropped key would bring anything in.
+        """
+        for change in self.unproved:
+            if not self._is_held(change):
+                raise ChangeRefused(f"{_name(change)} is under a dropped key: a replay or forged")
         if self._bare:
             raise ChangeRefused(f"the sealed parts of the entry {min(self._bare).hex()} were held back")
 

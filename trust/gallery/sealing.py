@@ -22,7 +22,8 @@ from trust.keys.secret import SecretKey
 NONCE_BYTES = 12
 TAG_BYTES = 16
 PADDED_TO_BYTES = 64
-"""Lengths are rounded up: they tell neither how long a card number is nor how many minutiae there are."""
+"""Lengths are rounded up: they do not tell how long a card number is. How many minutiae there are they tell
+to some 8, since one takes 8 bytes: they are much the same in two galleries and can link them."""
 _PAD = b"\x80"
 
 
@@ -67,7 +68,10 @@ def unseal(key: SecretKey, place: Place, sealed: bytes) -> bytes:
             f"version {place.version} of the entry {place.entry_id.hex()} does not open at its place: it was "
             "changed, moved, or sealed under another key"
         ) from error
-    return padded[: padded.rindex(_PAD)]
+    content, pad, _ = padded.rpartition(_PAD)
+    if not pad:
+        raise EntryRefused(f"version {place.version} of the entry {place.entry_id.hex()} is not padded")
+    return content
 
 
 def _padded(content: bytes) -> bytes:

@@ -743,25 +743,56 @@ class SyncResponse(_message.Message):
 
     BEGINNING_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
+    ROSTER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def beginning(self) -> Global___SyncBeginning: ...
     @_builtins.property
     def changes(self) -> Global___LoggedChanges: ...
+    @_builtins.property
+    def roster(self) -> Global___RosterPiece: ...
     def __init__(
         self,
         *,
         beginning: Global___SyncBeginning | None = ...,
         changes: Global___LoggedChanges | None = ...,
+        roster: Global___RosterPiece | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["beginning", b"beginning", "changes", b"changes", "part", b"part"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["beginning", b"beginning", "changes", b"changes", "part", b"part", "roster", b"roster"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["beginning", b"beginning", "changes", b"changes", "part", b"part"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beginning", b"beginning", "changes", b"changes", "part", b"part", "roster", b"roster"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["beginning", "changes"]  # noqa: Y015
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["beginning", "changes", "roster"]  # noqa: Y015
     _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
 
 Global___SyncResponse: _TypeAlias = SyncResponse  # noqa: Y015
+
+@_typing.final
+class RosterPiece(_message.Message):
+    """Rosters, where the appliance has an older one: before the beginning, the newest first, then those of former
+    keys under which something is still there. In pieces, since one may be larger than a message.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    ENDS_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    ends: _builtins.bool
+    """Whether a roster ends here."""
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+        ends: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "ends", b"ends"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RosterPiece: _TypeAlias = RosterPiece  # noqa: Y015
 
 @_typing.final
 class SyncBeginning(_message.Message):
@@ -772,8 +803,6 @@ class SyncBeginning(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     ROOT_FIELD_NUMBER: _builtins.int
-    ROSTER_FIELD_NUMBER: _builtins.int
-    FORMER_ROSTERS_FIELD_NUMBER: _builtins.int
     HEADS_FIELD_NUMBER: _builtins.int
     BYTES_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
@@ -783,8 +812,6 @@ class SyncBeginning(_message.Message):
     version: _builtins.int
     """The version after what follows, and the root of the hash tree there."""
     root: _builtins.bytes
-    roster: _builtins.bytes
-    """The newest roster, where the appliance has an older one."""
     bytes: _builtins.int
     """How many bytes of changes there are in all, and whether they fit into the appliance's limit."""
     complete: _builtins.bool
@@ -792,10 +819,6 @@ class SyncBeginning(_message.Message):
     """Counts decisions on pairs of entries, and their undoing. Where it is another one than the appliance has,
     `decided` is all that is decided now, in place of what it has: the newest 500 pairs.
     """
-    @_builtins.property
-    def former_rosters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Rosters of former keys under which entries are still sealed; sent with the newest."""
-
     @_builtins.property
     def heads(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthorHead]:
         """Up to which number the changes of each member are held."""
@@ -808,8 +831,6 @@ class SyncBeginning(_message.Message):
         kind: Global___SyncKind.ValueType = ...,
         version: _builtins.int = ...,
         root: _builtins.bytes = ...,
-        roster: _builtins.bytes = ...,
-        former_rosters: _abc.Iterable[_builtins.bytes] | None = ...,
         heads: _abc.Iterable[Global___AuthorHead] | None = ...,
         bytes: _builtins.int = ...,
         complete: _builtins.bool = ...,
@@ -818,7 +839,7 @@ class SyncBeginning(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "complete", b"complete", "decided", b"decided", "decisions", b"decisions", "former_rosters", b"former_rosters", "heads", b"heads", "kind", b"kind", "root", b"root", "roster", b"roster", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "complete", b"complete", "decided", b"decided", "decisions", b"decisions", "heads", b"heads", "kind", b"kind", "root", b"root", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
