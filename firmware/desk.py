@@ -206,9 +206,11 @@ class Desk:
         for reference in entries:
             # First from memory: whatever happens to the store, nobody is matched with this entry any more.
             await self._in_inference(partial(self._matcher.remove, reference.entry_id))
+        forgotten = await self._in_store(lambda store: store.work.forget(moment, subject))
+        for reference in entries:
             await self._in_store(methodcaller("remove_reference", moment, reference.entry_id))
         self._gallery_changed()
-        return len(entries) + await self._in_store(lambda store: store.work.forget(moment, subject))
+        return len(entries) + forgotten
 
     def idle(self) -> None:
         """Show that the appliance waits for the next person."""

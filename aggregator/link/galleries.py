@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc
+import structlog
 from sqlite_utils import Database
 
 from aggregator import gallery_codec
@@ -50,6 +51,7 @@ class GalleryService(gallery_pb2_grpc.GalleryServiceServicer):
         self._callers = callers
         self._wall_ns = wall_ns
         self._refusals = refusals
+        self._log_holds_erased = True  # as far as is known: the power may have failed after an erasure
 
     async def PublishCard(  # noqa: N802
         self, request: gallery_pb2.PublishCardRequest, context: Context
@@ -187,8 +189,22 @@ class GalleryService(gallery_pb2_grpc.GalleryServiceServicer):
             case Refused(why):
                 await self._refuse(context, grpc.StatusCode.PERMISSION_DENIED, why)
             case int():
+                self._log_holds_erased |= any(each.change.version > 1 for each in carried)
+                await self._empty_log()
                 return gallery_pb2.PushChangesResponse(version=answer)
         raise AssertionError("abort does not return")
+
+    async def _empty_log(self) -> None:
+        """Let nothing that was erased or replaced stay in the store's write-ahead log.
+
+        The change is committed, so it is no fault where a reader or the disk prevents it: the
+        next push tries again.
+        """
+        if self._log_holds_erased:
+            try:
+                self._log_holds_erased = not await self._store.empty_log()
+            except StoreError as error:
+                structlog.get_logger().warning("log not emptied", reason=str(error))
 
     async def _device(self, context: Context) -> DeviceName:
         peer = self._callers.of(context).peer

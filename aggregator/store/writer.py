@@ -13,7 +13,7 @@ from sqlite_utils import Database
 
 from aggregator.records import Batch, Hello
 from aggregator.store import identities, ingest
-from aggregator.store.database import open_writer, translated
+from aggregator.store.database import BUSY_TIMEOUT_S, open_writer, translated
 from aggregator.store.errors import StoreError
 from aggregator.store.identities import Barred, Copied
 from aggregator.store.ingest import Admission, Admitted, Kept
@@ -111,6 +111,13 @@ class StoreWriter:
         self._arrived.set()
         return result
 
+    async def empty_log(self) -> bool:
+        """Move the write-ahead log into the file and cut it to nothing: what was replaced is in neither.
+
+        Returns whether that was done; a reader prevents it, and then it is done with the next call.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._empty_log)
+
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
@@ -158,6 +165,15 @@ class StoreWriter:
             if len(group) == 1:
                 return [(group[0], error)]
         return [done for job in group for done in self._commit([job])]
+
+    def _empty_log(self) -> bool:
+        with translated(self._path):
+            self._db.execute("PRAGMA busy_timeout = 0")  # it can be done later, and devices wait for commits
+            try:
+                (busy, _, _) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self._db.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000):d}")
+        return not busy
 
 
 def _look_at(result: asyncio.Future[Any]) -> None:

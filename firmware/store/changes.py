@@ -13,6 +13,7 @@ from sqlite_utils import Database
 
 from firmware.gallery import change_message
 from trust.gallery.change import Change, Kind
+from trust.gallery.roster import Roster
 
 _INSERT = """
     INSERT OR REPLACE INTO gallery_changes (author, seq, place, entry_id, entry_version, erases, epoch, link,
@@ -80,6 +81,22 @@ def mark_opened(database: Database, entry_ids: Collection[bytes]) -> None:
     """Note that these entries are in the gallery now."""
     statement = "UPDATE gallery_changes SET unopened = 0 WHERE entry_id = ? AND newest"
     _many(database, statement, [(entry_id,) for entry_id in entry_ids])
+
+
+def strip(database: Database, entry_id: bytes) -> None:
+    """Take the sealed parts from the newest version of an entry that was erased here; it stays the newest."""
+    row = database.execute(
+        "SELECT author, seq, change FROM gallery_changes WHERE entry_id = ? AND newest", (entry_id,)
+    ).fetchone()
+    if row is None:
+        return
+    author, seq, data = row
+    (roster,) = database.execute("SELECT roster FROM gallery_rosters ORDER BY epoch DESC LIMIT 1").fetchone()
+    stub = change_message.decoded(Roster.parse(roster).gallery_id, data).replaced()
+    database.execute(
+        "UPDATE gallery_changes SET change = ? WHERE author = ? AND seq = ?",
+        (change_message.encoded(stub), author, seq),
+    )
 
 
 def _bare(database: Database, gallery_id: bytes, keys: Sequence[tuple[int, int]]) -> None:

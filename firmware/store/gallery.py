@@ -67,9 +67,10 @@ def all_ids(database: Database) -> set[bytes]:
     return {entry_id for (entry_id,) in database.execute("SELECT entry_id FROM gallery")}
 
 
-def delete(database: Database, entry_id: bytes) -> bool:
-    """Delete an entry with its templates; returns whether it was there."""
-    return database.execute("DELETE FROM gallery WHERE entry_id = ?", (entry_id,)).rowcount > 0
+def delete(database: Database, entry_id: bytes) -> str | None:
+    """Delete an entry with its templates; returns its subject, None where it was not there."""
+    row = database.execute("DELETE FROM gallery WHERE entry_id = ? RETURNING subject", (entry_id,)).fetchone()
+    return row[0] if row else None
 
 
 def select_all(database: Database, purpose: Purpose, site: str) -> list[Reference]:

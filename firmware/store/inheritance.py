@@ -54,6 +54,7 @@ WORK_TABLES = {
     "day": ("id", "opened, operator, audit_number"),
     "ages": ("number", "entry_id, began, uptime_ns"),
     "retention": ("id", "uptime, edition"),
+    "tombstones": ("number", "entry_id"),
 }
 
 

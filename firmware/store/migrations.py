@@ -428,6 +428,24 @@ def m015_tries_over_the_network(database: Database) -> None:
     """)
 
 
+def m016_tombstones(database: Database) -> None:
+    """Remember which entries were erased here, until the others have been told."""
+    database.executescript("""
+        -- Random ids. looked_for: the whole of the shared gallery was held since, so that an entry that is
+        -- known elsewhere stands in `gallery_changes`. One that does not keeps its tombstone all the same: a
+        -- restored aggregator may be handed it later.
+        CREATE TABLE tombstones (
+            number INTEGER PRIMARY KEY,
+            entry_id BLOB NOT NULL UNIQUE CHECK (length(entry_id) = 16),
+            looked_for INTEGER NOT NULL DEFAULT 0
+        ) STRICT;
+        -- What was erased before there were tombstones and is not told yet.
+        INSERT INTO tombstones (entry_id)
+            SELECT entry_id FROM gallery_changes WHERE newest AND NOT erases AND NOT unopened
+                AND entry_id NOT IN (SELECT entry_id FROM gallery);
+    """)
+
+
 _STEPS = (
     m001_records_outbox_audit_gallery,
     m002_generation_of_hellos,
@@ -444,6 +462,7 @@ _STEPS = (
     m013_closed_day,
     m014_adjudged,
     m015_tries_over_the_network,
+    m016_tombstones,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

@@ -13,7 +13,7 @@ import msgspec
 from firmware.gallery import change_message
 from firmware.gallery.values import Delivery, Held, Spent, Taken, Waiting
 from firmware.records import Moment
-from firmware.store import changes, gallery
+from firmware.store import changes, gallery, tombstones
 from firmware.store.journal import Journal
 from firmware.store.reference import Reference
 from trust.gallery import tree
@@ -25,8 +25,10 @@ from trust.gallery.roster import Roster
 class SharedGallery:
     """What the appliances of a site know together; all methods raise StoreError kinds."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, erase: Callable[[Moment, bytes, str], bool]) -> None:
+        """erase: erases an entry with what hangs on it, within the caller's transaction (`Store`)."""
         self._journal = journal
+        self._erase = erase
         self._db = journal.database
 
     def held(self) -> Held:
@@ -97,8 +99,9 @@ class SharedGallery:
     def drop_delivery(self) -> None:
         """Forget what came: it is not taken."""
         with self._journal.transaction():
-            self._db.execute("DELETE FROM gallery_incoming")
+            dropped = self._db.execute("DELETE FROM gallery_incoming").rowcount
             self._db.execute("UPDATE gallery_position SET delivery = x''")
+        self._journal.erase_from_log(erased=dropped > 0)
 
     def apply(
         self, moment: Moment, taken: Taken, opened: Mapping[bytes, Reference], version: int, link: bytes
@@ -109,6 +112,7 @@ class SharedGallery:
         """
         with self._journal.transaction():
             known, here = changes.newest(self._db), gallery.all_ids(self._db)
+            erased_here = tombstones.read(self._db)
             arrivals: dict[bytes, Reference] = {}
             erased: list[bytes] = []
             for _, change in taken.changes:
@@ -116,7 +120,9 @@ class SharedGallery:
                 if change.kind is Kind.ERASE:
                     arrivals.pop(entry_id, None)
                     erased.append(entry_id)
-                # An entry that was known and is not here was erased here: that is still to be told.
+                # An entry that was erased here stays so: that is still to be told.
+                elif entry_id in erased_here:
+                    continue
                 elif entry_id in opened and entry_id not in here and (before is None or before.unopened):
                     arrivals[entry_id] = opened[entry_id]
             absent = {
@@ -124,13 +130,17 @@ class SharedGallery:
                 for _, change in taken.changes
                 if change.entry_id not in here and change.entry_id not in arrivals
             }
-            told = {entry_id for entry_id in absent if entry_id in known and not known[entry_id].unopened}
-            changes.keep(self._db, taken.changes, known, absent - told)
-            changes.mark_opened(self._db, arrivals)
+            to_tell = {entry_id for entry_id in absent if entry_id in known and not known[entry_id].unopened}
+            to_tell |= absent & erased_here
+            changes.keep(self._db, taken.changes, known, absent - to_tell)
+            changes.mark_opened(self._db, [*arrivals, *to_tell])
             gallery.insert_all(self._db, list(arrivals.values()))
             for entry_id in erased:
-                if gallery.delete(self._db, entry_id):
-                    self._journal.note("erased elsewhere", moment, entry_id)
+                self._erase(moment, entry_id, "erased elsewhere")
+            tombstones.drop(self._db, erased)
+            for entry_id in to_tell.difference(erased):
+                changes.strip(self._db, entry_id)
+            tombstones.looked_for(self._db)
             if arrivals:
                 facts = {"entries": str(len(arrivals))}
                 self._journal.note("registered elsewhere", moment, b"".join(sorted(arrivals)), facts)
@@ -140,6 +150,7 @@ class SharedGallery:
                 self._note_head(author, Head(0, b""), taken.seen[author])
             self._note_position(version, link, taken.epoch)
             self._db.execute("DELETE FROM gallery_incoming")
+        self._journal.erase_from_log(erased=bool(taken.changes))
         return list(arrivals.values()), erased
 
     def waiting(self, epoch: int, author: int, members: Sequence[int], limit: int) -> Waiting:
@@ -182,8 +193,10 @@ class SharedGallery:
             return gallery.all_ids(self._db)
 
     def has_erasure_to_tell(self) -> bool:
-        """Whether an entry was erased here that others still have."""
+        """Whether an entry was erased here that others still have, or may have."""
         with self._journal.reading():
+            if tombstones.is_one_new(self._db):
+                return True
             row = self._db.execute(
                 """SELECT 1 FROM gallery_changes AS told WHERE newest AND NOT erases AND NOT unopened
                    AND NOT EXISTS (SELECT 1 FROM gallery WHERE gallery.entry_id = told.entry_id) LIMIT 1"""
@@ -213,6 +226,8 @@ class SharedGallery:
             for author, seq in (pair for change in made for pair in change.seen):
                 self._db.execute("UPDATE gallery_authors SET told = ? WHERE author = ?", (seq, author))
             self._note_position(version, made[-1].link, made[-1].epoch)
+            tombstones.drop(self._db, [each.entry_id for each in made if each.kind is Kind.ERASE])
+        self._journal.erase_from_log(erased=any(change.version > 1 for change in made))
 
     def beyond(self, heads: Mapping[int, int]) -> list[Change]:
         """Return the changes after these numbers of their authors, in the order of the log."""

@@ -33,7 +33,18 @@ from firmware.records import (
     TelemetryDropped,
     Use,
 )
-from firmware.store import audit, gallery, inheritance, orders, outbox, protecting, receipts, space
+from firmware.store import (
+    audit,
+    changes,
+    gallery,
+    inheritance,
+    orders,
+    outbox,
+    protecting,
+    receipts,
+    space,
+    tombstones,
+)
 from firmware.store.adjudged import Adjudged
 from firmware.store.ages import Ages
 from firmware.store.audit import AuditBroken
@@ -120,7 +131,7 @@ class Store:
         self.lists = ListShelf(self._journal)
         self.ledger = Ledger(self._journal)
         self.day = DayBook(self._journal)
-        self.shared = SharedGallery(self._journal)
+        self.shared = SharedGallery(self._journal, self._erase)
         self.adjudged = Adjudged(self._journal)
         self.ages = Ages(self._journal)
         self.work = WorkBook(self._journal, self.staff, self.lists, self.ledger, self.day, self.input_key)
@@ -377,11 +388,24 @@ class Store:
         act: as it stands in the audit log.
         """
         with self._journal.transaction():
-            removed = gallery.delete(self._db, entry_id)
-            if removed:
-                self._journal.note(act, moment, entry_id)
+            removed = self._erase(moment, entry_id, act)
         self._journal.erase_from_log(erased=removed)
         return removed
+
+    def _erase(self, moment: Moment, entry_id: bytes, act: str) -> bool:
+        """Erase an entry with its sealed copy, and with the last of a subject what the work knows of it.
+
+        Within the caller's transaction.
+        """
+        subject = gallery.delete(self._db, entry_id)
+        if subject is None:
+            return False
+        tombstones.put(self._db, entry_id)
+        changes.strip(self._db, entry_id)
+        self._journal.note(act, moment, entry_id)
+        if not gallery.entry_ids(self._db, [subject]):
+            self.work.forget_within(moment, subject)
+        return True
 
     def references(self, purpose: Purpose) -> list[Reference]:
         """Return the whole gallery. Raises PurposeRefused."""

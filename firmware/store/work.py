@@ -174,14 +174,18 @@ class WorkBook:
 
     def forget(self, moment: Moment, subject: str) -> int:
         """Erase what the work knows of a subject, links and pairs; returns how many rows."""
-        with self._journal.transaction() as db:
-            erased: int = db.execute("DELETE FROM links WHERE ?1 IN (child, caregiver)", (subject,)).rowcount
-            erased += db.execute(
-                "DELETE FROM resemblances WHERE ?1 IN (subject, resembles)", (subject,)
-            ).rowcount
-            if erased:
-                self._journal.note("links erased", moment, self._keyed(subject), {"rows": str(erased)})
+        with self._journal.transaction():
+            erased = self.forget_within(moment, subject)
         self._journal.erase_from_log(erased=erased > 0)
+        return erased
+
+    def forget_within(self, moment: Moment, subject: str) -> int:
+        """Do what `forget` does, within the caller's transaction."""
+        db = self._journal.database
+        erased: int = db.execute("DELETE FROM links WHERE ?1 IN (child, caregiver)", (subject,)).rowcount
+        erased += db.execute("DELETE FROM resemblances WHERE ?1 IN (subject, resembles)", (subject,)).rowcount
+        if erased:
+            self._journal.note("links erased", moment, self._keyed(subject), {"rows": str(erased)})
         return erased
 
     # The session under way

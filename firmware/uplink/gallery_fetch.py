@@ -22,6 +22,7 @@ from firmware.store.store import Store
 from firmware.uplink.errors import LinkLost
 from firmware.uplink.gallery_calls import Asking, Beginning, Chunk, GalleryCalls
 from firmware.uplink.gallery_exchange import Exchange
+from firmware.uplink.gallery_hand_in import untold_erasures
 from trust.gallery.change import Change, Kind
 from trust.gallery.errors import ChangeRefused, GalleryError
 from trust.gallery.roster import Roster
@@ -165,6 +166,7 @@ class Fetching:
                 f"the aggregator has lost {len(changes)} changes of the gallery, more than can be handed in "
                 "again: restore a newer backup of its store"
             )
+        changes += await untold_erasures(self._with, held, changes)
         taken, size_bytes = await self._calls.push(held.gallery_id, version, changes)
         self._with.spend(size_bytes)
         if taken is None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from firmware.gallery.judging import Making, wipe
-from firmware.gallery.values import Waiting
+from firmware.gallery.values import Held, Waiting
 from firmware.store.reference import Reference
 from firmware.store.store import Store
 from firmware.uplink.gallery_calls import GalleryCalls
@@ -48,6 +48,23 @@ async def hand_in(exchange: Exchange, calls: GalleryCalls) -> bool:
         held = await exchange.in_store(lambda store: store.shared.held())
     await exchange.in_store(lambda store: store.shared.drop_former())
     return False
+
+
+async def untold_erasures(exchange: Exchange, held: Held, changes: Sequence[Change]) -> list[Change]:
+    """Return erasures of those entries in `changes` that were erased here and not told yet.
+
+    Their sealed parts are gone, so that they cannot be handed in without: they would look held back.
+    """
+    roster = held.roster
+    member = exchange.keyring.member(roster) if roster is not None else None
+    newest = {change.entry_id: change for change in changes}
+    erased = [(each.entry_id, each.version) for each in newest.values() if not each.is_whole]
+    if roster is None or member is None or not erased:
+        return []
+    making = Making(roster, member, exchange.keyring, exchange.keys, exchange.matcher.plain)
+    head = held.heads.get(member.number)
+    waiting = Waiting(tuple(erased), (), ())
+    return await exchange.in_background(partial(making.changes, waiting, {}, head, ()))
 
 
 async def _waiting(exchange: Exchange, roster: Roster, number: int) -> Waiting:

@@ -90,6 +90,14 @@ class GallerySync:
                     told_s = fault.retry_after_s if isinstance(fault, LinkLost) else None
                     await self._sleep(self._backoff.next_s(told_s))
                     continue
+                except Exception as fault:  # a bug that one message brings out must not end the sharing
+                    log.exception("gallery not synchronised", kind=type(fault).__name__)
+                    self._with.report(
+                        "failed", f"the gallery could not be synchronised: {type(fault).__name__}"
+                    )
+                    await self._sleep(self._backoff.next_s(None))
+                    continue
+                self._with.report("failed", None)
                 self._backoff.reset()
                 if done.added or done.removed or done.pushed:
                     log.info("gallery synchronised", added=done.added, removed=done.removed, told=done.pushed)

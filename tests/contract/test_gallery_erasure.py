@@ -1,0 +1,243 @@
+"""What is erased at one appliance is gone everywhere: it does not come back, and no sealed copy stays."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from aidpost.v1 import gallery_pb2
+from firmware.clock import Clock
+from firmware.gallery.judging import Making
+from firmware.gallery.keyring import Keyring
+from firmware.gallery.values import Waiting
+from firmware.uplink.backoff import Backoff
+from firmware.uplink.gallery_calls import connected
+from firmware.uplink.gallery_exchange import SharedSettings
+from firmware.uplink.gallery_sync import GallerySync
+from tests.kit.decrypted_pages import decrypted_pages
+from tests.kit.shared_site import Appliance, Site, directly, hear, in_store_of, site
+from tests.kit.store_values import KEY, PURPOSE, SITE, moment, open_store, opened_behind_its_back, reference
+from trust.gallery.change import Kind, Part
+from trust.gallery.sealing import Place, SealedModality
+
+TABLES = ("changes", "authors", "position", "rosters")
+
+
+@pytest.fixture
+async def shared(tmp_path: Path) -> AsyncIterator[Site]:
+    async with site(tmp_path) as running:
+        yield running
+
+
+async def push_unanswered(shared: Site, appliance: Appliance, *entry_ids: bytes) -> None:
+    """Hand in new entries as `hand_in` does, and lose the answer."""
+    roster = shared.custodians.roster
+    member = next(each for each in roster.members if each.device_id == appliance.author.device_id)
+    held = appliance.store.shared.held()
+    keyring = Keyring(appliance.author.keys, member.device_id)
+    keyring.take(held.rosters)
+    making = Making(roster, member, keyring, appliance.author.keys, appliance.matcher.plain)
+    found = {each: appliance.store.shared.reference(each) for each in entry_ids}
+    references = {entry_id: each for entry_id, each in found.items() if each is not None}
+    changes = making.changes(Waiting((), entry_ids, ()), references, held.heads.get(member.number), ())
+    async with connected(appliance.sharing._dialler) as calls:
+        assert (await calls.push(roster.gallery_id, held.version, changes))[0] is not None
+    keyring.close()
+
+
+async def test_an_entry_whose_registration_was_taken_unheard_does_not_come_back_once_erased(
+    shared: Site,
+) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    await desk.sync()
+    desk.register(reference(1))
+    await push_unanswered(shared, desk, reference(1).entry_id)
+    await gate.sync()
+    assert gate.subjects() == {"card-1"}
+    desk.erase(reference(1).entry_id)
+    await desk.sync()
+    await gate.sync()
+    assert desk.subjects() == gate.subjects() == set()
+    assert desk.matcher.ids == gate.matcher.ids == set()
+    assert (await shared.state()).erased == 1
+    assert desk.reports | gate.reports == {}
+
+
+async def test_an_erasure_that_was_not_told_outlives_the_store(shared: Site) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    desk.register(reference(1), reference(2))
+    await desk.sync()
+    await gate.sync()
+    gate.erase(reference(1).entry_id)
+    # As a store that was set aside and begun anew: it takes over the tables of the work, and no gallery_*.
+    with opened_behind_its_back(gate.folder) as db:
+        for table in TABLES:
+            db.execute(f"DELETE FROM gallery_{table}")  # noqa: S608
+    await gate.sync()
+    await desk.sync()
+    assert desk.subjects() == gate.subjects() == {"card-2"}
+    with opened_behind_its_back(gate.folder) as db:
+        assert db.execute("SELECT count(*) FROM tombstones").fetchone() == (0,)
+
+
+async def test_a_restored_aggregator_is_handed_an_untold_erasure_with_its_entry(shared: Site) -> None:
+    desk = await shared.appliance("desk-1")
+    await shared.admit(desk)
+    desk.register(reference(1), reference(2))
+    await desk.sync()
+    with closing(sqlite3.connect(shared.server.store, isolation_level=None)) as db:
+        # As a backup of the aggregator from before the registrations.
+        db.execute("DELETE FROM gallery_log")
+        db.execute("UPDATE galleries SET version = 0")
+    desk.erase(reference(1).entry_id)
+    await desk.sync()
+    state = await shared.state()
+    assert (state.entries, state.erased, desk.subjects()) == (1, 1, {"card-2"})
+    assert "refused" not in desk.reports
+
+
+def sealed_of(appliance: Appliance) -> list[bytes]:
+    with opened_behind_its_back(appliance.folder) as db:
+        rows = db.execute("SELECT change FROM gallery_changes WHERE newest AND NOT erases").fetchall()
+    return [part.sealed for (data,) in rows for part in gallery_pb2.GalleryChange.FromString(data).parts]
+
+
+def left(sealed: list[bytes], content: bytes) -> int:
+    return sum(each[12:60] in content for each in sealed)
+
+
+async def test_no_sealed_copy_of_an_erased_entry_stays_at_either_end(shared: Site) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    desk.register(reference(1), reference(2))
+    await desk.sync()
+    await gate.sync()
+    sealed = sealed_of(gate)
+
+    def at(appliance: Appliance) -> int:
+        return left(sealed, b"".join(decrypted_pages(appliance.folder / "store.db", KEY)))
+
+    def at_aggregator() -> int:
+        store = shared.server.store
+        log = store.with_name(store.name + "-wal")
+        return left(sealed, store.read_bytes() + (log.read_bytes() if log.exists() else b""))
+
+    assert (at(desk), at(gate), at_aggregator()) == (len(sealed),) * 3
+    for number in (1, 2):
+        desk.erase(reference(number).entry_id)
+    assert at(desk) == 0  # before anybody is told
+    await desk.sync()
+    assert (at(desk), at_aggregator()) == (0, 0)
+    await gate.sync()
+    assert at(gate) == 0
+
+
+async def test_an_erasure_from_elsewhere_takes_pairs_and_links_of_the_subject_with_it(shared: Site) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    desk.register(reference(9))
+    await desk.sync()
+    await gate.sync()
+    desk.register(reference(1, subject="card-7"))
+    gate.register(reference(2, subject="card-7"))
+    for appliance in (desk, gate, desk):
+        await appliance.sync()
+    gate.store.work.note_link(moment(), "card-7b", "card-7", date(2030, 1, 1))
+    desk.erase(reference(1).entry_id)
+    await desk.sync()
+    await gate.sync()
+    assert gate.store.work.resemblances() == [("card-7", "card-7")]  # the other entry is still here
+    desk.erase(reference(2).entry_id)
+    await desk.sync()
+    await gate.sync()
+    for appliance in (desk, gate):
+        assert appliance.store.work.resemblances() == []
+    with opened_behind_its_back(gate.folder) as db:
+        assert db.execute("SELECT count(*) FROM links").fetchone() == (0,)
+
+
+def test_an_entry_that_expires_takes_the_pairs_of_its_subject_with_it(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.add_reference(moment(), reference(1))
+    store.work.note_resemblance(moment(), "card-1", ["card-2"])
+    store.remove_reference(moment(), reference(1).entry_id, "reference expired")
+    assert store.work.resemblances() == []
+    store.close()
+
+
+async def test_a_member_s_sealed_nothing_is_refused_and_sharing_goes_on(shared: Site) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    await desk.sync()
+    await gate.sync()
+    roster, entry_id = shared.custodians.roster, bytes([5]) * 16
+    with desk.author.epoch_key(roster) as key, key.view() as view:
+        place, nonce = Place(roster.gallery_id, 1, entry_id, SealedModality.FACE, 1), os.urandom(12)
+        sealed = nonce + AESGCM(bytes(view)).encrypt(nonce, b"", place.associated_data())
+    change = desk.author._change(roster, entry_id, 1, Kind.PUT, (Part.of(SealedModality.FACE, sealed),))
+    async with connected(desk.sharing._dialler) as calls:
+        await calls.push(roster.gallery_id, 0, [change])
+    await gate.sync()
+    assert "refused" in gate.reports
+
+
+class _Broken:
+    """A `Dialler` with a bug."""
+
+    async def dial(self) -> grpc.aio.Channel:
+        raise ValueError("a bug")
+
+    def told_time(self, server_ns: int) -> None: ...
+
+    async def refused(self) -> None: ...
+
+
+async def test_an_unexpected_error_of_one_round_is_reported_and_the_next_round_is_tried(
+    shared: Site,
+) -> None:
+    gate = await shared.appliance("gate-1")
+    again = asyncio.Event()
+    rounds = 0
+
+    async def sleep(_duration_s: float) -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 2:
+            again.set()
+            await asyncio.Event().wait()
+
+    settings = SharedSettings("gate-1", SITE, PURPOSE, "words", gate.author.card.encoded())
+    sharing = GallerySync(
+        settings,
+        _Broken(),
+        in_store_of(gate.store),
+        directly,
+        gate.matcher,
+        gate.author.keys,
+        Clock(),
+        Backoff(random.SystemRandom()),
+        report=partial(hear, gate.reports),
+        sleep=sleep,
+    )
+    running = asyncio.create_task(sharing.run())
+    try:
+        async with asyncio.timeout(10):
+            await again.wait()
+        assert "ValueError" in gate.reports["failed"]
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
