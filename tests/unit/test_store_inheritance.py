@@ -240,6 +240,17 @@ def test_a_backup_opens_on_another_device_and_numbers_what_waits_anew(tmp_path: 
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"store.db", "store.db.lock"}
 
 
+def test_an_erasure_that_is_not_told_yet_is_taken_over(tmp_path: Path) -> None:
+    store = used_store(tmp_path)
+    (erased, *_) = store.references(PURPOSE)
+    store.remove_reference(moment(), erased.entry_id)
+    write_backup(store, tmp_path / "b.aidpost")
+    store.close()
+    restored = restore(tmp_path / "b.aidpost", tmp_path / "new")
+    assert restored.shared.has_erasure_to_tell()
+    restored.close()
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
