@@ -293,3 +293,19 @@ async def test_a_former_member_s_key_in_the_administrator_s_hands_brings_nothing
     assert "refused" in desk.reports
     assert desk.subjects() == {"card-1", "card-2"}
     assert set(desk.store.shared.held().rosters) == {2}
+
+
+async def test_what_is_kept_back_of_an_author_as_a_whole_stays_reported(shared: Site) -> None:
+    desk, gate, lane = [await shared.appliance(name) for name in ("desk-1", "gate-1", "lane-1")]
+    await shared.admit(desk, gate, lane)
+    desk.register(reference(1))
+    await desk.sync()
+    await lane.sync()
+    lane.register(reference(3))
+    await lane.sync()  # says that it has seen the desk's first change
+    with database(shared) as db:
+        db.execute("DELETE FROM gallery_log WHERE author = 1")
+    for _ in range(2):
+        await gate.sync()
+        assert gate.subjects() == {"card-3"}
+        assert "withheld" in gate.reports
