@@ -38,6 +38,7 @@ async def test_each_screen_is_said_and_the_highlighted_choice_is_marked(clinic: 
     screens = ConsoleScreens(clinic.station, Notices(), said.append)
     assert said.new() == [
         "== Show the appointment card",
+        "   Nobody has checked the clock of this appliance.",
         "   Hold the card before the camera, or type its number.",
         " > No card at hand",
         "   Register a person",
