@@ -195,5 +195,7 @@ async def test_a_supervisor_opens_and_closes_the_day(new_page: NewPage, tmp_path
         report = await boris.context.request.get(f"{place.address}day/report.pdf")
         assert (await report.body()).startswith(b"%PDF")
         await boris.get_by_role("button", name="Close the day").click()
+        await expect(boris.get_by_text("The list is erased.")).to_be_visible()
+        await boris.get_by_role("button", name="Close the day").click()
         await expect(boris.get_by_text("List erased: 3 entries")).to_be_visible()
         assert await place.appliance.store.run(lambda store: store.lists.loaded()) is None

@@ -71,7 +71,13 @@ def test_a_day_is_opened_reported_and_closed(tmp_path: Path) -> None:
         {"item": "rice", "unit": "kg", "due": "50.0", "issued": "25.0"},
     ]
     assert found["overrides"] == [
-        {"operator": "amina", "supervisor": "tomas", "reason": "worn or injured fingers", "count": 1}
+        {
+            "operator": "amina",
+            "supervisor": "tomas",
+            "countersigned_by": "",
+            "reason": "worn or injured fingers",
+            "count": 1,
+        }
     ]
     for command in (("report",), ("report", "--last")):
         assert "Planned (households): 4" in day(*command)[1], "the report outlives the list"
