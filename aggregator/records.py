@@ -11,6 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from trust.consent import Consent
+from trust.service import Answer, Basis, Concern, Reason, Workflow
 
 
 @unique
@@ -138,65 +139,6 @@ class TelemetryDropped(msgspec.Struct, frozen=True, gc=False):
     """A device had no space for so many events of its telemetry."""
 
     events: int
-
-
-@unique
-class Workflow(Enum):
-    """What people come for."""
-
-    REGISTRATION = "registration"
-    CLINIC = "clinic"
-    DISTRIBUTION = "distribution"
-
-
-@unique
-class Answer(Enum):
-    """What a person left with."""
-
-    REGISTERED = "registered"
-    VISIT = "visit token given"
-    GIVEN = "ration given"
-    NOT_GIVEN = "claim expired, nothing handed over"
-    ALREADY_COLLECTED = "already collected, sent to the desk"
-    DESK = "sent to the help desk"
-    PERSON = "a person takes over"
-
-
-@unique
-class Basis(Enum):
-    """What a service rests on."""
-
-    BIOMETRIC = "biometric"
-    CONFIRMED = "suggestion confirmed by staff"
-    CARD = "card only"
-    ALTERNATE = "alternate"
-    EXCEPTION = "exception"
-    PAPER = "paper"
-
-
-@unique
-class Reason(Enum):
-    """Why a supervisor let a service go on that the appliance could not support."""
-
-    WORN_FINGERS = "worn or injured fingers"
-    FACE_NOT_TAKEN = "face could not be taken"
-    DEVICE_FAULT = "fault of the appliance"
-    COLLECTOR_ABSENT = "collector ill or absent, known to staff"
-    KNOWN_TO_STAFF = "known to staff by sight"
-    LIST_WRONG = "list is wrong"
-
-
-@unique
-class Concern(Enum):
-    """What a complaint is about."""
-
-    SERVICE = "not served, or not with what is due"
-    WAIT = "too long a wait"
-    TREATMENT = "treatment by staff"
-    BIOMETRICS = "fingerprint or face"
-    DATA = "own data"
-    LIST = "list is wrong"
-    OTHER = "something else"
 
 
 class Service(msgspec.Struct, frozen=True, gc=False):

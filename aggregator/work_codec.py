@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from aggregator.fields import MILLISECOND_NS, counted, digest, identifier, known, text
 from aggregator.malformed import Malformed
-from aggregator.records import (
-    Answer,
-    Basis,
-    Complaint,
-    Concern,
-    DayClosed,
-    ListErased,
-    ListLoaded,
-    Reason,
-    Service,
-    Workflow,
-)
+from aggregator.records import Complaint, DayClosed, ListErased, ListLoaded, Service
 from aidpost.v1 import event_pb2
 from trust.lists.terms import MAX_LABEL
+from trust.service import Answer, Basis, Concern, Reason, Workflow
 
 MAX_CYCLE = 64
 MAX_STAFF_NAME = 63

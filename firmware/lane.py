@@ -31,11 +31,11 @@ from firmware.workflow.ports import Work
 from firmware.workflow.scanning import Scanning
 from firmware.workflow.screen import Acted, Entry
 from firmware.workflow.station import Station
-from firmware.workflow.terms import Workflow
 from firmware.workflow.viewing import Reply, Stale
 from sensors.board.port import BoardEvent, Button, TamperEvent, Typed
 from trust.consent import Purpose
 from trust.names import DeviceName
+from trust.service import Workflow
 
 if TYPE_CHECKING:
     from firmware.page.opening import OperatorPage

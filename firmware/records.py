@@ -11,9 +11,9 @@ from typing import TypeAlias, assert_never
 
 import msgspec
 
-from firmware.workflow.terms import Answer, Basis, Concern, Reason, Workflow
 from inference.types import Modality
 from trust.consent import Consent
+from trust.service import Answer, Basis, Concern, Reason, Workflow
 
 
 @unique

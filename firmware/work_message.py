@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aidpost.v1 import event_pb2
 from firmware.records import Complaint, DayClosed, ListErased, ListLoaded, Service
-from firmware.workflow.terms import Answer, Basis, Concern, Reason, Workflow
+from trust.service import Answer, Basis, Concern, Reason, Workflow
 
 MILLISECOND_NS = 1_000_000
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from aggregator.holdings import Device, Enrolment, EnrolmentState, Overview, StoredEvent
-from aggregator.records import COLLECTED_TWICE, Answer, Outcome
+from aggregator.records import COLLECTED_TWICE, Outcome
+from trust.service import Answer
 
 SHOWN_ID_CHARACTERS = 8  # enough to find a record again among the latest
 

@@ -14,10 +14,11 @@ import msgspec
 from sqlite_utils import Database
 
 from aggregator.holdings import Device, Enrolment, Erasure, Gallery, StoredEvent
-from aggregator.records import Answer, Basis, Mode, Outcome
+from aggregator.records import Mode, Outcome
 from aggregator.store import administration, galleries
 from aggregator.store.identities import enrolments
 from aggregator.store.reader import read_devices, read_double_collections, read_events
+from trust.service import Answer, Basis
 from trust.small_cells import hidden
 
 MAX_ERASURES = 10_000

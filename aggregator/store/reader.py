@@ -24,8 +24,8 @@ from aggregator.holdings import (
     StoredEvent,
     Tallies,
 )
-from aggregator.records import Answer
 from aggregator.store.identities import barred, enrolments
+from trust.service import Answer
 
 MAX_RANGES = 20  # of missing numbers, for one outbox; a device with more needs a person, not a list
 

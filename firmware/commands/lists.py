@@ -19,9 +19,9 @@ from firmware.lists.templates import clinic_rows, distribution_rows, write_templ
 from firmware.opening import store_settings
 from firmware.store.lock import holder
 from firmware.store.store import Store, lock_of
-from firmware.workflow.terms import Workflow
 from trust.lists.summary import summary
 from trust.lists.terms import ClinicList, PlannedList
+from trust.service import Workflow
 
 _FAULTS_SHOWN = 100
 

@@ -20,10 +20,10 @@ from firmware.simulate.day import Course, Plan
 from firmware.simulate.day import simulate as simulate_day
 from firmware.simulate.error_rates import ErrorRates
 from firmware.simulate.results import Result, result
-from firmware.workflow.terms import Workflow
 from inference.errors import InferenceError
 from inference.operating_point import DEFAULT
 from inference.operating_point_file import read
+from trust.service import Workflow
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 -- a folder of its own is made in it
 _WORKFLOWS = (Workflow.CLINIC.value, Workflow.DISTRIBUTION.value)

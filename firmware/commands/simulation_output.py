@@ -12,7 +12,7 @@ from rich.table import Table
 from firmware.day.figures import Estimate, PathDifference, Times
 from firmware.simulate.day import HOUSEHOLDS_AN_HOUR
 from firmware.simulate.results import LEFT_WITHOUT_TARGET, SLOWER_TARGET_S, Result
-from firmware.workflow.terms import Workflow
+from trust.service import Workflow
 
 Line: TypeAlias = tuple[str, str, str]
 """What, its value, and the aim."""

@@ -20,12 +20,12 @@ from firmware.store.errors import SessionUnderWay
 from firmware.store.lists import LoadedList
 from firmware.store.store import Store
 from firmware.store.thread import RunInStore
-from firmware.workflow.terms import Basis, Workflow
 from sensors.camera.port import Camera
 from sensors.fingerprint.port import FingerprintReader
 from sensors.worker import DeviceWorker
 from trust.consent import Purpose
 from trust.lists.terms import MAX_APPOINTMENTS
+from trust.service import Basis, Workflow
 
 SYNC_S = 60.0  # staff wait in front of the screen; what is left goes out by itself later
 

@@ -23,8 +23,8 @@ import msgspec
 import numpy as np
 
 from firmware.day.served import Attempt, Served
-from firmware.workflow.terms import Answer, Basis, Workflow
 from inference.evaluation.intervals import wilson
+from trust.service import Answer, Basis, Workflow
 from trust.small_cells import hidden
 
 LEAST_COMPARED = 5  # of each path, before a difference of medians is stated

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from firmware.day.figures import Known, Stock
 from firmware.store.store import Store
-from firmware.workflow.terms import Workflow
 from trust.consent import Purpose
 from trust.lists.terms import Household
+from trust.service import Workflow
 
 _WORKFLOWS = {
     Purpose.CLINIC_CHECK_IN: Workflow.CLINIC,

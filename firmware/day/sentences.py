@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from firmware.day.figures import Estimate, Figures
-from firmware.workflow.terms import Answer, Basis, Workflow
+from trust.service import Answer, Basis, Workflow
 from trust.small_cells import SMALL_CELL
 
 PATH_TARGET_S = 20.0  # RESPONSIBLE_USE 18: the path without biometrics is no more than so much slower

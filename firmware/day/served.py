@@ -8,7 +8,7 @@ from enum import Enum, unique
 import msgspec
 
 from firmware.records import CheckIn, Mode, Moment, Outcome
-from firmware.workflow.terms import Answer, Basis, Reason, Workflow
+from trust.service import Answer, Basis, Reason, Workflow
 
 
 @unique

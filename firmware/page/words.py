@@ -9,8 +9,9 @@ from datetime import date
 from firmware.store.lists import LoadedList
 from firmware.workflow.guidance import CLOCK_UNCHECKED, ONCE_MORE
 from firmware.workflow.screen import Entry, Screen, Text, in_context, say, say_many
-from firmware.workflow.terms import Role, Workflow
+from firmware.workflow.terms import Role
 from inference.operating_point import Strength
+from trust.service import Workflow
 
 SIGN_IN = say("Sign in")
 SIGN_OUT = say("Lock the screen")

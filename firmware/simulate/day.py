@@ -19,10 +19,10 @@ from firmware.simulate.population import Crowd, Visit
 from firmware.simulate.site import SUPERVISOR, Lane, Wires
 from firmware.simulate.staff import Left, Staff
 from firmware.simulate.virtual_time import clock_of, run
-from firmware.workflow.terms import Workflow
 from trust.consent import Purpose
 from trust.issuer import IssuerKey
 from trust.lists.terms import MAX_APPOINTMENTS, ClinicList, DistributionList
+from trust.service import Workflow
 
 DAY = date(2026, 3, 2)
 OPENS_H = 8

@@ -24,8 +24,8 @@ from firmware.day.known import known
 from firmware.day.served import Served
 from firmware.simulate.day import Course, Session
 from firmware.simulate.population import CardState
-from firmware.workflow.terms import Answer, Basis, Workflow
 from trust.lists.terms import DistributionList
+from trust.service import Answer, Basis, Workflow
 
 SERVED = (Answer.GIVEN, Answer.VISIT)
 TARGETS_S = {Workflow.DISTRIBUTION: (20.0, 45.0), Workflow.CLINIC: (45.0, 90.0)}

@@ -27,10 +27,11 @@ from firmware.store.store import Store
 from firmware.workflow.parts import Parts
 from firmware.workflow.ports import Work
 from firmware.workflow.station import Station
-from firmware.workflow.terms import Role, Workflow
+from firmware.workflow.terms import Role
 from trust.consent import Purpose
 from trust.keys.secret import SecretKey
 from trust.lists.terms import ClinicList, DistributionList
+from trust.service import Workflow
 
 T = TypeVar("T")
 SUPERVISOR = ("boris", "135790")

@@ -17,8 +17,8 @@ from firmware.simulate.population import CardState, Visit
 from firmware.workflow import choices
 from firmware.workflow.screen import Acted, Choice, Entry, Screen
 from firmware.workflow.station import Station
-from firmware.workflow.terms import Answer, Basis, Reason
 from firmware.workflow.viewing import Stale
+from trust.service import Answer, Basis, Reason
 
 MOST_STEPS = 200
 _ANSWER = "answer-"

@@ -29,8 +29,8 @@ from firmware.store.hand_overs import (
 )
 from firmware.store.journal import Journal
 from firmware.store.lists import LoadedList, loaded
-from firmware.workflow.terms import Workflow
 from trust.lists.terms import household_digest
+from trust.service import Workflow
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from firmware.store import token_day
 from firmware.store.errors import ListRefused
 from firmware.store.hand_overs import report_anew
 from firmware.store.journal import Journal
-from firmware.workflow.terms import Workflow
 from trust.lists.terms import (
     Appointment,
     ClinicList,
@@ -23,6 +22,7 @@ from trust.lists.terms import (
     PlannedList,
     household_digest,
 )
+from trust.service import Workflow
 
 
 class LoadedList(msgspec.Struct, frozen=True, kw_only=True):

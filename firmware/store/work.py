@@ -32,8 +32,9 @@ from firmware.workflow.outcomes import (
     PinWrong,
     RoleTooLow,
 )
-from firmware.workflow.terms import Answer, Basis, Concern, Role, Workflow
+from firmware.workflow.terms import Role
 from trust.lists.terms import Appointment, Household, household_digest
+from trust.service import Answer, Basis, Concern, Workflow
 
 MOST_CHECK_INS = 16  # that a record names, and that the aggregator takes; the last ones decided
 _RECENT_RECORDS = 64  # among which the check-ins of the session that ends are looked for

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from firmware.workflow.screen import Choice, say
-from firmware.workflow.terms import Concern, Reason
+from trust.service import Concern, Reason
 
 HELP = "help"
 """What HELP sends. It is offered on every screen without being one of its choices."""

@@ -78,8 +78,8 @@ from firmware.workflow.notice import (
     store_answer,
 )
 from firmware.workflow.screen import Acted, Entry, say
-from firmware.workflow.terms import Answer, Basis, Workflow
 from trust.consent import Consent
+from trust.service import Answer, Basis, Workflow
 
 __all__ = ["FIRST", "State", "screen", "step"]
 

@@ -31,7 +31,7 @@ from firmware.workflow.frame import (
 from firmware.workflow.guidance import capture_screen
 from firmware.workflow.notice import AnsweringQuestion, ShowingNotice, StoringAnswer, notice_screen
 from firmware.workflow.screen import Choice, Entry, Screen, Text, Tone, say
-from firmware.workflow.terms import Workflow
+from trust.service import Workflow
 
 NAME = Workflow.CLINIC.value
 

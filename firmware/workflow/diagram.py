@@ -61,12 +61,12 @@ from firmware.workflow.outcomes import (
 )
 from firmware.workflow.plain import plain
 from firmware.workflow.screen import Acted, Screen, Shown, say
-from firmware.workflow.terms import Basis, Workflow
 from inference.operating_point import Strength
 from inference.types import FingerPosition, Modality
 from sensors.board.signals import Signal
 from sensors.frames import RetryReason
 from trust.consent import Consent
+from trust.service import Basis, Workflow
 
 FINGER = Presentation(Modality.FINGER, FingerPosition.RIGHT_INDEX)
 CASE = Household(

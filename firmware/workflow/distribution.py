@@ -84,8 +84,8 @@ from firmware.workflow.frame import (
 from firmware.workflow.guidance import GUIDING
 from firmware.workflow.outcomes import AlreadyGiven, ClaimedElsewhere, Granted, OwnerSilent
 from firmware.workflow.screen import Acted, Entry, Text, say, say_many
-from firmware.workflow.terms import Answer, Basis, Workflow
 from trust.consent import Consent
+from trust.service import Answer, Basis, Workflow
 
 __all__ = ["FIRST", "State", "screen", "step"]
 

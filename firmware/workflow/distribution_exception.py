@@ -27,7 +27,8 @@ from firmware.workflow.events import Broken, Event, PinChecked
 from firmware.workflow.frame import Ending, chose, conclude
 from firmware.workflow.outcomes import PinCheck, PinRight, PinWaits, PinWrong, RoleTooLow
 from firmware.workflow.screen import Acted, Entry, Text, say, say_many
-from firmware.workflow.terms import Answer, Basis, Role
+from firmware.workflow.terms import Role
+from trust.service import Answer, Basis
 
 Exception_: TypeAlias = (
     AskingReason

@@ -41,7 +41,8 @@ from firmware.workflow.frame import (
 from firmware.workflow.guidance import capture_screen
 from firmware.workflow.outcomes import Networks
 from firmware.workflow.screen import Choice, Entry, Screen, Text, Tone, say, say_many
-from firmware.workflow.terms import Role, Workflow
+from firmware.workflow.terms import Role
+from trust.service import Workflow
 
 NAME = Workflow.DISTRIBUTION.value
 

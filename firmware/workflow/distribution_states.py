@@ -19,7 +19,7 @@ from firmware.workflow.frame import (
 )
 from firmware.workflow.guidance import STARTING
 from firmware.workflow.screen import Text
-from firmware.workflow.terms import Basis, Reason
+from trust.service import Basis, Reason
 
 CLAIM_S = 300.0
 """How long a household stays claimed for a desk once it is decided to give; then it is free again."""

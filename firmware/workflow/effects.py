@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from firmware.workflow.terms import Answer, Basis, Concern, Reason, Role, Workflow
+from firmware.workflow.terms import Role
 from trust.consent import Consent
+from trust.service import Answer, Basis, Concern, Reason, Workflow
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from firmware.lists.terms import Household
 from firmware.session.machine import Presentation, Show
 from firmware.workflow.outcomes import CaregiverLink, Concluded, Networks, PinCheck, Standing
 from firmware.workflow.screen import Acted, Shown, Text
-from firmware.workflow.terms import Basis, Reason
 from trust.consent import Consent
+from trust.service import Basis, Reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from firmware.workflow import choices
 from firmware.workflow.effects import Begin, Conclude, Effect, GoOnPaper, StoreComplaint
 from firmware.workflow.events import Broken, ComplaintStored, Ended, Event, TimeOver
 from firmware.workflow.screen import Acted, Choice, Ration, Screen, Text, Tone, say
-from firmware.workflow.terms import Answer, Basis, Workflow
+from trust.service import Answer, Basis, Workflow
 
 REST_S = 20.0
 """How long an answer stays on the screen; staff go on earlier with OK."""

@@ -19,7 +19,7 @@ from firmware.workflow.kept import OpenSession
 from firmware.workflow.outcomes import AlreadyGiven, ClaimedElsewhere, Granted, OwnerSilent, Standing
 from firmware.workflow.parts import Parts
 from firmware.workflow.session import Session
-from firmware.workflow.terms import Answer, Workflow
+from trust.service import Answer, Workflow
 
 FIRST_CLAIM_S = 1.5 * CLAIM_S
 """The claim from the card on: who is verified within half of `CLAIM_S` needs no other word of the owner."""

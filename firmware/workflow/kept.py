@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from firmware.records import Moment
-from firmware.workflow.terms import Answer, Basis, Reason, Workflow
+from trust.service import Answer, Basis, Reason, Workflow
 
 
 class HandOver(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from firmware.workflow.effects import Effect
 from firmware.workflow.events import Event
 from firmware.workflow.frame import WaitingForPerson
 from firmware.workflow.screen import Screen
-from firmware.workflow.terms import Workflow
+from trust.service import Workflow
 
 
 class Step(Protocol):

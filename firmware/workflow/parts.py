@@ -28,8 +28,8 @@ from firmware.session.registration import NoticeAnswer
 from firmware.workflow.events import CardNotUsable
 from firmware.workflow.notice import NOTICE_VERSION
 from firmware.workflow.ports import CaptureDesk, Cards, InWork, NoteAnswer, Ownership
-from firmware.workflow.terms import Workflow
 from trust.consent import Consent
+from trust.service import Workflow
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ from firmware.workflow.households import Households
 from firmware.workflow.outcomes import Concluded
 from firmware.workflow.parts import Parts
 from firmware.workflow.session import Session, cut_short
-from firmware.workflow.terms import Answer, Workflow
+from trust.service import Answer, Workflow
 
 log = structlog.get_logger()
 

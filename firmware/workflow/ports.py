@@ -18,9 +18,10 @@ from firmware.workflow.kept import Conclusion as Conclusion
 from firmware.workflow.kept import HandOver as HandOver
 from firmware.workflow.kept import OpenSession as OpenSession
 from firmware.workflow.outcomes import CaregiverLink, Concluded, Networks, PinCheck, Standing
-from firmware.workflow.terms import Concern, Role, Workflow
+from firmware.workflow.terms import Role
 from inference.types import Modality
 from sensors.board.port import Button
+from trust.service import Concern, Workflow
 
 # --- the capture session ------------------------------------------------------------------------------
 

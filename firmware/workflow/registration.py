@@ -52,8 +52,8 @@ from firmware.workflow.notice import (
     store_answer,
 )
 from firmware.workflow.screen import Acted, Entry, Screen, Text, Tone, say
-from firmware.workflow.terms import Answer, Workflow
 from trust.consent import Consent
+from trust.service import Answer, Workflow
 
 NAME = Workflow.REGISTRATION.value
 

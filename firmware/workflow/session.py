@@ -10,7 +10,7 @@ from firmware.clock import random_id
 from firmware.records import Moment
 from firmware.workflow.effects import Conclude, KeepDecision
 from firmware.workflow.kept import Conclusion, HandOver, OpenSession
-from firmware.workflow.terms import Answer, Workflow
+from trust.service import Answer, Workflow
 
 
 @dataclass(slots=True)

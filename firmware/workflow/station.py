@@ -26,9 +26,9 @@ from firmware.workflow.parts import Parts
 from firmware.workflow.performing import Performer
 from firmware.workflow.screen import Acted, Entry, Screen
 from firmware.workflow.signalling import Signaller, Signals
-from firmware.workflow.terms import Workflow
 from firmware.workflow.viewing import Accepted, HeldBack, HeldBy, Reply, Stale
 from sensors.board.port import Button
+from trust.service import Workflow
 
 PRESS_SPILLS_S = 0.6
 TAP_SPILLS_S = 0.4

@@ -27,7 +27,6 @@ from firmware.workflow.diagram import walk
 from firmware.workflow.guidance import capture_screen
 from firmware.workflow.machines import MACHINES, Machine
 from firmware.workflow.screen import Screen, Tone
-from firmware.workflow.terms import Workflow
 from inference.types import Modality
 from sensors.board.signals import Signal
 from sensors.frames import ColourFrame, DeviceIdentity, Retry, RetryReason
@@ -35,6 +34,7 @@ from tests.browser.rig import Rig, served, shows, sign_in
 from tests.browser.workplace import sign_in as sign_in_there
 from tests.browser.workplace import workplace
 from tests.kit.store_values import DEVICE, SITE
+from trust.service import Workflow
 
 LANGUAGES = ("en", "ar")
 SIZE: ViewportSize = {"width": 800, "height": 480}

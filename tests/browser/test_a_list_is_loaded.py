@@ -10,11 +10,11 @@ from playwright.async_api import expect
 
 from firmware.demo.scenario import Person
 from firmware.lists.templates import distribution_rows, write_template
-from firmware.workflow.terms import Workflow
 from tests.browser.conftest import NewPage
 from tests.browser.test_operator_page import fits, serious_faults
 from tests.browser.workplace import PINS, choose, enter, shows, sign_in, workplace
 from tests.kit.store_values import DEVICE, SITE
+from trust.service import Workflow
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -10,10 +10,10 @@ from playwright.async_api import Page, expect
 
 from firmware.records import Service
 from firmware.workflow.frame import pickable
-from firmware.workflow.terms import Answer, Basis, Workflow
 from sensors.board.port import Button
 from tests.browser.conftest import NewPage
 from tests.browser.workplace import EILEEN, GRACE, PINS, Workplace, choose, enter, shows, sign_in, workplace
+from trust.service import Answer, Basis, Workflow
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -29,7 +29,7 @@ from firmware.opening import Hardware
 from firmware.page.app import Front
 from firmware.session.registration import NoticeAnswer
 from firmware.store.store import Store
-from firmware.workflow.terms import Role, Workflow
+from firmware.workflow.terms import Role
 from inference.synthesis.condition import Condition
 from inference.synthesis.master import MasterFinger, make_finger
 from inference.types import FingerPosition
@@ -44,6 +44,7 @@ from trust.consent import Consent, Purpose
 from trust.issuer import IssuerKey
 from trust.keys.guard import GuardKind
 from trust.lists.terms import PlannedList
+from trust.service import Workflow
 
 PINS = {"amina": "246810", "boris": "135790", "chidi": "357911"}
 EILEEN = Person("case-0001", 1, "collins.jpg")

@@ -16,9 +16,10 @@ from firmware.clock import Clock
 from firmware.config import load
 from firmware.opening import open_keys, open_store
 from firmware.store.store import Store
-from firmware.workflow.terms import Answer, Basis, Concern, Role, Workflow
+from firmware.workflow.terms import Role
 from tests.kit.aggregator_fixture import running_aggregator
 from tests.kit.work_lists import distribution_list, given
+from trust.service import Answer, Basis, Concern, Workflow
 
 FACES = Path(__file__).parents[2] / "firmware" / "demo" / "assets" / "faces"
 

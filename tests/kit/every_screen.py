@@ -29,12 +29,12 @@ from firmware.workflow.outcomes import (
     RoleTooLow,
 )
 from firmware.workflow.screen import Acted, Screen, Shown, say
-from firmware.workflow.terms import Basis
 from inference.operating_point import Strength
 from inference.types import FingerPosition, Modality
 from sensors.board.signals import Signal
 from sensors.frames import RetryReason
 from trust.consent import Consent
+from trust.service import Basis
 
 NUMBER = "CAMP-3/2025-004711"
 FACE = Presentation(Modality.FACE)

@@ -25,13 +25,14 @@ from firmware.workflow.parts import Parts
 from firmware.workflow.ports import Work
 from firmware.workflow.screen import Acted
 from firmware.workflow.station import Station
-from firmware.workflow.terms import Role, Workflow
+from firmware.workflow.terms import Role
 from firmware.workflow.viewing import Reply
 from sensors.board.port import Button
 from tests.kit.scripted_desk import ScriptedDesk
 from tests.kit.store_values import DEVICE, SECOND_NS, open_store
 from tests.kit.work_lists import clinic_list, distribution_list
 from trust.consent import Purpose
+from trust.service import Workflow
 
 T = TypeVar("T")
 READS_S = 1.0

@@ -6,9 +6,9 @@ from datetime import date, time
 
 from firmware.records import Moment
 from firmware.workflow.kept import Conclusion
-from firmware.workflow.terms import Answer, Basis, Reason, Workflow
 from tests.kit.store_values import DEVICE, SITE, moment
 from trust.lists.terms import Appointment, ClinicList, DistributionList, Household, Ration
+from trust.service import Answer, Basis, Reason, Workflow
 
 DAY = date(2026, 11, 25)
 CYCLE = "2026-11"

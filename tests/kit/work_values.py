@@ -15,7 +15,7 @@ from firmware.records import (
     Moment,
     Service,
 )
-from firmware.workflow.terms import Answer, Basis, Concern, Reason, Workflow
+from trust.service import Answer, Basis, Concern, Reason, Workflow
 
 CYCLE = "2026-11"
 DIGEST = bytes(range(32))

@@ -24,10 +24,11 @@ from aggregator.holdings import (
     StoredEvent,
     Tallies,
 )
-from aggregator.records import Answer, Outcome, StageTime, Strength
+from aggregator.records import Outcome, StageTime, Strength
 from aggregator.store.errors import StoreUnavailable
 from tests.kit.aggregator_fixture import NOW_NS
 from tests.kit.link_device import EPOCH, digest
+from trust.service import Answer
 
 DASHBOARD = Path(__file__).parents[2] / "aggregator" / "dashboard"
 

@@ -18,10 +18,10 @@ from aggregator.holdings import Details, StoredEvent
 from aidpost.v1 import event_pb2
 from firmware.event_message import to_message
 from firmware.records import ClockQuality, Event, EventBody, Moment
-from firmware.workflow.terms import Answer
 from tests.kit import work_values
 from tests.kit.aggregator_fixture import NOW_NS, running_aggregator
 from tests.kit.link_device import EPOCH, LinkDevice, check_in, device_fault, dialled, registration
+from trust.service import Answer
 
 EVENTS = [
     check_in(1),

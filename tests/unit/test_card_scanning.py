@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from firmware.workflow.scanning import AWAY_S, Scanning
-from firmware.workflow.terms import Workflow
 from sensors.errors import SensorUnavailable
 from tests.kit.station_rig import Rig, rig
+from trust.service import Workflow
 
 
 class Picture:

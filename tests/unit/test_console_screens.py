@@ -9,10 +9,10 @@ import pytest
 
 from firmware.commands.console import ConsoleScreens
 from firmware.notices import Notices
-from firmware.workflow.terms import Workflow
 from sensors.board.port import Button
 from tests.kit.scripted_desk import Ends
 from tests.kit.station_rig import Rig, rig
+from trust.service import Workflow
 
 
 @pytest.fixture

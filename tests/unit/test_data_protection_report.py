@@ -33,11 +33,11 @@ from firmware.records import (
     Registration,
     Service,
 )
-from firmware.workflow.terms import Answer, Basis, Reason, Workflow
 from tests.kit import store_values, work_values
 from tests.kit.aggregator_fixture import NOW_NS, running_aggregator
 from tests.kit.link_device import EPOCH, LinkDevice, dialled
 from trust.consent import Consent
+from trust.service import Answer, Basis, Reason, Workflow
 from trust.small_cells import hidden
 
 TOPICS = (

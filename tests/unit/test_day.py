@@ -17,10 +17,10 @@ from firmware.records import ClockQuality, DayClosed, ListErased
 from firmware.store.errors import SessionUnderWay
 from firmware.store.store import Store
 from firmware.workflow.kept import OpenSession
-from firmware.workflow.terms import Basis, Workflow
 from tests.kit.store_values import open_store
 from tests.kit.work_lists import DAY, at, clinic_list, distribution_list, given, visit
 from trust.consent import Purpose
+from trust.service import Basis, Workflow
 
 T = TypeVar("T")
 NOON = datetime.combine(DAY, datetime.min.time(), UTC) + timedelta(hours=12)

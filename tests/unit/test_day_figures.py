@@ -17,8 +17,8 @@ from firmware.day.report_files import as_csv, as_json, write_report
 from firmware.day.sentences import sections
 from firmware.day.served import Attempt, Served
 from firmware.records import ClockQuality, Moment
-from firmware.workflow.terms import Answer, Basis, Reason, Workflow
 from tests.kit.work_lists import household
+from trust.service import Answer, Basis, Reason, Workflow
 
 START_NS = int(datetime(2026, 11, 25, 8, 50, tzinfo=UTC).timestamp()) * 10**9
 

@@ -19,9 +19,9 @@ from firmware.records import Mode, Outcome, Use
 from firmware.store.store import Store
 from firmware.store.trail import Trail
 from firmware.workflow.kept import Conclusion
-from firmware.workflow.terms import Answer, Basis, Workflow
 from tests.kit.store_values import check_in, fault, moment, open_store
 from trust.checking import public_key_der
+from trust.service import Answer, Basis, Workflow
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 USE = Use(moment(), b"g" * 32, ("sface-1/litert",), "ana", b"i" * 32, strength="strong", failed_in_a_row=None)

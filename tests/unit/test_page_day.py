@@ -8,12 +8,12 @@ from pathlib import Path
 from firmware.day.day import Day
 from firmware.day.on_page import DayOnPage
 from firmware.records import ClockQuality
-from firmware.workflow.terms import Basis
 from tests.kit.store_values import open_store
 from tests.kit.work_lists import at, clinic_list, distribution_list, given, visit
 from tests.unit.test_day import day_of
 from tests.unit.test_page import Visitor
 from trust.consent import Purpose
+from trust.service import Basis
 
 SUPERVISOR = ("boris", "135713")
 

@@ -22,13 +22,13 @@ from firmware.page.upload import MOST_READ_BYTES
 from firmware.store.lists import LoadedList
 from firmware.store.store import Store
 from firmware.workflow.kept import OpenSession
-from firmware.workflow.terms import Workflow
 from tests.kit.store_values import DEVICE, SITE, moment, open_store
 from tests.unit.test_page import Visitor
 from trust.consent import Purpose
 from trust.issuer import IssuerKey
 from trust.lists.envelope import sign
 from trust.lists.table import MAX_FILE_BYTES
+from trust.service import Workflow
 
 TODAY = date(2026, 11, 25)
 ISSUER = IssuerKey.new()

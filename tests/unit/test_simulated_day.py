@@ -14,9 +14,9 @@ from firmware.simulate.assumptions import Assumptions, Outage, Shares
 from firmware.simulate.day import Course, Plan, simulate
 from firmware.simulate.error_rates import ErrorRates
 from firmware.simulate.results import Result, result
-from firmware.workflow.terms import Answer, Basis, Workflow
 from inference.operating_point import DEFAULT
 from inference.operating_point_file import read
+from trust.service import Answer, Basis, Workflow
 
 HARD = Assumptions(
     shares=Shares(

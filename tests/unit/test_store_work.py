@@ -36,7 +36,6 @@ from firmware.store.store import Store
 from firmware.uplink import codec as uplink
 from firmware.workflow.kept import HandOver, OpenSession
 from firmware.workflow.ports import Work
-from firmware.workflow.terms import Answer, Basis, Concern, Workflow
 from tests.kit.decrypted_pages import decrypted_pages
 from tests.kit.store_values import (
     DEVICE,
@@ -62,6 +61,7 @@ from tests.kit.work_lists import (
 )
 from trust.consent import Purpose
 from trust.lists.terms import MAX_LABEL, household_digest
+from trust.service import Answer, Basis, Concern, Workflow
 
 ROSTER = distribution_list().roster
 

@@ -46,10 +46,10 @@ from firmware.uplink import codec
 from firmware.uplink.backoff import TOLD_CAP_S, TOLD_FLOOR_S, Backoff
 from firmware.uplink.channel import Target, cleaned, retry_delay_s
 from firmware.uplink.errors import UplinkMisconfigured
-from firmware.workflow.terms import Answer, Basis, Concern, Reason, Workflow
 from inference.operating_point import Strength
 from inference.types import Modality
 from trust.consent import Consent
+from trust.service import Answer, Basis, Concern, Reason, Workflow
 
 IDS = st.binary(min_size=16, max_size=16)
 COUNTS = st.integers(0, 2**32 - 1)

@@ -56,8 +56,8 @@ from firmware.workflow.outcomes import (
 )
 from firmware.workflow.plain import plain
 from firmware.workflow.screen import Acted, Screen, Tone
-from firmware.workflow.terms import Answer, Basis, Reason, Workflow
 from trust.consent import Consent
+from trust.service import Answer, Basis, Reason, Workflow
 
 NAMED: dict[str, Event] = dict(EVENTS)
 HELP = "help"

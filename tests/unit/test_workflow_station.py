@@ -12,13 +12,13 @@ from firmware.records import Complaint, Outcome
 from firmware.workflow.plain import plain
 from firmware.workflow.screen import Acted
 from firmware.workflow.station import WRITES_AGAIN_S
-from firmware.workflow.terms import Answer, Basis, Reason, Workflow
 from firmware.workflow.viewing import Accepted, HeldBack, HeldBy, Reply, Stale
 from sensors.board.port import Button
 from sensors.board.signals import Signal
 from tests.kit.scripted_desk import Ends
 from tests.kit.station_rig import PINS, READS_S, Rig, rig
 from tests.kit.work_lists import DAY
+from trust.service import Answer, Basis, Reason, Workflow
 
 CARD = "card: hh-0001"
 

@@ -11,10 +11,10 @@ import pytest
 from firmware.records import Outcome
 from firmware.workflow import frame
 from firmware.workflow.screen import Acted, Entry
-from firmware.workflow.terms import Answer, Workflow
 from firmware.workflow.viewing import Accepted, Stale
 from tests.kit.scripted_desk import Ends
 from tests.kit.station_rig import PINS, READS_S, Rig, rig
+from trust.service import Answer, Workflow
 
 STEPS = 250
 ENTERED = tuple(entry.value for entry in Entry)
