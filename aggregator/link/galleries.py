@@ -13,10 +13,11 @@ from aggregator import gallery_codec
 from aggregator.holdings import Adjudication
 from aggregator.link import ending
 from aggregator.malformed import Malformed
-from aggregator.store import adjudications, galleries
+from aggregator.store import adjudications, galleries, gallery_delivery, gallery_overview
 from aggregator.store.adjudications import NotDecided
 from aggregator.store.errors import StoreError
-from aggregator.store.galleries import Answer, Behind, Delivery, Refused
+from aggregator.store.galleries import Behind, Refused
+from aggregator.store.gallery_delivery import Answer, Delivery
 from aggregator.store.writer import StoreWriter
 from aggregator.unpacking import MAX_INT64
 from aidpost.v1 import gallery_pb2, gallery_pb2_grpc
@@ -98,14 +99,16 @@ class GalleryService(gallery_pb2_grpc.GalleryServiceServicer):
         self, request: gallery_pb2.ListGalleriesRequest, context: Context
     ) -> gallery_pb2.ListGalleriesResponse:
         """List galleries."""
-        found = await self._do(context, lambda db, _now_ns, _actor: galleries.read(db))
+        found = await self._do(context, lambda db, _now_ns, _actor: gallery_overview.read(db))
         return gallery_pb2.ListGalleriesResponse(galleries=map(gallery_codec.gallery_state, found))
 
     async def ListErasures(  # noqa: N802
         self, request: gallery_pb2.ListErasuresRequest, context: Context
     ) -> gallery_pb2.ListErasuresResponse:
         """List erasures."""
-        found = await self._do(context, lambda db, _now_ns, _actor: galleries.erasures(db, MAX_ERASURES))
+        found = await self._do(
+            context, lambda db, _now_ns, _actor: gallery_overview.erasures(db, MAX_ERASURES)
+        )
         return gallery_pb2.ListErasuresResponse(erasures=map(gallery_codec.erasure, found))
 
     async def ListAdjudications(  # noqa: N802
@@ -156,7 +159,9 @@ class GalleryService(gallery_pb2_grpc.GalleryServiceServicer):
             await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
         delivery = await self._do(
             context,
-            lambda db, now_ns, _actor: galleries.deliver(db, device.device_id, device.site, asked, now_ns),
+            lambda db, now_ns, _actor: gallery_delivery.deliver(
+                db, device.device_id, device.site, asked, now_ns
+            ),
         )
         if isinstance(delivery, Refused):
             await context.abort(grpc.StatusCode.NOT_FOUND, delivery.why)

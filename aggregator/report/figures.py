@@ -15,7 +15,7 @@ from sqlite_utils import Database
 
 from aggregator.holdings import Device, Enrolment, Erasure, Gallery, StoredEvent
 from aggregator.records import Mode, Outcome
-from aggregator.store import administration, galleries
+from aggregator.store import administration, gallery_overview
 from aggregator.store.identities import enrolments
 from aggregator.store.reader import read_devices, read_double_collections, read_events
 from trust.service import Answer, Basis
@@ -172,7 +172,7 @@ def figures(db: Database, period: Period, now_ns: int) -> Figures:
             period=period,
             made_ns=now_ns,
             held=_held(db),
-            galleries=tuple(galleries.read(db)),
+            galleries=tuple(gallery_overview.read(db)),
             administration=_administration(db, period),
             sites=tuple(_sites(events, site_of)),
             refusals=refusals,
@@ -185,7 +185,7 @@ def figures(db: Database, period: Period, now_ns: int) -> Figures:
                 for each in read_double_collections(db)
             ),
             erasures=tuple(
-                each for each in galleries.erasures(db, MAX_ERASURES) if period.holds(each.told_ns)
+                each for each in gallery_overview.erasures(db, MAX_ERASURES) if period.holds(each.told_ns)
             ),
             list_erasures=erased,
             open_lists=still_there,

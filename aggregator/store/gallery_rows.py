@@ -1,0 +1,38 @@
+"""What writing, delivering and showing a sealed gallery share; inside the writer's transaction."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+
+from trust.gallery.judge import Head
+from trust.gallery.roster import Roster
+
+
+def rosters(db: Database, gallery: int) -> dict[int, Roster]:
+    """Return the rosters that are kept, by the number of their key."""
+    return {epoch: Roster.parse(data) for epoch, data in encoded_rosters(db, gallery).items()}
+
+
+def encoded_rosters(db: Database, gallery: int) -> dict[int, bytes]:
+    """Return the rosters that are kept as their custodian signed them."""
+    return dict(
+        db.execute("SELECT epoch, roster FROM gallery_rosters WHERE gallery = ?", (gallery,)).fetchall()
+    )
+
+
+def heads(db: Database, gallery: int) -> dict[int, Head]:
+    """Return how far each author's changes are held."""
+    # SQLite gives the bare columns of the row that holds max().
+    rows = db.execute(
+        "SELECT author, max(seq), link FROM gallery_log WHERE gallery = ? GROUP BY author", (gallery,)
+    )
+    return {author: Head(seq, link) for author, seq, link in rows}
+
+
+def note_position(db: Database, gallery: int, device_id: str, version: int, now_ns: int) -> None:
+    """Note how far a device holds the gallery, and when it said so."""
+    db.execute(
+        """INSERT INTO gallery_positions (gallery, device_id, version, asked_ns) VALUES (?1, ?2, ?3, ?4)
+           ON CONFLICT DO UPDATE SET version = ?3, asked_ns = ?4""",
+        (gallery, device_id, version, now_ns),
+    )
