@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from firmware.day.day import ToClose
 from firmware.page import words
+from firmware.page.browsers import Browsers
 from firmware.page.drawing import Drawing
 from firmware.page.ports import Bar, DayWork, Station
 from firmware.page.protection import read_form
@@ -28,11 +29,7 @@ _SURE, _ON_OR_OVER = ("close",), ("goes on", "ends")
 
 
 class DayPages:
-    """Part of one front's page. tag: in which language a viewer reads.
-
-    viewer: who asks, None for somebody who is not signed in. sender: the like for a form of this page.
-    loads: whether lists are loaded here (`ListPages`).
-    """
+    """Part of one front's page. loads: whether lists are loaded here (`ListPages`)."""
 
     def __init__(
         self,
@@ -40,9 +37,7 @@ class DayPages:
         station: Station,
         drawing: Drawing,
         bar: Callable[[], Bar],
-        tag: Callable[[Viewer], str],
-        viewer: Callable[[Request], Viewer | None],
-        sender: Callable[[Request, dict[str, str]], Viewer],
+        browsers: Browsers,
         *,
         loads: bool,
     ) -> None:
@@ -50,9 +45,7 @@ class DayPages:
         self._station = station
         self._drawing = drawing
         self._bar = bar
-        self._tag = tag
-        self._viewer = viewer
-        self._sender = sender
+        self._browsers = browsers
         self._loads = loads
         self.routes = [
             Route("/day", self._show),
@@ -63,11 +56,11 @@ class DayPages:
         ]
 
     async def _show(self, request: Request) -> Response:
-        viewer = self._viewer(request)
+        viewer = self._browsers.signed_in(request)
         return RedirectResponse("/", 303) if viewer is None else await self._drawn(viewer)
 
     async def _open(self, request: Request) -> Response:
-        viewer = self._sender(request, await read_form(request))
+        viewer = self._browsers.sender(request, await read_form(request))
 
         async def work(operator: str) -> Response:
             return await self._drawn(viewer, lines=await self._day.open(operator))
@@ -76,7 +69,7 @@ class DayPages:
 
     async def _close(self, request: Request) -> Response:
         form = await read_form(request)
-        viewer = self._sender(request, form)
+        viewer = self._browsers.sender(request, form)
 
         async def work(operator: str) -> Response:
             asked = await self._day.to_close()
@@ -113,7 +106,7 @@ class DayPages:
         return await self._file(request, last=True)
 
     async def _file(self, request: Request, *, last: bool) -> Response:
-        viewer, kind = self._viewer(request), request.path_params["kind"]
+        viewer, kind = self._browsers.signed_in(request), request.path_params["kind"]
         if viewer is None or viewer.operator is None or not _may(viewer.operator, Role.SUPERVISOR):
             return RedirectResponse("/day", 303)
         if kind not in _MEDIA_TYPES:
@@ -127,7 +120,7 @@ class DayPages:
     def _asked(self, viewer: Viewer, asked: ToClose) -> Response:
         """Show what a close erases and what still waits, before anything is done."""
         page = self._drawing.draw(
-            "day_close.html", self._tag(viewer), viewer=viewer, bar=self._bar(), asked=asked
+            "day_close.html", self._browsers.tag(viewer), viewer=viewer, bar=self._bar(), asked=asked
         )
         return HTMLResponse(page)
 
@@ -136,7 +129,7 @@ class DayPages:
     ) -> Response:
         page = self._drawing.draw(
             "day.html",
-            self._tag(viewer),
+            self._browsers.tag(viewer),
             viewer=viewer,
             bar=self._bar(),
             message=message,

@@ -15,10 +15,11 @@ from starlette.routing import Route
 
 from firmware.lists.reading import FaultsFound, ReadList
 from firmware.page import words
+from firmware.page.browsers import Browsers, Front
 from firmware.page.drawing import Drawing
 from firmware.page.list_facts import facts_of
 from firmware.page.ports import Bar, ListWork, Staff, Station
-from firmware.page.protection import peer_of, read_form
+from firmware.page.protection import read_form
 from firmware.page.upload import read_upload
 from firmware.page.viewers import Operator, Viewer
 from firmware.records import ListLoaded
@@ -50,12 +51,7 @@ class Draft:
 
 
 class ListPages:
-    """Part of one front's page, beside `DayPages`.
-
-    viewer: who asks, None for somebody who is not signed in. sender: the like for a form of this page.
-    uploads: whether files of the browser's machine are taken where a folder is offered too.
-    shows_names: of staff, to pick from.
-    """
+    """Part of one front's page, beside `DayPages`."""
 
     def __init__(
         self,
@@ -64,23 +60,15 @@ class ListPages:
         staff: Staff,
         drawing: Drawing,
         bar: Callable[[], Bar],
-        tag: Callable[[Viewer], str],
-        viewer: Callable[[Request], Viewer | None],
-        sender: Callable[[Request, dict[str, str]], Viewer],
-        *,
-        uploads: bool,
-        shows_names: bool,
+        browsers: Browsers,
     ) -> None:
         self._lists = lists
         self._station = station
         self._staff = staff
         self._drawing = drawing
         self._bar = bar
-        self._tag = tag
-        self._viewer = viewer
-        self._sender = sender
-        self._uploads = uploads
-        self._shows_names = shows_names
+        self._browsers = browsers
+        self._at_hand = browsers.front is Front.TOUCH
         self._draft: Draft | None = None
         self.routes = [
             Route("/day/list", self._show),
@@ -91,20 +79,20 @@ class ListPages:
         ]
 
     async def _show(self, request: Request) -> Response:
-        viewer = self._viewer(request)
+        viewer = self._browsers.signed_in(request)
         if viewer is None or _supervisor(viewer) is None:
             return RedirectResponse("/day", 303)
         return await self._drawn(viewer)
 
     async def _upload(self, request: Request) -> Response:
         # Who asks is looked at before anything is read: nobody else fills the memory.
-        asks = self._viewer(request)
+        asks = self._browsers.signed_in(request)
         if asks is None or _supervisor(asks) is None:
             raise HTTPException(403, "a supervisor loads the list")
         sent = await read_upload(request)
         if sent.content is None:
             return await self._drawn(asks, faults=_one(too_large()))
-        viewer = self._sender(request, sent.fields)
+        viewer = self._browsers.sender(request, sent.fields)
         if not sent.content and not sent.file:
             return await self._drawn(viewer, words.NO_FILE_CHOSEN)
         content = sent.content
@@ -113,7 +101,7 @@ class ListPages:
     async def _pick(self, request: Request) -> Response:
         fields = await read_form(request)
         file = fields.get("file", "")
-        return await self._check(self._sender(request, fields), file, lambda: self._lists.pick(file))
+        return await self._check(self._browsers.sender(request, fields), file, lambda: self._lists.pick(file))
 
     async def _check(
         self, viewer: Viewer, file: str, look: Callable[[], Awaitable[ReadList | FaultsFound]]
@@ -133,13 +121,13 @@ class ListPages:
         return await self._drawn(viewer)
 
     async def _drop(self, request: Request) -> Response:
-        viewer = self._sender(request, await read_form(request))
+        viewer = self._browsers.sender(request, await read_form(request))
         self._draft = None
         return RedirectResponse("/day/list", 303) if _supervisor(viewer) else RedirectResponse("/day", 303)
 
     async def _load(self, request: Request) -> Response:
         fields = await read_form(request)
-        viewer = self._sender(request, fields)
+        viewer = self._browsers.sender(request, fields)
         operator, draft = _supervisor(viewer), self._draft
         if operator is None:
             return RedirectResponse("/day", 303)
@@ -150,7 +138,7 @@ class ListPages:
             return await self._drawn(viewer, words.FIRST_FINISH)
         approved_by: tuple[str, ...] = ()
         if draft.needs_second:
-            peer = peer_of(request) if self._uploads else ""
+            peer = self._browsers.peer(request)
             second = fields.get("second_name", "").strip()
             refusal = await self._countersigned(operator, second, fields.get("pin", ""), peer)
             if refusal is not None:
@@ -208,12 +196,12 @@ class ListPages:
             "message": message,
         }
         if draft is not None:
-            names = await self._staff.names() if self._shows_names else ()
+            names = await self._staff.names() if self._at_hand else ()
             others = [name for name in names if operator is None or name != operator.name]
             facts = facts_of(draft.read)
             page = self._drawing.draw(
                 "list_check.html",
-                self._tag(viewer),
+                self._browsers.tag(viewer),
                 **values,
                 draft=draft,
                 facts=facts,
@@ -224,13 +212,14 @@ class ListPages:
         present = await self._lists.loaded()
         page = self._drawing.draw(
             "list.html",
-            self._tag(viewer),
+            self._browsers.tag(viewer),
             **values,
             present=None if present is None else words.now_loaded(present),
             done=None if done is None else words.list_loaded(done.entries),
             files=await self._lists.files(),
             has_folder=self._lists.has_folder,
-            uploads=self._uploads or not self._lists.has_folder,
+            # The browser of the touch screen would show the appliance's own files.
+            uploads=not self._at_hand or not self._lists.has_folder,
             faults=None if faults is None else faults.faults[:FAULTS_SHOWN],
             form=None if faults is None else faults.form,
             found=0 if faults is None else len(faults.faults),

@@ -13,7 +13,8 @@ import structlog
 from firmware.config import ConfigError
 from firmware.config import Page as PageSettings
 from firmware.notices import Notices
-from firmware.page.app import Front, Page, Rules
+from firmware.page.app import Page, Rules
+from firmware.page.browsers import Front
 from firmware.page.ports import Bar, DayWork, ListWork, Staff, Station
 from firmware.page.recordings import Recordings
 from firmware.page.server import PageServer

@@ -11,8 +11,9 @@ from pathlib import Path
 from playwright.async_api import Page, expect
 
 from firmware.notices import Notices
-from firmware.page.app import Front, Rules
 from firmware.page.app import Page as OperatorPage
+from firmware.page.app import Rules
+from firmware.page.browsers import Front
 from firmware.page.ports import Bar
 from firmware.page.recordings import Recordings
 from firmware.page.server import PageServer

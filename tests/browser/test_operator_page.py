@@ -16,7 +16,7 @@ from playwright.async_api import Page, Playwright, expect
 
 from firmware.demo.build_assets import load_face
 from firmware.demo.views import ViewCondition, face_view
-from firmware.page.app import Front
+from firmware.page.browsers import Front
 from firmware.page.viewfinder import encoded
 from sensors.board.port import Button
 from sensors.frames import ColourFrame, DeviceIdentity, Retry, RetryReason

@@ -26,7 +26,7 @@ from firmware.demo.stage import Stage
 from firmware.demo.views import ViewCondition, empty_room, face_view
 from firmware.lane import Lane
 from firmware.opening import Hardware
-from firmware.page.app import Front
+from firmware.page.browsers import Front
 from firmware.session.registration import NoticeAnswer
 from firmware.store.store import Store
 from firmware.workflow.terms import Role

@@ -16,7 +16,8 @@ import pytest
 import firmware.page
 from firmware.cards.making import household_card
 from firmware.notices import Notices
-from firmware.page.app import Front, Page, Rules
+from firmware.page.app import Page, Rules
+from firmware.page.browsers import Front
 from firmware.page.ports import Bar, DayWork, ListWork
 from firmware.page.recordings import Recordings
 from firmware.page.streams import Streams

@@ -17,7 +17,7 @@ from firmware.config import Device
 from firmware.lists.folder import MOST_FILES, list_files, read_below
 from firmware.lists.loading import ListLoading
 from firmware.lists.templates import clinic_rows, distribution_rows, write_template
-from firmware.page.app import Front
+from firmware.page.browsers import Front
 from firmware.page.upload import MOST_READ_BYTES
 from firmware.store.lists import LoadedList
 from firmware.store.store import Store

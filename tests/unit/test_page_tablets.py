@@ -14,7 +14,7 @@ import pytest
 
 from firmware.config import Page as PageSettings
 from firmware.notices import Notices
-from firmware.page.app import Front
+from firmware.page.browsers import Front
 from firmware.page.opening import OperatorPage, PageMisconfigured
 from firmware.page.ports import Bar
 from firmware.page.store import certificate_of

@@ -1,0 +1,33 @@
+"""The buttons of the board that move about the page, with the numbers by which browsers tell them apart."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from firmware.page.streams import Part
+from sensors.board.port import Button
+
+MOST_PRESSES = 32
+"""How many presses of the board's buttons a browser that is slow can be told of."""
+
+
+class Presses:
+    """The last presses that the page took. listening: how many browsers are told of them."""
+
+    def __init__(self) -> None:
+        self._taken: deque[tuple[int, Button]] = deque(maxlen=MOST_PRESSES)
+        self.listening = 0
+
+    @property
+    def last(self) -> int:
+        """Number of the last press, 0 before the first."""
+        return self._taken[-1][0] if self._taken else 0
+
+    def take(self, button: Button) -> None:
+        """Remember a press under the next number."""
+        self._taken.append((self.last + 1, button))
+
+    def part(self) -> Part:
+        """The last presses with their numbers: a browser does those that it has not done."""
+        taken = " ".join(f"{number}:{button.value}" for number, button in self._taken)
+        return Part("press", self.last, lambda: taken)
