@@ -28,7 +28,7 @@ from firmware.workflow.station import Station
 from firmware.workflow.terms import Role
 from firmware.workflow.viewing import Reply
 from sensors.board.port import Button
-from tests.kit.scripted_desk import ScriptedDesk
+from tests.kit.scripted_desk import Ends, ScriptedDesk
 from tests.kit.store_values import DEVICE, SECOND_NS, open_store
 from tests.kit.work_lists import clinic_list, distribution_list
 from trust.consent import Purpose
@@ -36,6 +36,7 @@ from trust.service import Workflow
 
 T = TypeVar("T")
 READS_S = 1.0
+CARD = "card: hh-0001"
 PINS = {"amina": "246810", "boris": "135790"}
 
 
@@ -224,3 +225,16 @@ def rig(folder: Path, workflow: Workflow, *, people: int = 4, loss_cap: int = 2)
         yield made
     finally:
         made.store.close()
+
+
+def collector(of: str = "0001") -> set[str]:
+    """The first collector of a household, who is registered with biometrics."""
+    return {f"p-{of}-1"}
+
+
+async def to_hand_over(camp: Rig) -> None:
+    """Lead the collector of the first household to the hand-over."""
+    await camp.boot()
+    camp.desk.registered = collector()
+    camp.desk.script.append(Ends())
+    assert await camp.acts(CARD) == "distribution-hand-over"

@@ -2,63 +2,21 @@
 
 from __future__ import annotations
 
-import io
-import os
-import zipfile
-from collections.abc import Callable, Sequence
-from datetime import date, datetime, time
-from pathlib import Path
+from collections.abc import Callable
+from datetime import date, time
 
-import openpyxl
 import pytest
-from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregator.cli import main as aggregator
-from firmware.cli import main as aidpost
 from firmware.lists.fitting import Here, unfit
-from firmware.lists.reading import FaultsFound, ReadList, read_list
-from firmware.lists.templates import clinic_rows, distribution_rows, write_template
-from firmware.store.lock import ProcessLock
-from firmware.store.store import lock_of
+from tests.kit.list_texts import CLINIC, DISTRIBUTION, TODAY, planned
 from trust.consent import Purpose
-from trust.issuer import IssuerKey
-from trust.lists.envelope import sign
 from trust.lists.faults import ListRefused
-from trust.lists.parsing import list_words, parse
+from trust.lists.parsing import parse
 from trust.lists.secret import new_secret
 from trust.lists.table import read_csv
 from trust.lists.terms import Appointment, ClinicList, DistributionList, Household, Ration
-
-TODAY = date(2026, 11, 25)
-
-DISTRIBUTION = """\
-Aidpost list,distribution
-site,camp-3
-cycle,c12
-first day,2026-11-25
-last day,2026-11-27
-desk,Desk 2
-loss cap,10
-roster,desk-1 desk-2
-
-household,size,collectors,alternates,cohort,ration rice (kg),ration soap (piece)
-H-1,5,P-1 P-2,P-9,f 18-59,"12,5",4
-H-2,2,P-3,,,10,
-"""
-CLINIC = """\
-Aidpost list,clinic
-site,harbour
-day,2026-11-25
-number,time,cohort
-A-1,8:30,60+
-A-2,,
-"""
-
-
-def planned(text: str) -> DistributionList | ClinicList:
-    return parse(read_csv(text.encode()))
 
 
 def faults(text: str | bytes) -> list[str]:
@@ -176,88 +134,10 @@ def test_a_file_that_is_cut_anywhere_but_after_a_household_is_refused(end: int) 
     assert faults(DISTRIBUTION.replace("site,", "rows,2\nsite,")[: whole + len("rows,2\n")])
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (DISTRIBUTION.encode("utf-16"), "UTF-16"),
-        (DISTRIBUTION.replace("Desk", "Dépôt").encode("latin-1"), "row 6"),
-        (DISTRIBUTION.replace("Desk 2", '"Desk 2').encode(), "quotation mark"),
-        (b"x" * (9 << 20), "larger than 8 MiB"),
-        (("a,b\n" * 20_001).encode(), "more than 20000 rows"),
-        (b"", "empty"),
-        (b"PK\x03\x04 no zip at all", "no whole XLSX"),
-        (b"\xd0\xcf\x11\xe0 old", "old Excel"),
-    ],
-)
-def test_a_file_of_another_kind_is_told_how_to_be_saved(tmp_path: Path, content: bytes, words: str) -> None:
-    path = tmp_path / "list.csv"
-    path.write_bytes(content)
-    found = read_list(path)
-    assert isinstance(found, FaultsFound)
-    assert any(words in line for line in found.lines("list.csv")), found
-
-
 def test_five_hundred_appointments_and_no_more() -> None:
     rows = [f"N-{number},," for number in range(501)]
     assert "501 appointments" in faults(CLINIC + "\n".join(rows[:499]) + "\n")[0]
     assert isinstance(planned(CLINIC + "\n".join(rows[:498]) + "\n"), ClinicList)
-
-
-def spreadsheet(rows: list[tuple[object, ...]]) -> bytes:
-    book = openpyxl.Workbook()
-    for row in rows:
-        book.active.append(row)
-    content = io.BytesIO()
-    book.save(content)
-    return content.getvalue()
-
-
-def test_a_spreadsheet_is_read_as_its_csv_file_and_faults_have_the_names_of_cells(tmp_path: Path) -> None:
-    rows: list[tuple[object, ...]] = [
-        ("Aidpost list", "clinic"),
-        ("site", "harbour"),
-        ("day", date(2026, 11, 25)),
-        ("number", "time", "cohort"),
-        ("A-1", time(8, 30), "60+"),
-        ("A-2", None, None),
-    ]
-    path = tmp_path / "day.xlsx"
-    path.write_bytes(spreadsheet(rows))
-    assert read_list(path) == ReadList(planned(CLINIC))
-    path.write_bytes(spreadsheet([*rows, ("=A6", 0.25, ""), (date(2026, 3, 12), "8h", "")]))
-    found = read_list(path)
-    assert isinstance(found, FaultsFound)
-    places = [line.split(":")[0] for line in found.lines("day.xlsx")]
-    assert places == ["day.xlsx, A7", "day.xlsx, B7", "day.xlsx, A8", "day.xlsx, B8"]
-    assert "formula" in found.lines("day.xlsx")[0]
-
-
-def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("xl/workbook.xml", b"\0" * (100 << 20))
-    path = tmp_path / "bomb.xlsx"
-    path.write_bytes(content.getvalue())
-    found = read_list(path)
-    assert isinstance(found, FaultsFound)
-    assert "unpacks to more" in found.faults[0].what
-
-
-SHARE = st.floats(0, 1, exclude_max=True)  # of the file's length, which changes with the time in it
-
-
-@settings(max_examples=80, deadline=None)
-@given(changes=st.lists(st.tuples(SHARE, st.integers(0, 255)), min_size=1, max_size=6), kept=SHARE)
-def test_a_damaged_spreadsheet_is_a_fault_and_never_an_error(
-    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[float, int]], kept: float
-) -> None:
-    damaged = bytearray(spreadsheet([("Aidpost list", "clinic"), ("site", "harbour")]))
-    for share, value in changes:
-        damaged[4 + int(share * (len(damaged) - 4))] = value
-    for content in (damaged, damaged[: 4 + int(kept * (len(damaged) - 4))]):
-        path = tmp_path_factory.mktemp("damaged") / "list.xlsx"
-        path.write_bytes(bytes(content))
-        assert isinstance(read_list(path), FaultsFound)
 
 
 def test_a_list_of_elsewhere_or_another_day_is_not_loaded() -> None:
@@ -276,137 +156,3 @@ def test_a_list_of_elsewhere_or_another_day_is_not_loaded() -> None:
         assert words in fault.what
     (fault,) = unfit(planned(CLINIC), Here("harbour", Purpose.CLINIC_CHECK_IN, "a", date(2026, 11, 26)))
     assert "the list of 2026-11-25" in fault.what
-
-
-def test_a_signed_list_is_taken_from_trusted_issuers_alone_and_only_whole(tmp_path: Path) -> None:
-    issuer, other = IssuerKey.new(), IssuerKey.new()
-    path = tmp_path / "c12.aidpost-list"
-    path.write_bytes(sign(DISTRIBUTION.encode(), issuer))
-    found = read_list(path, (issuer.public,))
-    assert isinstance(found, ReadList)
-    assert found.signed_by == issuer.public
-    assert list_words(found.planned) == list_words(planned(DISTRIBUTION))
-
-    def what(content: bytes, *trusted: bytes) -> str:
-        path.write_bytes(content)
-        refused = read_list(path, trusted)
-        assert isinstance(refused, FaultsFound)
-        return refused.faults[0].what
-
-    signed = sign(DISTRIBUTION.encode(), issuer)
-    assert "not known" in what(signed, other.public)
-    assert "copy the file again" in what(signed[:-20], issuer.public)
-    assert "copy the file again" in what(signed[:40], issuer.public)
-    assert "changed" in what(signed.replace(b"loss cap,10", b"loss cap,99"), issuer.public)
-    forged = sign(DISTRIBUTION.encode(), other).replace(
-        other.public.hex().encode(), issuer.public.hex().encode()
-    )
-    assert "signature does not hold" in what(forged, issuer.public)
-
-
-@pytest.mark.parametrize("ending", ["csv", "xlsx"])
-@pytest.mark.parametrize("kind", ["clinic", "distribution"])
-def test_a_template_can_be_loaded_as_it_is(tmp_path: Path, kind: str, ending: str) -> None:
-    path = tmp_path / f"example.{ending}"
-    rows = clinic_rows("s", TODAY) if kind == "clinic" else distribution_rows("s", "d", TODAY)
-    write_template(rows, path)
-    found = read_list(path)
-    assert isinstance(found, ReadList), found
-    assert found.planned.last_day == TODAY
-
-
-def test_the_commands_write_check_and_sign(tmp_path: Path) -> None:
-    runner = CliRunner()
-    path, signed, key = tmp_path / "cycle.csv", tmp_path / "cycle.aidpost-list", tmp_path / "issuer.pem"
-    IssuerKey.create(key)
-    assert runner.invoke(aidpost, ["list", "template", "distribution", "--out", str(path)]).exit_code == 0
-    checked = runner.invoke(aidpost, ["list", "check", str(path)])
-    assert checked.exit_code == 0, checked.output
-    assert "3 households, 6 collectors, 3 alternates" in checked.output
-    assert "Due: rice 70 kg; oil 7 l; soap 12 piece" in checked.output
-    made = runner.invoke(aggregator, ["list", "sign", str(path), "--key", str(key)])
-    assert made.exit_code == 0, made.output
-    assert signed.read_bytes().startswith(b"AIDPOST LIST 1\n")
-    checked = runner.invoke(aidpost, ["list", "check", str(signed)])
-    assert f"Signed with the key {IssuerKey.load(key).public.hex()}" in checked.output
-    path.write_bytes(path.read_bytes().replace(b"H-0002", b"H-0001"))
-    refused = runner.invoke(aidpost, ["list", "check", str(path)])
-    assert refused.exit_code == 1
-    assert "cycle.csv, row 14, column 1: this household stands in row 13 too" in refused.output
-    refused = runner.invoke(aggregator, ["list", "sign", str(path), "--key", str(key)])
-    assert refused.exit_code == 1
-    assert "nothing was signed" in refused.output
-
-
-PINS = {"tomas": "730264", "leila": "308157", "amina": "482915"}
-
-
-class Appliance:
-    """The commands of one appliance with two supervisors, tomas and leila, and the operator amina."""
-
-    def __init__(self, folder: Path, purpose: Purpose, issuer: IssuerKey) -> None:
-        self._config = folder / "aidpost.toml"
-        self._config.write_text(
-            f'[device]\nid = "desk-1"\nsite = "site-1"\npurpose = "{purpose.value}"\ndata = "{folder}"\n'
-            '[keys]\nguard = "file"\n[camera]\ndriver = "replay"\n'
-            f'[issuer]\nkeys = ["{issuer.public.hex()}"]\n[page]\n'
-        )
-        self.run("staff", "add", "tomas", "--role=supervisor", typed=[PINS["tomas"]] * 2)
-        for name, role in (("leila", "supervisor"), ("amina", "operator")):
-            typed = ["tomas", PINS["tomas"], PINS[name], PINS[name]]
-            self.run("staff", "add", name, f"--role={role}", typed=typed)
-
-    def run(self, *words: str, typed: Sequence[str] = (), status: int = 0) -> str:
-        typed_lines = "".join(f"{line}\n" for line in typed)
-        result = CliRunner().invoke(aidpost, [*words, "--config", str(self._config)], input=typed_lines)
-        assert result.exit_code == status, result.output
-        return result.output
-
-    def load(self, path: Path, *names: str, status: int = 0) -> str:
-        typed = [line for name in names for line in (name, PINS[name])]
-        return self.run("list", "import", str(path), typed=typed, status=status)
-
-
-def test_while_the_appliance_runs_its_page_is_named(tmp_path: Path) -> None:
-    appliance = Appliance(tmp_path, Purpose.DISTRIBUTION, IssuerKey.new())
-    path = tmp_path / "cycle.csv"
-    write_template(distribution_rows("site-1", "desk-1", datetime.now().astimezone().date()), path)
-    running = ProcessLock(lock_of(tmp_path / "aidpost.db"))
-    for said in (appliance.run("list", "show", status=1), appliance.load(path, status=1)):
-        assert f"the appliance runs (pid {os.getpid()}), and its page does this" in said
-    running.release()
-    assert "No list is loaded" in appliance.run("list", "show")
-
-
-def test_a_cycle_is_loaded_whole_by_two_supervisors_or_not_at_all(tmp_path: Path) -> None:
-    appliance = Appliance(tmp_path, Purpose.DISTRIBUTION, IssuerKey.new())
-    path = tmp_path / "cycle.csv"
-    write_template(distribution_rows("site-1", "desk-1", datetime.now().astimezone().date()), path)
-    good = path.read_bytes()
-    assert "two different supervisors" in appliance.load(path, "tomas", "tomas", status=1)
-    assert "no supervisor" in appliance.load(path, "tomas", "amina", status=1)
-    path.write_bytes(good[:-9])
-    assert "row 15" in appliance.load(path, "tomas", "leila", status=1)
-    path.write_bytes(good.replace(b"site,site-1", b"site,site-2"))
-    assert 'site "site-2"' in appliance.load(path, "tomas", "leila", status=1)
-    assert "No list is loaded" in appliance.run("list", "show")
-    path.write_bytes(good)
-    assert "Loaded: 3 households" in appliance.load(path, "tomas", "leila")
-    shown = appliance.run("list", "show")
-    assert "tomas, leila" in shown
-    assert "H-0001" not in shown
-    path.write_bytes(good.replace(b"cycle-1", b"cycle-2"))
-    assert 'cycle "cycle-1" is loaded' in appliance.load(path, "tomas", "leila", status=1)
-
-
-def test_a_clinics_list_that_an_issuer_signed_needs_nobody_to_answer_for_it(tmp_path: Path) -> None:
-    issuer = IssuerKey.new()
-    appliance = Appliance(tmp_path, Purpose.CLINIC_CHECK_IN, issuer)
-    plain, signed = tmp_path / "day.csv", tmp_path / "day.aidpost-list"
-    write_template(clinic_rows("site-1", datetime.now().astimezone().date()), plain)
-    assert "First supervisor" in appliance.load(plain, status=1)
-    signed.write_bytes(sign(plain.read_bytes(), IssuerKey.new()))
-    assert "signer is not known" in appliance.load(signed, status=1)
-    signed.write_bytes(sign(plain.read_bytes(), issuer))
-    assert "Loaded: 3 appointments" in appliance.load(signed)
-    assert "an issuer's signature" in appliance.run("list", "show")
