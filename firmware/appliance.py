@@ -162,13 +162,13 @@ class Appliance:
         async def in_inference(work: Callable[[], T], /) -> T:
             return await loop.run_in_executor(engine, work)
 
-        with await self.store.run(lambda store: store.protection_key()) as key:
+        with await self.store.run(lambda store: store.gallery.protection_key()) as key:
             protection = await in_inference(partial(TemplateProtection, key))
         self._stack.callback(protection.wipe)
         recognition = await in_inference(lambda: build_recognition(config, protection))
         self.matcher = recognition.matcher
 
-        references = await self.store.run(lambda store: store.references(device.purpose))
+        references = await self.store.run(lambda store: store.gallery.references(device.purpose))
         entries = len(references)
         refused = await in_inference(partial(self.matcher.take_up_all, _drained(references)))
         if refused:

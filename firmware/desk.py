@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from operator import methodcaller
 from typing import TypeVar
 
 from firmware.clock import Clock
 from firmware.config import Config
 from firmware.presenter import Presenter
+from firmware.records import Moment
 from firmware.session.acquire import Acquirer, InThread
 from firmware.session.attempts import MOST_IN_A_ROW, Asked, step
 from firmware.session.check_in import CheckInHost, CheckInResult, Claim, Confirm, Suggestion
@@ -111,7 +111,7 @@ class Desk:
         purpose = self._config.device.purpose
 
         def find(store: Store) -> list[Reference]:
-            return [entry for subject in subjects for entry in store.find_subject(purpose, subject)]
+            return [entry for subject in subjects for entry in store.gallery.find_subject(purpose, subject)]
 
         claimed = await self._in_store(find)
         if not claimed:
@@ -119,7 +119,7 @@ class Desk:
                 "nobody is registered with biometrics under this subject: serve the person without them"
             )
         subject = claimed[0].subject
-        attempts = await self._in_store(lambda store: store.attempts(purpose, subject))
+        attempts = await self._in_store(lambda store: store.gallery.attempts(purpose, subject))
         _, standing = step(attempts, Asked(self._clock.now()))
         if standing.wait_s:
             self._presenter.show(Show(Signal.GO_TO_A_PERSON, tries_left=0, wait_s=standing.wait_s))
@@ -144,7 +144,7 @@ class Desk:
         """
         purpose, entries = self._config.device.purpose, None
         if among is not None:
-            entries = await self._in_store(lambda store: store.entry_ids(purpose, among))
+            entries = await self._in_store(lambda store: store.gallery.entry_ids(purpose, among))
             if not entries:
                 raise NotRegistered("nobody on this list is registered with biometrics")
         host = await self._check_in_host(None, confirm, operator, entries)
@@ -161,13 +161,13 @@ class Desk:
         Raises RegistrationStopped, AlreadyRegistered, DeskBusy and StoreError.
         """
         purpose = self._config.device.purpose
-        if await self._in_store(lambda store: store.find_subject(purpose, subject)):
+        if await self._in_store(lambda store: store.gallery.find_subject(purpose, subject)):
             raise AlreadyRegistered(
                 "somebody is registered under this subject: check the number; to register the same person "
                 "anew, erase the old entry first"
             )
         moment = self._clock.now()
-        stopped = await self._in_store(lambda store: store.registration_stopped(moment))
+        stopped = await self._in_store(lambda store: store.space.registration_stopped(moment))
         if stopped is not None:
             self._presenter.show(Show(Signal.GO_TO_A_PERSON))
             raise RegistrationStopped(f"{stopped}. Serve the person all the same, and register later")
@@ -202,15 +202,18 @@ class Desk:
         if self.busy:
             raise DeskBusy("a person is being served here: erase when that session has ended")
         purpose, moment = self._config.device.purpose, self._clock.now()
-        entries = await self._in_store(lambda store: store.find_subject(purpose, subject))
+        entries = await self._in_store(lambda store: store.gallery.find_subject(purpose, subject))
         for reference in entries:
             # First from memory: whatever happens to the store, nobody is matched with this entry any more.
             await self._in_inference(partial(self._matcher.remove, reference.entry_id))
         forgotten = await self._in_store(lambda store: store.work.forget(moment, subject))
         for reference in entries:
-            await self._in_store(methodcaller("remove_reference", moment, reference.entry_id))
+            await self._remove(moment, reference.entry_id)
         self._gallery_changed()
         return len(entries) + forgotten
+
+    async def _remove(self, moment: Moment, entry_id: bytes) -> None:
+        await self._in_store(lambda store: store.gallery.remove(moment, entry_id))
 
     def idle(self) -> None:
         """Show that the appliance waits for the next person."""

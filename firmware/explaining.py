@@ -16,7 +16,7 @@ import msgspec
 from firmware.records import CheckIn, ClockQuality, Event, Moment, Outcome, Service
 from firmware.session.attempts import DELAY_S, MOST_IN_A_ROW
 from firmware.store.audit import AuditBroken, AuditEntry
-from firmware.store.outbox import decoded
+from firmware.store.events import decoded
 from firmware.store.trail import Trail
 from inference.operating_point import STRENGTH_MEANING, Strength
 

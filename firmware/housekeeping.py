@@ -57,8 +57,8 @@ class Housekeeping:
         now = self._clock.now()
 
         def work(store: Store) -> tuple[int, str | None]:
-            store.note_uptime(now)
-            return store.purge_acknowledged(now), store.registration_stopped(now)
+            store.space.note_uptime(now)
+            return store.outbox.purge_acknowledged(now), store.space.registration_stopped(now)
 
         try:
             if self._retention is not None:

@@ -198,7 +198,7 @@ class Lane:
 
     async def _look(self) -> None:
         def work(store: Store) -> _Known:
-            return _Known(store.lists.loaded(), sum(store.lanes().values()))
+            return _Known(store.lists.loaded(), sum(store.outbox.lanes().values()))
 
         former, self._known = self._known.loaded, await self._appliance.store.run(work)
         if self._known.loaded != former:

@@ -122,10 +122,10 @@ class AggregatorLink:
 
     async def until_acknowledged(self) -> None:
         """Wait until the aggregator holds everything that was committed before this call."""
-        last = await self._store.run(lambda store: store.last_seq())
+        last = await self._store.run(lambda store: store.outbox.last_seq())
         while True:
             self._changed.clear()  # before the look, so that no change is missed between the two
-            waiting = await self._store.run(lambda store: store.pending(0, 1))
+            waiting = await self._store.run(lambda store: store.outbox.pending(0, 1))
             if not waiting or waiting[0].seq > last:
                 return
             await self._changed.wait()

@@ -63,7 +63,7 @@ class Orders:
 
     async def run(self) -> None:
         """Do commands until cancelled; first say what became of those that a power cut ended."""
-        for command_id, kind in await self._run(lambda store: store.unfinished_commands()):
+        for command_id, kind in await self._run(lambda store: store.orders.unfinished()):
             await self._report(command_id, kind, CommandOutcome.INTERRUPTED, "it stopped while doing this")
         while True:
             command = await self._queue.get()
@@ -78,7 +78,7 @@ class Orders:
         if kind is None:
             log.warning("unknown command", command=command.command_id.hex())
             return
-        if not await self._run(lambda store: store.begin_command(command.command_id, kind)):
+        if not await self._run(lambda store: store.orders.begin(command.command_id, kind)):
             return
         log.info("command", kind=kind.value, command=command.command_id.hex())
         if self._expired(command):
@@ -113,5 +113,5 @@ class Orders:
     ) -> None:
         result = CommandResult(command_id, kind, outcome, detail[:MAX_DETAIL])
         moment = self._clock.now()
-        await self._run(lambda store: store.commit_command_result(moment, result))
+        await self._run(lambda store: store.orders.finish(moment, result))
         self._committed()

@@ -69,4 +69,4 @@ def read_policy(config: Config) -> tuple[DataPolicy, int] | None:
 
 
 def _remove(moment: Moment, entry_id: bytes, store: Store) -> None:
-    store.remove_reference(moment, entry_id, "reference expired")
+    store.gallery.remove(moment, entry_id, "reference expired")

@@ -86,14 +86,14 @@ def import_receipts(config_path: Path, folder: Path, aggregator_key: str | None)
 
 def _take(store: Store, receipt: CarriedReceipt, aggregator_key: str | None) -> int:
     signed = receipt.signed
-    if not store.knows_aggregator() and signed.receipt_key.hex() != aggregator_key:
+    if not store.outbox.knows_aggregator() and signed.receipt_key.hex() != aggregator_key:
         raise ReceiptUnreadable(
             "this appliance has never met its aggregator and does not know its key; name it with "
             "--aggregator-key as `aidpost-aggregator import` printed it"
         )
-    if not store.receipt_holds(signed):
+    if not store.outbox.receipt_holds(signed):
         raise ReceiptUnreadable("it is signed by another key, or for other events than these")
-    return store.acknowledge(signed.seq, Clock().now(), signed)
+    return store.outbox.acknowledge(signed.seq, Clock().now(), signed)
 
 
 def _progress() -> Progress:

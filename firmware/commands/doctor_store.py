@@ -68,7 +68,7 @@ def examine_store(config: Config) -> Iterator[Finding]:
 
 def _store(store: Store) -> Finding:
     counts, audit = store.counts(), store.verify_audit()
-    waiting = ", ".join(f"{count} {lane.value}" for lane, count in store.lanes().items()) or "none"
+    waiting = ", ".join(f"{count} {lane.value}" for lane, count in store.outbox.lanes().items()) or "none"
     found = (
         f"{counts.references} {'entry' if counts.references == 1 else 'entries'}, "
         f"{counts.waiting} of {counts.written} events waiting ({waiting})"
@@ -76,7 +76,7 @@ def _store(store: Store) -> Finding:
     if isinstance(audit, AuditBroken):
         advice = f"the audit log does not hold ({audit}): tell the data-protection officer"
         return Finding("store", found, "", False, advice)
-    if (stopped := store.registration_stopped(Clock().now())) is not None:
+    if (stopped := store.space.registration_stopped(Clock().now())) is not None:
         return Finding("store", found, "", False, stopped)
     return Finding("store", f"{found}, {audit} audit rows, encrypted", library("sqlcipher3"), True)
 

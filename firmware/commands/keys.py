@@ -72,7 +72,7 @@ def renew_templates(config_path: Path) -> None:
         open_keys(config, ask_pin) as guard,
         closing(open_store(config, guard)) as store,
     ):
-        renewed = store.renew_protection(Clock().now())
+        renewed = store.gallery.renew_protection(Clock().now())
     click.echo(f"Made {renewed} templates anew under a new key.")
 
 

@@ -140,7 +140,7 @@ def export(config_path: Path, file: Path, subject: str, party: str, form: Litera
     with opened_store(config_path) as store:
         store.ages.note_policy(policy.edition)
         signed = supervisor(store) if store.staff.has_supervisor() else ""
-        entries = store.find_subject(store.purpose, subject)
+        entries = store.gallery.find_subject(store.purpose, subject)
         if not entries:
             raise NotRegistered("nobody is registered with biometrics under this subject")
         fingers = _fingers(store, entries)
@@ -155,7 +155,7 @@ def export(config_path: Path, file: Path, subject: str, party: str, form: Litera
                 each.wipe()
         facts = {"to": party, "file": hashlib.sha256(data).hexdigest(), "supervisor": signed}
         # Written down before it can be taken away: nothing is given that the log does not know of.
-        store.note_export(Clock().now(), [each.entry_id for each in entries], facts)
+        store.gallery.note_export(Clock().now(), [each.entry_id for each in entries], facts)
         _write(file, data)
     click.echo(f"Wrote {len(fingers)} finger views to {file}; whoever has it can read them.")
 
@@ -187,11 +187,11 @@ def _register(
 ) -> tuple[int, list[str]]:
     """Make the templates and store them; returns the registration's number, and who may be the same."""
     clock = Clock()
-    if store.find_subject(store.purpose, subject):
+    if store.gallery.find_subject(store.purpose, subject):
         raise AlreadyRegistered("somebody is registered under this subject: check the number")
-    if (stopped := store.registration_stopped(clock.now())) is not None:
+    if (stopped := store.space.registration_stopped(clock.now())) is not None:
         raise RegistrationStopped(f"{stopped}. Bring the file in later")
-    with store.protection_key() as key:
+    with store.gallery.protection_key() as key:
         protection = TemplateProtection(key)
     plain: tuple[Template, ...] = ()
     try:
@@ -201,7 +201,7 @@ def _register(
         entry_id = random_id()
         protected = tuple(protection.protect(each, entry_id) for each in plain)
         reference = Reference(entry_id, subject, protected, store.purpose, store.site)
-        recognition.matcher.take_up_all(store.references(store.purpose))
+        recognition.matcher.take_up_all(store.gallery.references(store.purpose))
         resembling = resembling_in(recognition.matcher, reference)
     finally:
         for each in plain:
@@ -217,7 +217,7 @@ def _register(
         face_templates=len(received.faces),
         finger_templates=len(received.fingers),
     )
-    found = [store.reference(store.purpose, each.entry_id) for each in resembling]
+    found = [store.gallery.reference(store.purpose, each.entry_id) for each in resembling]
     same = sorted({each.subject for each in found if each is not None})
     store.note_answer(clock.now(), record.record_id, record.consent, notice)
     seq = store.commit_registration(clock.now(), record, reference, facts)
@@ -227,7 +227,7 @@ def _register(
 
 
 def _fingers(store: Store, entries: list[Reference]) -> list[FingerTemplate]:
-    with store.protection_key() as key:
+    with store.gallery.protection_key() as key:
         protection = TemplateProtection(key)
     try:
         plain = [protection.plain(each, entry.entry_id) for entry in entries for each in entry.templates]

@@ -153,7 +153,7 @@ class Day:
             return (
                 store.lists.loaded(),
                 store.day.registered_on_list(),
-                store.registration_stopped(moment),
+                store.space.registration_stopped(moment),
                 desk_digit(store.device_id) if store.purpose is Purpose.CLINIC_CHECK_IN else None,
             )
 

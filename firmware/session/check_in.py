@@ -213,7 +213,7 @@ class CheckInHost:
         )
 
     async def _subject(self, entry_id: bytes) -> str | None:
-        reference = await self._in_store(lambda store: store.reference(self._purpose, entry_id))
+        reference = await self._in_store(lambda store: store.gallery.reference(self._purpose, entry_id))
         return reference.subject if reference is not None else None
 
 

@@ -150,7 +150,7 @@ class RegistrationHost:
             await self._in_inference(lambda: self._matcher.take_up(stored))
 
     async def _stored(self, entry_id: bytes) -> Reference | None:
-        return await self._in_store(lambda store: store.reference(self._purpose, entry_id))
+        return await self._in_store(lambda store: store.gallery.reference(self._purpose, entry_id))
 
     async def _resembling(self, templates: tuple[Template, ...]) -> tuple[str, ...]:
         if not templates or not self._matcher.size:

@@ -1,148 +1,139 @@
-"""The gallery's tables: references in and out; runs in the caller's transaction."""
+"""The gallery that people are compared with: its entries, and the key that their templates are under."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import groupby
-from typing import Any
+from collections.abc import Callable, Sequence
 
-import msgspec
-from sqlite_utils import Database
+import structlog
 
-from firmware.records import Attempts
-from firmware.store.errors import StoreDamaged, StoreError
+from firmware.records import Attempts, Moment
+from firmware.store import changes, entries, protecting, tombstones
+from firmware.store.errors import StoreDamaged
+from firmware.store.journal import Journal
 from firmware.store.reference import Reference
-from inference import template_codec
-from inference.errors import TemplateDamaged
+from inference.errors import InferenceError
 from trust.consent import Purpose
+from trust.gallery.errors import GalleryError
+from trust.keys.secret import SecretKey
 
-_SELECT = """
-    SELECT gallery.number, entry_id, subject, template
-    FROM gallery JOIN protected_templates ON protected_templates.entry = gallery.number
-"""
-_ORDER = " ORDER BY gallery.number, position"
+log = structlog.get_logger()
 
 
-def insert(database: Database, reference: Reference) -> None:
-    """Add an entry. Raises StoreError when its id is taken or it has no template."""
-    encoded = [template_codec.encode(template) for template in reference.templates]
-    insert_encoded(database, reference.entry_id, reference.subject, encoded)
+class Gallery:
+    """Entries of one purpose and site; methods raise StoreError kinds, PurposeRefused for another purpose.
 
-
-def insert_encoded(database: Database, entry_id: bytes, subject: str, templates: Sequence[bytes]) -> None:
-    """Add an entry whose templates are bytes already. Raises as `insert` does."""
-    if not templates:
-        raise StoreError("a gallery entry needs at least one template; register the person without an entry")
-    if database.execute("SELECT 1 FROM gallery WHERE entry_id = ?", (entry_id,)).fetchone():
-        raise StoreError("the gallery has an entry of this id already; give each entry a new random id")
-    number = database.execute(
-        "INSERT INTO gallery (entry_id, subject) VALUES (?, ?)", (entry_id, subject)
-    ).lastrowid
-    for position, template in enumerate(templates):
-        database.execute(
-            "INSERT INTO protected_templates (entry, position, template) VALUES (?, ?, ?)",
-            (number, position, template),
-        )
-
-
-def insert_all(database: Database, references: Sequence[Reference]) -> None:
-    """Add entries whose ids are not taken, many at a time."""
-    (first,) = database.execute("SELECT coalesce(max(number), 0) + 1 FROM gallery").fetchone()
-    database.conn.executemany(
-        "INSERT INTO gallery (number, entry_id, subject) VALUES (?, ?, ?)",
-        [(number, each.entry_id, each.subject) for number, each in enumerate(references, first)],
-    )
-    database.conn.executemany(
-        "INSERT INTO protected_templates (entry, position, template) VALUES (?, ?, ?)",
-        [
-            (number, position, template_codec.encode(template))
-            for number, each in enumerate(references, first)
-            for position, template in enumerate(each.templates)
-        ],
-    )
-
-
-def all_ids(database: Database) -> set[bytes]:
-    """Return the ids of all entries."""
-    return {entry_id for (entry_id,) in database.execute("SELECT entry_id FROM gallery")}
-
-
-def delete(database: Database, entry_id: bytes) -> str | None:
-    """Delete an entry with its templates; returns its subject, None where it was not there."""
-    row = database.execute("DELETE FROM gallery WHERE entry_id = ? RETURNING subject", (entry_id,)).fetchone()
-    return row[0] if row else None
-
-
-def select_all(database: Database, purpose: Purpose, site: str) -> list[Reference]:
-    """Return all entries in the order of their making."""
-    return _references(database.execute(_SELECT + _ORDER), purpose, site)
-
-
-def select_entry(database: Database, entry_id: bytes, purpose: Purpose, site: str) -> Reference | None:
-    """Return one entry, or None."""
-    rows = database.execute(_SELECT + "WHERE entry_id = ?" + _ORDER, (entry_id,))
-    return next(iter(_references(rows, purpose, site)), None)
-
-
-def select_subject(database: Database, subject: str, purpose: Purpose, site: str) -> list[Reference]:
-    """Return the entries of one card or case number: a household's card has several collectors.
-
-    Capital and small letters are the same. Where two that differ in nothing else were registered before that
-    was refused, the one as it is written here.
+    forget: what the work knows of a subject, called within the transaction that erases its last entry.
     """
-    rows = database.execute(_SELECT + "WHERE subject = ?" + _ORDER, (_spelled(database, subject),))
-    return _references(rows, purpose, site)
 
+    def __init__(self, journal: Journal, forget: Callable[[Moment, str], object]) -> None:
+        self._journal = journal
+        self._forget = forget
+        self._db = journal.database
 
-def _spelled(database: Database, subject: str) -> str:
-    """Return the subject as it was registered."""
-    row = database.execute(
-        "SELECT subject FROM gallery WHERE subject = ?1 COLLATE NOCASE ORDER BY subject = ?1 DESC LIMIT 1",
-        (subject,),
-    ).fetchone()
-    return row[0] if row else subject
+    def references(self, purpose: Purpose) -> list[Reference]:
+        """Return the whole gallery."""
+        self._refuse_other(purpose)
+        with self._journal.reading():
+            return entries.select_all(self._db, purpose, self._journal.site)
 
+    def reference(self, purpose: Purpose, entry_id: bytes) -> Reference | None:
+        """Return one entry, or None."""
+        self._refuse_other(purpose)
+        with self._journal.reading():
+            return entries.select_entry(self._db, entry_id, purpose, self._journal.site)
 
-def entry_ids(database: Database, subjects: Iterable[str]) -> list[bytes]:
-    """Return the ids of the entries of these subjects; no template is read for it."""
-    wanted = msgspec.json.encode(list(subjects)).decode()
-    rows = database.execute(
-        """SELECT entry_id FROM gallery WHERE lower(subject) IN (SELECT lower(value) FROM json_each(?))
-           ORDER BY number""",
-        (wanted,),
-    )
-    return [row[0] for row in rows.fetchall()]
+    def find_subject(self, purpose: Purpose, subject: str) -> list[Reference]:
+        """Return the entries under a card or case number: the collectors of a household share one."""
+        self._refuse_other(purpose)
+        with self._journal.reading():
+            return entries.select_subject(self._db, subject, purpose, self._journal.site)
 
+    def entry_ids(self, purpose: Purpose, subjects: Sequence[str]) -> list[bytes]:
+        """Return the ids of the entries under these numbers, to search among."""
+        self._refuse_other(purpose)
+        with self._journal.reading():
+            return entries.ids_of(self._db, subjects)
 
-def attempts(database: Database, subject: str) -> Attempts:
-    """Return how often check-ins under a subject failed in a row."""
-    row = database.execute(
-        "SELECT attempts FROM gallery WHERE subject = ? AND attempts <> x'' LIMIT 1", (subject,)
-    ).fetchone()
-    return msgspec.msgpack.decode(row[0], type=Attempts) if row else Attempts()
+    def attempts(self, purpose: Purpose, subject: str) -> Attempts:
+        """Return how often check-ins under a card or case number failed in a row."""
+        self._refuse_other(purpose)
+        with self._journal.reading():
+            return entries.attempts(self._db, subject)
 
+    def size(self) -> int:
+        """Return how many entries there are."""
+        with self._journal.reading():
+            return entries.size(self._db)
 
-def note_attempts(database: Database, subject: str, noted: Attempts) -> None:
-    """Keep how often check-ins under a subject failed in a row; it is erased with the entries."""
-    data = msgspec.msgpack.encode(noted) if noted.failed_in_a_row else b""
-    database.execute("UPDATE gallery SET attempts = ? WHERE subject = ?", (data, subject))
+    def add(self, moment: Moment, reference: Reference) -> None:
+        """Add an entry that came from elsewhere."""
+        with self._journal.transaction():
+            self.insert_within(reference)
+            self._journal.note("reference added", moment, reference.entry_id)
 
+    def insert_within(self, reference: Reference) -> None:
+        """Add an entry, within the caller's transaction."""
+        self._journal.refuse_other(reference.purpose, reference.site)
+        entries.insert(self._db, reference)
 
-def size(database: Database) -> int:
-    """Return how many entries there are."""
-    (entries,) = database.execute("SELECT count(*) FROM gallery").fetchone()
-    return int(entries)
+    def note_export(self, moment: Moment, entry_ids: Sequence[bytes], facts: dict[str, str]) -> None:
+        """Write down that templates of these entries are given away; facts: to whom, and which file."""
+        with self._journal.transaction():
+            for entry_id in entry_ids:
+                self._journal.note("templates exported", moment, entry_id, facts)
 
+    def remove(self, moment: Moment, entry_id: bytes, act: str = "reference removed") -> bool:
+        """Erase an entry; returns whether it was there. Erasing is allowed for every purpose.
 
-def _references(rows: Iterable[tuple[Any, ...]], purpose: Purpose, site: str) -> list[Reference]:
-    references = []
-    for (_, entry_id, subject), group in groupby(rows, key=lambda row: row[:3]):
+        act: as it stands in the audit log.
+        """
+        with self._journal.transaction():
+            removed = self.erase_within(moment, entry_id, act)
+        self._journal.erase_from_log(erased=removed)
+        return removed
+
+    def erase_within(self, moment: Moment, entry_id: bytes, act: str) -> bool:
+        """Erase an entry with its sealed copy, and with the last of a subject what the work knows of it.
+
+        Within the caller's transaction.
+        """
+        subject = entries.delete(self._db, entry_id)
+        if subject is None:
+            return False
+        tombstones.put(self._db, entry_id)
+        changes.strip(self._db, entry_id)
+        self._journal.note(act, moment, entry_id)
+        if not entries.ids_of(self._db, [subject]):
+            self._forget(moment, subject)
+        return True
+
+    def protection_key(self) -> SecretKey:
+        """Return the key that the templates are protected under; the caller closes it."""
+        with self._journal.reading():
+            return protecting.key(self._db)
+
+    def protect(self, store_key: SecretKey) -> None:
+        """Draw the first key from the store's where there is none, and protect what is stored plain."""
+        with self._journal.transaction():
+            protecting.ensure_key(self._db, store_key, self._journal.purpose, self._journal.site)
+            made = protecting.protect_plain(self._db)
+        if made:
+            log.info("templates protected", templates=made)
+            self._journal.erase_from_log(erased=True)
+
+    def renew_protection(self, moment: Moment) -> int:
+        """Make every template anew under a new key; returns how many. What was made of the former goes.
+
+        Raises StoreDamaged where one of them does not open.
+        """
         try:
-            templates = tuple(template_codec.decode(row[3]) for row in group)
-        except TemplateDamaged as error:
-            raise StoreDamaged(
-                f"the gallery entry {entry_id.hex()} cannot be read ({error}); "
-                "remove it and register the person again"
-            ) from error
-        references.append(Reference(entry_id, subject, templates, purpose, site))
-    return references
+            with self._journal.transaction():
+                renewed = protecting.renew(self._db)
+                self._journal.note("templates renewed", moment, b"", {"templates": str(renewed)})
+        except (InferenceError, GalleryError) as error:
+            raise StoreDamaged(f"a template cannot be made anew: {error}") from error
+        self._journal.erase_from_log(erased=True)
+        return renewed
+
+    def _refuse_other(self, purpose: Purpose) -> None:
+        self._journal.refuse_other(purpose, self._journal.site)

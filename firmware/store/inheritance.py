@@ -16,9 +16,11 @@ import msgspec
 from sqlite_utils import Database
 
 from firmware.records import Event, Moment
-from firmware.store import audit, gallery, outbox, protecting
+from firmware.store import audit, protecting
 from firmware.store.audit import AuditEntry, first_link, next_link
+from firmware.store.entries import insert_encoded
 from firmware.store.errors import StoreDamaged
+from firmware.store.events import decoded, put
 from firmware.store.reading import RangeReader
 from inference import plain_codec, template_codec
 from inference.errors import TemplateDamaged
@@ -149,7 +151,7 @@ def take_over(
     about = hashlib.sha256(former.epoch or b"").digest()
     audit.append(database, began, AuditEntry(audit.NEW_EPOCH, moment, purpose, about, facts=facts))
     for event in former.waiting:
-        seq, link = outbox.put(database, event.moment, event.body)
+        seq, link = put(database, event.moment, event.body)
         facts = {"formerly": str(event.seq)}
         audit.append(database, began, AuditEntry("event numbered anew", moment, purpose, link, seq, facts))
     for table, rows in former.work.items():
@@ -177,7 +179,7 @@ def _take_over_entries(database: Database, entries: Sequence[FormerEntry]) -> in
                 if _is_plain(data) or template_codec.decode(data).key_id == protection.key_id
             ]
             if usable:
-                gallery.insert_encoded(database, entry.entry_id, entry.subject, usable)
+                insert_encoded(database, entry.entry_id, entry.subject, usable)
             else:
                 foreign += 1
     finally:
@@ -227,7 +229,7 @@ def _waiting(reader: RangeReader, last_seq: int) -> tuple[list[Event], int]:
         if not queue_lost and seq not in queued:
             continue
         try:
-            events.append(outbox.decoded(seq, data))
+            events.append(decoded(seq, data))
         except StoreDamaged:
             lost += 1
     return events, lost

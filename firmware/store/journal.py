@@ -1,6 +1,6 @@
 """Transactions of the store, and what is written in each: the event, its audit row, its place in the outbox.
 
-The store and its parts (`staff`, `lists`, `ledger`, `work`, `day`) share one, so that what belongs together
+The store and its parts (`outbox`, `gallery`, `ledger`, ...) share one, so that what belongs together
 is on the disk together. A transaction within another is part of it.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from firmware.records import EventBody, Moment
-from firmware.store import audit, outbox
+from firmware.store import audit, events
 from firmware.store.audit import AuditEntry
 from firmware.store.connection import empty_wal, translated
 from firmware.store.errors import PurposeRefused
@@ -59,7 +59,7 @@ class Journal:
 
     def commit(self, moment: Moment, body: EventBody, more_facts: dict[str, str] | None = None) -> int:
         """Write an event with its audit row, within the caller's transaction; returns its number."""
-        seq, link = outbox.put(self.database, moment, body)
+        seq, link = events.put(self.database, moment, body)
         act, facts = audit.facts_of(body)
         entry = AuditEntry(act, moment, self.purpose, link, seq, facts | (more_facts or {}))
         audit.append(self.database, self.chain_epoch, entry)

@@ -1,104 +1,136 @@
-"""Records and the queue of those that the aggregator does not hold yet; runs in the caller's transaction."""
+"""The queue of the events that the aggregator does not hold yet, and what it says that it holds."""
 
 from __future__ import annotations
 
 import msgspec
-from sqlite_utils import Database
 
-from firmware.event_message import canonical
-from firmware.records import Event, EventBody, Lane, Moment, Queued, lane_of
-from firmware.store.errors import NeverGiven, StoreDamaged
-from trust.chain import next_link
+from firmware.records import Lane, Moment, Queued, SignedReceipt
+from firmware.store import events, receipts
+from firmware.store.errors import NeverGiven
+from firmware.store.journal import Journal
+from firmware.store.space import Space
 
-_EVENT = msgspec.msgpack.Decoder(Event)
-
-
-def put(database: Database, moment: Moment, body: EventBody) -> tuple[int, bytes]:
-    """Give the next sequence number to an event, chain it and queue it; returns both."""
-    # A write first: the transaction takes the write lock here and cannot lose a race later.
-    seq, before = database.execute(
-        "UPDATE appliance SET last_seq = last_seq + 1 RETURNING last_seq, link"
-    ).fetchone()
-    event = Event(seq, moment, body)
-    link = next_link(before, canonical(event))
-    database.execute("UPDATE appliance SET link = ?", (link,))
-    database.execute(
-        "INSERT INTO records (seq, event, link) VALUES (?, ?, ?)", (seq, msgspec.msgpack.encode(event), link)
-    )
-    _queue(database, event)
-    return seq, link
+KEEP_ACKNOWLEDGED_NS = 24 * 3600 * 1_000_000_000  # sent records leave the device within a day
 
 
-def pending(database: Database, after_seq: int, limit: int) -> list[Queued]:
-    """Return the first events after `after_seq` that still wait, in order."""
-    rows = database.execute(
-        "SELECT seq, event, link FROM outbox JOIN records USING (seq) WHERE seq > ? ORDER BY seq LIMIT ?",
-        (after_seq, limit),
-    )
-    return [Queued(decoded(seq, data), link) for seq, data, link in rows]
+class Outbox:
+    """What waits, in order; all methods raise StoreError kinds.
 
+    epoch: of the store, 16 bytes; receipts are about its chain. space: what an acknowledgement frees.
+    """
 
-def depth(database: Database) -> int:
-    """Return how many events wait."""
-    (waiting,) = database.execute("SELECT count(*) FROM outbox").fetchone()
-    return int(waiting)
+    def __init__(self, journal: Journal, epoch: bytes, space: Space) -> None:
+        self._journal = journal
+        self._epoch = epoch
+        self._space = space
 
+    def last_seq(self) -> int:
+        """Return the highest sequence number given, 0 before the first."""
+        with self._journal.reading() as db:
+            (seq,) = db.execute("SELECT last_seq FROM appliance").fetchone()
+        return int(seq)
 
-def lanes(database: Database) -> dict[Lane, int]:
-    """Return how many events wait in each lane that has any."""
-    rows = database.execute("SELECT lane, count(*) FROM outbox GROUP BY lane")
-    return {Lane(lane): count for lane, count in rows}
+    def pending(self, after_seq: int, limit: int) -> list[Queued]:
+        """Return the first events after `after_seq` that the aggregator does not hold, in order."""
+        with self._journal.reading() as db:
+            rows = db.execute(
+                """SELECT seq, event, link FROM outbox JOIN records USING (seq)
+                   WHERE seq > ? ORDER BY seq LIMIT ?""",
+                (after_seq, limit),
+            )
+            return [Queued(events.decoded(seq, data), link) for seq, data, link in rows]
 
+    def depth(self) -> int:
+        """Return how many events wait."""
+        with self._journal.reading() as db:
+            (waiting,) = db.execute("SELECT count(*) FROM outbox").fetchone()
+        return int(waiting)
 
-def acknowledge(database: Database, last_seq: int, seq: int, moment: Moment) -> int:
-    """Take everything up to seq from the queue; returns how many events that was. Raises NeverGiven."""
-    if seq > last_seq:
-        raise NeverGiven(
-            f"an acknowledgement of event {seq} came, but only {last_seq} were given: check which aggregator "
-            "answers at `uplink.target`"
+    def lanes(self) -> dict[Lane, int]:
+        """Return how many events wait in each lane that has any."""
+        with self._journal.reading() as db:
+            rows = db.execute("SELECT lane, count(*) FROM outbox GROUP BY lane")
+            return {Lane(lane): count for lane, count in rows}
+
+    def next_generation(self) -> int:
+        """Return the generation of the next hello to the aggregator: one that was never used before."""
+        with self._journal.transaction() as db:
+            (generation,) = db.execute(
+                "UPDATE appliance SET generation = generation + 1 RETURNING generation"
+            ).fetchone()
+        return int(generation)
+
+    def knows_aggregator(self) -> bool:
+        """Whether the key of the aggregator's receipts was seen."""
+        with self._journal.reading() as db:
+            return bool(db.execute("SELECT receipt_key FROM appliance").fetchone()[0])
+
+    def receipt_holds(self, receipt: SignedReceipt) -> bool:
+        """Whether the aggregator signed what this store holds, with the key that it had the first time."""
+        with self._journal.reading() as db:
+            return receipts.holds(db, self._journal.device_id, self._epoch, receipt)
+
+    def acknowledge(self, seq: int, moment: Moment, receipt: SignedReceipt | None = None) -> int:
+        """Take everything up to seq from the outbox; returns how many events that was.
+
+        receipt: kept with it; `receipt_holds` said yes. Lower numbers than before change nothing. Raises
+        NeverGiven for a number that was never given.
+        """
+        with self._journal.transaction() as db:
+            if receipt is not None:
+                receipts.keep(db, receipt)
+            last_seq = self.last_seq()
+            if seq > last_seq:
+                raise NeverGiven(
+                    f"an acknowledgement of event {seq} came, but only {last_seq} were given: check which "
+                    "aggregator answers at `uplink.target`"
+                )
+            taken = db.execute("DELETE FROM outbox WHERE seq <= ?", (seq,)).rowcount
+            if taken:
+                db.execute(
+                    "INSERT OR REPLACE INTO acknowledgements (seq, moment) VALUES (?, ?)",
+                    (seq, msgspec.msgpack.encode(moment)),
+                )
+                self._space.note_synced(moment)
+        return taken
+
+    def requeue(self, after_seq: int) -> int:
+        """Queue again what is kept after `after_seq`, for an aggregator that went back to an older state.
+
+        Returns how many events that was.
+        """
+        with self._journal.transaction() as db:
+            rows = db.execute(
+                "SELECT seq, event FROM records WHERE seq > ? AND seq NOT IN (SELECT seq FROM outbox)",
+                (after_seq,),
+            ).fetchall()
+            for seq, data in rows:
+                events.queue(db, events.decoded(seq, data))
+        return len(rows)
+
+    def purge_acknowledged(self, now: Moment, keep_ns: int = KEEP_ACKNOWLEDGED_NS) -> int:
+        """Erase the records that were acknowledged `keep_ns` ago or at an unknown time; returns how many."""
+        with self._journal.transaction():
+            purged = self._purge(now, keep_ns)
+        self._journal.erase_from_log(erased=purged > 0)
+        return purged
+
+    def _purge(self, now: Moment, keep_ns: int) -> int:
+        db = self._journal.database
+        acknowledgements = db.execute("SELECT seq, moment FROM acknowledgements ORDER BY seq DESC")
+        due = (
+            seq
+            for seq, data in acknowledgements
+            if not _is_fresh(msgspec.msgpack.decode(data, type=Moment), now, keep_ns)
         )
-    taken = database.execute("DELETE FROM outbox WHERE seq <= ?", (seq,)).rowcount
-    if taken:
-        database.execute(
-            "INSERT OR REPLACE INTO acknowledgements (seq, moment) VALUES (?, ?)",
-            (seq, msgspec.msgpack.encode(moment)),
-        )
-    return taken
-
-
-def requeue(database: Database, after_seq: int) -> int:
-    """Queue again what is kept after `after_seq`; returns how many events that was."""
-    rows = database.execute(
-        "SELECT seq, event FROM records WHERE seq > ? AND seq NOT IN (SELECT seq FROM outbox)", (after_seq,)
-    ).fetchall()
-    for seq, data in rows:
-        _queue(database, decoded(seq, data))
-    return len(rows)
-
-
-def purge(database: Database, now: Moment, keep_ns: int) -> int:
-    """Delete the records whose acknowledgement is `keep_ns` old or of unknown age; returns how many."""
-    acknowledgements = database.execute("SELECT seq, moment FROM acknowledgements ORDER BY seq DESC")
-    due = (
-        seq
-        for seq, data in acknowledgements
-        if not _is_fresh(msgspec.msgpack.decode(data, type=Moment), now, keep_ns)
-    )
-    # Acknowledgements are cumulative: what is due up to one row is due up to all rows before it.
-    newest_due: int | None = next(due, None)
-    if newest_due is None:
-        return 0
-    database.execute("DELETE FROM acknowledgements WHERE seq <= ?", (newest_due,))
-    return database.execute(
-        "DELETE FROM records WHERE seq <= ? AND seq NOT IN (SELECT seq FROM outbox)", (newest_due,)
-    ).rowcount
-
-
-def _queue(database: Database, event: Event) -> None:
-    kind = str(event.body.__struct_config__.tag)
-    database.execute(
-        "INSERT INTO outbox (seq, lane, kind) VALUES (?, ?, ?)", (event.seq, lane_of(event.body).value, kind)
-    )
+        # Acknowledgements are cumulative: what is due up to one row is due up to all rows before it.
+        newest_due: int | None = next(due, None)
+        if newest_due is None:
+            return 0
+        db.execute("DELETE FROM acknowledgements WHERE seq <= ?", (newest_due,))
+        return db.execute(
+            "DELETE FROM records WHERE seq <= ? AND seq NOT IN (SELECT seq FROM outbox)", (newest_due,)
+        ).rowcount
 
 
 def _is_fresh(then: Moment, now: Moment, keep_ns: int) -> bool:
@@ -107,14 +139,3 @@ def _is_fresh(then: Moment, now: Moment, keep_ns: int) -> bool:
     # Across boots only a set clock can tell the age; without one the record goes at once, since it is safe
     # at the aggregator and may not stay here longer than promised.
     return then.quality.is_set and now.quality.is_set and 0 <= now.wall_ns - then.wall_ns < keep_ns
-
-
-def decoded(seq: int, data: bytes) -> Event:
-    """Return the event of a row. Raises StoreDamaged."""
-    try:
-        event = _EVENT.decode(data)
-    except msgspec.DecodeError as error:
-        raise StoreDamaged(f"event {seq} cannot be read; run `aidpost doctor`") from error
-    if event.seq != seq:
-        raise StoreDamaged(f"event {seq} is not the one that was written there; run `aidpost doctor`")
-    return event

@@ -13,7 +13,7 @@ import msgspec
 from firmware.gallery import change_message
 from firmware.gallery.values import Delivery, Held, Spent, Taken, Waiting
 from firmware.records import Moment
-from firmware.store import changes, gallery, tombstones
+from firmware.store import changes, entries, tombstones
 from firmware.store.journal import Journal
 from firmware.store.reference import Reference
 from trust.gallery import tree
@@ -26,7 +26,7 @@ class SharedGallery:
     """What the appliances of a site know together; all methods raise StoreError kinds."""
 
     def __init__(self, journal: Journal, erase: Callable[[Moment, bytes, str], bool]) -> None:
-        """erase: erases an entry with what hangs on it, within the caller's transaction (`Store`)."""
+        """erase: erases an entry with what hangs on it, within the caller's transaction (`Gallery`)."""
         self._journal = journal
         self._erase = erase
         self._db = journal.database
@@ -41,7 +41,7 @@ class SharedGallery:
             row = self._db.execute("SELECT version, link, epoch, delivery FROM gallery_position").fetchone()
             version, link, epoch, delivery = row or (0, b"", 0, b"")
             authors = self._db.execute("SELECT author, seq, link, seen FROM gallery_authors").fetchall()
-            entries = self._db.execute(
+            rows = self._db.execute(
                 """SELECT entry_id, entry_version, erases, link, author, epoch FROM gallery_changes
                    WHERE newest"""
             )
@@ -55,7 +55,7 @@ class SharedGallery:
                 {author: seen for author, _, _, seen in authors if seen},
                 {
                     entry_id: Entry(number, Kind.ERASE if erases else Kind.PUT, own, author, sealed_under)
-                    for entry_id, number, erases, own, author, sealed_under in entries
+                    for entry_id, number, erases, own, author, sealed_under in rows
                 },
                 msgspec.msgpack.decode(delivery, type=Delivery) if delivery else None,
             )
@@ -111,7 +111,7 @@ class SharedGallery:
         opened: the entries of `taken` that could be opened, by id. version, link: where the log then stands.
         """
         with self._journal.transaction():
-            known, here = changes.newest(self._db), gallery.all_ids(self._db)
+            known, here = changes.newest(self._db), entries.all_ids(self._db)
             erased_here = tombstones.read(self._db)
             arrivals: dict[bytes, Reference] = {}
             erased: list[bytes] = []
@@ -134,7 +134,7 @@ class SharedGallery:
             to_tell |= absent & erased_here
             changes.keep(self._db, taken.changes, known, absent - to_tell)
             changes.mark_opened(self._db, [*arrivals, *to_tell])
-            gallery.insert_all(self._db, list(arrivals.values()))
+            entries.insert_all(self._db, list(arrivals.values()))
             for entry_id in erased:
                 self._erase(moment, entry_id, "erased elsewhere")
             tombstones.drop(self._db, erased)
@@ -190,7 +190,7 @@ class SharedGallery:
     def all_ids(self) -> set[bytes]:
         """Return the ids of the gallery's entries."""
         with self._journal.reading():
-            return gallery.all_ids(self._db)
+            return entries.all_ids(self._db)
 
     def has_erasure_to_tell(self) -> bool:
         """Whether an entry was erased here that others still have, or may have."""
@@ -206,7 +206,7 @@ class SharedGallery:
     def reference(self, entry_id: bytes) -> Reference | None:
         """Return an entry of the gallery, to be sealed."""
         with self._journal.reading():
-            return gallery.select_entry(self._db, entry_id, self._journal.purpose, self._journal.site)
+            return entries.select_entry(self._db, entry_id, self._journal.purpose, self._journal.site)
 
     def untold(self, author: int) -> tuple[tuple[int, int], ...]:
         """Return of which other authors this one has seen more than it has said: (author, number)."""

@@ -7,7 +7,7 @@ transaction: it is on the disk when the call returns, or it did not happen.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,52 +22,36 @@ from firmware.lease import LeaseUse
 from firmware.records import (
     Attempts,
     CheckIn,
-    CommandKind,
-    CommandResult,
     DeviceFault,
-    Lane,
     Moment,
-    Queued,
     Registration,
-    SignedReceipt,
-    TelemetryDropped,
     Use,
 )
-from firmware.store import (
-    audit,
-    changes,
-    gallery,
-    inheritance,
-    orders,
-    outbox,
-    protecting,
-    receipts,
-    space,
-    tombstones,
-)
+from firmware.store import audit, entries, inheritance, receipts
 from firmware.store.adjudged import Adjudged
 from firmware.store.ages import Ages
 from firmware.store.audit import AuditBroken
 from firmware.store.connection import APPLICATION_ID, open_database, translated
 from firmware.store.day import DayBook
-from firmware.store.errors import OtherDevice, StoreDamaged, StoreError
+from firmware.store.errors import OtherDevice, StoreError
+from firmware.store.gallery import Gallery
 from firmware.store.inheritance import Inheritance
 from firmware.store.journal import Journal
 from firmware.store.ledger import Ledger
 from firmware.store.lists import ListShelf
 from firmware.store.lock import ProcessLock
 from firmware.store.migrations import migrate
+from firmware.store.orders import OrderBook
+from firmware.store.outbox import Outbox
 from firmware.store.pragma_key import lent_text
 from firmware.store.reference import Reference
 from firmware.store.shared import SharedGallery
-from firmware.store.space import Pressure, SpaceLimits
+from firmware.store.space import Space, SpaceLimits, disk_free_share
 from firmware.store.staff import StaffRegister
 from firmware.store.trail import FORMAT, Head, Holds, Trail
 from firmware.store.work import WorkBook
-from inference.errors import InferenceError
 from trust.chain import first_link
 from trust.consent import Consent, Purpose
-from trust.gallery.errors import GalleryError
 from trust.keys.secret import SecretKey
 
 log = structlog.get_logger()
@@ -93,9 +77,10 @@ def lock_of(path: Path) -> Path:
 class Store:
     """Records, audit log, outbox and gallery in one encrypted file; all methods raise StoreError kinds.
 
-    staff, lists, ledger, day, work: the tables of the work; shared: what other appliances of the site know;
-    adjudged: what people at the aggregator decided of its entries.
-    All in the same file and the same transactions.
+    outbox: what the aggregator does not hold yet; space: what is left for what; orders: what the aggregator
+    asked for; gallery: whom people are compared with; shared: what other appliances of the site know of it;
+    adjudged: what people at the aggregator decided of its entries; ages: how long each has been here.
+    staff, lists, ledger, day, work: the tables of the work. All in the same file and the same transactions.
     """
 
     def __init__(
@@ -107,9 +92,6 @@ class Store:
         limits: SpaceLimits | None,
         free_share: Callable[[], float] | None,
     ) -> None:
-        self._max_pages = max_pages
-        self._limits = limits or SpaceLimits()
-        self._free_share = free_share or partial(space.disk_free_share, path)
         self._lock = lock
         self._db = database
         row = database.execute(
@@ -127,14 +109,20 @@ class Store:
             site=self.site,
             chain_epoch=row[4] or row[1],
         )
+        self.space = Space(
+            self._journal, limits or SpaceLimits(), max_pages, free_share or partial(disk_free_share, path)
+        )
+        self.outbox = Outbox(self._journal, self.epoch, self.space)
+        self.orders = OrderBook(self._journal)
         self.staff = StaffRegister(self._journal)
         self.lists = ListShelf(self._journal)
         self.ledger = Ledger(self._journal)
         self.day = DayBook(self._journal)
-        self.shared = SharedGallery(self._journal, self._erase)
         self.adjudged = Adjudged(self._journal)
         self.ages = Ages(self._journal)
         self.work = WorkBook(self._journal, self.staff, self.lists, self.ledger, self.day, self.input_key)
+        self.gallery = Gallery(self._journal, self.work.forget_within)
+        self.shared = SharedGallery(self._journal, self.gallery.erase_within)
 
     @classmethod
     def open(
@@ -176,7 +164,7 @@ class Store:
                 store = cls(path, lock, database, max_pages, limits, free_share)
             store._refuse_other_device(device_id)
             store._journal.refuse_other(purpose, site)
-            store._protect(key)
+            store.gallery.protect(key)
         except BaseException:
             database.close()
             lock.release()
@@ -213,7 +201,7 @@ class Store:
         """
         with self._journal.transaction():
             if claim is not None:
-                gallery.note_attempts(self._db, *claim)
+                entries.note_attempts(self._db, *claim)
             return self._journal.commit(moment, check_in, {} if use is None else audit.facts_of_use(use))
 
     def input_key(self) -> bytes:
@@ -253,8 +241,7 @@ class Store:
             raise ValueError("no templates are stored without consent")
         with self._journal.transaction():
             if reference:
-                self._journal.refuse_other(reference.purpose, reference.site)
-                gallery.insert(self._db, reference)
+                self.gallery.insert_within(reference)
             return self._journal.commit(moment, registration, origin)
 
     def commit_fault(self, moment: Moment, fault: DeviceFault) -> int | None:
@@ -263,209 +250,9 @@ class Store:
         Returns None where telemetry finds no space: the fault is counted, and the count reported later.
         """
         with self._journal.transaction():
-            if self._pressure() >= Pressure.TELEMETRY:
-                self._db.execute("UPDATE appliance SET dropped_telemetry = dropped_telemetry + 1")
+            if not self.space.takes_telemetry(moment):
                 return None
-            self._report_dropped(moment)
             return self._journal.commit(moment, fault)
-
-    def registration_stopped(self, now: Moment) -> str | None:
-        """Return one sentence that says why nobody can be registered now, None when people can."""
-        with self._journal.reading():
-            return space.registration_stopped(self._db, self._limits, self._pressure(), now)
-
-    def note_uptime(self, now: Moment) -> None:
-        """Count how long the aggregator was not heard of, and report dropped telemetry if there is space."""
-        with self._journal.transaction():
-            space.note_uptime(self._db, now)
-            self._report_dropped(now)
-
-    def note_synced(self, now: Moment) -> None:
-        """The aggregator holds everything."""
-        with self._journal.transaction():
-            space.note_synced(self._db, now)
-            self._report_dropped(now)
-
-    def lanes(self) -> dict[Lane, int]:
-        """Return how many events wait in each lane that has any."""
-        with self._journal.reading():
-            return outbox.lanes(self._db)
-
-    def begin_command(self, command_id: bytes, kind: CommandKind) -> bool:
-        """Note that a command is begun; returns False for one that was begun before."""
-        with self._journal.transaction():
-            return orders.begin(self._db, command_id, kind)
-
-    def commit_command_result(self, moment: Moment, result: CommandResult) -> int:
-        """Write what became of a command; returns the event's sequence number."""
-        with self._journal.transaction():
-            orders.finish(self._db, result.command_id)
-            return self._journal.commit(moment, result)
-
-    def unfinished_commands(self) -> list[tuple[bytes, CommandKind]]:
-        """Return the commands that were begun and have no result."""
-        with self._journal.reading():
-            return orders.unfinished(self._db)
-
-    # Outbox
-
-    def pending(self, after_seq: int, limit: int) -> list[Queued]:
-        """Return the first events after `after_seq` that the aggregator does not hold, in order."""
-        with self._journal.reading():
-            return outbox.pending(self._db, after_seq, limit)
-
-    def knows_aggregator(self) -> bool:
-        """Whether the key of the aggregator's receipts was seen."""
-        with self._journal.reading():
-            return bool(self._db.execute("SELECT receipt_key FROM appliance").fetchone()[0])
-
-    def receipt_holds(self, receipt: SignedReceipt) -> bool:
-        """Whether the aggregator signed what this store holds, with the key that it had the first time."""
-        with self._journal.reading():
-            return receipts.holds(self._db, self.device_id, self.epoch, receipt)
-
-    def acknowledge(self, seq: int, moment: Moment, receipt: SignedReceipt | None = None) -> int:
-        """Take everything up to seq from the outbox; returns how many events that was.
-
-        receipt: kept with it; `receipt_holds` said yes. Lower numbers than before change nothing. Raises
-        NeverGiven for a number that was never given.
-        """
-        with self._journal.transaction():
-            if receipt is not None:
-                receipts.keep(self._db, receipt)
-            taken = outbox.acknowledge(self._db, self._last_seq(), seq, moment)
-            if taken:
-                space.note_synced(self._db, moment)
-                self._report_dropped(moment)
-            return taken
-
-    def requeue(self, after_seq: int) -> int:
-        """Queue again what is kept after `after_seq`, for an aggregator that went back to an older state.
-
-        Returns how many events that was.
-        """
-        with self._journal.transaction():
-            return outbox.requeue(self._db, after_seq)
-
-    def last_seq(self) -> int:
-        """Return the highest sequence number given, 0 before the first."""
-        with self._journal.reading():
-            return self._last_seq()
-
-    def next_generation(self) -> int:
-        """Return the generation of the next hello to the aggregator: one that was never used before."""
-        with self._journal.transaction():
-            (generation,) = self._db.execute(
-                "UPDATE appliance SET generation = generation + 1 RETURNING generation"
-            ).fetchone()
-            return int(generation)
-
-    def purge_acknowledged(self, now: Moment, keep_ns: int = KEEP_ACKNOWLEDGED_NS) -> int:
-        """Erase the records that were acknowledged `keep_ns` ago or at an unknown time; returns how many."""
-        with self._journal.transaction():
-            purged = outbox.purge(self._db, now, keep_ns)
-        self._journal.erase_from_log(erased=purged > 0)
-        return purged
-
-    # Gallery
-
-    def add_reference(self, moment: Moment, reference: Reference) -> None:
-        """Add an entry that came from elsewhere. Raises PurposeRefused."""
-        with self._journal.transaction():
-            self._journal.refuse_other(reference.purpose, reference.site)
-            gallery.insert(self._db, reference)
-            self._journal.note("reference added", moment, reference.entry_id)
-
-    def note_export(self, moment: Moment, entry_ids: Sequence[bytes], facts: dict[str, str]) -> None:
-        """Write down that templates of these entries are given away; facts: to whom, and which file."""
-        with self._journal.transaction():
-            for entry_id in entry_ids:
-                self._journal.note("templates exported", moment, entry_id, facts)
-
-    def remove_reference(self, moment: Moment, entry_id: bytes, act: str = "reference removed") -> bool:
-        """Erase an entry; returns whether it was there. Erasing is allowed for every purpose.
-
-        act: as it stands in the audit log.
-        """
-        with self._journal.transaction():
-            removed = self._erase(moment, entry_id, act)
-        self._journal.erase_from_log(erased=removed)
-        return removed
-
-    def _erase(self, moment: Moment, entry_id: bytes, act: str) -> bool:
-        """Erase an entry with its sealed copy, and with the last of a subject what the work knows of it.
-
-        Within the caller's transaction.
-        """
-        subject = gallery.delete(self._db, entry_id)
-        if subject is None:
-            return False
-        tombstones.put(self._db, entry_id)
-        changes.strip(self._db, entry_id)
-        self._journal.note(act, moment, entry_id)
-        if not gallery.entry_ids(self._db, [subject]):
-            self.work.forget_within(moment, subject)
-        return True
-
-    def references(self, purpose: Purpose) -> list[Reference]:
-        """Return the whole gallery. Raises PurposeRefused."""
-        self._journal.refuse_other(purpose, self.site)
-        with self._journal.reading():
-            return gallery.select_all(self._db, self.purpose, self.site)
-
-    def reference(self, purpose: Purpose, entry_id: bytes) -> Reference | None:
-        """Return one entry, or None. Raises PurposeRefused."""
-        self._journal.refuse_other(purpose, self.site)
-        with self._journal.reading():
-            return gallery.select_entry(self._db, entry_id, self.purpose, self.site)
-
-    def find_subject(self, purpose: Purpose, subject: str) -> list[Reference]:
-        """Return the entries under a card or case number: the collectors of a household share one.
-
-        Raises PurposeRefused.
-        """
-        self._journal.refuse_other(purpose, self.site)
-        with self._journal.reading():
-            return gallery.select_subject(self._db, subject, self.purpose, self.site)
-
-    def entry_ids(self, purpose: Purpose, subjects: Sequence[str]) -> list[bytes]:
-        """Return the ids of the entries under these numbers, to search among. Raises PurposeRefused."""
-        self._journal.refuse_other(purpose, self.site)
-        with self._journal.reading():
-            return gallery.entry_ids(self._db, subjects)
-
-    def attempts(self, purpose: Purpose, subject: str) -> Attempts:
-        """Return how often check-ins under a card or case number failed in a row. Raises PurposeRefused."""
-        self._journal.refuse_other(purpose, self.site)
-        with self._journal.reading():
-            return gallery.attempts(self._db, subject)
-
-    def protection_key(self) -> SecretKey:
-        """Return the key that the gallery's templates are protected under; the caller closes it."""
-        with self._journal.reading():
-            return protecting.key(self._db)
-
-    def renew_protection(self, moment: Moment) -> int:
-        """Make every template anew under a new key; returns how many. What was made of the former goes.
-
-        Raises StoreDamaged where one of them does not open.
-        """
-        try:
-            with self._journal.transaction():
-                renewed = protecting.renew(self._db)
-                self._journal.note("templates renewed", moment, b"", {"templates": str(renewed)})
-        except (InferenceError, GalleryError) as error:
-            raise StoreDamaged(f"a template cannot be made anew: {error}") from error
-        self._journal.erase_from_log(erased=True)
-        return renewed
-
-    def _protect(self, store_key: SecretKey) -> None:
-        with self._journal.transaction():
-            protecting.ensure_key(self._db, store_key, self.purpose, self.site)
-            made = protecting.protect_plain(self._db)
-        if made:
-            log.info("templates protected", templates=made)
-            self._journal.erase_from_log(erased=True)
 
     # A store that goes on from a former one
 
@@ -519,8 +306,8 @@ class Store:
     def counts(self) -> Counts:
         """Return how full the store is."""
         with self._journal.reading():
-            written, waiting = self._last_seq(), outbox.depth(self._db)
-            return Counts(written, waiting, written - waiting, gallery.size(self._db))
+            written, waiting = self.outbox.last_seq(), self.outbox.depth()
+            return Counts(written, waiting, written - waiting, self.gallery.size())
 
     def verify_audit(self) -> int | AuditBroken:
         """Check the audit log against itself, the records and the receipts; return how many rows hold."""
@@ -531,9 +318,8 @@ class Store:
         """Return the audit log as it can be checked and written to a file; for the calling thread."""
         with self._journal.reading():
             (began_at,) = self._db.execute("SELECT epoch_began_at FROM appliance").fetchone()
-            head = Head(
-                FORMAT, self.device_id, self.epoch, self._journal.chain_epoch, began_at, self._last_seq()
-            )
+            last_seq = self.outbox.last_seq()
+            head = Head(FORMAT, self.device_id, self.epoch, self._journal.chain_epoch, began_at, last_seq)
             rows = self._db.execute("SELECT number, entry, chain FROM audit ORDER BY number").fetchall()
             return Trail(head, rows, receipts.read(self._db), self._record)
 
@@ -541,19 +327,6 @@ class Store:
         with self._journal.reading():
             row = self._db.execute("SELECT event FROM records WHERE seq = ?", (seq,)).fetchone()
             return row[0] if row else None
-
-    def _pressure(self) -> Pressure:
-        return space.pressure(self._db, self._limits, self._max_pages, self._free_share())
-
-    def _report_dropped(self, moment: Moment) -> None:
-        (dropped,) = self._db.execute("SELECT dropped_telemetry FROM appliance").fetchone()
-        if dropped and self._pressure() is Pressure.NONE:
-            self._db.execute("UPDATE appliance SET dropped_telemetry = 0")
-            self._journal.commit(moment, TelemetryDropped(dropped))
-
-    def _last_seq(self) -> int:
-        (seq,) = self._db.execute("SELECT last_seq FROM appliance").fetchone()
-        return int(seq)
 
     def _refuse_other_device(self, device_id: str) -> None:
         if device_id != self.device_id:

@@ -21,7 +21,7 @@ from firmware.records import SignedReceipt
 from firmware.store import audit
 from firmware.store.audit import AuditBroken, AuditEntry
 from firmware.store.errors import StoreDamaged
-from firmware.store.outbox import decoded
+from firmware.store.events import decoded
 from trust import chain
 from trust.chain import Receipt
 

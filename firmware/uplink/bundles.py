@@ -61,7 +61,7 @@ def write_bundles(
     Nothing leaves the outbox before its receipt has come. Raises StoreError, GuardError and OSError.
     """
     after = 0
-    while events := store.pending(after, BUNDLE_EVENTS):
+    while events := store.outbox.pending(after, BUNDLE_EVENTS):
         after = events[-1].seq
         name = f"{store.device_id}-{store.epoch.hex()[:8]}-{events[0].seq:08}-{after:08}{SUFFIX}"
         path = folder / name
@@ -93,7 +93,7 @@ def _bundle(store: Store, events: Sequence[Queued], software_version: str, signe
         hello=link_pb2.Hello(
             device_id=store.device_id,
             epoch=store.epoch,
-            last_seq=store.last_seq(),
+            last_seq=store.outbox.last_seq(),
             software_version=software_version,
             site=store.site,
             generation=1,

@@ -185,14 +185,14 @@ class _StoreOutbox:
         return await self._run(_standing)
 
     async def pending(self, after_seq: int, limit: int) -> list[Queued]:
-        return await self._run(lambda store: store.pending(after_seq, limit))
+        return await self._run(lambda store: store.outbox.pending(after_seq, limit))
 
     async def acknowledge(self, seq: int, receipt: SignedReceipt | None = None) -> None:
         moment = self._clock.now()
 
         def work(store: Store) -> bool:
-            holds = receipt is None or store.receipt_holds(receipt)
-            store.acknowledge(seq, moment, receipt if holds else None)
+            holds = receipt is None or store.outbox.receipt_holds(receipt)
+            store.outbox.acknowledge(seq, moment, receipt if holds else None)
             return holds
 
         holds = await self._run(work)
@@ -206,10 +206,10 @@ class _StoreOutbox:
 
     async def synced(self) -> None:
         moment = self._clock.now()
-        await self._run(lambda store: store.note_synced(moment))
+        await self._run(lambda store: store.space.note_synced(moment))
 
     async def rewind(self, acked_seq: int) -> None:
-        queued = await self._run(lambda store: store.requeue(acked_seq))
+        queued = await self._run(lambda store: store.outbox.requeue(acked_seq))
         if acked_seq != self._went_back_to:
             self._went_back_to = acked_seq
             structlog.get_logger().warning("aggregator_went_back", acked_seq=acked_seq, queued_again=queued)
@@ -217,6 +217,6 @@ class _StoreOutbox:
 
 def _standing(store: Store) -> Standing:
     counts = store.counts()
-    first = store.pending(0, 1)
+    first = store.outbox.pending(0, 1)
     acked_seq = first[0].seq - 1 if first else counts.written
-    return Standing(store.epoch, store.site, counts.written, acked_seq, store.next_generation())
+    return Standing(store.epoch, store.site, counts.written, acked_seq, store.outbox.next_generation())

@@ -46,7 +46,7 @@ def entry(number: int, templates: tuple[Template, ...]) -> Reference:
 def add(appliance: Appliance, references: Iterable[Reference]) -> None:
     """Put entries into a store without the sessions that registration takes."""
     for reference in references:
-        appliance.store.add_reference(moment(), reference)
+        appliance.store.gallery.add(moment(), reference)
 
 
 async def exchanged(sender: Appliance, receiver: Appliance) -> tuple[int, int, float]:
@@ -72,8 +72,8 @@ async def measure(running: Site, entries: int) -> None:
         number += CHANGED
         sent, received, _ = await exchanged(desk, gate)
         click.echo(f"| registrations: {name} | {sent:,} | {received:,} |")
-    for reference in desk.store.references(PURPOSE)[:CHANGED]:
-        desk.store.remove_reference(moment(), reference.entry_id)
+    for reference in desk.store.gallery.references(PURPOSE)[:CHANGED]:
+        desk.store.gallery.remove(moment(), reference.entry_id)
     sent, received, _ = await exchanged(desk, gate)
     click.echo(f"| erasures | {sent:,} | {received:,} |")
     sent, received, _ = await exchanged(desk, gate)
@@ -87,12 +87,12 @@ def opening(appliance: Appliance) -> None:
     gc.collect()
     tracemalloc.start()
     began_s = time.perf_counter()
-    references = appliance.store.references(PURPOSE)
+    references = appliance.store.gallery.references(PURPOSE)
     took_s = time.perf_counter() - began_s
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     began_s = time.perf_counter()
-    appliance.store.references(PURPOSE)
+    appliance.store.gallery.references(PURPOSE)
     untraced_s = time.perf_counter() - began_s
     times = f"{untraced_s:.2f} s ({took_s:.2f} s traced)"
     click.echo(f"\nReading {len(references)} entries: {times}, {most / 1e6:.0f} MB")

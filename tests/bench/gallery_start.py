@@ -17,7 +17,7 @@ import click
 
 from firmware.config import Camera, Config, Device, Fingerprint, Keys
 from firmware.recognition import build_recognition
-from firmware.store import gallery
+from firmware.store.entries import insert_all
 from firmware.store.reference import Reference
 from inference.types import Template
 from tests.kit.store_values import (
@@ -66,10 +66,10 @@ def measure(folder: Path, entries: int, *, fingers: bool) -> str:
             shown = protected(made[number % SEEDS], entry_id)
             references.append(Reference(entry_id, f"card-{number}", shown, PURPOSE, SITE))
         with store._journal.transaction() as database:
-            gallery.insert_all(database, references)
+            insert_all(database, references)
     del references
     before_mb, began_s = resident_mb(), time.process_time()
-    read = store.references(PURPOSE)
+    read = store.gallery.references(PURPOSE)
     read_s = time.process_time() - began_s
     began_s = time.process_time()
     matcher.take_up_all(read)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def services(place: Workplace) -> list[Service]:
-    queued = await place.appliance.store.run(lambda store: store.pending(0, 1000))
+    queued = await place.appliance.store.run(lambda store: store.outbox.pending(0, 1000))
     return [one.event.body for one in queued if isinstance(one.event.body, Service)]
 
 

@@ -172,9 +172,9 @@ async def test_an_erasure_from_elsewhere_takes_pairs_and_links_of_the_subject_wi
 
 def test_an_entry_that_expires_takes_the_pairs_of_its_subject_with_it(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    store.add_reference(moment(), reference(1))
+    store.gallery.add(moment(), reference(1))
     store.work.note_resemblance(moment(), "card-1", ["card-2"])
-    store.remove_reference(moment(), reference(1).entry_id, "reference expired")
+    store.gallery.remove(moment(), reference(1).entry_id, "reference expired")
     assert store.work.resemblances() == []
     store.close()
 

@@ -118,7 +118,7 @@ async def test_the_same_person_registered_at_two_appliances_offline_is_kept_twic
     await gate.sync()
     await desk.sync()
     for appliance in (desk, gate):
-        assert len(appliance.store.references(PURPOSE)) == 3
+        assert len(appliance.store.gallery.references(PURPOSE)) == 3
         assert appliance.store.work.resemblances() == [("card-7", "card-7")]
 
 

@@ -42,7 +42,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 
 async def test_a_thousand_waiting_events_arrive_once_and_in_order(rig: Rig) -> None:
     await rig.commit(1000)
-    events = await rig.store.run(lambda store: store.pending(0, 1000))
+    events = await rig.store.run(lambda store: store.outbox.pending(0, 1000))
     rig.connect()
     await rig.until(lambda state: state.acked_seq == 1000)
     assert rig.arrivals() == list(range(1, 1001))
@@ -173,7 +173,7 @@ async def test_stopping_in_the_middle_keeps_what_is_not_acknowledged(rig: Rig) -
     async with asyncio.timeout(2.0):
         await rig.uplink.stop()
     assert not rig.uplink.state.connected
-    waiting = await rig.store.run(lambda store: store.pending(0, 100))
+    waiting = await rig.store.run(lambda store: store.outbox.pending(0, 100))
     assert [event.seq for event in waiting] == list(range(26, 41))
 
 

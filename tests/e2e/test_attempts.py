@@ -37,12 +37,12 @@ async def test_after_five_failures_in_a_row_the_claim_waits_and_the_wait_is_show
         assert desk.shown[-1].signal is Signal.GO_TO_A_PERSON
         assert desk.shown[-1].wait_s == pytest.approx(30, abs=1)
 
-        committed = await desk.appliance.store.run(lambda store: store.last_seq())
+        committed = await desk.appliance.store.run(lambda store: store.outbox.last_seq())
         with pytest.raises(ClaimWaits, match="a colleague can serve the person now"):
             await desk.verify(owner, order=FACE_ONLY)
         assert desk.shown[-1].signal is Signal.GO_TO_A_PERSON
         assert "tries left: 0 - next try in" in signal_line(desk.shown[-1])
-        assert await desk.appliance.store.run(lambda store: store.last_seq()) == committed
+        assert await desk.appliance.store.run(lambda store: store.outbox.last_seq()) == committed
 
         later_ns[0] = 31_000_000_000
         result = await desk.verify(owner, order=FACE_ONLY)

@@ -91,8 +91,8 @@ def test_a_bundle_brought_twice_changes_nothing_and_its_receipt_empties_the_outb
     (receipt_file,) = kit.stick.glob("*.receipt")
     receipt = read_receipt(receipt_file)
     assert (receipt.device_id, receipt.signed.seq) == (DEVICE, 250)
-    assert kit.store.receipt_holds(receipt.signed)
-    assert kit.store.acknowledge(250, moment(), receipt.signed) == 250
+    assert kit.store.outbox.receipt_holds(receipt.signed)
+    assert kit.store.outbox.acknowledge(250, moment(), receipt.signed) == 250
     assert bundle.stat().st_size < 250 * 60
     private = [bundle, *kit.folder.glob("results.db*")]
     assert {path.stat().st_mode & 0o777 for path in private} == {0o600}

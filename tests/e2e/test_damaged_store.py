@@ -25,7 +25,7 @@ async def test_a_damaged_store_is_told_to_staff_and_to_the_aggregator(tmp_path: 
         file.write(b"\xff" * 4096)
     async with line(tmp_path, NOBODY) as desk:
         notice = desk.appliance.notices["store"]
-        waiting = await desk.appliance.store.run(lambda store: store.pending(0, 1000))
+        waiting = await desk.appliance.store.run(lambda store: store.outbox.pending(0, 1000))
     assert "damaged-1" in notice
     assert "Get another card" in notice
     faults = [queued.event.body for queued in waiting if isinstance(queued.event.body, DeviceFault)]

@@ -84,7 +84,7 @@ def served(cast: Cast, tmp_path_factory: pytest.TempPathFactory) -> Served:
 
 
 async def needles_of(appliance: Appliance, cast: Cast) -> dict[str, bytes]:
-    references = await appliance.store.run(lambda store: store.references(PURPOSE))
+    references = await appliance.store.run(lambda store: store.gallery.references(PURPOSE))
     needles = {
         "case number": SUBJECT.encode(),
         "case number, UTF-16": SUBJECT.encode("utf-16-le"),
@@ -92,7 +92,7 @@ async def needles_of(appliance: Appliance, cast: Cast) -> dict[str, bytes]:
         "entry id": references[0].entry_id,
         "entry id as text": references[0].entry_id.hex().encode(),
     }
-    with await appliance.store.run(lambda store: store.protection_key()) as key:
+    with await appliance.store.run(lambda store: store.gallery.protection_key()) as key:
         protection = TemplateProtection(key)
         with key.view() as view:
             needles["protection key"] = bytes(view)

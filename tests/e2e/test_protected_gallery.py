@@ -44,7 +44,7 @@ def test_people_of_a_former_version_are_found_as_before(tmp_path: Path) -> None:
 
 
 async def _kinds(desk: Line) -> set[type]:
-    entries = await desk.appliance.store.run(lambda store: store.references(PURPOSE))
+    entries = await desk.appliance.store.run(lambda store: store.gallery.references(PURPOSE))
     return {type(template) for entry in entries for template in entry.templates}
 
 

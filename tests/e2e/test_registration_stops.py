@@ -32,5 +32,5 @@ async def test_registration_stops_without_a_sync_and_goes_on_after_one(
         assert desk.shown[-1].signal is Signal.GO_TO_A_PERSON
         result = await desk.verify(owner, order=(Modality.FACE,))
         assert result.record.outcome is Outcome.MATCH
-        await desk.appliance.store.run(lambda store: store.note_synced(clock.now()))
+        await desk.appliance.store.run(lambda store: store.space.note_synced(clock.now()))
         await desk.register(other)

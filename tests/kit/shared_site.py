@@ -94,10 +94,10 @@ class Appliance:
 
     def erase(self, entry_id: bytes) -> None:
         self.matcher.remove(entry_id)
-        assert self.store.remove_reference(moment(), entry_id)
+        assert self.store.gallery.remove(moment(), entry_id)
 
     def subjects(self) -> set[str]:
-        return {reference.subject for reference in self.store.references(PURPOSE)}
+        return {reference.subject for reference in self.store.gallery.references(PURPOSE)}
 
 
 def hear(reports: dict[str, str], kind: str, sentence: str | None) -> None:
@@ -112,7 +112,7 @@ def same_subject(store: Store, by_hand: Mapping[bytes, bytes], reference: Refere
     """Stand for the comparison of templates: whoever has the same card looks the same."""
     if (other := by_hand.get(reference.entry_id)) is not None:
         return [Alike(other, 12.5, Strength.STRONG)]
-    found = store.find_subject(store.purpose, reference.subject)
+    found = store.gallery.find_subject(store.purpose, reference.subject)
     return [
         Alike(each.entry_id, 12.5, Strength.STRONG) for each in found if each.entry_id != reference.entry_id
     ]
@@ -265,7 +265,7 @@ class Site:
 
     async def send_events(self, appliance: Appliance) -> None:
         """Let the aggregator have every event of an appliance."""
-        queued = appliance.store.pending(0, 1000)
+        queued = appliance.store.outbox.pending(0, 1000)
         held = appliance.identity.held()
         async with shown(self.server.target, self.authority.certificate, held) as channel:
             link = LinkDevice(channel, appliance.store.device_id, appliance.store.epoch, SITE)

@@ -183,7 +183,7 @@ class Post:
         await self.site.given(number)
 
     async def conflicts(self) -> list[CollectionConflict]:
-        queued = await self.store.run(lambda store: store.pending(0, 10_000))
+        queued = await self.store.run(lambda store: store.outbox.pending(0, 10_000))
         return [one.event.body for one in queued if isinstance(one.event.body, CollectionConflict)]
 
     def _tell(self) -> None:

@@ -214,7 +214,7 @@ class Rig:
 
     def services(self) -> list[Service]:
         """Return what was written down of people served."""
-        bodies = [queued.event.body for queued in self.store.pending(0, 1000)]
+        bodies = [queued.event.body for queued in self.store.outbox.pending(0, 1000)]
         return [body for body in bodies if isinstance(body, Service)]
 
 

@@ -105,7 +105,7 @@ class Rig:
     async def commit(self, count: int, reason: str = "") -> None:
         def commit_all(store: Store) -> None:
             for _ in range(count):
-                body = check_in(store.last_seq() + 1)
+                body = check_in(store.outbox.last_seq() + 1)
                 store.commit_check_in(moment(), msgspec.structs.replace(body, reason=reason))
 
         await self.store.run(commit_all)

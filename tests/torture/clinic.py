@@ -188,7 +188,7 @@ class Clinic:
                 await changed.wait()
         await uplink.stop()
         await running
-        last = await self.store.run(Store.last_seq)
+        last = await self.store.run(lambda store: store.outbox.last_seq())
         self._acked.append((self.time.passed_ns, last))
         self.ledger.hear(f"acked {last}")
         await self.custody.renew()
@@ -197,7 +197,7 @@ class Clinic:
     async def keep_house(self) -> None:
         """What the appliance does each hour; then look whether it was done."""
         now = self.time.clock().now()
-        await self.store.run(lambda store: store.purge_acknowledged(now))
+        await self.store.run(lambda store: store.outbox.purge_acknowledged(now))
         await self.custody.count()
         if self.custody.gone.is_set():
             self.ledger.faults.append("the keys were destroyed though the lease was renewed in time")

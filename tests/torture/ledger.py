@@ -87,17 +87,17 @@ class Ledger:
             store, saved = open_or_mend(store_settings(folder), key, Clock().now())
         try:
             wrong = [] if saved is None else [f"the store was damaged: {saved}"]
-            last = store.last_seq()
+            last = store.outbox.last_seq()
             if last < max(self.shown, default=0):
                 wrong.append(f"events after {last} were shown as done and are lost")
             if last < self.acked_seq:
                 wrong.append(f"event {self.acked_seq} arrived; its number will be given again after {last}")
-            waiting = [queued.seq for queued in store.pending(0, last + 1)]
+            waiting = [queued.seq for queued in store.outbox.pending(0, last + 1)]
             if waiting != list(range(last - len(waiting) + 1, last + 1)):
                 wrong.append(f"what waits has gaps: {waiting}")
             # The store knows of an acknowledgement before it can be said.
             self.acked_seq = max(self.acked_seq, last - len(waiting))
-            entries = {entry.entry_id.hex() for entry in store.references(PURPOSE)}
+            entries = {entry.entry_id.hex() for entry in store.gallery.references(PURPOSE)}
             wrong += [f"the gallery lost {entry}" for entry in self.references - entries]
             wrong += [f"the erased entry {entry} came back" for entry in self.erased & entries]
             if not isinstance(verdict := store.verify_audit(), int):

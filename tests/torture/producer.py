@@ -136,11 +136,11 @@ class Producer:
         if number % ERASE_EVERY == 0:
             entry_id = self._kept.popleft()
             self._say(f"erasing {entry_id.hex()}")
-            if await self._store.run(lambda store: store.remove_reference(moment, entry_id)):
+            if await self._store.run(lambda store: store.gallery.remove(moment, entry_id)):
                 self._say(f"erased {entry_id.hex()}")
         if number % PURGE_EVERY == 0:
             keep_ns = int(self._order.keep_s * 1e9)
-            await self._store.run(lambda store: store.purge_acknowledged(moment, keep_ns))
+            await self._store.run(lambda store: store.outbox.purge_acknowledged(moment, keep_ns))
 
     async def _register(self, moment: Moment, record: bytes) -> None:
         entry = reference(int.from_bytes(random_id(), "big"))

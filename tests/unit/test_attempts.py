@@ -53,18 +53,18 @@ def test_after_another_boot_only_its_own_time_counts_whatever_the_wall_clock_say
 def test_attempts_survive_a_restart_and_are_erased_with_the_entries(tmp_path: Path) -> None:
     entry = reference(1)
     store = open_store(tmp_path)
-    store.add_reference(moment(), entry)
+    store.gallery.add(moment(), entry)
     store.commit_check_in(moment(), check_in(1), (entry.subject, failed(3)))
     store.close()
     store = open_store(tmp_path)
-    assert store.attempts(PURPOSE, entry.subject) == failed(3)
-    assert store.attempts(PURPOSE, "another card") == Attempts()
+    assert store.gallery.attempts(PURPOSE, entry.subject) == failed(3)
+    assert store.gallery.attempts(PURPOSE, "another card") == Attempts()
     store.commit_check_in(moment(), check_in(2))
-    assert store.attempts(PURPOSE, entry.subject) == failed(3), (
+    assert store.gallery.attempts(PURPOSE, entry.subject) == failed(3), (
         "a check-in that was no attempt changes nothing"
     )
     with pytest.raises(PurposeRefused):
-        store.attempts(next(other for other in Purpose if other is not PURPOSE), entry.subject)
-    store.remove_reference(moment(), entry.entry_id)
-    assert store.attempts(PURPOSE, entry.subject) == Attempts()
+        store.gallery.attempts(next(other for other in Purpose if other is not PURPOSE), entry.subject)
+    store.gallery.remove(moment(), entry.entry_id)
+    assert store.gallery.attempts(PURPOSE, entry.subject) == Attempts()
     store.close()

@@ -42,7 +42,7 @@ def written(store: Store) -> list[str]:
 
 
 def receipt(store: Store, seq: int, link: bytes | None = None) -> SignedReceipt:
-    held = link or store.pending(seq - 1, 1)[0].link
+    held = link or store.outbox.pending(seq - 1, 1)[0].link
     public = AGGREGATOR.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     signature = Receipt(DEVICE, store.epoch, seq, held, 1000).signed(AGGREGATOR)
     return SignedReceipt(seq, 1000, signature, public)
@@ -64,8 +64,8 @@ def test_a_use_is_kept_with_its_beginning_gallery_models_operator_and_a_digest_o
 
 
 def test_the_file_holds_as_the_store_does(store: Store) -> None:
-    assert store.receipt_holds(receipt(store, 3))
-    store.acknowledge(3, moment(), receipt(store, 3))
+    assert store.outbox.receipt_holds(receipt(store, 3))
+    store.outbox.acknowledge(3, moment(), receipt(store, 3))
     trail, key = read_lines(iter(written(store)))
     assert key == public_key_der(KEY.public_key())
     assert trail.check() == store.trail().check() == Holds(rows=5, receipts=1, covered=3)
@@ -88,7 +88,7 @@ def test_a_changed_file_is_refused_and_a_forged_one_breaks_at_its_row(store: Sto
 
 
 def test_a_log_written_anew_does_not_fit_the_receipt(store: Store, tmp_path: Path) -> None:
-    store.acknowledge(2, moment(), receipt(store, 2))
+    store.outbox.acknowledge(2, moment(), receipt(store, 2))
     (tmp_path / "other").mkdir()
     other = open_store(tmp_path / "other")
     for number in range(11, 16):
@@ -102,8 +102,8 @@ def test_a_log_written_anew_does_not_fit_the_receipt(store: Store, tmp_path: Pat
 
 
 def test_a_receipt_by_another_key_or_for_another_chain_is_not_kept(store: Store) -> None:
-    assert not store.receipt_holds(receipt(store, 2, link=bytes(32)))
-    store.acknowledge(1, moment(), receipt(store, 1))
+    assert not store.outbox.receipt_holds(receipt(store, 2, link=bytes(32)))
+    store.outbox.acknowledge(1, moment(), receipt(store, 1))
     other = msgspec.structs.replace(receipt(store, 2), receipt_key=bytes(32))
-    assert not store.receipt_holds(other)
-    assert store.receipt_holds(receipt(store, 2))
+    assert not store.outbox.receipt_holds(other)
+    assert store.outbox.receipt_holds(receipt(store, 2))

@@ -108,7 +108,9 @@ async def test_the_ledger_is_sealed_each_day_and_the_list_ends_with_the_cycle(tm
     assert isinstance(last, Closing)
     assert last.seal != first.seal
     assert isinstance(last.receipt, ListErased)
-    closed = [event.event.body for event in store.pending(0, 99) if isinstance(event.event.body, DayClosed)]
+    closed = [
+        event.event.body for event in store.outbox.pending(0, 99) if isinstance(event.event.body, DayClosed)
+    ]
     assert [(each.served, each.planned, each.seal) for each in closed] == [
         (1, 3, first.seal), (1, 3, first.seal), (2, 3, last.seal),
     ]  # fmt: skip
@@ -145,7 +147,7 @@ async def test_of_two_who_close_the_day_one_does(tmp_path: Path) -> None:
     assert isinstance(one, Closing)
     assert other == ClosedBefore(one.figures)
     assert other == await day.close("boris")
-    assert [type(queued.event.body) for queued in store.pending(0, 99)].count(DayClosed) == 1
+    assert [type(queued.event.body) for queued in store.outbox.pending(0, 99)].count(DayClosed) == 1
     # The same list once more is another day's work: it is closed, and erased, though nobody came.
     store.lists.load(at(3), clinic_list())
     assert isinstance(await day.close("amina"), Closing)

@@ -90,8 +90,8 @@ def test_a_decision_is_found_by_its_number_its_record_and_its_row(store: Store) 
 
 
 def test_what_left_with_the_record_is_named_and_why(store: Store) -> None:
-    store.acknowledge(3, moment(40))
-    store.purge_acknowledged(moment(100))
+    store.outbox.acknowledge(3, moment(40))
+    store.outbox.purge_acknowledged(moment(100))
     lines = said(store.trail(), "2")
     assert "Score" not in lines
     assert lines["Can no longer be shown"].startswith("the score as a number")

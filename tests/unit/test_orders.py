@@ -54,7 +54,7 @@ class Desk:
         return (await self.results())[-1]
 
     async def results(self) -> list[CommandResult]:
-        waiting = await self.store.run(lambda store: store.pending(0, 100))
+        waiting = await self.store.run(lambda store: store.outbox.pending(0, 100))
         return [each.event.body for each in waiting if isinstance(each.event.body, CommandResult)]
 
     async def _well(self) -> str:
@@ -124,8 +124,8 @@ async def test_the_keys_go_only_after_the_last_word_was_written(desk: Desk) -> N
 
 async def test_what_a_power_cut_ended_is_reported_and_not_done_again(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    assert store.begin_command(bytes([1]) * 16, CommandKind.SELF_TEST)
-    assert not store.begin_command(bytes([1]) * 16, CommandKind.SELF_TEST)
+    assert store.orders.begin(bytes([1]) * 16, CommandKind.SELF_TEST)
+    assert not store.orders.begin(bytes([1]) * 16, CommandKind.SELF_TEST)
     store.close()
     async with opened(tmp_path) as desk:
         async with asyncio.timeout(DEADLINE_S):

@@ -100,16 +100,16 @@ async def test_an_entry_is_erased_when_its_days_are_over_and_an_older_policy_is_
         policy.read(file), 90, in_store_of(store), directly, matcher, clock, lambda: told.append("changed")
     )
     await retention.begin()
-    store.add_reference(moment(), reference(1))
+    store.gallery.add(moment(), reference(1))
     matcher.ids.add(reference(1).entry_id)
     assert await retention.expire() == 0
     hours[0] = 24 * 60
-    store.add_reference(moment(hours[0]), reference(2))
+    store.gallery.add(moment(hours[0]), reference(2))
     assert await retention.expire() == 0
     hours[0] = 24 * 91
     assert (await retention.expire(), told) == (1, ["changed"])
     assert matcher.ids == set()
-    assert [each.subject for each in store.references(PURPOSE)] == ["card-2"]
+    assert [each.subject for each in store.gallery.references(PURPOSE)] == ["card-2"]
     with pytest.raises(PolicyWentBack):
         store.ages.note_policy(2)
     store.close()
@@ -117,7 +117,7 @@ async def test_an_entry_is_erased_when_its_days_are_over_and_an_older_policy_is_
 
 def test_an_age_goes_on_across_boots_by_uptime_and_by_a_good_wall_clock(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    store.add_reference(moment(), reference(1))
+    store.gallery.add(moment(), reference(1))
     entry_id = reference(1).entry_id
     hour_ns = 3600 * 1_000_000_000
     assert store.ages.count(moment(1)) == {entry_id: 0}
@@ -126,7 +126,7 @@ def test_an_age_goes_on_across_boots_by_uptime_and_by_a_good_wall_clock(tmp_path
     assert store.ages.count(moment(5, boot=2)) == {entry_id: 7 * hour_ns}
     good = moment(6, boot=2, quality=ClockQuality.SYNCHRONISED, wall_hour=600_000)
     assert store.ages.count(good) == {entry_id: 8 * hour_ns}
-    store.add_reference(good, reference(2))
+    store.gallery.add(good, reference(2))
     store.ages.count(good)
     later = moment(1, boot=3, quality=ClockQuality.SYNCHRONISED, wall_hour=601_000)
     assert store.ages.count(later)[reference(2).entry_id] == 995 * hour_ns

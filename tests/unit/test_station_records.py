@@ -169,7 +169,7 @@ async def test_a_complaint_is_written_down_without_anybodys_name(clinic: Rig) ->
     assert await clinic.acts("complain", "about waiting") == "clinic-ready"
     [complaint] = [
         queued.event.body
-        for queued in clinic.store.pending(0, 10)
+        for queued in clinic.store.outbox.pending(0, 10)
         if isinstance(queued.event.body, Complaint)
     ]
     assert complaint.workflow is Workflow.CLINIC

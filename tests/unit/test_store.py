@@ -50,19 +50,19 @@ def test_each_commit_gets_the_next_number_and_waits_in_order(store: Store) -> No
     assert store.commit_check_in(moment(), check_in(1)) == 1
     assert store.commit_registration(moment(), registration(entry), entry) == 2
     assert store.commit_fault(moment(), fault()) == 3
-    first, second, third = store.pending(0, 10)
+    first, second, third = store.outbox.pending(0, 10)
     assert (first.seq, second.seq, third.seq) == (1, 2, 3)
     bodies = (first.event.body, second.event.body, third.event.body)
     assert bodies == (check_in(1), registration(entry), fault())
     assert first.event.moment == moment()
-    assert [event.seq for event in store.pending(1, 1)] == [2]
+    assert [event.seq for event in store.outbox.pending(1, 1)] == [2]
 
 
 def test_each_event_is_chained_to_the_one_before(store: Store) -> None:
     link = first_link(DEVICE, store.epoch)
     for number in range(1, 4):
         store.commit_check_in(moment(), check_in(number))
-    for queued in store.pending(0, 10):
+    for queued in store.outbox.pending(0, 10):
         link = next_link(link, canonical(queued.event))
         assert queued.link == link
 
@@ -79,8 +79,8 @@ def test_numbers_are_never_given_twice_even_when_the_rows_are_gone(tmp_path: Pat
     epoch = store.epoch
     for number in range(1, 4):
         store.commit_check_in(moment(), check_in(number))
-    assert store.acknowledge(3, moment()) == 3
-    assert store.purge_acknowledged(moment(25)) == 3
+    assert store.outbox.acknowledge(3, moment()) == 3
+    assert store.outbox.purge_acknowledged(moment(25)) == 3
     store.close()
     store = open_store(tmp_path)
     assert store.epoch == epoch
@@ -91,11 +91,11 @@ def test_numbers_are_never_given_twice_even_when_the_rows_are_gone(tmp_path: Pat
 def test_an_acknowledgement_is_cumulative_and_only_goes_forward(store: Store) -> None:
     for number in range(1, 6):
         store.commit_check_in(moment(), check_in(number))
-    assert store.acknowledge(3, moment()) == 3
-    assert store.acknowledge(2, moment()) == 0
-    assert [event.seq for event in store.pending(0, 10)] == [4, 5]
+    assert store.outbox.acknowledge(3, moment()) == 3
+    assert store.outbox.acknowledge(2, moment()) == 0
+    assert [event.seq for event in store.outbox.pending(0, 10)] == [4, 5]
     with pytest.raises(NeverGiven):
-        store.acknowledge(6, moment())
+        store.outbox.acknowledge(6, moment())
     counts = store.counts()
     assert (counts.written, counts.waiting, counts.acknowledged) == (5, 2, 3)
 
@@ -103,19 +103,19 @@ def test_an_acknowledgement_is_cumulative_and_only_goes_forward(store: Store) ->
 def test_kept_records_can_be_queued_again(store: Store) -> None:
     for number in range(1, 5):
         store.commit_check_in(moment(), check_in(number))
-    store.acknowledge(4, moment())
-    assert store.requeue(2) == 2
-    assert [event.seq for event in store.pending(0, 10)] == [3, 4]
+    store.outbox.acknowledge(4, moment())
+    assert store.outbox.requeue(2) == 2
+    assert [event.seq for event in store.outbox.pending(0, 10)] == [3, 4]
 
 
 def test_a_sent_record_stays_for_a_day_at_most(store: Store) -> None:
     for number in range(1, 4):
         store.commit_check_in(moment(), check_in(number))
-    store.acknowledge(1, moment(1))
-    store.acknowledge(2, moment(5))
-    assert store.purge_acknowledged(moment(24.5)) == 0
-    assert store.purge_acknowledged(moment(25.5)) == 1
-    assert store.purge_acknowledged(moment(100)) == 1
+    store.outbox.acknowledge(1, moment(1))
+    store.outbox.acknowledge(2, moment(5))
+    assert store.outbox.purge_acknowledged(moment(24.5)) == 0
+    assert store.outbox.purge_acknowledged(moment(25.5)) == 1
+    assert store.outbox.purge_acknowledged(moment(100)) == 1
     assert store.counts().waiting == 1, "what was not acknowledged stays"
 
 
@@ -132,33 +132,35 @@ def test_after_a_restart_only_a_set_clock_keeps_a_sent_record(
     store: Store, quality: ClockQuality, wall_hour: float, purged: int
 ) -> None:
     store.commit_check_in(moment(), check_in(1))
-    store.acknowledge(1, moment(quality=ClockQuality.SYNCHRONISED))
-    assert store.purge_acknowledged(moment(boot=2, quality=quality, wall_hour=wall_hour)) == purged
+    store.outbox.acknowledge(1, moment(quality=ClockQuality.SYNCHRONISED))
+    assert store.outbox.purge_acknowledged(moment(boot=2, quality=quality, wall_hour=wall_hour)) == purged
 
 
 def test_references_come_back_as_they_were(store: Store) -> None:
     entries = [reference(1), reference(2), reference(3, subject="card-1")]
     for entry in entries:
-        store.add_reference(moment(), entry)
+        store.gallery.add(moment(), entry)
     purpose = Purpose.CLINIC_CHECK_IN
-    assert [back.entry_id for back in store.references(purpose)] == [entry.entry_id for entry in entries]
-    back = store.reference(purpose, entries[1].entry_id)
+    assert [back.entry_id for back in store.gallery.references(purpose)] == [
+        entry.entry_id for entry in entries
+    ]
+    back = store.gallery.reference(purpose, entries[1].entry_id)
     assert back is not None
     assert (back.subject, back.purpose, back.site) == ("card-2", purpose, "site-1")
     assert list(map(template_codec.encode, back.templates)) == list(
         map(template_codec.encode, entries[1].templates)
     )
-    assert [entry.entry_id for entry in store.find_subject(purpose, "card-1")] == [
+    assert [entry.entry_id for entry in store.gallery.find_subject(purpose, "card-1")] == [
         entries[0].entry_id,
         entries[2].entry_id,
     ]
-    on_keypad = [entry.entry_id for entry in store.find_subject(purpose, "CARD-1")]
-    assert on_keypad == [entry.entry_id for entry in store.find_subject(purpose, "card-1")]
-    assert store.entry_ids(purpose, ["CARD-1"]) == store.entry_ids(purpose, ["card-1"]) != []
-    assert store.find_subject(purpose, "card-9") == []
-    assert store.remove_reference(moment(), entries[1].entry_id)
-    assert not store.remove_reference(moment(), entries[1].entry_id)
-    assert store.reference(purpose, entries[1].entry_id) is None
+    on_keypad = [entry.entry_id for entry in store.gallery.find_subject(purpose, "CARD-1")]
+    assert on_keypad == [entry.entry_id for entry in store.gallery.find_subject(purpose, "card-1")]
+    assert store.gallery.entry_ids(purpose, ["CARD-1"]) == store.gallery.entry_ids(purpose, ["card-1"]) != []
+    assert store.gallery.find_subject(purpose, "card-9") == []
+    assert store.gallery.remove(moment(), entries[1].entry_id)
+    assert not store.gallery.remove(moment(), entries[1].entry_id)
+    assert store.gallery.reference(purpose, entries[1].entry_id) is None
     assert store.counts().references == 2
 
 
@@ -166,10 +168,10 @@ def test_another_purpose_is_refused_for_queries_insertion_and_opening(tmp_path: 
     store = open_store(tmp_path)
     other = reference(2, purpose=Purpose.DISTRIBUTION)
     for act in (
-        lambda: store.references(Purpose.DISTRIBUTION),
-        lambda: store.reference(Purpose.DISTRIBUTION, bytes(16)),
-        lambda: store.find_subject(Purpose.DISTRIBUTION, "card-1"),
-        lambda: store.add_reference(moment(), other),
+        lambda: store.gallery.references(Purpose.DISTRIBUTION),
+        lambda: store.gallery.reference(Purpose.DISTRIBUTION, bytes(16)),
+        lambda: store.gallery.find_subject(Purpose.DISTRIBUTION, "card-1"),
+        lambda: store.gallery.add(moment(), other),
         lambda: store.commit_registration(moment(), registration(other), other),
     ):
         with pytest.raises(PurposeRefused, match="clinic check-in"):
@@ -182,7 +184,7 @@ def test_another_purpose_is_refused_for_queries_insertion_and_opening(tmp_path: 
 
 def test_a_registration_and_its_entry_are_one_transaction(store: Store) -> None:
     entry = reference(1)
-    store.add_reference(moment(), entry)
+    store.gallery.add(moment(), entry)
     with pytest.raises(StoreError, match="id already"):
         store.commit_registration(moment(), registration(entry), entry)
     assert store.counts().written == 0
@@ -216,7 +218,7 @@ def test_an_erased_template_is_in_no_file(tmp_path: Path, store: Store) -> None:
     entry = reference(1)
     store.commit_registration(moment(), registration(entry), entry)
     assert is_in_a_file(tmp_path, part_of_template(entry))
-    store.remove_reference(moment(), entry.entry_id)
+    store.gallery.remove(moment(), entry.entry_id)
     assert not is_in_a_file(tmp_path, part_of_template(entry))
     assert not is_in_a_file(tmp_path, b"card-1")
 
@@ -226,14 +228,14 @@ def test_what_was_erased_while_another_program_read_is_in_no_file_after_the_next
 ) -> None:
     entry = reference(1)
     store.commit_registration(moment(), registration(entry), entry)
-    store.purge_acknowledged(moment())
+    store.outbox.purge_acknowledged(moment())
     with opened_behind_its_back(tmp_path) as other:
         other.execute("BEGIN")
         other.execute("SELECT count(*) FROM gallery").fetchone()
-        assert store.remove_reference(moment(), entry.entry_id)
-        assert store.references(Purpose.CLINIC_CHECK_IN) == []
+        assert store.gallery.remove(moment(), entry.entry_id)
+        assert store.gallery.references(Purpose.CLINIC_CHECK_IN) == []
         assert is_in_a_file(tmp_path, part_of_template(entry))
-    store.purge_acknowledged(moment())
+    store.outbox.purge_acknowledged(moment())
     assert not is_in_a_file(tmp_path, part_of_template(entry))
 
 
@@ -241,11 +243,11 @@ def test_the_audit_log_counts_every_act_and_survives_the_purge(store: Store) -> 
     entry = reference(1)
     store.commit_registration(moment(), registration(entry), entry)
     store.commit_check_in(moment(), check_in(1))
-    store.add_reference(moment(), reference(2))
-    store.remove_reference(moment(), entry.entry_id)
+    store.gallery.add(moment(), reference(2))
+    store.gallery.remove(moment(), entry.entry_id)
     assert store.verify_audit() == 4
-    store.acknowledge(2, moment())
-    store.purge_acknowledged(moment(25))
+    store.outbox.acknowledge(2, moment())
+    store.outbox.purge_acknowledged(moment(25))
     assert store.verify_audit() == 4
 
 

@@ -76,7 +76,7 @@ import sys, pathlib
 from tests.kit.store_values import check_in, moment, open_store, reference, registration
 store = open_store(pathlib.Path(sys.argv[1]))
 while True:
-    seq = store.last_seq() + 1
+    seq = store.outbox.last_seq() + 1
     if seq % 3:
         given = store.commit_check_in(moment(), check_in(seq))
     else:
@@ -102,11 +102,11 @@ def test_a_killed_process_leaves_every_answered_commit_whole(tmp_path: Path) -> 
             os.kill(child.pid, signal.SIGKILL)
             answered = max([answered, *map(int, child.stdout.read().split())])
         store = open_store(tmp_path)
-        kept = [event.seq for event in store.pending(0, 10_000)]
+        kept = [event.seq for event in store.outbox.pending(0, 10_000)]
         assert kept == list(range(1, len(kept) + 1))
         # The last one may have been committed and killed before it was printed.
         assert len(kept) - answered in (0, 1)
-        assert store.last_seq() == store.verify_audit() == len(kept)
+        assert store.outbox.last_seq() == store.verify_audit() == len(kept)
         assert store.counts().references == len(kept) // 3
         answered = len(kept)
         store.close()
@@ -147,7 +147,7 @@ def test_a_newer_store_is_refused_and_left_alone(tmp_path: Path) -> None:
 def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     for number in range(1, 40):
-        store.add_reference(moment(), reference(number))
+        store.gallery.add(moment(), reference(number))
     store.close()
     path = tmp_path / "store.db"
     whole = path.read_bytes()
@@ -168,13 +168,13 @@ def test_a_file_that_does_not_open_with_the_key_is_left_alone(tmp_path: Path, co
 
 def test_a_damaged_template_is_reported_with_its_entry(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    store.add_reference(moment(), reference(7))
+    store.gallery.add(moment(), reference(7))
     store.close()
     with opened_behind_its_back(tmp_path) as connection:
         connection.execute("UPDATE protected_templates SET template = x'02ff'")
     store = open_store(tmp_path)
     with pytest.raises(StoreDamaged, match=reference(7).entry_id.hex()):
-        store.references(Purpose.CLINIC_CHECK_IN)
+        store.gallery.references(Purpose.CLINIC_CHECK_IN)
     store.close()
 
 

@@ -42,7 +42,7 @@ def used_store(folder: Path) -> Store:
         entry = reference(number)
         store.commit_registration(moment(), registration(entry), entry)
         store.commit_check_in(moment(), check_in(number))
-    store.acknowledge(PEOPLE, moment())
+    store.outbox.acknowledge(PEOPLE, moment())
     return store
 
 
@@ -82,7 +82,9 @@ def test_each_single_bad_page_costs_its_own_rows_alone(tmp_path: Path) -> None:
             continue
         assert isinstance(store.verify_audit(), int)
         assert store.counts().references == saved.entries
-        assert [queued.event.seq for queued in store.pending(0, 1000)] == list(range(1, saved.events + 1))
+        assert [queued.event.seq for queued in store.outbox.pending(0, 1000)] == list(
+            range(1, saved.events + 1)
+        )
         store.commit_check_in(moment(), check_in(99))
         assert isinstance(store.verify_audit(), int)
         saved_events.append(saved.events)
@@ -106,7 +108,7 @@ def test_a_file_without_its_end_gives_what_is_before_it(tmp_path: Path) -> None:
     assert 0 < saved.entries <= PEOPLE
     assert 0 < saved.events < 2 * PEOPLE
     assert "set aside in" in str(saved)
-    assert store.references(PURPOSE)[0].subject == "card-1"
+    assert store.gallery.references(PURPOSE)[0].subject == "card-1"
     store.close()
 
 
@@ -214,7 +216,7 @@ def restore(source: Path, folder: Path, passphrase: str = PASSPHRASE) -> Store:
 def test_a_backup_opens_on_another_device_and_numbers_what_waits_anew(tmp_path: Path) -> None:
     store = used_store(tmp_path)
     before, epoch = store.counts(), store.epoch
-    waiting = [queued.event.body for queued in store.pending(0, 1000)]
+    waiting = [queued.event.body for queued in store.outbox.pending(0, 1000)]
     input_key = store.input_key()
     write_backup(store, tmp_path / "b.aidpost")
     rows = store.verify_audit()
@@ -224,10 +226,10 @@ def test_a_backup_opens_on_another_device_and_numbers_what_waits_anew(tmp_path: 
     assert restored.input_key() == input_key, "or no digest in the audit log can be checked again"
     assert restored.epoch != epoch
     assert restored.counts().references == before.references
-    assert [queued.event.body for queued in restored.pending(0, 1000)] == waiting
-    assert restored.last_seq() == len(waiting)
+    assert [queued.event.body for queued in restored.outbox.pending(0, 1000)] == waiting
+    assert restored.outbox.last_seq() == len(waiting)
     assert restored.verify_audit() == rows + 1 + len(waiting)
-    assert {entry.subject for entry in restored.references(PURPOSE)} == {
+    assert {entry.subject for entry in restored.gallery.references(PURPOSE)} == {
         f"card-{n}" for n in range(1, PEOPLE + 1)
     }
     assert restored.commit_check_in(moment(), check_in(1)) == len(waiting) + 1
@@ -242,8 +244,8 @@ def test_a_backup_opens_on_another_device_and_numbers_what_waits_anew(tmp_path: 
 
 def test_an_erasure_that_is_not_told_yet_is_taken_over(tmp_path: Path) -> None:
     store = used_store(tmp_path)
-    (erased, *_) = store.references(PURPOSE)
-    store.remove_reference(moment(), erased.entry_id)
+    (erased, *_) = store.gallery.references(PURPOSE)
+    store.gallery.remove(moment(), erased.entry_id)
     write_backup(store, tmp_path / "b.aidpost")
     store.close()
     restored = restore(tmp_path / "b.aidpost", tmp_path / "new")

@@ -67,7 +67,7 @@ def test_plain_templates_of_a_former_version_are_protected_at_the_first_opening(
     assert all(any(each in page for page in pages(tmp_path)) for each in traces)
 
     store = open_store(tmp_path)
-    entries = store.references(PURPOSE)
+    entries = store.gallery.references(PURPOSE)
     assert [entry.subject for entry in entries] == ["card-1", "card-2", "card-3"]
     face, finger = entries[1].templates
     assert isinstance(face, ProtectedFace)
@@ -80,7 +80,7 @@ def test_plain_templates_of_a_former_version_are_protected_at_the_first_opening(
     store.close()
     assert not [each for each in traces for page in pages(tmp_path) if each in page]
     again = open_store(tmp_path)
-    np.testing.assert_array_equal(again.references(PURPOSE)[1].templates[0].embedding, face.embedding)  # type: ignore[union-attr]
+    np.testing.assert_array_equal(again.gallery.references(PURPOSE)[1].templates[0].embedding, face.embedding)  # type: ignore[union-attr]
     again.close()
 
 
@@ -94,17 +94,17 @@ def test_a_plain_template_that_cannot_be_read_says_so_and_the_others_are_saved(t
         settings = StoreSettings(tmp_path / "store.db", DEVICE, PURPOSE, SITE)
         store, saved = open_or_mend(settings, key, moment())
     assert saved is not None
-    assert [entry.subject for entry in store.references(PURPOSE)] == ["card-1", "card-3"]
+    assert [entry.subject for entry in store.gallery.references(PURPOSE)] == ["card-1", "card-3"]
     store.close()
 
 
 def test_a_renewed_key_makes_templates_that_do_not_compare_with_the_former(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     for number in (1, 2):
-        store.add_reference(moment(), reference(number))
-    before = store.references(PURPOSE)
-    assert store.renew_protection(moment()) == 2 * 2
-    after = store.references(PURPOSE)
+        store.gallery.add(moment(), reference(number))
+    before = store.gallery.references(PURPOSE)
+    assert store.gallery.renew_protection(moment()) == 2 * 2
+    after = store.gallery.references(PURPOSE)
     for old, new in zip(before, after, strict=True):
         (face, finger), (new_face, new_finger) = old.templates, new.templates
         assert isinstance(face, ProtectedFace)
@@ -130,9 +130,9 @@ def test_a_damaged_store_keeps_its_templates_usable_unless_a_renewed_key_is_lost
         folder.mkdir()
         store = open_store(folder)
         for number in (1, 2):
-            store.add_reference(moment(), reference(number))
+            store.gallery.add(moment(), reference(number))
         if renewed:
-            store.renew_protection(moment())
+            store.gallery.renew_protection(moment())
         store.close()
         with opened_behind_its_back(folder) as connection:
             connection.execute("UPDATE appliance SET protection_key = x''")
@@ -142,12 +142,12 @@ def test_a_damaged_store_keeps_its_templates_usable_unless_a_renewed_key_is_lost
                 StoreSettings(folder / "store.db", DEVICE, PURPOSE, SITE), key, moment()
             )
         assert saved is not None
-        assert len(mended.references(PURPOSE)) == usable
+        assert len(mended.gallery.references(PURPOSE)) == usable
         mended.close()
 
 
 def renewed_protection(store: Store) -> TemplateProtection:
-    with store.protection_key() as key:
+    with store.gallery.protection_key() as key:
         return TemplateProtection(key)
 
 

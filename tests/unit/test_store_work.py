@@ -96,7 +96,7 @@ def test_the_store_is_what_the_workflows_ask_for(tmp_path: Path) -> None:
 
 
 def services(store: Store) -> list[Service]:
-    bodies = [queued.event.body for queued in store.pending(0, 1000)]
+    bodies = [queued.event.body for queued in store.outbox.pending(0, 1000)]
     return [body for body in bodies if isinstance(body, Service)]
 
 
@@ -108,7 +108,9 @@ def test_a_household_collects_once_whatever_the_code_above_does(tmp_path: Path) 
     before = store.counts()
     with pytest.raises(AlreadyCollected):
         store.work.conclude(at(12), given("hh-0001", 2))
-    assert (store.counts(), store.last_seq()) == (before, concluded.seq), "nothing of the second is written"
+    assert (store.counts(), store.outbox.last_seq()) == (before, concluded.seq), (
+        "nothing of the second is written"
+    )
     again = """INSERT INTO collections (cycle, household, desk, at)
                SELECT cycle, household, 'post-9', at FROM collections"""
     with opened_behind_its_back(tmp_path) as tool, pytest.raises(Exception, match="UNIQUE"):
@@ -157,7 +159,7 @@ def test_two_hand_overs_are_kept_as_a_conflict_and_nobody_is_denied(tmp_path: Pa
     store.ledger.told("post-2", [first.record_id])
     assert first not in store.ledger.waiting("post-2", 9)
     assert (store.ledger.counts().conflicts, store.ledger.unconfirmed()) == (2, 0)
-    bodies = [queued.event.body for queued in store.pending(0, 1000)]
+    bodies = [queued.event.body for queued in store.outbox.pending(0, 1000)]
     (conflict,) = [body for body in bodies if isinstance(body, CollectionConflict)]
     assert conflict.household == digest(own), "who does not own a household reports nothing of it"
     assert (conflict.first.device_id, conflict.second.device_id) == ("post-2", DEVICE)
@@ -240,7 +242,7 @@ def test_a_days_list_is_erased_with_a_receipt_and_nothing_of_it_stays_in_the_fil
     pages = list(decrypted_pages(tmp_path / "store.db", KEY))
     assert not any(b"case-00" in page for page in pages)
     assert not any(clinic_list().key in page for page in pages)
-    events = [queued.event.body for queued in store.pending(0, 1000)]
+    events = [queued.event.body for queued in store.outbox.pending(0, 1000)]
     (loaded,) = [body for body in events if isinstance(body, ListLoaded)]
     assert receipt == ListErased(
         workflow=Workflow.CLINIC, cycle="2026-11-25", entries=60, digest=loaded.digest
@@ -350,7 +352,7 @@ def test_the_aggregator_takes_the_longest_record_that_a_session_can_make(tmp_pat
     conclusion = given(wordy.number, 1, basis=Basis.EXCEPTION, check_ins=tried)
     long_names = msgspec.structs.replace(conclusion, operator="a" * 32, supervisor="b" * 32)
     store.work.conclude(at(1), long_names)
-    taken = parse_batch(uplink.batch(store.pending(0, 99)), max_events=99).events
+    taken = parse_batch(uplink.batch(store.outbox.pending(0, 99)), max_events=99).events
     assert [type(event.body).__name__ for event in taken] == ["ListLoaded", "Service"]
     assert isinstance(taken[1].body, reported.Service)
     assert taken[1].body.check_ins == tried[-16:]

@@ -1,0 +1,148 @@
+"""The entries of the gallery: references in and out; runs in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+import msgspec
+from sqlite_utils import Database
+
+from firmware.records import Attempts
+from firmware.store.errors import StoreDamaged, StoreError
+from firmware.store.reference import Reference
+from inference import template_codec
+from inference.errors import TemplateDamaged
+from trust.consent import Purpose
+
+_SELECT = """
+    SELECT gallery.number, entry_id, subject, template
+    FROM gallery JOIN protected_templates ON protected_templates.entry = gallery.number
+"""
+_ORDER = " ORDER BY gallery.number, position"
+
+
+def insert(database: Database, reference: Reference) -> None:
+    """Add an entry. Raises StoreError when its id is taken or it has no template."""
+    encoded = [template_codec.encode(template) for template in reference.templates]
+    insert_encoded(database, reference.entry_id, reference.subject, encoded)
+
+
+def insert_encoded(database: Database, entry_id: bytes, subject: str, templates: Sequence[bytes]) -> None:
+    """Add an entry whose templates are bytes already. Raises as `insert` does."""
+    if not templates:
+        raise StoreError("a gallery entry needs at least one template; register the person without an entry")
+    if database.execute("SELECT 1 FROM gallery WHERE entry_id = ?", (entry_id,)).fetchone():
+        raise StoreError("the gallery has an entry of this id already; give each entry a new random id")
+    number = database.execute(
+        "INSERT INTO gallery (entry_id, subject) VALUES (?, ?)", (entry_id, subject)
+    ).lastrowid
+    for position, template in enumerate(templates):
+        database.execute(
+            "INSERT INTO protected_templates (entry, position, template) VALUES (?, ?, ?)",
+            (number, position, template),
+        )
+
+
+def insert_all(database: Database, references: Sequence[Reference]) -> None:
+    """Add entries whose ids are not taken, many at a time."""
+    (first,) = database.execute("SELECT coalesce(max(number), 0) + 1 FROM gallery").fetchone()
+    database.conn.executemany(
+        "INSERT INTO gallery (number, entry_id, subject) VALUES (?, ?, ?)",
+        [(number, each.entry_id, each.subject) for number, each in enumerate(references, first)],
+    )
+    database.conn.executemany(
+        "INSERT INTO protected_templates (entry, position, template) VALUES (?, ?, ?)",
+        [
+            (number, position, template_codec.encode(template))
+            for number, each in enumerate(references, first)
+            for position, template in enumerate(each.templates)
+        ],
+    )
+
+
+def all_ids(database: Database) -> set[bytes]:
+    """Return the ids of all entries."""
+    return {entry_id for (entry_id,) in database.execute("SELECT entry_id FROM gallery")}
+
+
+def delete(database: Database, entry_id: bytes) -> str | None:
+    """Delete an entry with its templates; returns its subject, None where it was not there."""
+    row = database.execute("DELETE FROM gallery WHERE entry_id = ? RETURNING subject", (entry_id,)).fetchone()
+    return row[0] if row else None
+
+
+def select_all(database: Database, purpose: Purpose, site: str) -> list[Reference]:
+    """Return all entries in the order of their making."""
+    return _references(database.execute(_SELECT + _ORDER), purpose, site)
+
+
+def select_entry(database: Database, entry_id: bytes, purpose: Purpose, site: str) -> Reference | None:
+    """Return one entry, or None."""
+    rows = database.execute(_SELECT + "WHERE entry_id = ?" + _ORDER, (entry_id,))
+    return next(iter(_references(rows, purpose, site)), None)
+
+
+def select_subject(database: Database, subject: str, purpose: Purpose, site: str) -> list[Reference]:
+    """Return the entries of one card or case number: a household's card has several collectors.
+
+    Capital and small letters are the same. Where two that differ in nothing else were registered before that
+    was refused, the one as it is written here.
+    """
+    rows = database.execute(_SELECT + "WHERE subject = ?" + _ORDER, (_spelled(database, subject),))
+    return _references(rows, purpose, site)
+
+
+def _spelled(database: Database, subject: str) -> str:
+    """Return the subject as it was registered."""
+    row = database.execute(
+        "SELECT subject FROM gallery WHERE subject = ?1 COLLATE NOCASE ORDER BY subject = ?1 DESC LIMIT 1",
+        (subject,),
+    ).fetchone()
+    return row[0] if row else subject
+
+
+def ids_of(database: Database, subjects: Iterable[str]) -> list[bytes]:
+    """Return the ids of the entries of these subjects; no template is read for it."""
+    wanted = msgspec.json.encode(list(subjects)).decode()
+    rows = database.execute(
+        """SELECT entry_id FROM gallery WHERE lower(subject) IN (SELECT lower(value) FROM json_each(?))
+           ORDER BY number""",
+        (wanted,),
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
+def attempts(database: Database, subject: str) -> Attempts:
+    """Return how often check-ins under a subject failed in a row."""
+    row = database.execute(
+        "SELECT attempts FROM gallery WHERE subject = ? AND attempts <> x'' LIMIT 1", (subject,)
+    ).fetchone()
+    return msgspec.msgpack.decode(row[0], type=Attempts) if row else Attempts()
+
+
+def note_attempts(database: Database, subject: str, noted: Attempts) -> None:
+    """Keep how often check-ins under a subject failed in a row; it is erased with the entries."""
+    data = msgspec.msgpack.encode(noted) if noted.failed_in_a_row else b""
+    database.execute("UPDATE gallery SET attempts = ? WHERE subject = ?", (data, subject))
+
+
+def size(database: Database) -> int:
+    """Return how many entries there are."""
+    (entries,) = database.execute("SELECT count(*) FROM gallery").fetchone()
+    return int(entries)
+
+
+def _references(rows: Iterable[tuple[Any, ...]], purpose: Purpose, site: str) -> list[Reference]:
+    references = []
+    for (_, entry_id, subject), group in groupby(rows, key=lambda row: row[:3]):
+        try:
+            templates = tuple(template_codec.decode(row[3]) for row in group)
+        except TemplateDamaged as error:
+            raise StoreDamaged(
+                f"the gallery entry {entry_id.hex()} cannot be read ({error}); "
+                "remove it and register the person again"
+            ) from error
+        references.append(Reference(entry_id, subject, templates, purpose, site))
+    return references
