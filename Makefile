@@ -66,7 +66,7 @@ EVALUATION_DATA ?= $(or $(AIDPOST_SHARED_DATA),../shared/data)
 POINT := out/default.json
 FINGER_NOTE := The network of the comparison score (inference/models/finger-score.card.toml) was trained on comparisons of the same data sets; docs/operating-points.md has the figures of networks that did not see the tested set.
 operating-points: $(READY) ## Measure the models on EVALUATION_DATA and set the thresholds anew (JOBS=n processes)
-	@mkdir -p out && rm -f $(POINT)
+	@mkdir -p out && rm -f $(POINT) out/face.json out/finger-*.json
 	@$(RUN) aidpost evaluate face $(if $(JOBS),--jobs $(JOBS)) --operating-point $(POINT) --json out/face.json \
 		--plots out/face --images $(EVALUATION_DATA)/faces/lfw --pairs $(EVALUATION_DATA)/faces/pairs.txt
 	@for sensor in R503 AS608 R307; do \

@@ -5,14 +5,13 @@ A part whose table is missing is not fitted; nothing is guessed and nothing fall
 
 from __future__ import annotations
 
-import difflib
-import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from firmware.config_faults import explain
 from firmware.guard.settings import GuardSettings
 from firmware.lease import LeaseLimits
 from inference.types import FingerPosition
@@ -21,8 +20,10 @@ from sensors.camera.settings import CameraDriver, CameraSettings, PixelFormat
 from sensors.fingerprint.opening import ReaderSettings
 from trust.consent import Purpose
 from trust.keys.guard import GuardKind
+from trust.tls.address import Address, AddressRefused
 
-Identifier = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+Identifier = Annotated[str, msgspec.Meta(pattern=IDENTIFIER)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 LanguageTag = Annotated[str, msgspec.Meta(pattern=r"^(en|fr|es|ar|uk|sw)(-[A-Z]{2})?$")]
 FingerName = Literal[
@@ -215,6 +216,26 @@ class Page(_Table, frozen=True, kw_only=True):
     lists: Path | None = None
     languages: Annotated[tuple[LanguageTag, ...], msgspec.Meta(min_length=1)] = ("en",)
 
+    def touch_address(self) -> Address | None:
+        """Return where the appliance's own screen finds the page, None for nowhere. Raises ConfigError."""
+        address = _address("touch", self.touch)
+        if address is not None and not address.is_loopback:
+            raise ConfigError(
+                f"[page] touch = {self.touch!r} can be reached from the network without TLS: set touch = "
+                '"127.0.0.1:8080", and tablet = "0.0.0.0:8443" for the network'
+            )
+        return address
+
+    def tablet_address(self) -> Address | None:
+        """Return where tablets find it, None for nowhere. Raises ConfigError."""
+        touch, tablet = self.touch_address(), _address("tablet", self.tablet)
+        if touch is not None and tablet is not None and tablet.overlaps(touch):
+            raise ConfigError(
+                f"[page] touch = {self.touch!r} and tablet = {self.tablet!r} are one port: name another "
+                'for tablets, as "0.0.0.0:8443"'
+            )
+        return tablet
+
 
 class Gallery(_Table, frozen=True, kw_only=True):
     """The gallery that the appliances of the site share; without this table it stays on this appliance.
@@ -304,16 +325,32 @@ def load(path: Path) -> Config:
     try:
         config = msgspec.convert(raw, Config, dec_hook=_decode_path, strict=True)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_explain(str(error))}") from error
+        raise ConfigError(f"{path}: {explain(str(error), Config)}") from error
     if config.fingerprint is None and config.camera is None:
         raise ConfigError(f"{path}: no sensor: add a [fingerprint] or a [camera] table")
     if config.lease is not None and config.uplink is None:
         raise ConfigError(f"{path}: a [lease] is renewed through the uplink: add [uplink], or leave it out")
     if config.page is not None and (config.page.certificate is None) != (config.page.key is None):
         raise ConfigError(f"{path}: [page] needs both certificate and key, or neither")
+    if config.page is not None:
+        try:
+            config.page.tablet_address()
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+    if config.site is not None and config.device.id in config.site.peers:
+        raise ConfigError(
+            f"{path}: [site.peers] names {config.device.id}, this appliance itself: it has the others alone"
+        )
     if config.gallery is not None and (config.uplink is None or config.uplink.insecure_loopback):
         raise ConfigError(f"{path}: a [gallery] is shared through an [uplink] with certificates: join first")
     return _rooted(config, path.parent)
+
+
+def _address(key: str, text: str | None) -> Address | None:
+    try:
+        return None if text is None else Address.parse(text)
+    except AddressRefused as error:
+        raise ConfigError(f"[page] {key}: {error}") from error
 
 
 def _decode_path(kind: type, value: object) -> Any:
@@ -340,54 +377,3 @@ def _rooted(config: Config, folder: Path) -> Config:
         device = str(folder / Path(config.camera.device).expanduser())
         config = replace(config, camera=replace(config.camera, device=device))
     return config
-
-
-_IDENTIFIER_IN_WORDS = (
-    "Expected `str` matching regex '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$'",
-    "Expected letters, digits and . _ - (63 at most, a letter or digit first)",
-)
-_WRONG_CHOICE = re.compile(r"Invalid enum value .* - at `\$\.(?P<key>[a-z_.]+)(?:\[[.\d]+\])?`")
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`(?: - at `\$\.?(?P<table>[^`]*)`)?")
-
-
-def _explain(message: str) -> str:
-    """Turn msgspec's sentence into one that says what to do; an unknown key gets the nearest known one."""
-    unknown = _UNKNOWN.search(message)
-    if message == "Object missing required field `keys`":
-        return 'there is no [keys] table: add one with guard = "tpm", "otp", "pin", or "file" for development'
-    if unknown is None:
-        plain = message.replace("`$.", "`").replace("Object", "Table")
-        return f"{plain}{_choices(message)}".replace(*_IDENTIFIER_IN_WORDS)
-    key, table = unknown["key"], unknown["table"] or ""
-    where = f"[{table}]" if table else "the top level"
-    known = _keys_of(table)
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"did you mean `{near[0]}`?" if near else "known keys: " + ", ".join(known)
-    return f"unknown key `{key}` in {where}: {hint}"
-
-
-def _choices(message: str) -> str:
-    """Return what a key may say, when the message is about a key that has only so many values."""
-    wrong = _WRONG_CHOICE.search(message)
-    if wrong is None:
-        return ""
-    table, _, key = wrong["key"].rpartition(".")
-    kinds = {field.encode_name: field.type for field in msgspec.structs.fields(_table_at(table))}
-    schema = msgspec.json.schema(kinds[key])
-    schema = schema.get("items", next(iter(schema.get("$defs", {}).values()), schema))
-    return ": one of " + ", ".join(f'"{choice}"' for choice in schema["enum"])
-
-
-def _table_at(path: str) -> type[_Table]:
-    """Return the type of a table from its dotted name; the whole file has the empty one."""
-    table: type[_Table] = Config
-    for key in path.split(".") if path else ():
-        kind = next(field.type for field in msgspec.structs.fields(table) if field.encode_name == key)
-        table = next(
-            one for one in (kind, *get_args(kind)) if isinstance(one, type) and issubclass(one, _Table)
-        )
-    return table
-
-
-def _keys_of(table: str) -> list[str]:
-    return [field.encode_name for field in msgspec.structs.fields(_table_at(table))]

@@ -1,7 +1,7 @@
 """Why a decision was what it was, from the audit log and the record while it is kept; no biometrics needed.
 
-A decision is named by its number ("12", as the commands print it), by the id of its record in hex while that
-is kept here, or by the row of the log ("#15"), which also finds those of a former epoch.
+A decision is named by its number ("12" or "record 12", as the commands print it), by the id of its record in
+hex while that is kept here, or by the row of the log ("#15"), which also finds those of a former epoch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from firmware.store.events import decoded
 from firmware.store.trail import Trail
 from inference.operating_point import STRENGTH_MEANING, Strength
 
-_NUMBER = re.compile(r"[0-9]{1,18}")
+_NUMBER = re.compile(r"(?:(?:record|decision|event|number) )?(?P<seq>[0-9]{1,18})")
 _ROW = re.compile(r"#[0-9]{1,18}")
 _RECORD = re.compile(r"[0-9a-f]{8,32}")
 
@@ -61,8 +61,8 @@ def find(trail: Trail, wanted: str) -> Row:
     """Return the row of a decision. Raises NotInLog."""
     if _ROW.fullmatch(wanted):
         found = next((row for row in rows(trail) if row.number == int(wanted[1:])), None)
-    elif _NUMBER.fullmatch(wanted):
-        found = _of_event(trail, int(wanted))
+    elif number := _NUMBER.fullmatch(wanted):
+        found = _of_event(trail, int(number["seq"]))
     elif _RECORD.fullmatch(wanted.lower()):
         found = _of_record(trail, wanted.lower())
     else:

@@ -79,7 +79,7 @@ class Lane:
         self._stack = AsyncExitStack()
         self._beside = Beside(self._stack)
         self._loop = asyncio.get_running_loop()
-        self.notices = _notices(config.page)
+        self.notices = read_notices(config.page)
         self._presses: set[asyncio.Task[object]] = set()
         self.page = None
 
@@ -263,8 +263,11 @@ class Lane:
         return self._local(self._appliance.clock.wall_ns()).date()
 
 
-def _notices(settings: PageSettings | None) -> Notices:
-    """Return the notices, all read: nobody is asked in a language in which there is nothing to answer to."""
+def read_notices(settings: PageSettings | None) -> Notices:
+    """Return the notices, all read: nobody is asked in a language in which there is nothing to answer to.
+
+    Raises ConfigError.
+    """
     notices = Notices(settings.notices if settings is not None else None)
     for tag in settings.languages if settings is not None else ():
         try:

@@ -1,7 +1,8 @@
 """Structured logs: one JSON object a line on standard error, events with fields, never personal data.
 
 What may be logged: record ids, outcomes, counts, times, device models, classes of faults. Never a subject, an
-image, a template or a key; `_forbid` drops such a field and says so, in case a caller forgets.
+image, a template, a PIN or a key; `_forbid` drops such a field and says so, in case a caller forgets. Of an
+exception its class and its place are kept: its value may be the very number that was looked for.
 """
 
 from __future__ import annotations
@@ -14,10 +15,16 @@ from typing import Any, TextIO, cast
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import ExcInfo
 
-FORBIDDEN = frozenset(
-    {"subject", "name", "image", "pixels", "frame", "template", "embedding", "minutiae", "key"}
+_SAMPLES = "image pixels frame template embedding minutiae face finger fingers descriptor probe sample"
+_PERSONS = (
+    "subject person name number household appointment card token code scanned text typed entry receipt "
+    "collector collectors alternate alternates caregiver patient registered_as claim claimed"
 )
+_STAFF = "operator supervisor countersigned_by approved_by staff member by"
+_SECRETS = "key pin pins passphrase password secret seed"
+FORBIDDEN = frozenset(f"{_SAMPLES} {_PERSONS} {_STAFF} {_SECRETS}".split())
 
 
 class LossyStream:
@@ -45,14 +52,32 @@ def configure(level: str = "info", *, stream: Any = None) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _forbid,
-            # Local variables of a trace back would hold frames and templates.
-            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.ExceptionRenderer(_place),
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", LossyStream(stream or sys.stderr))),
         cache_logger_on_first_use=False,
     )
+
+
+# Local variables of a trace back would hold frames and templates.
+_traced = ExceptionDictTransformer(show_locals=False)
+_VALUES = ("exc_value", "exc_notes", "syntax_error")
+
+
+def _place(exc_info: ExcInfo) -> list[dict[str, Any]]:
+    """Return the classes and the frames of an exception, its causes and its group, without any value."""
+    return _without_values(_traced(exc_info))
+
+
+def _without_values(stacks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    for stack in stacks:
+        for value in _VALUES:
+            stack.pop(value, None)
+        for group in stack.get("exceptions", ()):
+            _without_values(group)
+    return stacks
 
 
 def _forbid(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

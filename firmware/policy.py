@@ -18,6 +18,7 @@ from trust.issuer import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, IssuerKey, Signs, si
 
 SUFFIX = ".sig"
 MAX_BYTES = 64 * 1024
+_FORMAT = "aidpost policy 1"
 _Text = Annotated[str, Meta(min_length=1, max_length=400)]
 Party = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 """Who gives templates or gets them, by a short name without spaces."""
@@ -124,11 +125,16 @@ def _content(path: Path) -> bytes:
 def _parsed(path: Path, content: bytes) -> DataPolicy:
     try:
         raw = tomllib.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError too
+        raise PolicyRefused(f"{path} is no data policy, which is TOML text in UTF-8: {error}") from error
+    if raw.get("format") != _FORMAT:
+        raise PolicyRefused(
+            f"{path} is {'no data policy' if raw else 'empty, and no data policy'}: one says "
+            f'format = "{_FORMAT}" (docs/data-policy.md has an example)'
+        )
+    try:
         policy = msgspec.convert(raw, DataPolicy, strict=True)
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # TOMLDecodeError, UnicodeDecodeError and ValidationError too
+    except ValueError as error:
         raise PolicyRefused(f"{path}: {str(error).replace('`$.', '`').replace('`$`', 'the file')}") from error
     names = [each.name for each in policy.purposes]
     if len(set(names)) < len(names):

@@ -32,6 +32,8 @@ MAX_TEXT = 512
 _HOUSEHOLD, _APPOINTMENT, _TOKEN = 0x11, 0x12, 0x13  # version 1
 _CHECKSUM_BYTES = 2
 _FIRST_DAY = date(2020, 1, 1)
+LAST_DAY = _FIRST_DAY + timedelta(days=2**16 - 1)
+"""The last day that two bytes can say: 2199-06-06."""
 
 
 class NotWhole(ValueError):

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from firmware.commands.evaluation_output import write_json
+from firmware.commands.evaluation_output import as_json
 from firmware.commands.output_files import Writes
 from inference.evaluation.attack_metrics import AtThreshold, Rate, WorstSpecies
 from inference.evaluation.attacks import AttackEvaluation, AttackReport
@@ -19,8 +19,7 @@ def write_attacks(result: AttackEvaluation, json_file: Path | None, plots: Path 
     """Write what was asked for and print the figures; the figures as JSON come first. The folders exist."""
     console, writes = Console(), Writes()
     if json_file is not None:
-        with writes.to(json_file):
-            write_json(result.report, json_file)
+        writes.file(json_file, as_json(result.report))
     console.print(presentations_table(result.report))
     console.print(rates_table(result.report))
     click.echo(result.report.statement)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ import click
 
 from firmware import explaining
 from firmware.commands.common import ask_pin, clear_errors, config_option, read_config
+from firmware.commands.output_files import write_new
 from firmware.explaining import NotInLog, Row
 from firmware.opening import open_keys, open_store
 from firmware.store.audit import AuditBroken
@@ -69,13 +69,13 @@ def verify(config_path: Path | None, file: Path | None) -> None:
 @file_option
 @click.option("--from", "from_", type=click.DateTime(["%Y-%m-%d"]), help="First day (UTC), as 2026-11-25.")
 @click.option("--to", type=click.DateTime(["%Y-%m-%d"]), help="Last day (UTC).")
-@click.argument("wanted", metavar="[ID]", required=False)
+@click.argument("wanted", metavar="[ID]", nargs=-1)
 def show(
     config_path: Path | None,
     file: Path | None,
     from_: datetime | None,
     to: datetime | None,
-    wanted: str | None,
+    wanted: tuple[str, ...],
 ) -> None:
     """Show what was written down, or only ID: a decision's number, the id of its record, or a row as #15.
 
@@ -84,7 +84,9 @@ def show(
     with opened_trail(config_path, file) as trail:
         try:
             found = (
-                [explaining.find(trail, wanted)] if wanted else explaining.between(trail, *_days(from_, to))
+                [explaining.find(trail, " ".join(wanted))]
+                if wanted
+                else explaining.between(trail, *_days(from_, to))
             )
         except NotInLog as error:
             raise click.ClickException(str(error)) from error
@@ -120,14 +122,8 @@ def export(config_path: Path, file: Path) -> None:
     with clear_errors(), open_keys(config, ask_pin) as guard, closing(open_store(config, guard)) as store:
         trail = store.trail()
         key = public_key_der(guard.public_key())
-        try:
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-                out.writelines(line + "\n" for line in trail.lines(key, guard.sign))
-        except FileExistsError as error:
-            raise click.ClickException(f"{file} is there already: name another file") from error
-        except OSError as error:
-            raise click.ClickException(f"cannot write {file}: {error.strerror}") from error
+        lines = (line + "\n" for line in trail.lines(key, guard.sign))
+        write_new(file, "".join(lines).encode(), private=True)
     click.echo(f"{len(trail.rows)} rows and {len(trail.receipts)} receipts in {file}")
 
 
@@ -137,7 +133,7 @@ def _read(file: Path) -> Trail:
             trail, key = read_lines(iter(lines))
     except OSError as error:
         raise click.ClickException(f"cannot read {file}: {error.strerror}") from error
-    except (TrailUnreadable, UnicodeDecodeError) as error:
+    except TrailUnreadable as error:
         raise click.ClickException(f"{file}: {error}") from error
     click.echo(f"Written by {trail.head.device_id}, key sha256:{hashlib.sha256(key).hexdigest()[:16]}")
     return trail

@@ -14,13 +14,13 @@ from rich.table import Table
 
 from firmware.bench.measure import measure
 from firmware.bench.process import ProcessFailed
+from firmware.commands.common import OutputFile
+from firmware.commands.output_files import write_new
 from firmware.demo.server import ServerFailed
 
 
 @click.command()
-@click.option(
-    "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here."
-)
+@click.option("--json", "json_path", type=OutputFile(), help="Write the figures to this new file.")
 def bench(json_path: Path | None) -> None:
     """Measure a real appliance process on an emulated sensor and replayed pictures.
 
@@ -43,4 +43,4 @@ def bench(json_path: Path | None) -> None:
     console.print(table)
     if json_path is not None:
         found = {figure.name: figure.as_json() for figure in figures}
-        json_path.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+        write_new(json_path, f"{json.dumps(found, indent=2, ensure_ascii=False)}\n".encode())

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import click
 
-from firmware.commands.common import OutputFile
+from firmware.cards.payload import LAST_DAY
+from firmware.commands.common import IdentifierType, OutputFile
 from firmware.commands.lists import read_or_exit, today
+from firmware.commands.output_files import write_new
 from trust.issuer import IssuerKey, IssuerKeyUnusable
 from trust.lists.terms import ClinicList
 
 _list = click.argument("list_file", metavar="LIST", type=click.Path(dir_okay=False, path_type=Path))
-_out = click.option("--out", type=OutputFile(), required=True, help="The PDF to write.")
+_out = click.option("--out", type=OutputFile(), required=True, help="The PDF to write, a new file.")
 _MAX_TOKENS = 999
 
 
@@ -68,19 +70,28 @@ def sheet(list_file: Path, key_path: Path, out: Path, until: datetime | None) ->
     from firmware.cards.sheet import card_sheet
 
     issuer = _issuer(key_path)
+    last = None if until is None else until.date()
     planned = read_or_exit(list_file, None, trusted=(issuer.public,)).planned
-    if until is not None and isinstance(planned, ClinicList):
+    if last is not None and isinstance(planned, ClinicList):
         raise click.UsageError("cards of appointments are for their day: leave --until out")
-    if until is not None and until.date() < planned.last_day:
+    if last is not None and last < planned.last_day:
         raise click.UsageError(f"--until is before the list's last day, {planned.last_day}")
-    _write(out, card_sheet(planned, issuer, None if until is None else until.date()))
+    if (day := last or planned.last_day) > LAST_DAY:
+        raise click.UsageError(f"no card is good until {day}: {LAST_DAY} is the last day that a code can say")
+    write_new(out, card_sheet(planned, issuer, last))
     count = len(planned.appointments) if isinstance(planned, ClinicList) else len(planned.households)
     click.echo(f"Wrote {count} cards to {out}. Print it at 100 %, not fitted to the page.")
 
 
 @cards.command()
 @_list
-@click.option("--device", "device_id", required=True, help="The appliance that hands them out (`device.id`).")
+@click.option(
+    "--device",
+    "device_id",
+    type=IdentifierType("device"),
+    required=True,
+    help="The appliance that hands them out (`device.id`).",
+)
 @click.option("--count", type=click.IntRange(1, _MAX_TOKENS), default=120, show_default=True)
 @_out
 def tokens(list_file: Path, device_id: str, count: int, out: Path) -> None:
@@ -97,7 +108,7 @@ def tokens(list_file: Path, device_id: str, count: int, out: Path) -> None:
     if planned.day < today():
         raise click.UsageError(f"the list is of {planned.day}: its tokens are good for nothing any more")
     key = token_key(planned.key, planned.day)
-    _write(out, token_sheet(key, token_numbers(key, device_id)[:count], planned.site, planned.day))
+    write_new(out, token_sheet(key, token_numbers(key, device_id)[:count], planned.site, planned.day))
     click.echo(f"Wrote {count} tokens to {out}. Print it at 100 %, and lay the first one on top.")
 
 
@@ -111,10 +122,3 @@ def _issuer(path: Path) -> IssuerKey:
 def _say_public(issuer: IssuerKey) -> None:
     click.echo("Put this into the configuration of each appliance:")
     click.echo(f'[issuer]\nkeys = ["{issuer.public.hex()}"]')
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise click.ClickException(f"cannot write {path} ({error.strerror})") from error

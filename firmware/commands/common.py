@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import re
 import signal
 import threading
 import warnings
@@ -18,7 +19,8 @@ import click
 from rich.console import Console
 
 from firmware.appliance import Appliance
-from firmware.config import Config, ConfigError, load
+from firmware.commands.output_files import try_file
+from firmware.config import IDENTIFIER, Config, ConfigError, load
 from firmware.desk import DeskError
 from firmware.opening import Hardware, open_keys
 from firmware.policy import PolicyRefused
@@ -32,6 +34,7 @@ from sensors.board.table import REASON_SYMBOLS
 from sensors.errors import SensorError
 from trust.keys.errors import GuardError, PinRefused
 from trust.keys.guard import KeyGuard
+from trust.tls.address import AddressInUse
 
 T = TypeVar("T")
 
@@ -49,7 +52,7 @@ config_option = click.option(
 
 
 class OutputFile(click.Path):
-    """A file to write at the end of long work: a folder that is missing or closed is refused at the start."""
+    """A new file to write at the end of long work; one that cannot be made is refused at the start."""
 
     def __init__(self) -> None:
         super().__init__(dir_okay=False, writable=True, path_type=Path)
@@ -60,9 +63,34 @@ class OutputFile(click.Path):
         folder = path.absolute().parent
         if not folder.is_dir():
             self.fail(f"there is no folder {folder}: make it first", param, ctx)
-        if not os.access(folder, os.W_OK):
-            self.fail(f"no permission to write into {folder}", param, ctx)
+        try_file(path)
         return path
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers; `nan`, which compares with nothing, is in none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number, or fail where it is none or out of the range."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number that can be worked with", param, ctx)
+        return number
+
+
+class IdentifierType(click.ParamType[str]):
+    """A short name as the configuration has them, of whatever `name` says."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name, or fail with what it may hold."""
+        if not re.fullmatch(IDENTIFIER, value):
+            self.fail(
+                f"{value!r} is no name of a {self.name}: letters, digits and . _ -, 63 at most", param, ctx
+            )
+        return value
 
 
 @contextmanager
@@ -79,6 +107,7 @@ def clear_errors() -> Iterator[None]:
         InferenceError,
         UplinkError,
         DeskError,
+        AddressInUse,
     ) as error:
         raise click.ClickException(str(error)) from error
 

@@ -60,7 +60,7 @@ def open_day(config_path: Path, operator: str) -> None:
     """
 
     async def work(appliance: Appliance) -> Opening:
-        return await appliance.day.open(await _signed_in(appliance, operator))
+        return await appliance.day.open(await _signed_in(appliance, operator, Role.OPERATOR))
 
     opening = with_appliance(read_config(config_path), work)
     for line in opening_lines(opening):
@@ -80,10 +80,13 @@ def open_day(config_path: Path, operator: str) -> None:
     help="Whether this was the last day of the distribution; by default the list and a checked clock say so.",
 )
 def close(config_path: Path, operator: str, out: Path | None, ends_cycle: bool | None) -> None:
-    """Send what waits, seal the ledger, erase the list with a receipt, and write the report."""
+    """Send what waits, seal the ledger, erase the list with a receipt, and write the report.
+
+    Where staff sign in, a supervisor does it, as on the page.
+    """
 
     async def work(appliance: Appliance) -> Closing | ClosedBefore:
-        signed = await _signed_in(appliance, operator)
+        signed = await _signed_in(appliance, operator, Role.SUPERVISOR)
         await _connected(appliance)
         return await appliance.day.close(signed, ends_cycle=ends_cycle)
 
@@ -96,15 +99,18 @@ def close(config_path: Path, operator: str, out: Path | None, ends_cycle: bool |
 
 @day.command()
 @config_option
+@operator_option
 @out_option
 @click.option("--last", is_flag=True, help="Of the day that was closed last, also where a new one has begun.")
-def report(config_path: Path, out: Path | None, last: bool) -> None:
+def report(config_path: Path, operator: str, out: Path | None, last: bool) -> None:
     """Show the report so far, or write it to files; nothing is closed.
 
-    After the close it is the report of the closed day, until the next day is closed.
+    After the close it is the report of the closed day, until the next day is closed. Where staff sign in, a
+    supervisor takes it, as on the page.
     """
 
     async def work(appliance: Appliance) -> Figures | None:
+        await _signed_in(appliance, operator, Role.SUPERVISOR)
         return await (appliance.day.last_report() if last else appliance.day.report())
 
     found = with_appliance(read_config(config_path), work)
@@ -130,8 +136,8 @@ def _report(found: Figures, out: Path | None) -> None:
                 click.echo(f"Wrote {path}")
 
 
-async def _signed_in(appliance: Appliance, operator: str) -> str:
-    """Return who does it; where staff sign in, only somebody who knows their PIN."""
+async def _signed_in(appliance: Appliance, operator: str, need: Role) -> str:
+    """Return who does it; where staff sign in, only somebody of that role who knows their PIN."""
     if not operator:
         if await appliance.store.run(lambda store: store.staff.has_supervisor()):
             raise click.ClickException("staff sign in here: say who you are with --operator NAME")
@@ -139,9 +145,11 @@ async def _signed_in(appliance: Appliance, operator: str) -> str:
     pin = await asyncio.to_thread(ask_pin, f"PIN of {operator}")
     moment = appliance.clock.now()
     answer = await appliance.store.run(lambda store: store.staff.check_pin(moment, operator, pin))
-    if isinstance(answer, Staff) and answer.may(Role.OPERATOR):
-        return answer.name
-    raise click.ClickException(words(answer) if not isinstance(answer, Staff) else "another role is needed")
+    if not isinstance(answer, Staff):
+        raise click.ClickException(words(answer))
+    if not answer.may(need):
+        raise click.ClickException(f"{answer.name} is no {need.value}, who alone does this; nothing was done")
+    return answer.name
 
 
 async def _connected(appliance: Appliance) -> None:

@@ -22,16 +22,17 @@ def decision() -> None:
 @decision.command()
 @store_option
 @file_option
-@click.argument("wanted", metavar="ID")
-def explain(config_path: Path | None, file: Path | None, wanted: str) -> None:
+@click.argument("wanted", metavar="ID", nargs=-1, required=True)
+def explain(config_path: Path | None, file: Path | None, wanted: tuple[str, ...]) -> None:
     """Replay why decision ID was what it was: thresholds, models, gallery, score in words, who confirmed.
 
-    ID: its number as the commands print it ("record 12"), the id of its record while that is kept here, or a
-    row of the log, as #15. What can no longer be shown is named, and why. Exit status 1 where the log breaks.
+    ID: its number as the commands print it (12, or record 12), the id of its record while that is kept
+    here, or a row of the log, as #15. What can no longer be shown is named, and why. Exit status 1 where
+    the log breaks.
     """
     with opened_trail(config_path, file) as trail:
         try:
-            lines = explaining.explain(trail, wanted)
+            lines = explaining.explain(trail, " ".join(wanted))
         except NotInLog as error:
             raise click.ClickException(str(error)) from error
         for line in lines:

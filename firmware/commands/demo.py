@@ -10,22 +10,18 @@ import click
 from rich.console import Console
 
 from firmware.commands.common import OutputFile, clear_errors
+from firmware.commands.output_files import write_new
 from firmware.demo.server import ServerFailed
 from firmware.demo.show import Settings, perform
 from firmware.demo.workplace import open_workplace
 
 
 @click.command()
-@click.option(
-    "--json",
-    "json_path",
-    type=OutputFile(),
-    help="Write the figures here.",
-)
+@click.option("--json", "json_path", type=OutputFile(), help="Write the figures to this new file.")
 @click.option("--seed", default=7, show_default=True, help="Another seed is another day.")
 @click.option("--paced", is_flag=True, help="The sensor sends no faster than a real one.")
 @click.option("--keep", is_flag=True, help="Leave the dashboard up at the end.")
-@click.option("--picture", type=OutputFile(), help="Write an SVG of the screen here.")
+@click.option("--picture", type=OutputFile(), help="Write an SVG of the screen to this new file.")
 @click.option("--page", is_flag=True, help="Serve the operator page to try by hand instead, until Ctrl-C.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Of --page.")
 def demo(
@@ -67,6 +63,6 @@ def demo(
         "aggregator: " + ("each exactly once" if report.exactly_once else lost)
     )
     if json_path is not None:
-        json_path.write_text(json.dumps(found, indent=2) + "\n")
+        write_new(json_path, f"{json.dumps(found, indent=2)}\n".encode())
     if not report.as_expected:
         raise SystemExit(1)

@@ -17,6 +17,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from firmware.commands.common import config_option, read_config
+from firmware.commands.doctor_page import examine_page, examine_policy
 from firmware.commands.doctor_store import examine_store
 from firmware.commands.finding import Finding, library
 from firmware.config import Config
@@ -71,6 +72,7 @@ def examine(config: Config) -> Iterator[Finding]:
     hardware = Hardware.of(config)
     yield Finding("software", "aidpost", f"{version('aidpost')}, Python {platform.python_version()}", True)
     yield from examine_store(config)
+    yield examine_policy(config)
     catalogue = Catalogue()
     for name in catalogue.names():
         yield _checked(f"model {name}", InferenceError, _model, catalogue, name, config)
@@ -79,6 +81,7 @@ def examine(config: Config) -> Iterator[Finding]:
     yield _checked("fingerprint", SensorError, _reader, hardware.reader)
     yield _checked("camera", SensorError, _camera, hardware.camera)
     yield _checked("board", SensorError, _board, config, hardware.board)
+    yield from examine_page(config)
     yield _checked("identity", UplinkError, _identity, config)
     yield _checked("uplink", UplinkError, _uplink, config)
 

@@ -15,8 +15,6 @@ from firmware.guard.file import WARNING
 from firmware.guard.opening import probe_guard
 from firmware.lease import LeaseState
 from firmware.opening import open_keys, open_store, store_settings
-from firmware.policy import PolicyRefused
-from firmware.retention import read_policy
 from firmware.store import quarantine
 from firmware.store.audit import AuditBroken
 from firmware.store.errors import StoreError
@@ -58,7 +56,6 @@ def examine_store(config: Config) -> Iterator[Finding]:
                 yield _store(store)
                 yield _lease(config, store)
                 yield from _shared(config, store)
-                yield from _retention(config)
                 cycle = store.ledger.site_cycle()
         except StoreError as error:
             yield Finding("store", "", "", False, str(error))
@@ -94,19 +91,6 @@ def _shared(config: Config, store: Store) -> Iterator[Finding]:
         yield Finding("shared gallery", found, "", False, "this appliance is not a member: ask the custodian")
         return
     yield Finding("shared gallery", found, "", True)
-
-
-def _retention(config: Config) -> Iterator[Finding]:
-    try:
-        found = read_policy(config)
-    except PolicyRefused as error:
-        yield Finding("data policy", "", "", False, str(error))
-        return
-    if found is None:
-        yield Finding("data policy", "none: nobody is erased by age", "", None)
-        return
-    policy, days = found
-    yield Finding("data policy", f"edition {policy.edition}, entries are kept {days} days", "", True)
 
 
 def _lease(config: Config, store: Store) -> Finding:

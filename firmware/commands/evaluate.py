@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from firmware.commands.attack_output import write_attacks
+from firmware.commands.common import FiniteRange
 from firmware.commands.evaluation_output import Outputs, clear_refusals
 from firmware.commands.protection_output import write_protection
 from inference.evaluation.attacks import evaluate_attacks
@@ -47,7 +48,7 @@ def _read_cohorts(context: click.Context, option: click.Parameter, path: Path | 
 
 
 _run_options = _options(
-    click.option("--json", "json_file", type=_FILE, help="Write all figures to FILE."),
+    click.option("--json", "json_file", type=_FILE, help="Write all figures to the new FILE."),
     click.option("--plots", type=_OUTPUT_FOLDER, help="Draw the figures into DIR, as SVG and PNG."),
     click.option("--jobs", type=click.IntRange(1), help="Processes, one core each; all cores if not given."),
     click.option(
@@ -85,7 +86,7 @@ _sensor_options = _options(
     ),
     click.option(
         "--ppi",
-        type=click.FloatRange(100, 2000),
+        type=FiniteRange(100, 2000),
         default=NOMINAL_PPI,
         show_default=True,
         help="Resolution of the finger images in pixels per inch.",

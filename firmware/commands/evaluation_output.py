@@ -75,8 +75,7 @@ class Outputs:
                 cohorts = cohort_report(figures, result.sets, self.cohorts)
             figures = msgspec.structs.replace(figures, cohorts=cohorts)
         if self.json_file is not None:
-            with writes.to(self.json_file):
-                write_json(figures, self.json_file)
+            writes.file(self.json_file, as_json(figures))
         report_console().print(figures_table(figures))
         if isinstance(figures.frames, FramesReport):
             report_console().print(frames_table(figures.frames))
@@ -95,8 +94,7 @@ class Outputs:
         """Write what was asked for and print the figures of fusion."""
         writes = Writes()
         if self.json_file is not None:
-            with writes.to(self.json_file):
-                write_json(result.report, self.json_file)
+            writes.file(self.json_file, as_json(result.report))
         report_console().print(fusion_table(result.report))
         if self.plots is not None:
             with writes.to(self.plots):
@@ -118,9 +116,9 @@ class Outputs:
         click.echo(f"wrote {figures.source} to {file}")
 
 
-def write_json(figures: msgspec.Struct, file: Path) -> None:
-    """Write all figures, indented."""
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
+def as_json(figures: msgspec.Struct) -> bytes:
+    """Return all figures, indented."""
+    return msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n"
 
 
 def figures_table(figures: Report) -> Table:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from firmware.commands.common import OutputFile, ask_pin, clear_errors, config_option, read_config
+from firmware.commands.output_files import write_new
 from firmware.opening import open_keys, open_store
 from firmware.sharing import appliance_card
 
@@ -19,7 +20,9 @@ def gallery() -> None:
 
 @gallery.command()
 @config_option
-@click.option("--to", "target", type=OutputFile(), help="Write the card here, to carry it to the custodian.")
+@click.option(
+    "--to", "target", type=OutputFile(), help="Write the card to this new file, to carry it to the custodian."
+)
 def card(config_path: Path, target: Path | None) -> None:
     """Show the words of this appliance's card; the custodian compares them before wrapping a key for it."""
     config = read_config(config_path)
@@ -27,10 +30,7 @@ def card(config_path: Path, target: Path | None) -> None:
         _, made = appliance_card(config, guard)
     click.echo(f"{made.device_id} at {made.site}: {made.words}")
     if target is not None:
-        try:
-            target.write_bytes(made.encoded())
-        except OSError as error:
-            raise click.ClickException(f"cannot write {target}: {error.strerror}") from error
+        write_new(target, made.encoded())
         click.echo(f"Wrote {target}. Nothing in it is secret.")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from firmware.clock import Clock
-from firmware.commands.common import config_option, read_config
+from firmware.commands.common import IdentifierType, config_option, read_config
 from firmware.commands.staff import opened_store, supervisor
 from firmware.config import Config
 from firmware.lists.fitting import Here, unfit
@@ -118,10 +118,25 @@ def show(config_path: Path) -> None:
     required=True,
     help="A new file: .csv, or .xlsx, whose cells are text, so that numbers stay as they are typed.",
 )
-@click.option("--site", default="site-1", show_default=True, help="As in the appliance's `device.site`.")
-@click.option("--device", "device_id", default="desk-1", show_default=True, help="As in `device.id`.")
+@click.option(
+    "--site",
+    type=IdentifierType("site"),
+    default="site-1",
+    show_default=True,
+    help="As in the appliance's `device.site`.",
+)
+@click.option(
+    "--device",
+    "device_id",
+    type=IdentifierType("device"),
+    default="desk-1",
+    show_default=True,
+    help="As in `device.id`.",
+)
 def template(kind: str, out: Path, site: str, device_id: str) -> None:
     """Write an example to fill in."""
+    if out.suffix.lower() not in (".csv", ".xlsx"):
+        raise click.UsageError(f"--out {out}: name a file that ends with .csv or .xlsx")
     rows = clinic_rows(site, today()) if kind == "clinic" else distribution_rows(site, device_id, today())
     try:
         write_template(rows, out)

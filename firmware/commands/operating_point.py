@@ -11,7 +11,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from firmware.commands.common import clear_errors, report_console
+from firmware.commands.common import FiniteRange, clear_errors, report_console
 from firmware.config import Session
 from inference.fusion import usual_price_nats
 from inference.operating_point import (
@@ -37,7 +37,7 @@ def operating_point() -> None:
 @click.option("--gallery", type=click.IntRange(1), help="Also what a search among so many entries means.")
 @click.option(
     "--fpir",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
     default=0.01,
     show_default=True,
     help="How often a stranger may get a suggestion.",

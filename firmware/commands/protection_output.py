@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from firmware.commands.common import report_console
-from firmware.commands.evaluation_output import write_json
+from firmware.commands.evaluation_output import as_json
 from firmware.commands.output_files import Writes
 from inference.evaluation.protection.attacks import Recovered
 from inference.evaluation.protection.linkability import Linkability
@@ -21,8 +21,7 @@ def write_protection(result: Protection, json_file: Path | None, plots: Path | N
     """Write what was asked for and print the figures; the figures as JSON come first. The folders exist."""
     console, writes = report_console(), Writes()
     if json_file is not None:
-        with writes.to(json_file):
-            write_json(result.report, json_file)
+        writes.file(json_file, as_json(result.report))
     console.print(accuracy_table(result.report))
     console.print(linkability_table(result.report))
     console.print(attack_table(result.report))

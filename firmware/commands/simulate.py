@@ -11,7 +11,8 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from firmware.commands.common import OutputFile, report_console
+from firmware.commands.common import FiniteRange, OutputFile, report_console
+from firmware.commands.output_files import try_folder, write_new
 from firmware.commands.simulation_output import show_result
 from firmware.day.figures import figures
 from firmware.day.known import known
@@ -43,10 +44,10 @@ def simulate() -> None:
     help="Appointments, or households, on the list; a few of them do not come, and others come twice.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**31), default=1, show_default=True)
-@click.option("--hours", type=click.FloatRange(0.5, 24), default=8.0, show_default=True)
+@click.option("--hours", type=FiniteRange(0.5, 24), default=8.0, show_default=True)
 @click.option("--lanes", type=click.IntRange(0, 50), default=0, help="0: as many as WORKFLOWS.md asks for.")
 @click.option("--operating-point", type=click.Path(path_type=Path, dir_okay=False), default=DEFAULT)
-@click.option("--json", "json_path", type=OutputFile(), help="Write the figures here.")
+@click.option("--json", "json_path", type=OutputFile(), help="Write the figures to this new file.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -68,6 +69,12 @@ def day(
     assumptions (docs/simulation.md). The stores lie in memory where there is /dev/shm, and are gone
     afterwards. The same seed gives the same digest. Exit status 1 where a rule of the work does not hold.
     """
+    if workflow == Workflow.CLINIC.value and lanes > people:
+        raise click.UsageError(
+            f"--lanes: each lane of a clinic has a list of its own, and {people} people make no {lanes} lists"
+        )
+    if out is not None:
+        try_folder(out)
     try:
         rates = ErrorRates.of(read(operating_point))
     except InferenceError as error:
@@ -91,7 +98,7 @@ def day(
         )
     (shown,) = found
     if json_path is not None:
-        json_path.write_bytes(_as_json(shown))
+        write_new(json_path, _as_json(shown))
     show_result(shown, report_console())
     if shown.broken_rules:
         raise SystemExit(1)

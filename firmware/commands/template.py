@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,8 @@ import click
 
 from firmware import registry
 from firmware.clock import Clock, random_id
-from firmware.commands.common import clear_errors, config_option, read_config
+from firmware.commands.common import IdentifierType, clear_errors, config_option, read_config
+from firmware.commands.output_files import write_new
 from firmware.commands.people import subject_argument
 from firmware.commands.staff import opened_store, supervisor
 from firmware.config import Config
@@ -31,18 +31,6 @@ from inference.types import FingerTemplate, Template
 from trust.consent import Consent
 
 
-class PartyType(click.ParamType[str]):
-    """Whoever gives or gets: a short name without spaces, as the data policy has it."""
-
-    name = "party"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the name, or fail with what it may hold."""
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", value):
-            self.fail(f"{value!r} is no name of a party: letters, digits and . _ -, 63 at most", param, ctx)
-        return value
-
-
 @click.group()
 def template() -> None:
     """One person's templates as records of standards: ISO/IEC 19794-2 and -5, and CBEFF in XML.
@@ -56,7 +44,11 @@ def template() -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @subject_argument
 @click.option(
-    "--from", "party", type=PartyType(), required=True, help="The registry, as the policy names it."
+    "--from",
+    "party",
+    type=IdentifierType("party"),
+    required=True,
+    help="The registry, as the policy names it.",
 )
 @click.option(
     "--consent",
@@ -85,10 +77,6 @@ def import_(
     """
     if Consent(consent) is not Consent.ACCEPTED:
         raise click.ClickException("no templates without consent: register the person without them")
-    if not five_or_older:
-        raise click.ClickException(
-            "no templates are kept of children under five: say --five-or-older where the person is"
-        )
     if not re.fullmatch(r"[^\x00-\x1f\x7f]{1,100}", legal_basis):
         raise click.UsageError("--legal-basis is a line of at most 100 characters")
     config = read_config(config_path)
@@ -100,6 +88,10 @@ def import_(
         for kind, held in kinds.items():
             if held and (party not in rule.imports_from or kind not in rule.imports):
                 raise PolicyRefused(f"the data policy does not let {kind} of {party} be brought in")
+    if not five_or_older:
+        raise click.ClickException(
+            "no templates are kept of children under five: say --five-or-older where the person is"
+        )
     with opened_store(config_path) as store:
         store.ages.note_policy(policy.edition)  # an older one, put back, may allow what this one does not
         signed = supervisor(store) if store.staff.has_supervisor() else ""
@@ -123,7 +115,9 @@ def import_(
 @config_option
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @subject_argument
-@click.option("--to", "party", type=PartyType(), required=True, help="Who gets it, as the policy names it.")
+@click.option(
+    "--to", "party", type=IdentifierType("party"), required=True, help="Who gets it, as the policy names it."
+)
 @click.option(
     "--form", type=click.Choice(["iso", "cbeff"]), default="iso", show_default=True, help="Form of FILE."
 )
@@ -156,7 +150,7 @@ def export(config_path: Path, file: Path, subject: str, party: str, form: Litera
         facts = {"to": party, "file": hashlib.sha256(data).hexdigest(), "supervisor": signed}
         # Written down before it can be taken away: nothing is given that the log does not know of.
         store.gallery.note_export(Clock().now(), [each.entry_id for each in entries], facts)
-        _write(file, data)
+        write_new(file, data, private=True)
     click.echo(f"Wrote {len(fingers)} finger views to {file}; whoever has it can read them.")
 
 
@@ -234,14 +228,3 @@ def _fingers(store: Store, entries: list[Reference]) -> list[FingerTemplate]:
     finally:
         protection.wipe()
     return [each for each in plain if isinstance(each, FingerTemplate)]
-
-
-def _write(file: Path, data: bytes) -> None:
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(data)
-    except FileExistsError as error:
-        raise click.ClickException(f"{file} is there already: name another file") from error
-    except OSError as error:
-        raise click.ClickException(f"cannot write {file}: {error.strerror}") from error

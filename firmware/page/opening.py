@@ -23,7 +23,7 @@ from firmware.page.translate import LANGUAGES
 from firmware.page.viewfinder import LiveView
 from sensors.board.port import Button
 from trust import certificates
-from trust.tls.address import Address, AddressRefused
+from trust.tls.address import Address
 from trust.tls.contexts import Shown, page_server
 
 log = structlog.get_logger()
@@ -79,13 +79,13 @@ class OperatorPage:
         """Where the page is served, as a browser writes it."""
 
     async def start(self) -> None:
-        """Listen. Raises PageMisconfigured and AddressInUse."""
-        touch, tablet = self._settings.touch, self._settings.tablet
+        """Listen. Raises ConfigError and AddressInUse."""
+        touch, tablet = self._settings.touch_address(), self._settings.tablet_address()
         try:
             if touch is not None:
-                await self._serve(Front.TOUCH, _loopback(touch), None)
+                await self._serve(Front.TOUCH, touch, None)
             if tablet is not None:
-                await self._serve(Front.TABLET, _address(tablet), self._tls())
+                await self._serve(Front.TABLET, tablet, self._tls())
         except BaseException:
             await self.stop()
             raise
@@ -122,7 +122,7 @@ class OperatorPage:
     def _tls(self) -> ssl.SSLContext:
         certificate, key = self._settings.certificate, self._settings.key
         if certificate is not None and key is not None:
-            return _from_files(certificate, key)
+            return tablet_context(certificate, key)
         if self._certificate is None:
             raise AssertionError("the composition root makes a certificate where none is named")
         return page_server(self._certificate)
@@ -144,7 +144,8 @@ class OperatorPage:
         return "" if self._certificate is None else certificates.fingerprint(self._certificate.chain[0])
 
 
-def _from_files(certificate: Path, key: Path) -> ssl.SSLContext:
+def tablet_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Return what a site's own certificate and key come to. Raises PageMisconfigured."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_alpn_protocols(["http/1.1"])
@@ -156,20 +157,3 @@ def _from_files(certificate: Path, key: Path) -> ssl.SSLContext:
             "files, the key without a passphrase"
         ) from error
     return context
-
-
-def _address(text: str) -> Address:
-    try:
-        return Address.parse(text)
-    except AddressRefused as error:
-        raise PageMisconfigured(f"[page]: {error}") from error
-
-
-def _loopback(text: str) -> Address:
-    address = _address(text)
-    if not address.is_loopback:
-        raise PageMisconfigured(
-            f"[page] touch = {text!r} can be reached from the network without TLS: set touch = "
-            '"127.0.0.1:8080", and tablet = "0.0.0.0:8443" for the network'
-        )
-    return address

@@ -128,6 +128,7 @@ def read_lines(lines: Iterator[str]) -> tuple[Trail, bytes]:
     Raises TrailUnreadable.
     """
     digest, number = hashlib.sha256(), 0
+    other = "this is no file that `aidpost audit export` wrote"
     head: Head | None = None
     rows: list[tuple[int, bytes, bytes]] = []
     receipts: list[SignedReceipt] = []
@@ -155,7 +156,9 @@ def read_lines(lines: Iterator[str]) -> tuple[Trail, bytes]:
     except (msgspec.MsgspecError, binascii.Error, ValueError, TypeError, AttributeError) as error:
         if isinstance(error, TrailUnreadable):
             raise
-        raise TrailUnreadable(f"line {number} cannot be read") from error
+        raise TrailUnreadable(other if head is None else f"line {number} cannot be read") from error
+    if head is None:
+        raise TrailUnreadable(f"{other}: it is empty" if number == 0 else other)
     raise TrailUnreadable(f"the file ends after line {number} without the device's signature")
 
 

@@ -44,6 +44,7 @@ def test_a_day_is_opened_reported_and_closed(tmp_path: Path) -> None:
     )
     with open_keys(load(config)) as guard, closing(open_store(load(config), guard)) as store:
         store.staff.add(clock.now(), "tomas", Role.SUPERVISOR, bytearray(b"730264"))
+        store.staff.add(clock.now(), "amina", Role.OPERATOR, bytearray(b"482915"), by="tomas")
         store.lists.load(clock.now(), planned, approved_by=("tomas", "amina"))
 
     def day(command: str, *options: str, typed: str = "") -> tuple[int, str]:
@@ -58,6 +59,12 @@ def test_a_day_is_opened_reported_and_closed(tmp_path: Path) -> None:
 
     with open_keys(load(config)) as guard, closing(open_store(load(config), guard)) as store:
         serve(store, clock)
+    for command in ("close", "report"):  # as on the page: an operator opens, a supervisor closes and reads
+        assert "say who you are" in day(command)[1]
+        code, said = day(command, "--operator=amina", "--out", str(tmp_path / "none"), typed="482915\n")
+        assert (code, "amina is no supervisor, who alone does this; nothing was done" in said) == (1, True)
+        assert "Planned" not in said
+    assert list((tmp_path / "none").iterdir()) == []
     code, said = day("close", "--operator=tomas", "--goes-on", f"--out={tmp_path / 'one'}", typed="730264\n")
     assert (code, "Left of the loss cap: 0" in said) == (0, True), said
     assert "The list stays until the last day of the cycle." in said
@@ -80,8 +87,9 @@ def test_a_day_is_opened_reported_and_closed(tmp_path: Path) -> None:
             "count": 1,
         }
     ]
-    for command in (("report",), ("report", "--last")):
-        assert "Planned (households): 4" in day(*command)[1], "the report outlives the list"
+    for options in ((), ("--last",)):
+        said = day("report", *options, "--operator=tomas", typed="730264\n")[1]
+        assert "Planned (households): 4" in said, "the report outlives the list"
     code, said = day("close", "--operator=tomas", typed="730264\n")
     assert (code, "nothing was done" in said) == (0, True), said
 

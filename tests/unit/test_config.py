@@ -45,6 +45,11 @@ def test_relative_paths_are_taken_from_the_files_own_folder(tmp_path: Path) -> N
         ("[device\n", "not valid TOML"),
         (GOOD.replace('[keys]\nguard = "file"\n', ""), "there is no [keys] table: add one"),
         (GOOD + "[lease]\n", "renewed through the uplink"),
+        (GOOD + '[page]\ntouch = "0.0.0.0:8080"\n', "can be reached from the network without TLS"),
+        (GOOD + '[page]\ntouch = "8080"\n', "[page] touch: '8080' is no address"),
+        (GOOD + '[page]\ntablet = "127.0.0.1:8080"\n', "are one port: name another for tablets"),
+        (GOOD + '[page]\ntablet = "0.0.0.0:8080"\n', "are one port: name another for tablets"),
+        (GOOD + '[site.peers]\nkit-07 = "10.0.0.7:7443"\n', "names kit-07, this appliance itself"),
     ],
 )  # fmt: skip
 def test_a_bad_file_is_refused_with_what_to_do(tmp_path: Path, text: str, sentence: str) -> None:

@@ -119,7 +119,8 @@ def test_the_commands_show_and_explain_an_exported_log(store: Store, tmp_path: P
     assert "#2" not in shown.output
     assert "All 3 rows hold" in shown.output
 
-    explained = CliRunner().invoke(decision, ["explain", "--file", str(exported), "2"])
-    assert explained.exit_code == 0, explained.output
+    for words in (["2"], ["record", "2"], ["record 2"], ["decision 2"]):
+        explained = CliRunner().invoke(decision, ["explain", "--file", str(exported), *words])
+        assert explained.exit_code == 0, explained.output
     assert "strong: at most 1 in 10,000" in explained.output
     assert "Can no longer be shown" in explained.output  # an exported log has no records

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from firmware.config import ConfigError
 from firmware.config import Page as PageSettings
 from firmware.notices import Notices
 from firmware.page.browsers import Front
@@ -100,6 +101,6 @@ async def test_a_site_may_bring_its_own_certificate(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("touch", ["0.0.0.0:8080", "192.0.2.7:8080", "8080"])
 async def test_without_tls_the_page_stays_on_loopback(touch: str) -> None:
-    with pytest.raises(PageMisconfigured):
+    with pytest.raises(ConfigError):
         async with opened(PageSettings(touch=touch)):
             pass

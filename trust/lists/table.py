@@ -28,6 +28,7 @@ MAX_FILE_BYTES = 8 * 1024 * 1024  # 20,000 households with ten rations are about
 MAX_ROWS = 20_000
 MAX_COLUMNS = 64
 MAX_CELL_CHARACTERS = 1_000
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _DELIMITERS = ",;\t"
 _SAVE_AS_UTF8 = 'save it again as "CSV UTF-8" (Excel) or with the character set UTF-8 (LibreOffice)'
 
@@ -95,13 +96,20 @@ def too_many_rows() -> Fault:
 
 
 def _decoded(content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content[:4096]:
-        raise ListRefused([Fault(f"this is UTF-16 or no text at all: {_SAVE_AS_UTF8}")])
+    if content.startswith(_UTF16_MARKS) or _looks_utf16(content[:4096]):
+        raise ListRefused([Fault(f"this is UTF-16: {_SAVE_AS_UTF8}")])
+    if b"\0" in content[:4096]:
+        raise ListRefused([Fault("this is no list: neither CSV nor XLSX nor signed; name another file")])
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         row = content.count(b"\n", 0, error.start) + 1
         raise ListRefused([Fault(f"a letter here is not UTF-8: {_SAVE_AS_UTF8}", row)]) from error
+
+
+def _looks_utf16(start: bytes) -> bool:
+    """Whether every second byte is 0, as in UTF-16 of Latin letters without its mark."""
+    return len(start) > 1 and any(set(start[first::2]) == {0} for first in (0, 1))
 
 
 def delimiter_of(text: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
+_EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104 -- compared with, not listened on
+
 
 class AddressRefused(ValueError):
     """The address cannot be listened on; the message says why."""
@@ -39,6 +41,12 @@ class Address:
                     f"{host or 'nothing'} is no address to listen on: write 0.0.0.0 for every interface"
                 ) from error
         return cls(host, int(port))
+
+    def overlaps(self, other: Address) -> bool:
+        """Whether both cannot be listened on: one port of one host, or of every interface; port 0 is none."""
+        if self.port != other.port or self.port == 0:
+            return False
+        return self.host == other.host or any(one.host in _EVERY_INTERFACE for one in (self, other))
 
     @property
     def is_loopback(self) -> bool:
