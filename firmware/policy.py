@@ -67,10 +67,15 @@ def read(path: Path) -> DataPolicy:
 
 
 def sign(path: Path, issuer: IssuerKey) -> Path:
-    """Sign a file that can be used; returns where the signature was written. Raises PolicyRefused."""
+    """Sign a file that can be used; returns where the signature was written, in place of a former one.
+
+    Raises PolicyRefused, also where something else lies there.
+    """
     content = _content(path)
     _parsed(path, content)
     beside = path.with_name(path.name + SUFFIX)
+    if beside.exists():
+        _signature(path, beside)
     line = f"{issuer.public.hex()} {issuer.sign(Signs.POLICY, content).hex()}\n"
     try:
         beside.write_text(line, encoding="ascii")
@@ -82,13 +87,7 @@ def sign(path: Path, issuer: IssuerKey) -> Path:
 def read_signed(path: Path, trusted: tuple[bytes, ...]) -> DataPolicy:
     """Read a file that one of these keys (32 bytes each) signed. Raises PolicyRefused."""
     content = _content(path)
-    beside = path.with_name(path.name + SUFFIX)
-    try:
-        key, signature = (bytes.fromhex(part) for part in beside.read_text(encoding="ascii").split())
-    except OSError as error:
-        raise PolicyRefused(f"{path} is not signed: `aidpost policy sign` makes {beside.name}") from error
-    except ValueError as error:
-        raise PolicyRefused(f"{beside} is no signature: sign {path} again") from error
+    key, signature = _signature(path, path.with_name(path.name + SUFFIX))
     whole = len(key) == PUBLIC_KEY_BYTES and len(signature) == SIGNATURE_BYTES
     if not whole or not signature_holds(key, Signs.POLICY, content, signature):
         raise PolicyRefused(
@@ -109,6 +108,17 @@ def rule_for(policy: DataPolicy, site: str, purpose: Purpose) -> PurposeRule:
             f"the data policy of {site} has no purpose {purpose.value!r}: this appliance serves nobody for it"
         )
     return rule
+
+
+def _signature(path: Path, beside: Path) -> tuple[bytes, bytes]:
+    """Return public key and signature, which nobody has checked yet. Raises PolicyRefused."""
+    try:
+        key, signature = (bytes.fromhex(part) for part in beside.read_text(encoding="ascii").split())
+    except OSError as error:
+        raise PolicyRefused(f"{path} is not signed: `aidpost policy sign` makes {beside.name}") from error
+    except ValueError as error:
+        raise PolicyRefused(f"{beside} is no signature: move it away, and sign {path} again") from error
+    return key, signature
 
 
 def _content(path: Path) -> bytes:

@@ -184,6 +184,7 @@ def test_what_the_rules_do_not_allow_is_refused_with_one_sentence_and_nothing_is
         (wall, IMPORT, "gives no usable face"),
         (wall, ("--from", "registry-b", *IMPORT[2:]), "does not let"),
         (wall, IMPORT[:-1], "under five"),
+        (clinic.folder / "none.fmr", IMPORT[:-1], "cannot read"),
         (wall, ("--from", "registry-a", "--consent", "declined", *IMPORT[4:]), "without consent"),
     ]
     for file, words, said in cases:
@@ -203,6 +204,8 @@ def test_nothing_is_given_away_or_brought_in_without_a_policy(clinic: Clinic) ->
     assert refused.exit_code == 1
     assert "no data policy" in refused.output
     assert not out.exists()
+    refused = clinic.run("template", "import", str(out), "case-1", *IMPORT[:-1])
+    assert "no data policy" in refused.output, "what is missing comes before questions about the person"
 
 
 def test_one_finger_under_two_names_is_refused(clinic: Clinic) -> None:

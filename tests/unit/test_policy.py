@@ -53,6 +53,12 @@ def test_a_signed_policy_is_taken_and_one_changed_afterwards_is_not(file: Path) 
     file.write_text(POLICY.replace("90", "3000"))
     with pytest.raises(PolicyRefused, match="changed after"):
         policy.read_signed(file, (issuer.public,))
+    policy.sign(file, issuer)
+    assert policy.read_signed(file, (issuer.public,)).edition == 3
+    (beside := file.with_name(f"{file.name}.sig")).write_text("notes of mine\n")
+    with pytest.raises(PolicyRefused, match="no signature: move it away"):
+        policy.sign(file, issuer)
+    assert beside.read_text() == "notes of mine\n"
 
 
 def test_another_purpose_or_site_than_the_policy_s_is_not_served(file: Path) -> None:
