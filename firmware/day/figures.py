@@ -46,6 +46,7 @@ class Stock(msgspec.Struct, frozen=True):
 class Known(msgspec.Struct, frozen=True, kw_only=True):
     """What the report knows beside the people served.
 
+    list_digest: SHA-256 of the list in hexadecimal, empty without one: its receipt names it too.
     planned: on the list, None without one. came: of those, who collected or attended, here or elsewhere as
     far as known. unconfirmed: hand-overs here that the household's owner does not know of. waiting: events
     that the aggregator does not hold yet. faults, complaints: since the day was opened, by part and by
@@ -56,6 +57,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     site: str
     device_id: str
     cycle: str
+    list_digest: str = ""
     opened: bool = True
     planned: int | None = None
     came: int = 0

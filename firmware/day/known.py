@@ -38,6 +38,7 @@ def known(store: Store) -> Known:
         site=store.site,
         device_id=store.device_id,
         cycle=head.cycle if head else "",
+        list_digest=head.digest.hex() if head else "",
         opened=store.day.opened() is not None,
         planned=planned,
         came=came,

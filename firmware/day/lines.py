@@ -2,16 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import Enum, unique
+
 from firmware.day.day import ClosedBefore, Closing, Opening
+from firmware.day.self_test import PartFinding
+
+DIGITS_SHOWN = 16
+"""Of a digest's 64 on the page, enough to compare by eye; the command and the report have all."""
 
 
-def opening_lines(opening: Opening) -> list[str]:
+@unique
+class Outcome(Enum):
+    """What came of it, before anything else is read."""
+
+    OPEN = "The day is open."
+    OPEN_WITH_CARE = "The day is open; something needs care."
+    CLOSED = "The day is closed."
+    CLOSED_BEFORE = "The day was closed before, and nothing came since: nothing was done."
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What staff are told: the outcome first. details: sentences, what needs care before the rest."""
+
+    outcome: Outcome
+    details: tuple[str, ...] = ()
+
+    @property
+    def needs_care(self) -> bool:
+        """Whether something of it has to be looked after."""
+        return self.outcome in (Outcome.OPEN_WITH_CARE, Outcome.CLOSED_BEFORE)
+
+    @property
+    def of_close(self) -> bool:
+        """Whether it is about a close."""
+        return self.outcome in (Outcome.CLOSED, Outcome.CLOSED_BEFORE)
+
+    @property
+    def lines(self) -> list[str]:
+        """All of it, for the console."""
+        return [self.outcome.value, *self.details]
+
+
+def told_of_opening(opening: Opening) -> Told:
     """Return the opening of the day in sentences."""
+    care = [*opening.list_advice]
+    if opening.registration_stopped:
+        care.append(f"{opening.registration_stopped.capitalize()}.")
+    care += [_state(part) for part in opening.parts if part.well is False]
     checked = "" if opening.clock_checked else " (nobody has checked this clock: look at it)"
     lines = [f"Today is {opening.today:%A, %d %B %Y}{checked}."]
-    for part in opening.parts:
-        state = {True: "well", False: part.advice, None: "not fitted"}[part.well]
-        lines.append(f"{part.part}: {state}")
+    lines += [_state(part) for part in opening.parts if part.well is not False]
     if opening.loaded is None:
         lines.append(f"{opening.gallery} entries in the gallery.")
     else:
@@ -21,38 +63,57 @@ def opening_lines(opening: Opening) -> list[str]:
             f"{opening.searched} of {opening.gallery} in the gallery are searched."
         )
     for source, people in opening.one_wrong_per.items():
+        kind, _, sensor = source.partition("/")
+        alone = f"A search by {kind} alone" + (f" ({sensor})" if sensor else "")
         lines.append(
-            f"By {source} alone, expect one wrong suggestion per {people:,} strangers."
+            f"{alone}: of {people:,} people who are not registered, about 1 gets a wrong suggestion. "
+            "Look at the person before you confirm."
             if people
-            else f"By {source} alone nobody is suggested among so many: more evidence is asked for."
+            else f"{alone} suggests nobody among so many people: more than that is asked for."
         )
     if opening.token_digit is not None:
         digit = opening.token_digit
         lines.append(f"Visit tokens of this appliance: {digit}000 to {digit}999; each other one has its own.")
-    lines += opening.list_advice
-    if opening.registration_stopped:
-        lines.append(f"{opening.registration_stopped.capitalize()}.")
-    lines.append("The day is open." if opening.ready else "The day is open; something needs care.")
-    return lines
+    return Told(Outcome.OPEN if opening.ready else Outcome.OPEN_WITH_CARE, (*care, *lines))
 
 
-def closing_lines(closing: Closing | ClosedBefore) -> list[str]:
-    """Return the close of the day in sentences."""
+def opening_lines(opening: Opening) -> list[str]:
+    """Return the opening of the day in sentences, the outcome first."""
+    return told_of_opening(opening).lines
+
+
+def told_of_close(closing: Closing | ClosedBefore, digits: int = DIGITS_SHOWN) -> Told:
+    """Return the close of the day in sentences. digits: how many are shown of a digest."""
     if isinstance(closing, ClosedBefore):
-        return ["The day was closed before, and nothing came since: nothing was done."]
+        return Told(Outcome.CLOSED_BEFORE)
     lines = []
-    if closing.seal:
-        lines.append(f"Ledger sealed: {closing.seal.hex()}")
-    if (receipt := closing.receipt) is not None:
-        lines.append(f"List erased: {receipt.entries} entries, receipt {receipt.digest.hex()}")
-    elif closing.stays_unchecked:
+    if closing.left:
+        lines.append(f"{closing.left} records wait for the aggregator; they are sent when it is reached.")
+    if closing.stays_unchecked:
         lines.append(
             "Nobody has checked this clock, so the list stays: if this was the last day of the cycle, say so "
             "(`aidpost day close --ends-cycle`, or on the page)."
         )
+    elif (receipt := closing.receipt) is not None:
+        lines.append(f"List erased: {receipt.entries} entries, receipt {_cut(receipt.digest, digits)}")
     elif closing.seal:
         lines.append("The list stays until the last day of the cycle.")
-    if closing.left:
-        lines.append(f"{closing.left} records wait for the aggregator; they are sent when it is reached.")
-    lines.append("The day is closed. Its report stays here until the next day is closed.")
-    return lines
+    if closing.seal:
+        lines.append(f"Ledger sealed: {_cut(closing.seal, digits)}")
+    lines.append("The report stays here until the next day is closed.")
+    return Told(Outcome.CLOSED, tuple(lines))
+
+
+def closing_lines(closing: Closing | ClosedBefore) -> list[str]:
+    """Return the close of the day in sentences, the outcome first."""
+    return told_of_close(closing, digits=64).lines
+
+
+def _state(part: PartFinding) -> str:
+    state = {True: "well", False: part.advice, None: "not fitted"}[part.well]
+    return f"{part.part}: {state}"
+
+
+def _cut(digest: bytes, digits: int) -> str:
+    whole = digest.hex()
+    return whole if len(whole) <= digits else f"{whole[:digits]}…"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from firmware.day.day import Day, ToClose
 from firmware.day.figures import Figures
-from firmware.day.lines import closing_lines, opening_lines
+from firmware.day.lines import Told, told_of_close, told_of_opening
 
 
 class DayOnPage:
@@ -17,21 +17,21 @@ class DayOnPage:
         self._day = day
         self._look = look
 
-    async def open(self, operator: str) -> Sequence[str]:
+    async def open(self, operator: str) -> Told:
         """Try each part and begin the day."""
         opening = await self._day.open(operator)
         await self._look()
-        return opening_lines(opening)
+        return told_of_opening(opening)
 
     async def to_close(self) -> ToClose:
         """Return what a close comes to now."""
         return await self._day.to_close()
 
-    async def close(self, operator: str, *, ends_cycle: bool | None) -> Sequence[str]:
+    async def close(self, operator: str, *, ends_cycle: bool | None) -> Told:
         """Send what waits, seal, erase the list with a receipt; the report stays until the next close."""
         closing = await self._day.close(operator, ends_cycle=ends_cycle)
         await self._look()
-        return closing_lines(closing)
+        return told_of_close(closing)
 
     async def was_closed(self) -> bool:
         """Tell whether there is a report of a day that was closed."""

@@ -190,6 +190,8 @@ def _device(found: Figures) -> Iterator[Row]:
     for part, count in known.faults.items():
         yield Row(f"Faults of: {part}", str(count))
     yield Row("Records that the aggregator does not hold yet", str(known.waiting))
+    if known.list_digest:
+        yield Row("Digest of the list", "", f"{known.list_digest}, as in the receipt when it is erased")
     if known.resemblances:
         yield Row("Pairs of entries that may be one person", str(known.resemblances), "for an adjudicator")
 

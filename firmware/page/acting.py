@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from firmware.page import words
+from firmware.page.beside import Place
 from firmware.page.browsers import Browsers, Front
 from firmware.page.drawing import Message, most_typed
 from firmware.page.ports import Accepted, Answered, HeldBack, HeldBy, Staff, Stale, Station
@@ -59,14 +60,16 @@ class Acting:
                 cookie, _ = self._browsers.viewers.make(language)
                 return self._browsers.with_cookie(_to_index(request), cookie)
             viewer.language = language
-            return _to_index(request)
+            return _to(request, _beside(fields.get("place", "")))
         # At the appliance anybody may call a person; on the network a stranger could stop the work with it.
         always = self._browsers.front is Front.TOUCH and button in (Button.HELP, Button.LANGUAGE)
+        place = _beside(fields.get("place", "")) if button is Button.LANGUAGE else "/"
         if viewer.operator is None:
             if always:
                 await self._station.press(button)
             return _to_index(request)
-        return self._told(request, viewer, await self._station.press(button, viewer.operator.name))
+        pressed = await self._station.press(button, viewer.operator.name)
+        return RedirectResponse(place, 303) if place != "/" else self._told(request, viewer, pressed)
 
     async def take_over(self, request: Request) -> Response:
         """Let who sends it serve the person in place of a colleague."""
@@ -125,7 +128,16 @@ def _is_fragment(request: Request) -> bool:
 
 def _to_index(request: Request) -> Response:
     """Have the browser draw the whole page anew."""
-    return Response(headers={"HX-Redirect": "/"}) if _is_fragment(request) else RedirectResponse("/", 303)
+    return _to(request, "/")
+
+
+def _to(request: Request, path: str) -> Response:
+    return Response(headers={"HX-Redirect": path}) if _is_fragment(request) else RedirectResponse(path, 303)
+
+
+def _beside(path: str) -> str:
+    """Return the page beside the work from which a button was pressed, "/" for the work's own screen."""
+    return path if path in {place.value for place in Place} else "/"
 
 
 async def refused(request: Request, error: Exception) -> Response:

@@ -17,6 +17,7 @@ from starlette.types import Scope
 
 from firmware.notices import Notices
 from firmware.page.acting import Acting, refused
+from firmware.page.beside import Beside
 from firmware.page.browsers import Browsers, Front
 from firmware.page.day_pages import DayPages
 from firmware.page.drawing import FOLDER, RECORDINGS, Drawing
@@ -85,6 +86,7 @@ class Page:
             rules.fingerprint,
         )
         acting = Acting(self._browsers, station, staff, showing)
+        beside = Beside(self._browsers, drawing, bar, self._presses)
         routes: list[Route | Mount] = [
             Route("/", showing.index),
             Route("/events", showing.events),
@@ -100,9 +102,9 @@ class Page:
         if recordings.folder is not None:
             routes.append(Mount(RECORDINGS, StaticFiles(directory=recordings.folder)))
         if day is not None:
-            routes += DayPages(day, station, drawing, bar, self._browsers, loads=lists is not None).routes
+            routes += DayPages(day, station, beside, self._browsers, loads=lists is not None).routes
         if lists is not None:
-            routes += ListPages(lists, station, staff, drawing, bar, self._browsers).routes
+            routes += ListPages(lists, station, staff, beside, self._browsers).routes
         if rules.bystanders:
             routes += [
                 Route("/bystander", showing.bystander),
@@ -129,15 +131,25 @@ class Page:
         return "" if operator is None else operator.name
 
     def takes(self, button: Button) -> bool:
-        """Take OK or AGAIN, to move about the controls, where a name, PIN or number is entered."""
+        """Take OK or AGAIN, to move about the controls, where a name, PIN or number is entered.
+
+        So on the pages beside the work, which are told of HELP too: it leads back to the screen.
+        """
+        if button is Button.HELP and self._presses.beside:
+            self._tell_browsers(button)
+            return False
         # A card is shown to the camera: the buttons stay with the choices then.
         typed = (Entry.NUMBER, Entry.PIN, Entry.COUNTERSIGN)
         entering = self._viewers.signed_in() is None or self._station.screen.entry in typed
-        if button not in (Button.OK, Button.AGAIN) or not entering or not self._presses.listening:
+        moves = self._presses.beside or (entering and self._presses.listening)
+        if button not in (Button.OK, Button.AGAIN) or not moves:
             return False
+        self._tell_browsers(button)
+        return True
+
+    def _tell_browsers(self, button: Button) -> None:
         self._presses.take(button)
         self._streams.wake()
-        return True
 
 
 async def _health(_request: Request) -> Response:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from firmware.day.day import ToClose
+from firmware.day.lines import Told
 from firmware.page import words
+from firmware.page.beside import Beside, Place
 from firmware.page.browsers import Browsers
-from firmware.page.drawing import Drawing
-from firmware.page.ports import Bar, DayWork, Station
+from firmware.page.ports import DayWork, Station
 from firmware.page.protection import read_form
 from firmware.page.viewers import Operator, Viewer
 from firmware.store.errors import SessionUnderWay, StoreError
@@ -35,21 +36,20 @@ class DayPages:
         self,
         day: DayWork,
         station: Station,
-        drawing: Drawing,
-        bar: Callable[[], Bar],
+        beside: Beside,
         browsers: Browsers,
         *,
         loads: bool,
     ) -> None:
         self._day = day
         self._station = station
-        self._drawing = drawing
-        self._bar = bar
+        self._beside = beside
         self._browsers = browsers
         self._loads = loads
         self.routes = [
             Route("/day", self._show),
             Route("/day/open", self._open, methods=["POST"]),
+            Route("/day/close", self._ask, methods=["GET"]),
             Route("/day/close", self._close, methods=["POST"]),
             Route("/day/report.{kind}", self._report),
             Route("/day/closed.{kind}", self._report_of_closed),
@@ -63,9 +63,19 @@ class DayPages:
         viewer = self._browsers.sender(request, await read_form(request))
 
         async def work(operator: str) -> Response:
-            return await self._drawn(viewer, lines=await self._day.open(operator))
+            return await self._drawn(viewer, told=await self._day.open(operator))
 
         return await self._do(viewer, work, Role.OPERATOR)
+
+    async def _ask(self, request: Request) -> Response:
+        viewer = self._browsers.signed_in(request)
+        if viewer is None:
+            return RedirectResponse("/", 303)
+
+        async def work(_operator: str) -> Response:
+            return self._asked(viewer, await self._day.to_close())
+
+        return await self._do(viewer, work, Role.SUPERVISOR)
 
     async def _close(self, request: Request) -> Response:
         form = await read_form(request)
@@ -76,8 +86,8 @@ class DayPages:
             answer = form.get("answer", "")
             if answer not in (_ON_OR_OVER if asked.asks_whether_it_goes_on else _SURE):
                 return self._asked(viewer, asked)
-            lines = await self._day.close(operator, ends_cycle=_ENDS_CYCLE[answer])
-            return await self._drawn(viewer, lines=lines)
+            told = await self._day.close(operator, ends_cycle=_ENDS_CYCLE[answer])
+            return await self._drawn(viewer, told=told)
 
         return await self._do(viewer, work, Role.SUPERVISOR)
 
@@ -107,8 +117,10 @@ class DayPages:
 
     async def _file(self, request: Request, *, last: bool) -> Response:
         viewer, kind = self._browsers.signed_in(request), request.path_params["kind"]
-        if viewer is None or viewer.operator is None or not _may(viewer.operator, Role.SUPERVISOR):
-            return RedirectResponse("/day", 303)
+        if viewer is None or viewer.operator is None:
+            return RedirectResponse("/", 303)
+        if not _may(viewer.operator, Role.SUPERVISOR):
+            return await self._drawn(viewer, words.SUPERVISOR_CLOSES, status=403)
         if kind not in _MEDIA_TYPES:
             raise HTTPException(404, "no such report")
         named = {"Content-Disposition": f'attachment; filename="report.{kind}"'}
@@ -119,26 +131,22 @@ class DayPages:
 
     def _asked(self, viewer: Viewer, asked: ToClose) -> Response:
         """Show what a close erases and what still waits, before anything is done."""
-        page = self._drawing.draw(
-            "day_close.html", self._browsers.tag(viewer), viewer=viewer, bar=self._bar(), asked=asked
-        )
-        return HTMLResponse(page)
+        return self._beside.drawn("day_close.html", viewer, Place.CLOSE, asked=asked)
 
     async def _drawn(
-        self, viewer: Viewer, message: Text | None = None, lines: Sequence[str] = ()
+        self, viewer: Viewer, message: Text | None = None, told: Told | None = None, status: int = 200
     ) -> Response:
-        page = self._drawing.draw(
+        return self._beside.drawn(
             "day.html",
-            self._browsers.tag(viewer),
-            viewer=viewer,
-            bar=self._bar(),
+            viewer,
+            Place.DAY,
+            status,
             message=message,
-            lines=lines,
+            told=told,
             loads=self._loads,
             was_closed=await self._day.was_closed(),
             supervises=viewer.operator is not None and _may(viewer.operator, Role.SUPERVISOR),
         )
-        return HTMLResponse(page)
 
 
 def _may(operator: Operator, need: Role) -> bool:

@@ -74,6 +74,11 @@ def keys_of(screen: Screen, highlighted: int | None) -> tuple[Key, ...]:
     return tuple(Key(button.value, picture, label, button in idle) for button, picture, label in _KEYS)
 
 
+def keys_beside(*, idle: bool = False) -> tuple[Key, ...]:
+    """Return HELP and LANGUAGE: of a page on which OK and AGAIN of the board move about the controls."""
+    return tuple(Key(button.value, picture, label, idle) for button, picture, label in _KEYS[2:])
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A sentence about what a viewer just did. may_take_over: that the session may become the viewer's."""
@@ -192,7 +197,6 @@ class Drawing:
         names: to pick from; none where the name is typed. may_help: HELP and LANGUAGE work before that.
         fingerprint: of the certificate that tablets see.
         """
-        keys = [Key(button.value, picture, label, not may_help) for button, picture, label in _KEYS[2:]]
         return self.draw(
             "sign_in.html",
             tag,
@@ -201,7 +205,7 @@ class Drawing:
             message=message,
             names=names,
             name=name,
-            keys=keys,
+            keys=keys_beside(idle=not may_help),
             pressed=pressed,
             fingerprint=fingerprint,
         )

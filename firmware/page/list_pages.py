@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from firmware.lists.reading import FaultsFound, ReadList
 from firmware.page import words
+from firmware.page.beside import Beside, Place
 from firmware.page.browsers import Browsers, Front
-from firmware.page.drawing import Drawing
 from firmware.page.list_facts import facts_of
-from firmware.page.ports import Bar, ListWork, Staff, Station
+from firmware.page.ports import ListWork, Staff, Station
 from firmware.page.protection import read_form
 from firmware.page.upload import read_upload
 from firmware.page.viewers import Operator, Viewer
@@ -58,15 +58,13 @@ class ListPages:
         lists: ListWork,
         station: Station,
         staff: Staff,
-        drawing: Drawing,
-        bar: Callable[[], Bar],
+        beside: Beside,
         browsers: Browsers,
     ) -> None:
         self._lists = lists
         self._station = station
         self._staff = staff
-        self._drawing = drawing
-        self._bar = bar
+        self._beside = beside
         self._browsers = browsers
         self._at_hand = browsers.front is Front.TOUCH
         self._draft: Draft | None = None
@@ -190,30 +188,26 @@ class ListPages:
         operator, draft = viewer.operator, self._draft
         if draft is not None and (faults is not None or operator is None or draft.by != operator.name):
             draft = None  # somebody else checked it
-        values: dict[str, object] = {
-            "viewer": viewer,
-            "bar": self._bar(),
-            "message": message,
-        }
         if draft is not None:
             names = await self._staff.names() if self._at_hand else ()
             others = [name for name in names if operator is None or name != operator.name]
             facts = facts_of(draft.read)
-            page = self._drawing.draw(
+            return self._beside.drawn(
                 "list_check.html",
-                self._browsers.tag(viewer),
-                **values,
+                viewer,
+                Place.LIST,
+                message=message,
                 draft=draft,
                 facts=facts,
                 names=others,
                 second=second,
             )
-            return HTMLResponse(page)
         present = await self._lists.loaded()
-        page = self._drawing.draw(
+        return self._beside.drawn(
             "list.html",
-            self._browsers.tag(viewer),
-            **values,
+            viewer,
+            Place.LIST,
+            message=message,
             present=None if present is None else words.now_loaded(present),
             done=None if done is None else words.list_loaded(done.entries),
             files=await self._lists.files(),
@@ -225,7 +219,6 @@ class ListPages:
             found=0 if faults is None else len(faults.faults),
             file=file,
         )
-        return HTMLResponse(page)
 
 
 def _one(fault: Fault) -> FaultsFound:

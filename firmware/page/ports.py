@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from firmware.day.day import ToClose
+from firmware.day.lines import Told
 from firmware.lists.reading import FaultsFound, ReadList
 from firmware.records import ListLoaded
 from firmware.store.lists import LoadedList
@@ -73,15 +74,15 @@ class Bar:
 
 
 class DayWork(Protocol):
-    """The opening and the close of the day; what was found is told in sentences. Raises StoreError."""
+    """The opening and the close of the day. Raises StoreError."""
 
-    async def open(self, operator: str) -> Sequence[str]:
+    async def open(self, operator: str) -> Told:
         """Try each part and begin the day."""
 
     async def to_close(self) -> ToClose:
         """Return what a close comes to now."""
 
-    async def close(self, operator: str, *, ends_cycle: bool | None) -> Sequence[str]:
+    async def close(self, operator: str, *, ends_cycle: bool | None) -> Told:
         """Send what waits, seal, erase the list with a receipt.
 
         ends_cycle: whether this was the last day of a distribution; None where none is loaded.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from firmware.page.streams import Part
 from sensors.board.port import Button
@@ -12,11 +14,31 @@ MOST_PRESSES = 32
 
 
 class Presses:
-    """The last presses that the page took. listening: how many browsers are told of them."""
+    """The last presses that the page took, and the browsers that are told of them."""
 
     def __init__(self) -> None:
         self._taken: deque[tuple[int, Button]] = deque(maxlen=MOST_PRESSES)
-        self.listening = 0
+        self._told: dict[object, bool] = {}
+
+    @property
+    def listening(self) -> bool:
+        """Whether any browser is told."""
+        return bool(self._told)
+
+    @property
+    def beside(self) -> bool:
+        """Whether the browser that came last shows a page beside the work: the day, or its list."""
+        return bool(self._told) and list(self._told.values())[-1]
+
+    @contextmanager
+    def told(self, *, beside: bool) -> Iterator[None]:
+        """A browser is told of the presses meanwhile."""
+        browser = object()
+        self._told[browser] = beside
+        try:
+            yield
+        finally:
+            del self._told[browser]
 
     @property
     def last(self) -> int:

@@ -52,16 +52,21 @@ class Showing:
         return self._browsers.with_cookie(HTMLResponse(self.draw_screen("page.html", viewer)), cookie)
 
     async def events(self, request: Request) -> Response:
-        """What changes on the screen; before somebody signed in, the presses of the board alone."""
+        """What changes on the screen; before somebody signed in, the presses of the board alone.
+
+        Beside the work, on the pages of the day, also the language: what is typed there is not drawn anew.
+        """
         _, known = self._browsers.find(request)
         viewers = self._browsers.viewers
         viewer = known or viewers.nobody()
-        asks_who = "asks-who" in request.query_params
+        asks_who, beside = "asks-who" in request.query_params, "beside" in request.query_params
 
         def look() -> Sequence[Part] | None:
             if asks_who:
                 return (self._presses.part(),)
-            return self._parts(viewer) if viewers.is_signed_in(viewer) else None
+            if not viewers.is_signed_in(viewer):
+                return None
+            return self._parts_beside(viewer) if beside else self._parts(viewer)
 
         events = self._streams.events(
             (self._station.subscribe, self._live_view.subscribe),
@@ -72,13 +77,12 @@ class Showing:
         )
 
         async def counted() -> AsyncIterator[bytes]:
-            self._presses.listening += 1
-            try:
-                async for event in events:
-                    yield event
-            finally:
-                self._presses.listening -= 1
-                await events.aclose()
+            with self._presses.told(beside=beside):
+                try:
+                    async for event in events:
+                        yield event
+                finally:
+                    await events.aclose()
 
         return StreamingResponse(counted(), media_type="text/event-stream")
 
@@ -135,6 +139,10 @@ class Showing:
             Part("advice", (advice, tag), drawn("advice.html", advice=advice)),
             self._presses.part(),
         )
+
+    def _parts_beside(self, viewer: Viewer) -> tuple[Part, ...]:
+        tag = self._browsers.tag(viewer)
+        return (Part("language", tag, lambda: tag), self._presses.part())
 
     def draw_screen(self, template: str, viewer: Viewer, message: Message | None = None) -> str:
         """Return the screen of this moment as HTML, with what is told of an act."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from datetime import date
 
+from firmware.day.lines import Outcome
 from firmware.store.lists import LoadedList
 from firmware.workflow.guidance import CLOCK_UNCHECKED, ONCE_MORE
 from firmware.workflow.screen import Entry, Screen, Text, in_context, say, say_many
@@ -50,11 +51,18 @@ CLOSE_NOW = say("Close the day now?")
 GOES_ON = say("Does this distribution go on tomorrow?")
 KEEP_LIST = say("It goes on: keep the list")
 END_CYCLE = say("It is over: erase the list for good")
-LIST_ERASED = say("The list is erased.")
+LIST_ERASED = say("The list will be erased.")
+OUTCOMES: Mapping[Outcome, Text] = {
+    Outcome.OPEN: say("The day is open."),
+    Outcome.OPEN_WITH_CARE: say("The day is open; something needs care."),
+    Outcome.CLOSED: say("The day is closed."),
+    Outcome.CLOSED_BEFORE: say("The day was closed before, and nothing came since: nothing was done."),
+}
 REPORT = say("Report")
 CLOSED_REPORT = say("Report of the closed day")
 REPORT_STAYS = say("The report stays here until the next day is closed.")
 BACK = say("Back")
+DETAILS = say("Details")
 WAITS_TO_BE_WRITTEN = say(
     "The last session is not written down yet. Make space, or wait a minute. Then try again."
 )

@@ -16,6 +16,8 @@ from trust.consent import Purpose
 from trust.service import Basis
 
 SUPERVISOR = ("boris", "135713")
+REPORTS = [f"/day/{name}.{kind}" for name in ("report", "closed") for kind in ("pdf", "csv", "json")]
+REFUSED = "A supervisor closes the day and takes the report."
 
 
 def page_over(day: Day) -> Visitor:
@@ -33,14 +35,18 @@ async def test_a_close_on_the_page_asks_first_and_leaves_the_report(tmp_path: Pa
     await visitor.send("/day/open")
     store.work.conclude(at(2), visit("case-0001", 1))
     asked = (await visitor.send("/day/close")).text
-    assert all(said in asked for said in ("Close the day now?", "with 3 entries", "The list is erased."))
+    assert all(said in asked for said in ("Close the day now?", "with 3 entries", "The list will be erased."))
     assert "checked the clock" not in asked
     assert store.lists.loaded() is not None
-    assert "List erased: 3 entries" in (await visitor.send("/day/close", answer="close")).text
+    erased = store.lists.loaded()
+    said = (await visitor.send("/day/close", answer="close")).text
+    assert erased is not None
+    assert f"List erased: 3 entries, receipt {erased.digest.hex()[:16]}…" in said
     assert "/day/closed.pdf" in (await visitor.client.get("/day")).text
     for path in ("/day/report.json", "/day/closed.json"):
         found = json.loads((await visitor.client.get(path)).content)
         assert (found["served"], found["absent"]) == (1, 2), path
+        assert found["known"]["list_digest"] == erased.digest.hex(), path
     assert (await visitor.client.get("/day/closed.pdf")).content.startswith(b"%PDF")
     assert visitor.station.kept == [True, False] * 3, "nobody begins while the day is opened or closed"
     store.close()
@@ -69,4 +75,43 @@ async def test_before_the_first_close_there_is_no_report_of_one(tmp_path: Path) 
     await visitor.sign_in(*SUPERVISOR)
     assert "/day/closed.pdf" not in (await visitor.client.get("/day")).text
     assert (await visitor.client.get("/day/closed.pdf")).status_code == 303
+    store.close()
+
+
+async def test_an_operator_closes_nothing_and_takes_no_report(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.lists.load(at(0), clinic_list())
+    store.work.conclude(at(1), visit("case-0001", 1))
+    await day_of(store).close("boris")
+    store.lists.load(at(2), clinic_list())
+    visitor = page_over(day_of(store))
+    await visitor.sign_in()
+    assert "The day is open" in (await visitor.send("/day/open")).text
+    for answer in ("", "close", "goes on", "ends"):
+        assert REFUSED in (await visitor.send("/day/close", answer=answer)).text
+    assert REFUSED in (await visitor.client.get("/day/close")).text
+    assert store.lists.loaded() is not None
+    assert not store.day.is_closed()
+    for path in REPORTS:
+        refused = await visitor.client.get(path)
+        assert (refused.status_code, REFUSED in refused.text) == (403, True), path
+    await visitor.sign_in(*SUPERVISOR)
+    for path in REPORTS:
+        assert "attachment" in (await visitor.client.get(path)).headers["Content-Disposition"], path
+    await visitor.send("/day/close", answer="close")
+    assert store.lists.loaded() is None
+    assert store.day.is_closed()
+    store.close()
+
+
+async def test_help_leads_from_the_day_to_the_screen_and_language_back_to_the_day(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    visitor = page_over(day_of(store))
+    await visitor.sign_in(*SUPERVISOR)
+    assert 'name="place" value="/day"' in (await visitor.client.get("/day")).text
+    for place, leads_to in (("/day", "/day"), ("/day/close", "/day/close"), ("//elsewhere.example", "/")):
+        answer = await visitor.send("/press", button="language", place=place)
+        assert (answer.status_code, answer.headers["Location"]) == (303, leads_to)
+    answer = await visitor.send("/press", button="help", place="/day")
+    assert (answer.headers["Location"], visitor.station.screen.name) == ("/", "done")
     store.close()

@@ -34,6 +34,8 @@ document.addEventListener("htmx:afterSettle", follow);
 document.addEventListener("htmx:sseBeforeMessage", (event) => {
   if (event.detail.type === "signed-out") location.assign("/");
   if (event.detail.type === "press") takePresses(event.detail.data);
+  // Beside the work a page is not drawn by parts: it comes anew in the other language.
+  if (event.detail.type === "language" && event.detail.data !== document.documentElement.lang) location.assign(document.body.dataset.beside);
 });
 
 // --- the line to the appliance --------------------------------------------------------------------------
@@ -49,7 +51,7 @@ document.addEventListener("htmx:sendError", () => lost(true));
 // --- keys -----------------------------------------------------------------------------------------------
 
 function move(by) {
-  const all = [...document.querySelectorAll("main button:not(:disabled), main input:not([type=hidden])")];
+  const all = [...document.querySelectorAll("main button:not(:disabled), main input:not([type=hidden]), main a")];
   if (all.length) all[(all.indexOf(document.activeElement) + by + all.length) % all.length].focus();
 }
 
@@ -65,7 +67,9 @@ function takePresses(named) {
     if (Number(number) <= done) continue;
     done = Number(number);
     const at = document.activeElement;
-    if (button === "ok" && at.matches("button")) at.click();
+    if (button === "help") {
+      if ("beside" in document.body.dataset) location.assign("/");
+    } else if (button === "ok" && at.matches("button, a")) at.click();
     else if (button === "ok" && at.matches("[type=radio]")) { at.checked = true; move(1); }
     else move(1);
   }
