@@ -64,13 +64,14 @@ def told_of_opening(opening: Opening) -> Told:
         )
     for source, people in opening.one_wrong_per.items():
         kind, _, sensor = source.partition("/")
-        alone = f"A search by {kind} alone" + (f" ({sensor})" if sensor else "")
+        alone = f"by {kind} alone" + (f" ({sensor})" if sensor else "")
         lines.append(
-            f"{alone}: of {people:,} people who are not registered, about 1 gets a wrong suggestion. "
-            "Look at the person before you confirm."
+            f"Search {alone}: about 1 in {people:,} people who are not registered gets a wrong suggestion."
             if people
-            else f"{alone} suggests nobody among so many people: more than that is asked for."
+            else f"Search {alone}: nobody is suggested among so many people, more than that is asked for."
         )
+    if opening.one_wrong_per:
+        lines.append("Look at the person before you confirm a suggestion.")
     if opening.token_digit is not None:
         digit = opening.token_digit
         lines.append(f"Visit tokens of this appliance: {digit}000 to {digit}999; each other one has its own.")

@@ -106,6 +106,32 @@ async def take_list(browser: Browser, language: str, folder: Path) -> None:
         await page.close()
 
 
+async def take_day(browser: Browser, language: str, folder: Path) -> None:
+    """Draw the opening of the day, and the close of both workflows."""
+    for workflow in (Workflow.DISTRIBUTION, Workflow.CLINIC):
+        page = await browser.new_page(viewport=SIZE, reduced_motion="reduce")
+        with tempfile.TemporaryDirectory() as made:
+            async with workplace(Path(made), workflow, (language,)) as place:
+                await sign_in_there(page, place.address, "boris")
+                await page.goto(f"{place.address}day")
+                await page.locator("[formaction='/day/open']").click()
+                await page.locator(".told").wait_for()
+                await keep(page, folder / "day-opened.webp")
+                await page.goto(f"{place.address}day/close")
+                await keep(page, folder / f"day-close-{workflow.value}.webp")
+                await page.locator("[name=answer]").last.click()
+                await page.locator(".told").wait_for()
+                await keep(page, folder / "day-closed.webp")
+        await page.close()
+
+
+async def take_bystander(page: Page, rig: Rig, folder: Path) -> None:
+    """Draw what the people who wait see while somebody has the number of a visit."""
+    rig.station.turn_to(next(index for index, one in enumerate(every_screen().values()) if one.public))
+    await page.goto(f"{rig.address}/bystander")
+    await keep(page, folder / "bystander.webp")
+
+
 def _with_stick(media: Path) -> Path:
     """Put a memory stick in: a list that can be loaded, and one that somebody typed by hand."""
     stick = media / "STICK"
@@ -146,8 +172,10 @@ async def main(folder: Path) -> None:
             await sign_in(page, rig.address)
             rig.station.speak(language)
             await take(page, rig, into)
+            await take_bystander(page, rig, into)
             await page.close()
             await take_list(browser, language, into)
+            await take_day(browser, language, into)
         await browser.close()
 
 
