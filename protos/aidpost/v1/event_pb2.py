@@ -22,71 +22,72 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from aidpost.v1 import telemetry_pb2 as aidpost_dot_v1_dot_telemetry__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61idpost/v1/event.proto\x12\naidpost.v1\"\x8a\x05\n\x05\x45vent\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\"\n\x06moment\x18\x02 \x01(\x0b\x32\x12.aidpost.v1.Moment\x12\'\n\x08\x63heck_in\x18\x03 \x01(\x0b\x32\x13.aidpost.v1.CheckInH\x00\x12\x30\n\x0cregistration\x18\x04 \x01(\x0b\x32\x18.aidpost.v1.RegistrationH\x00\x12/\n\x0c\x64\x65vice_fault\x18\x05 \x01(\x0b\x32\x17.aidpost.v1.DeviceFaultH\x00\x12\x33\n\x0e\x63ommand_result\x18\x06 \x01(\x0b\x32\x19.aidpost.v1.CommandResultH\x00\x12\x39\n\x11telemetry_dropped\x18\x07 \x01(\x0b\x32\x1c.aidpost.v1.TelemetryDroppedH\x00\x12&\n\x07service\x18\x08 \x01(\x0b\x32\x13.aidpost.v1.ServiceH\x00\x12-\n\x0blist_loaded\x18\t \x01(\x0b\x32\x16.aidpost.v1.ListLoadedH\x00\x12-\n\x0blist_erased\x18\n \x01(\x0b\x32\x16.aidpost.v1.ListErasedH\x00\x12+\n\nday_closed\x18\x0b \x01(\x0b\x32\x15.aidpost.v1.DayClosedH\x00\x12*\n\tcomplaint\x18\x0c \x01(\x0b\x32\x15.aidpost.v1.ComplaintH\x00\x12=\n\x13\x63ollection_conflict\x18\r \x01(\x0b\x32\x1e.aidpost.v1.CollectionConflictH\x00\x12.\n\x0bresemblance\x18\x0e \x01(\x0b\x32\x17.aidpost.v1.ResemblanceH\x00\x42\x06\n\x04\x62ody\"q\n\x06Moment\x12\x0f\n\x07\x62oot_id\x18\x01 \x01(\x0c\x12\x14\n\x0cmonotonic_ms\x18\x02 \x01(\x04\x12\x0f\n\x07wall_ms\x18\x03 \x01(\x04\x12/\n\rclock_quality\x18\x04 \x01(\x0e\x32\x18.aidpost.v1.ClockQuality\"\x96\x03\n\x07\x43heckIn\x12\x11\n\trecord_id\x18\x01 \x01(\x0c\x12\x1e\n\x04mode\x18\x02 \x01(\x0e\x32\x10.aidpost.v1.Mode\x12$\n\x07outcome\x18\x03 \x01(\x0e\x32\x13.aidpost.v1.Outcome\x12\x10\n\x08\x65ntry_id\x18\x04 \x01(\x0c\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12(\n\nmodalities\x18\x06 \x03(\x0e\x32\x14.aidpost.v1.Modality\x12\r\n\x05tries\x18\x07 \x01(\r\x12\x1d\n\x10score_hundredths\x18\x08 \x01(\x11H\x00\x88\x01\x01\x12!\n\x14threshold_hundredths\x18\t \x01(\x11H\x01\x88\x01\x01\x12\x17\n\x0foperating_point\x18\n \x01(\t\x12\x14\n\x0cgallery_size\x18\x0b \x01(\r\x12%\n\x06stages\x18\x0c \x03(\x0b\x32\x15.aidpost.v1.StageTime\x12\x11\n\tconfirmed\x18\r \x01(\x08\x42\x13\n\x11_score_hundredthsB\x17\n\x15_threshold_hundredths\"-\n\tStageTime\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x11\n\ttenths_ms\x18\x02 \x01(\r\"\xbc\x01\n\x0cRegistration\x12\x11\n\trecord_id\x18\x01 \x01(\x0c\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\x0c\x12$\n\x07\x63onsent\x18\x03 \x01(\x0e\x32\x13.aidpost.v1.Consent\x12\x16\n\x0enotice_version\x18\x04 \x01(\t\x12\x17\n\x0fnotice_language\x18\x05 \x01(\t\x12\x16\n\x0e\x66\x61\x63\x65_templates\x18\x06 \x01(\r\x12\x18\n\x10\x66inger_templates\x18\x07 \x01(\r\"<\n\x0b\x44\x65viceFault\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\x11\n\trecovered\x18\x02 \x01(\x08\x12\x0c\n\x04kind\x18\x03 \x01(\t\"\x87\x01\n\rCommandResult\x12\x12\n\ncommand_id\x18\x01 \x01(\x0c\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.aidpost.v1.CommandKind\x12+\n\x07outcome\x18\x03 \x01(\x0e\x32\x1a.aidpost.v1.CommandOutcome\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"\"\n\x10TelemetryDropped\x12\x0e\n\x06\x65vents\x18\x01 \x01(\x04\"\xda\x02\n\x07Service\x12\x11\n\trecord_id\x18\x01 \x01(\x0c\x12&\n\x08workflow\x18\x02 \x01(\x0e\x32\x14.aidpost.v1.Workflow\x12\"\n\x06\x61nswer\x18\x03 \x01(\x0e\x32\x12.aidpost.v1.Answer\x12 \n\x05\x62\x61sis\x18\x04 \x01(\x0e\x32\x11.aidpost.v1.Basis\x12\x11\n\tcheck_ins\x18\x05 \x03(\x0c\x12\"\n\x06reason\x18\x06 \x01(\x0e\x32\x12.aidpost.v1.Reason\x12\x11\n\thousehold\x18\x07 \x01(\x0c\x12\r\n\x05\x63ycle\x18\x08 \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\t \x01(\x04\x12\x10\n\x08\x64\x65\x63lined\x18\n \x01(\x08\x12\x0e\n\x06\x63ohort\x18\x0b \x01(\t\x12\x10\n\x08operator\x18\x0c \x01(\t\x12\x12\n\nsupervisor\x18\r \x01(\t\x12\x18\n\x10\x63ountersigned_by\x18\x0e \x01(\t\"y\n\nListLoaded\x12&\n\x08workflow\x18\x01 \x01(\x0e\x32\x14.aidpost.v1.Workflow\x12\r\n\x05\x63ycle\x18\x02 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x03 \x01(\r\x12\x0e\n\x06\x64igest\x18\x04 \x01(\x0c\x12\x13\n\x0b\x61pproved_by\x18\x05 \x03(\t\"d\n\nListErased\x12&\n\x08workflow\x18\x01 \x01(\x0e\x32\x14.aidpost.v1.Workflow\x12\r\n\x05\x63ycle\x18\x02 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x03 \x01(\r\x12\x0e\n\x06\x64igest\x18\x04 \x01(\x0c\"\xd6\x01\n\tDayClosed\x12&\n\x08workflow\x18\x01 \x01(\x0e\x32\x14.aidpost.v1.Workflow\x12\r\n\x05\x63ycle\x18\x02 \x01(\t\x12\x0f\n\x07planned\x18\x03 \x01(\r\x12\x0e\n\x06served\x18\x04 \x01(\r\x12\x12\n\nexceptions\x18\x05 \x01(\r\x12\x19\n\x11\x61lready_collected\x18\x06 \x01(\r\x12\x11\n\tconflicts\x18\x07 \x01(\r\x12\x0f\n\x07waiting\x18\x08 \x01(\x04\x12\x0c\n\x04seal\x18\t \x01(\x0c\x12\x10\n\x08operator\x18\n \x01(\t\"l\n\tComplaint\x12\x11\n\trecord_id\x18\x01 \x01(\x0c\x12&\n\x08workflow\x18\x02 \x01(\x0e\x32\x14.aidpost.v1.Workflow\x12$\n\x07\x63oncern\x18\x03 \x01(\x0e\x32\x13.aidpost.v1.Concern\"\x87\x01\n\x12\x43ollectionConflict\x12\x11\n\thousehold\x18\x01 \x01(\x0c\x12\r\n\x05\x63ycle\x18\x02 \x01(\t\x12&\n\x05\x66irst\x18\x03 \x01(\x0b\x32\x17.aidpost.v1.CollectedAt\x12\'\n\x06second\x18\x04 \x01(\x0b\x32\x17.aidpost.v1.CollectedAt\"W\n\x0b\x43ollectedAt\x12\x11\n\trecord_id\x18\x01 \x01(\x0c\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\"\n\x06moment\x18\x03 \x01(\x0b\x32\x12.aidpost.v1.Moment\"\x8d\x01\n\x0bResemblance\x12\x12\n\ngallery_id\x18\x01 \x01(\x0c\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\x0c\x12\x11\n\tresembles\x18\x03 \x01(\x0c\x12\x18\n\x10score_hundredths\x18\x04 \x01(\x11\x12+\n\x08strength\x18\x05 \x01(\x0e\x32\x19.aidpost.v1.ScoreStrength*\x9a\x01\n\x0c\x43lockQuality\x12\x1d\n\x19\x43LOCK_QUALITY_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43LOCK_QUALITY_UNSET\x10\x01\x12\x1e\n\x1a\x43LOCK_QUALITY_SYNCHRONISED\x10\x02\x12\x19\n\x15\x43LOCK_QUALITY_CHECKED\x10\x03\x12\x17\n\x13\x43LOCK_QUALITY_WRONG\x10\x04*@\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bMODE_VERIFY\x10\x01\x12\x11\n\rMODE_IDENTIFY\x10\x02*\x8f\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x11\n\rOUTCOME_MATCH\x10\x01\x12\x14\n\x10OUTCOME_NO_MATCH\x10\x02\x12\x16\n\x12OUTCOME_SUGGESTION\x10\x03\x12\x11\n\rOUTCOME_RETRY\x10\x04\x12\x17\n\x13OUTCOME_UNAVAILABLE\x10\x05*L\n\x08Modality\x12\x18\n\x14MODALITY_UNSPECIFIED\x10\x00\x12\x11\n\rMODALITY_FACE\x10\x01\x12\x13\n\x0fMODALITY_FINGER\x10\x02*N\n\x07\x43onsent\x12\x17\n\x13\x43ONSENT_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43ONSENT_ACCEPTED\x10\x01\x12\x14\n\x10\x43ONSENT_DECLINED\x10\x02*\x97\x01\n\x0b\x43ommandKind\x12\x1c\n\x18\x43OMMAND_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43OMMAND_KIND_SELF_TEST\x10\x01\x12\x19\n\x15\x43OMMAND_KIND_SYNC_NOW\x10\x02\x12\x15\n\x11\x43OMMAND_KIND_LOCK\x10\x03\x12\x1c\n\x18\x43OMMAND_KIND_RENEW_LEASE\x10\x04*\xc2\x01\n\x0e\x43ommandOutcome\x12\x1f\n\x1b\x43OMMAND_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43OMMAND_OUTCOME_DONE\x10\x01\x12\x1a\n\x16\x43OMMAND_OUTCOME_FAILED\x10\x02\x12\x1b\n\x17\x43OMMAND_OUTCOME_EXPIRED\x10\x03\x12\x1b\n\x17\x43OMMAND_OUTCOME_REFUSED\x10\x04\x12\x1f\n\x1b\x43OMMAND_OUTCOME_INTERRUPTED\x10\x05*o\n\x08Workflow\x12\x18\n\x14WORKFLOW_UNSPECIFIED\x10\x00\x12\x19\n\x15WORKFLOW_REGISTRATION\x10\x01\x12\x13\n\x0fWORKFLOW_CLINIC\x10\x02\x12\x19\n\x15WORKFLOW_DISTRIBUTION\x10\x03*\xb3\x01\n\x06\x41nswer\x12\x16\n\x12\x41NSWER_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41NSWER_REGISTERED\x10\x01\x12\x10\n\x0c\x41NSWER_VISIT\x10\x02\x12\x10\n\x0c\x41NSWER_GIVEN\x10\x03\x12\x14\n\x10\x41NSWER_NOT_GIVEN\x10\x04\x12\x1c\n\x18\x41NSWER_ALREADY_COLLECTED\x10\x05\x12\x0f\n\x0b\x41NSWER_DESK\x10\x06\x12\x11\n\rANSWER_PERSON\x10\x07*\x93\x01\n\x05\x42\x61sis\x12\x15\n\x11\x42\x41SIS_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x42\x41SIS_BIOMETRIC\x10\x01\x12\x13\n\x0f\x42\x41SIS_CONFIRMED\x10\x02\x12\x0e\n\nBASIS_CARD\x10\x03\x12\x13\n\x0f\x42\x41SIS_ALTERNATE\x10\x04\x12\x13\n\x0f\x42\x41SIS_EXCEPTION\x10\x05\x12\x0f\n\x0b\x42\x41SIS_PAPER\x10\x06*\xbc\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x17\n\x13REASON_WORN_FINGERS\x10\x01\x12\x19\n\x15REASON_FACE_NOT_TAKEN\x10\x02\x12\x17\n\x13REASON_DEVICE_FAULT\x10\x03\x12\x1b\n\x17REASON_COLLECTOR_ABSENT\x10\x04\x12\x19\n\x15REASON_KNOWN_TO_STAFF\x10\x05\x12\x15\n\x11REASON_LIST_WRONG\x10\x06*\xaf\x01\n\x07\x43oncern\x12\x17\n\x13\x43ONCERN_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43ONCERN_SERVICE\x10\x01\x12\x10\n\x0c\x43ONCERN_WAIT\x10\x02\x12\x15\n\x11\x43ONCERN_TREATMENT\x10\x03\x12\x16\n\x12\x43ONCERN_BIOMETRICS\x10\x04\x12\x10\n\x0c\x43ONCERN_DATA\x10\x05\x12\x10\n\x0c\x43ONCERN_LIST\x10\x06\x12\x11\n\rCONCERN_OTHER\x10\x07*|\n\rScoreStrength\x12\x1e\n\x1aSCORE_STRENGTH_UNSPECIFIED\x10\x00\x12\x19\n\x15SCORE_STRENGTH_STRONG\x10\x01\x12\x17\n\x13SCORE_STRENGTH_FAIR\x10\x02\x12\x17\n\x13SCORE_STRENGTH_WEAK\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61idpost/v1/event.proto\x12\naidpost.v1\x1a\x1a\x61idpost/v1/telemetry.proto\"\xb6\x05\n\x05\x45vent\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\"\n\x06moment\x18\x02 \x01(\x0b\x32\x12.aidpost.v1.Moment\x12\'\n\x08\x63heck_in\x18\x03 \x01(\x0b\x32\x13.aidpost.v1.CheckInH\x00\x12\x30\n\x0cregistration\x18\x04 \x01(\x0b\x32\x18.aidpost.v1.RegistrationH\x00\x12/\n\x0c\x64\x65vice_fault\x18\x05 \x01(\x0b\x32\x17.aidpost.v1.DeviceFaultH\x00\x12\x33\n\x0e\x63ommand_result\x18\x06 \x01(\x0b\x32\x19.aidpost.v1.CommandResultH\x00\x12\x39\n\x11telemetry_dropped\x18\x07 \x01(\x0b\x32\x1c.aidpost.v1.TelemetryDroppedH\x00\x12&\n\x07service\x18\x08 \x01(\x0b\x32\x13.aidpost.v1.ServiceH\x00\x12-\n\x0blist_loaded\x18\t \x01(\x0b\x32\x16.aidpost.v1.ListLoadedH\x00\x12-\n\x0blist_erased\x18\n \x01(\x0b\x32\x16.aidpost.v1.ListErasedH\x00\x12+\n\nday_closed\x18\x0b \x01(\x0b\x32\x15.aidpost.v1.DayClosedH\x00\x12*\n\tcomplaint\x18\x0c \x01(\x0b\x32\x15.aidpost.v1.ComplaintH\x00\x12=\n\x13\x63ollection_conflict\x18\r \x01(\x0b\x32\x1e.aidpost.v1.CollectionConflictH\x00\x12.\n\x0bresemblance\x18\x0e \x01(\x0b\x32\x17.aidpost.v1.ResemblanceH\x00\x12*\n\ttelemetry\x18\x0f \x01(\x0b\x32\x15.aidpost.v1.TelemetryH\x00\x42\x06\n\x04\x62ody\"q\n\x06Moment\x12\x0f\n\x07\x62oot_id\x18\x01 \x01(\x0c\x12\x14\n\x0cmonotonic_ms\x18\x02 \x01(\x04\x12\x0f\n\x07wall_ms\x18\x03 \x01(\x04\x12/\n\rclock_quality\x18\x04 \x01(\x0e\x32\x18.aidpost.v1.ClockQuality\"\x96\x03\n\x07\x43heckIn\x12\x11\n\trecord_id\x18\x01 \x01(\x0c\x12\x1e\n\x04mode\x18\x02 \x01(\x0e\x32\x10.aidpost.v1.Mode\x12$\n\x07outcome\x18\x03 \x01(\x0e\x32\x13.aidpost.v1.Outcome\x12\x10\n\x08\x65ntry_id\x18\x04 \x01(\x0c\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12(\n\nmodalities\x18\x06 \x03(\x0e\x32\x14.aidpost.v1.Modality\x12\r\n\x05tries\x18\x07 \x01(\r\x12\x1d\n\x10score_hundredths\x18\x08 \x01(\x11H\x00\x88\x01\x01\x12!\n\x14threshold_hundredths\x18\t \x01(\x11H\x01\x88\x01\x01\x12\x17\n\x0foperating_point\x18\n \x01(\t\x12\x14\n\x0cgallery_size\x18\x0b \x01(\r\x12%\n\x06stages\x18\x0c \x03(\x0b\x32\x15.aidpost.v1.StageTime\x12\x11\n\tconfirmed\x18\r \x01(\x08\x42\x13\n\x11_score_hundredthsB\x17\n\x15_threshold_hundredths\"-\n\tStageTime\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x11\n\ttenths_ms\x18\x02 \x01(\r\"\xbc\x01\n\x0cRegistration\x12\x11\n\trecord_id\x18\x01 \x01(\x0c\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\x0c\x12$\n\x07\x63onsent\x18\x03 \x01(\x0e\x32\x13.aidpost.v1.Consent\x12\x16\n\x0enotice_version\x18\x04 \x01(\t\x12\x17\n\x0fnotice_language\x18\x05 \x01(\t\x12\x16\n\x0e\x66\x61\x63\x65_templates\x18\x06 \x01(\r\x12\x18\n\x10\x66inger_templates\x18\x07 \x01(\r\"<\n\x0b\x44\x65viceFault\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\x11\n\trecovered\x18\x02 \x01(\x08\x12\x0c\n\x04kind\x18\x03 \x01(\t\"\x87\x01\n\rCommandResult\x12\x12\n\ncommand_id\x18\x01 \x01(\x0c\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.aidpost.v1.CommandKind\x12+\n\x07outcome\x18\x03 \x01(\x0e\x32\x1a.aidpost.v1.CommandOutcome\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"\"\n\x10TelemetryDropped\x12\x0e\n\x06\x65vents\x18\x01 \x01(\x04\"\xda\x02\n\x07Service\x12\x11\n\trecord_id\x18\x01 \x01(\x0c\x12&\n\x08workflow\x18\x02 \x01(\x0e\x32\x14.aidpost.v1.Workflow\x12\"\n\x06\x61nswer\x18\x03 \x01(\x0e\x32\x12.aidpost.v1.Answer\x12 \n\x05\x62\x61sis\x18\x04 \x01(\x0e\x32\x11.aidpost.v1.Basis\x12\x11\n\tcheck_ins\x18\x05 \x03(\x0c\x12\"\n\x06reason\x18\x06 \x01(\x0e\x32\x12.aidpost.v1.Reason\x12\x11\n\thousehold\x18\x07 \x01(\x0c\x12\r\n\x05\x63ycle\x18\x08 \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\t \x01(\x04\x12\x10\n\x08\x64\x65\x63lined\x18\n \x01(\x08\x12\x0e\n\x06\x63ohort\x18\x0b \x01(\t\x12\x10\n\x08operator\x18\x0c \x01(\t\x12\x12\n\nsupervisor\x18\r \x01(\t\x12\x18\n\x10\x63ountersigned_by\x18\x0e \x01(\t\"y\n\nListLoaded\x12&\n\x08workflow\x18\x01 \x01(\x0e\x32\x14.aidpost.v1.Workflow\x12\r\n\x05\x63ycle\x18\x02 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x03 \x01(\r\x12\x0e\n\x06\x64igest\x18\x04 \x01(\x0c\x12\x13\n\x0b\x61pproved_by\x18\x05 \x03(\t\"d\n\nListErased\x12&\n\x08workflow\x18\x01 \x01(\x0e\x32\x14.aidpost.v1.Workflow\x12\r\n\x05\x63ycle\x18\x02 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x03 \x01(\r\x12\x0e\n\x06\x64igest\x18\x04 \x01(\x0c\"\xd6\x01\n\tDayClosed\x12&\n\x08workflow\x18\x01 \x01(\x0e\x32\x14.aidpost.v1.Workflow\x12\r\n\x05\x63ycle\x18\x02 \x01(\t\x12\x0f\n\x07planned\x18\x03 \x01(\r\x12\x0e\n\x06served\x18\x04 \x01(\r\x12\x12\n\nexceptions\x18\x05 \x01(\r\x12\x19\n\x11\x61lready_collected\x18\x06 \x01(\r\x12\x11\n\tconflicts\x18\x07 \x01(\r\x12\x0f\n\x07waiting\x18\x08 \x01(\x04\x12\x0c\n\x04seal\x18\t \x01(\x0c\x12\x10\n\x08operator\x18\n \x01(\t\"l\n\tComplaint\x12\x11\n\trecord_id\x18\x01 \x01(\x0c\x12&\n\x08workflow\x18\x02 \x01(\x0e\x32\x14.aidpost.v1.Workflow\x12$\n\x07\x63oncern\x18\x03 \x01(\x0e\x32\x13.aidpost.v1.Concern\"\x87\x01\n\x12\x43ollectionConflict\x12\x11\n\thousehold\x18\x01 \x01(\x0c\x12\r\n\x05\x63ycle\x18\x02 \x01(\t\x12&\n\x05\x66irst\x18\x03 \x01(\x0b\x32\x17.aidpost.v1.CollectedAt\x12\'\n\x06second\x18\x04 \x01(\x0b\x32\x17.aidpost.v1.CollectedAt\"W\n\x0b\x43ollectedAt\x12\x11\n\trecord_id\x18\x01 \x01(\x0c\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\"\n\x06moment\x18\x03 \x01(\x0b\x32\x12.aidpost.v1.Moment\"\x8d\x01\n\x0bResemblance\x12\x12\n\ngallery_id\x18\x01 \x01(\x0c\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\x0c\x12\x11\n\tresembles\x18\x03 \x01(\x0c\x12\x18\n\x10score_hundredths\x18\x04 \x01(\x11\x12+\n\x08strength\x18\x05 \x01(\x0e\x32\x19.aidpost.v1.ScoreStrength*\x9a\x01\n\x0c\x43lockQuality\x12\x1d\n\x19\x43LOCK_QUALITY_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43LOCK_QUALITY_UNSET\x10\x01\x12\x1e\n\x1a\x43LOCK_QUALITY_SYNCHRONISED\x10\x02\x12\x19\n\x15\x43LOCK_QUALITY_CHECKED\x10\x03\x12\x17\n\x13\x43LOCK_QUALITY_WRONG\x10\x04*@\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bMODE_VERIFY\x10\x01\x12\x11\n\rMODE_IDENTIFY\x10\x02*\x8f\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x11\n\rOUTCOME_MATCH\x10\x01\x12\x14\n\x10OUTCOME_NO_MATCH\x10\x02\x12\x16\n\x12OUTCOME_SUGGESTION\x10\x03\x12\x11\n\rOUTCOME_RETRY\x10\x04\x12\x17\n\x13OUTCOME_UNAVAILABLE\x10\x05*L\n\x08Modality\x12\x18\n\x14MODALITY_UNSPECIFIED\x10\x00\x12\x11\n\rMODALITY_FACE\x10\x01\x12\x13\n\x0fMODALITY_FINGER\x10\x02*N\n\x07\x43onsent\x12\x17\n\x13\x43ONSENT_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43ONSENT_ACCEPTED\x10\x01\x12\x14\n\x10\x43ONSENT_DECLINED\x10\x02*\xc1\x02\n\x0b\x43ommandKind\x12\x1c\n\x18\x43OMMAND_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43OMMAND_KIND_SELF_TEST\x10\x01\x12\x19\n\x15\x43OMMAND_KIND_SYNC_NOW\x10\x02\x12\x15\n\x11\x43OMMAND_KIND_LOCK\x10\x03\x12\x1c\n\x18\x43OMMAND_KIND_RENEW_LEASE\x10\x04\x12\x18\n\x14\x43OMMAND_KIND_RESTART\x10\x05\x12\x17\n\x13\x43OMMAND_KIND_REBOOT\x10\x06\x12\x15\n\x11\x43OMMAND_KIND_WIPE\x10\x07\x12$\n COMMAND_KIND_COLLECT_DIAGNOSTICS\x10\x08\x12\x1d\n\x19\x43OMMAND_KIND_OPEN_SUPPORT\x10\t\x12\x19\n\x15\x43OMMAND_KIND_TAIL_LOG\x10\n*\xc2\x01\n\x0e\x43ommandOutcome\x12\x1f\n\x1b\x43OMMAND_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43OMMAND_OUTCOME_DONE\x10\x01\x12\x1a\n\x16\x43OMMAND_OUTCOME_FAILED\x10\x02\x12\x1b\n\x17\x43OMMAND_OUTCOME_EXPIRED\x10\x03\x12\x1b\n\x17\x43OMMAND_OUTCOME_REFUSED\x10\x04\x12\x1f\n\x1b\x43OMMAND_OUTCOME_INTERRUPTED\x10\x05*o\n\x08Workflow\x12\x18\n\x14WORKFLOW_UNSPECIFIED\x10\x00\x12\x19\n\x15WORKFLOW_REGISTRATION\x10\x01\x12\x13\n\x0fWORKFLOW_CLINIC\x10\x02\x12\x19\n\x15WORKFLOW_DISTRIBUTION\x10\x03*\xb3\x01\n\x06\x41nswer\x12\x16\n\x12\x41NSWER_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41NSWER_REGISTERED\x10\x01\x12\x10\n\x0c\x41NSWER_VISIT\x10\x02\x12\x10\n\x0c\x41NSWER_GIVEN\x10\x03\x12\x14\n\x10\x41NSWER_NOT_GIVEN\x10\x04\x12\x1c\n\x18\x41NSWER_ALREADY_COLLECTED\x10\x05\x12\x0f\n\x0b\x41NSWER_DESK\x10\x06\x12\x11\n\rANSWER_PERSON\x10\x07*\x93\x01\n\x05\x42\x61sis\x12\x15\n\x11\x42\x41SIS_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x42\x41SIS_BIOMETRIC\x10\x01\x12\x13\n\x0f\x42\x41SIS_CONFIRMED\x10\x02\x12\x0e\n\nBASIS_CARD\x10\x03\x12\x13\n\x0f\x42\x41SIS_ALTERNATE\x10\x04\x12\x13\n\x0f\x42\x41SIS_EXCEPTION\x10\x05\x12\x0f\n\x0b\x42\x41SIS_PAPER\x10\x06*\xbc\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x17\n\x13REASON_WORN_FINGERS\x10\x01\x12\x19\n\x15REASON_FACE_NOT_TAKEN\x10\x02\x12\x17\n\x13REASON_DEVICE_FAULT\x10\x03\x12\x1b\n\x17REASON_COLLECTOR_ABSENT\x10\x04\x12\x19\n\x15REASON_KNOWN_TO_STAFF\x10\x05\x12\x15\n\x11REASON_LIST_WRONG\x10\x06*\xaf\x01\n\x07\x43oncern\x12\x17\n\x13\x43ONCERN_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43ONCERN_SERVICE\x10\x01\x12\x10\n\x0c\x43ONCERN_WAIT\x10\x02\x12\x15\n\x11\x43ONCERN_TREATMENT\x10\x03\x12\x16\n\x12\x43ONCERN_BIOMETRICS\x10\x04\x12\x10\n\x0c\x43ONCERN_DATA\x10\x05\x12\x10\n\x0c\x43ONCERN_LIST\x10\x06\x12\x11\n\rCONCERN_OTHER\x10\x07*|\n\rScoreStrength\x12\x1e\n\x1aSCORE_STRENGTH_UNSPECIFIED\x10\x00\x12\x19\n\x15SCORE_STRENGTH_STRONG\x10\x01\x12\x17\n\x13SCORE_STRENGTH_FAIR\x10\x02\x12\x17\n\x13SCORE_STRENGTH_WEAK\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'aidpost.v1.event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CLOCKQUALITY']._serialized_start=2962
-  _globals['_CLOCKQUALITY']._serialized_end=3116
-  _globals['_MODE']._serialized_start=3118
-  _globals['_MODE']._serialized_end=3182
-  _globals['_OUTCOME']._serialized_start=3185
-  _globals['_OUTCOME']._serialized_end=3328
-  _globals['_MODALITY']._serialized_start=3330
-  _globals['_MODALITY']._serialized_end=3406
-  _globals['_CONSENT']._serialized_start=3408
-  _globals['_CONSENT']._serialized_end=3486
-  _globals['_COMMANDKIND']._serialized_start=3489
-  _globals['_COMMANDKIND']._serialized_end=3640
-  _globals['_COMMANDOUTCOME']._serialized_start=3643
-  _globals['_COMMANDOUTCOME']._serialized_end=3837
-  _globals['_WORKFLOW']._serialized_start=3839
-  _globals['_WORKFLOW']._serialized_end=3950
-  _globals['_ANSWER']._serialized_start=3953
-  _globals['_ANSWER']._serialized_end=4132
-  _globals['_BASIS']._serialized_start=4135
-  _globals['_BASIS']._serialized_end=4282
-  _globals['_REASON']._serialized_start=4285
-  _globals['_REASON']._serialized_end=4473
-  _globals['_CONCERN']._serialized_start=4476
-  _globals['_CONCERN']._serialized_end=4651
-  _globals['_SCORESTRENGTH']._serialized_start=4653
-  _globals['_SCORESTRENGTH']._serialized_end=4777
-  _globals['_EVENT']._serialized_start=39
-  _globals['_EVENT']._serialized_end=689
-  _globals['_MOMENT']._serialized_start=691
-  _globals['_MOMENT']._serialized_end=804
-  _globals['_CHECKIN']._serialized_start=807
-  _globals['_CHECKIN']._serialized_end=1213
-  _globals['_STAGETIME']._serialized_start=1215
-  _globals['_STAGETIME']._serialized_end=1260
-  _globals['_REGISTRATION']._serialized_start=1263
-  _globals['_REGISTRATION']._serialized_end=1451
-  _globals['_DEVICEFAULT']._serialized_start=1453
-  _globals['_DEVICEFAULT']._serialized_end=1513
-  _globals['_COMMANDRESULT']._serialized_start=1516
-  _globals['_COMMANDRESULT']._serialized_end=1651
-  _globals['_TELEMETRYDROPPED']._serialized_start=1653
-  _globals['_TELEMETRYDROPPED']._serialized_end=1687
-  _globals['_SERVICE']._serialized_start=1690
-  _globals['_SERVICE']._serialized_end=2036
-  _globals['_LISTLOADED']._serialized_start=2038
-  _globals['_LISTLOADED']._serialized_end=2159
-  _globals['_LISTERASED']._serialized_start=2161
-  _globals['_LISTERASED']._serialized_end=2261
-  _globals['_DAYCLOSED']._serialized_start=2264
-  _globals['_DAYCLOSED']._serialized_end=2478
-  _globals['_COMPLAINT']._serialized_start=2480
-  _globals['_COMPLAINT']._serialized_end=2588
-  _globals['_COLLECTIONCONFLICT']._serialized_start=2591
-  _globals['_COLLECTIONCONFLICT']._serialized_end=2726
-  _globals['_COLLECTEDAT']._serialized_start=2728
-  _globals['_COLLECTEDAT']._serialized_end=2815
-  _globals['_RESEMBLANCE']._serialized_start=2818
-  _globals['_RESEMBLANCE']._serialized_end=2959
+  _globals['_CLOCKQUALITY']._serialized_start=3034
+  _globals['_CLOCKQUALITY']._serialized_end=3188
+  _globals['_MODE']._serialized_start=3190
+  _globals['_MODE']._serialized_end=3254
+  _globals['_OUTCOME']._serialized_start=3257
+  _globals['_OUTCOME']._serialized_end=3400
+  _globals['_MODALITY']._serialized_start=3402
+  _globals['_MODALITY']._serialized_end=3478
+  _globals['_CONSENT']._serialized_start=3480
+  _globals['_CONSENT']._serialized_end=3558
+  _globals['_COMMANDKIND']._serialized_start=3561
+  _globals['_COMMANDKIND']._serialized_end=3882
+  _globals['_COMMANDOUTCOME']._serialized_start=3885
+  _globals['_COMMANDOUTCOME']._serialized_end=4079
+  _globals['_WORKFLOW']._serialized_start=4081
+  _globals['_WORKFLOW']._serialized_end=4192
+  _globals['_ANSWER']._serialized_start=4195
+  _globals['_ANSWER']._serialized_end=4374
+  _globals['_BASIS']._serialized_start=4377
+  _globals['_BASIS']._serialized_end=4524
+  _globals['_REASON']._serialized_start=4527
+  _globals['_REASON']._serialized_end=4715
+  _globals['_CONCERN']._serialized_start=4718
+  _globals['_CONCERN']._serialized_end=4893
+  _globals['_SCORESTRENGTH']._serialized_start=4895
+  _globals['_SCORESTRENGTH']._serialized_end=5019
+  _globals['_EVENT']._serialized_start=67
+  _globals['_EVENT']._serialized_end=761
+  _globals['_MOMENT']._serialized_start=763
+  _globals['_MOMENT']._serialized_end=876
+  _globals['_CHECKIN']._serialized_start=879
+  _globals['_CHECKIN']._serialized_end=1285
+  _globals['_STAGETIME']._serialized_start=1287
+  _globals['_STAGETIME']._serialized_end=1332
+  _globals['_REGISTRATION']._serialized_start=1335
+  _globals['_REGISTRATION']._serialized_end=1523
+  _globals['_DEVICEFAULT']._serialized_start=1525
+  _globals['_DEVICEFAULT']._serialized_end=1585
+  _globals['_COMMANDRESULT']._serialized_start=1588
+  _globals['_COMMANDRESULT']._serialized_end=1723
+  _globals['_TELEMETRYDROPPED']._serialized_start=1725
+  _globals['_TELEMETRYDROPPED']._serialized_end=1759
+  _globals['_SERVICE']._serialized_start=1762
+  _globals['_SERVICE']._serialized_end=2108
+  _globals['_LISTLOADED']._serialized_start=2110
+  _globals['_LISTLOADED']._serialized_end=2231
+  _globals['_LISTERASED']._serialized_start=2233
+  _globals['_LISTERASED']._serialized_end=2333
+  _globals['_DAYCLOSED']._serialized_start=2336
+  _globals['_DAYCLOSED']._serialized_end=2550
+  _globals['_COMPLAINT']._serialized_start=2552
+  _globals['_COMPLAINT']._serialized_end=2660
+  _globals['_COLLECTIONCONFLICT']._serialized_start=2663
+  _globals['_COLLECTIONCONFLICT']._serialized_end=2798
+  _globals['_COLLECTEDAT']._serialized_start=2800
+  _globals['_COLLECTEDAT']._serialized_end=2887
+  _globals['_RESEMBLANCE']._serialized_start=2890
+  _globals['_RESEMBLANCE']._serialized_end=3031
 # @@protoc_insertion_point(module_scope)

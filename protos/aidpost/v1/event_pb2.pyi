@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from aidpost.v1 import telemetry_pb2 as _telemetry_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -152,6 +153,18 @@ class _CommandKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CommandKi
     """Destroy the keys: nothing on the card opens any more."""
     COMMAND_KIND_RENEW_LEASE: _CommandKind.ValueType  # 4
     """Begin the lease of the keys anew."""
+    COMMAND_KIND_RESTART: _CommandKind.ValueType  # 5
+    """Start the service anew, once nobody is being served."""
+    COMMAND_KIND_REBOOT: _CommandKind.ValueType  # 6
+    """Start the machine anew, once nobody is being served."""
+    COMMAND_KIND_WIPE: _CommandKind.ValueType  # 7
+    """Lock, and erase the data itself as well."""
+    COMMAND_KIND_COLLECT_DIAGNOSTICS: _CommandKind.ValueType  # 8
+    """Hand in a redacted bundle (DiagnosticsService)."""
+    COMMAND_KIND_OPEN_SUPPORT: _CommandKind.ValueType  # 9
+    """Let a support session in for the command's duration, if the site agrees."""
+    COMMAND_KIND_TAIL_LOG: _CommandKind.ValueType  # 10
+    """Send log lines for the command's duration, if the site agrees."""
 
 class CommandKind(_CommandKind, metaclass=_CommandKindEnumTypeWrapper):
     """What an operator can ask of an appliance."""
@@ -165,6 +178,18 @@ COMMAND_KIND_LOCK: CommandKind.ValueType  # 3
 """Destroy the keys: nothing on the card opens any more."""
 COMMAND_KIND_RENEW_LEASE: CommandKind.ValueType  # 4
 """Begin the lease of the keys anew."""
+COMMAND_KIND_RESTART: CommandKind.ValueType  # 5
+"""Start the service anew, once nobody is being served."""
+COMMAND_KIND_REBOOT: CommandKind.ValueType  # 6
+"""Start the machine anew, once nobody is being served."""
+COMMAND_KIND_WIPE: CommandKind.ValueType  # 7
+"""Lock, and erase the data itself as well."""
+COMMAND_KIND_COLLECT_DIAGNOSTICS: CommandKind.ValueType  # 8
+"""Hand in a redacted bundle (DiagnosticsService)."""
+COMMAND_KIND_OPEN_SUPPORT: CommandKind.ValueType  # 9
+"""Let a support session in for the command's duration, if the site agrees."""
+COMMAND_KIND_TAIL_LOG: CommandKind.ValueType  # 10
+"""Send log lines for the command's duration, if the site agrees."""
 Global___CommandKind: _TypeAlias = CommandKind  # noqa: Y015
 
 class _CommandOutcome:
@@ -388,6 +413,7 @@ class Event(_message.Message):
     COMPLAINT_FIELD_NUMBER: _builtins.int
     COLLECTION_CONFLICT_FIELD_NUMBER: _builtins.int
     RESEMBLANCE_FIELD_NUMBER: _builtins.int
+    TELEMETRY_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Given in the transaction that wrote the event; starts at 1 and has no gaps within an epoch."""
     @_builtins.property
@@ -416,6 +442,8 @@ class Event(_message.Message):
     def collection_conflict(self) -> Global___CollectionConflict: ...
     @_builtins.property
     def resemblance(self) -> Global___Resemblance: ...
+    @_builtins.property
+    def telemetry(self) -> _telemetry_pb2.Telemetry: ...
     def __init__(
         self,
         *,
@@ -433,12 +461,13 @@ class Event(_message.Message):
         complaint: Global___Complaint | None = ...,
         collection_conflict: Global___CollectionConflict | None = ...,
         resemblance: Global___Resemblance | None = ...,
+        telemetry: _telemetry_pb2.Telemetry | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "collection_conflict", b"collection_conflict", "command_result", b"command_result", "complaint", b"complaint", "day_closed", b"day_closed", "device_fault", b"device_fault", "list_erased", b"list_erased", "list_loaded", b"list_loaded", "moment", b"moment", "registration", b"registration", "resemblance", b"resemblance", "service", b"service", "telemetry_dropped", b"telemetry_dropped"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "collection_conflict", b"collection_conflict", "command_result", b"command_result", "complaint", b"complaint", "day_closed", b"day_closed", "device_fault", b"device_fault", "list_erased", b"list_erased", "list_loaded", b"list_loaded", "moment", b"moment", "registration", b"registration", "resemblance", b"resemblance", "service", b"service", "telemetry", b"telemetry", "telemetry_dropped", b"telemetry_dropped"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "collection_conflict", b"collection_conflict", "command_result", b"command_result", "complaint", b"complaint", "day_closed", b"day_closed", "device_fault", b"device_fault", "list_erased", b"list_erased", "list_loaded", b"list_loaded", "moment", b"moment", "registration", b"registration", "resemblance", b"resemblance", "seq", b"seq", "service", b"service", "telemetry_dropped", b"telemetry_dropped"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "check_in", b"check_in", "collection_conflict", b"collection_conflict", "command_result", b"command_result", "complaint", b"complaint", "day_closed", b"day_closed", "device_fault", b"device_fault", "list_erased", b"list_erased", "list_loaded", b"list_loaded", "moment", b"moment", "registration", b"registration", "resemblance", b"resemblance", "seq", b"seq", "service", b"service", "telemetry", b"telemetry", "telemetry_dropped", b"telemetry_dropped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["check_in", "registration", "device_fault", "command_result", "telemetry_dropped", "service", "list_loaded", "list_erased", "day_closed", "complaint", "collection_conflict", "resemblance"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["check_in", "registration", "device_fault", "command_result", "telemetry_dropped", "service", "list_loaded", "list_erased", "day_closed", "complaint", "collection_conflict", "resemblance", "telemetry"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

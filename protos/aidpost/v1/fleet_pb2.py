@@ -22,62 +22,74 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from aidpost.v1 import alert_pb2 as aidpost_dot_v1_dot_alert__pb2
 from aidpost.v1 import event_pb2 as aidpost_dot_v1_dot_event__pb2
+from aidpost.v1 import export_pb2 as aidpost_dot_v1_dot_export__pb2
+from aidpost.v1 import inventory_pb2 as aidpost_dot_v1_dot_inventory__pb2
+from aidpost.v1 import rollout_pb2 as aidpost_dot_v1_dot_rollout__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61idpost/v1/fleet.proto\x12\naidpost.v1\x1a\x16\x61idpost/v1/event.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"O\n\x12\x43reateClaimRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\x12+\n\x08lifetime\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"S\n\x13\x43reateClaimResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x17\n\x15ListEnrolmentsRequest\"C\n\x16ListEnrolmentsResponse\x12)\n\nenrolments\x18\x01 \x03(\x0b\x32\x15.aidpost.v1.Enrolment\"\xd5\x01\n\tEnrolment\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.aidpost.v1.EnrolmentState\x12\x11\n\tkey_words\x18\x04 \x01(\t\x12\x30\n\x0crequested_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13\x63\x65rtificate_ends_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x14\x41pproveDeviceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x11\n\tkey_words\x18\x02 \x01(\t\"\x17\n\x15\x41pproveDeviceResponse\"(\n\x13RevokeDeviceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\"\x16\n\x14RevokeDeviceResponse\"\\\n\x10\x41\x64\x64PersonRequest\x12\x1b\n\x13\x63\x65rtificate_request\x18\x01 \x01(\x0c\x12+\n\x08lifetime\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"(\n\x11\x41\x64\x64PersonResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\"#\n\x13RemovePersonRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x16\n\x14RemovePersonResponse\"\x8f\x01\n\x12SendCommandRequest\x12\x12\n\ncommand_id\x18\x01 \x01(\x0c\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12%\n\x04kind\x18\x03 \x01(\x0e\x32\x17.aidpost.v1.CommandKind\x12+\n\x08lifetime\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"E\n\x13SendCommandResponse\x12.\n\nexpires_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"(\n\x13ListCommandsRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\"B\n\x14ListCommandsResponse\x12*\n\x08\x63ommands\x18\x01 \x03(\x0b\x32\x18.aidpost.v1.CommandState\"\xe8\x02\n\x0c\x43ommandState\x12\x12\n\ncommand_id\x18\x01 \x01(\x0c\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12%\n\x04kind\x18\x03 \x01(\x0e\x32\x17.aidpost.v1.CommandKind\x12\x10\n\x08\x61sked_by\x18\x04 \x01(\t\x12,\n\x08\x61sked_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x64\x65livered_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07outcome\x18\x08 \x01(\x0e\x32\x1a.aidpost.v1.CommandOutcome\x12\x0e\n\x06\x64\x65tail\x18\t \x01(\t\x12+\n\x07\x64one_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"6\n\x10ListAuditRequest\x12\x13\n\x0b\x66rom_number\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\"<\n\x11ListAuditResponse\x12\'\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x16.aidpost.v1.AuditEntry\"\x80\x01\n\nAuditEntry\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x04 \x01(\t\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12\r\n\x05\x63hain\x18\x06 \x01(\x0c*\xc1\x01\n\x0e\x45nrolmentState\x12\x1f\n\x1b\x45NROLMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45NROLMENT_STATE_PENDING\x10\x01\x12\x1c\n\x18\x45NROLMENT_STATE_APPROVED\x10\x02\x12\x18\n\x14\x45NROLMENT_STATE_HELD\x10\x03\x12\x1b\n\x17\x45NROLMENT_STATE_REVOKED\x10\x04\x12\x1c\n\x18\x45NROLMENT_STATE_REPLACED\x10\x05\x32\xea\x05\n\x0c\x46leetService\x12N\n\x0b\x43reateClaim\x12\x1e.aidpost.v1.CreateClaimRequest\x1a\x1f.aidpost.v1.CreateClaimResponse\x12W\n\x0eListEnrolments\x12!.aidpost.v1.ListEnrolmentsRequest\x1a\".aidpost.v1.ListEnrolmentsResponse\x12T\n\rApproveDevice\x12 .aidpost.v1.ApproveDeviceRequest\x1a!.aidpost.v1.ApproveDeviceResponse\x12Q\n\x0cRevokeDevice\x12\x1f.aidpost.v1.RevokeDeviceRequest\x1a .aidpost.v1.RevokeDeviceResponse\x12H\n\tAddPerson\x12\x1c.aidpost.v1.AddPersonRequest\x1a\x1d.aidpost.v1.AddPersonResponse\x12Q\n\x0cRemovePerson\x12\x1f.aidpost.v1.RemovePersonRequest\x1a .aidpost.v1.RemovePersonResponse\x12N\n\x0bSendCommand\x12\x1e.aidpost.v1.SendCommandRequest\x1a\x1f.aidpost.v1.SendCommandResponse\x12Q\n\x0cListCommands\x12\x1f.aidpost.v1.ListCommandsRequest\x1a .aidpost.v1.ListCommandsResponse\x12H\n\tListAudit\x12\x1c.aidpost.v1.ListAuditRequest\x1a\x1d.aidpost.v1.ListAuditResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61idpost/v1/fleet.proto\x12\naidpost.v1\x1a\x16\x61idpost/v1/alert.proto\x1a\x16\x61idpost/v1/event.proto\x1a\x17\x61idpost/v1/export.proto\x1a\x1a\x61idpost/v1/inventory.proto\x1a\x18\x61idpost/v1/rollout.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"O\n\x12\x43reateClaimRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\x12+\n\x08lifetime\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"S\n\x13\x43reateClaimResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x17\n\x15ListEnrolmentsRequest\"C\n\x16ListEnrolmentsResponse\x12)\n\nenrolments\x18\x01 \x03(\x0b\x32\x15.aidpost.v1.Enrolment\"\xd5\x01\n\tEnrolment\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.aidpost.v1.EnrolmentState\x12\x11\n\tkey_words\x18\x04 \x01(\t\x12\x30\n\x0crequested_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13\x63\x65rtificate_ends_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x14\x41pproveDeviceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x11\n\tkey_words\x18\x02 \x01(\t\"\x17\n\x15\x41pproveDeviceResponse\"(\n\x13RevokeDeviceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\"\x16\n\x14RevokeDeviceResponse\"\\\n\x10\x41\x64\x64PersonRequest\x12\x1b\n\x13\x63\x65rtificate_request\x18\x01 \x01(\x0c\x12+\n\x08lifetime\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"(\n\x11\x41\x64\x64PersonResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\"#\n\x13RemovePersonRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x16\n\x14RemovePersonResponse\"\xbc\x01\n\x12SendCommandRequest\x12\x12\n\ncommand_id\x18\x01 \x01(\x0c\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12%\n\x04kind\x18\x03 \x01(\x0e\x32\x17.aidpost.v1.CommandKind\x12+\n\x08lifetime\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x64uration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"E\n\x13SendCommandResponse\x12.\n\nexpires_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd4\x01\n\x13SendCommandsRequest\x12\x0e\n\x06\x66ilter\x18\x01 \x01(\t\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.aidpost.v1.CommandKind\x12+\n\x08lifetime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x05 \x01(\x0c\x12\x18\n\x10\x65xpected_devices\x18\x06 \x01(\r\"[\n\x14SendCommandsResponse\x12\x13\n\x0b\x63ommand_ids\x18\x01 \x03(\x0c\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"*\n\x14\x43\x61ncelCommandRequest\x12\x12\n\ncommand_id\x18\x01 \x01(\x0c\"\x17\n\x15\x43\x61ncelCommandResponse\"(\n\x13ListCommandsRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\"B\n\x14ListCommandsResponse\x12*\n\x08\x63ommands\x18\x01 \x03(\x0b\x32\x18.aidpost.v1.CommandState\"\xe8\x02\n\x0c\x43ommandState\x12\x12\n\ncommand_id\x18\x01 \x01(\x0c\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12%\n\x04kind\x18\x03 \x01(\x0e\x32\x17.aidpost.v1.CommandKind\x12\x10\n\x08\x61sked_by\x18\x04 \x01(\t\x12,\n\x08\x61sked_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x64\x65livered_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07outcome\x18\x08 \x01(\x0e\x32\x1a.aidpost.v1.CommandOutcome\x12\x0e\n\x06\x64\x65tail\x18\t \x01(\t\x12+\n\x07\x64one_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"6\n\x10ListAuditRequest\x12\x13\n\x0b\x66rom_number\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\"<\n\x11ListAuditResponse\x12\'\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x16.aidpost.v1.AuditEntry\"\x80\x01\n\nAuditEntry\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x04 \x01(\t\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12\r\n\x05\x63hain\x18\x06 \x01(\x0c*\xc1\x01\n\x0e\x45nrolmentState\x12\x1f\n\x1b\x45NROLMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45NROLMENT_STATE_PENDING\x10\x01\x12\x1c\n\x18\x45NROLMENT_STATE_APPROVED\x10\x02\x12\x18\n\x14\x45NROLMENT_STATE_HELD\x10\x03\x12\x1b\n\x17\x45NROLMENT_STATE_REVOKED\x10\x04\x12\x1c\n\x18\x45NROLMENT_STATE_REPLACED\x10\x05\x32\xd5\x19\n\x0c\x46leetService\x12N\n\x0b\x43reateClaim\x12\x1e.aidpost.v1.CreateClaimRequest\x1a\x1f.aidpost.v1.CreateClaimResponse\x12W\n\x0eListEnrolments\x12!.aidpost.v1.ListEnrolmentsRequest\x1a\".aidpost.v1.ListEnrolmentsResponse\x12T\n\rApproveDevice\x12 .aidpost.v1.ApproveDeviceRequest\x1a!.aidpost.v1.ApproveDeviceResponse\x12Q\n\x0cRevokeDevice\x12\x1f.aidpost.v1.RevokeDeviceRequest\x1a .aidpost.v1.RevokeDeviceResponse\x12H\n\tAddPerson\x12\x1c.aidpost.v1.AddPersonRequest\x1a\x1d.aidpost.v1.AddPersonResponse\x12Q\n\x0cRemovePerson\x12\x1f.aidpost.v1.RemovePersonRequest\x1a .aidpost.v1.RemovePersonResponse\x12N\n\x0bSendCommand\x12\x1e.aidpost.v1.SendCommandRequest\x1a\x1f.aidpost.v1.SendCommandResponse\x12Q\n\x0cListCommands\x12\x1f.aidpost.v1.ListCommandsRequest\x1a .aidpost.v1.ListCommandsResponse\x12Q\n\x0cSendCommands\x12\x1f.aidpost.v1.SendCommandsRequest\x1a .aidpost.v1.SendCommandsResponse\x12T\n\rCancelCommand\x12 .aidpost.v1.CancelCommandRequest\x1a!.aidpost.v1.CancelCommandResponse\x12H\n\tListAudit\x12\x1c.aidpost.v1.ListAuditRequest\x1a\x1d.aidpost.v1.ListAuditResponse\x12N\n\x0bListDevices\x12\x1e.aidpost.v1.ListDevicesRequest\x1a\x1f.aidpost.v1.ListDevicesResponse\x12H\n\tGetDevice\x12\x1c.aidpost.v1.GetDeviceRequest\x1a\x1d.aidpost.v1.GetDeviceResponse\x12Q\n\x0cUpdateDevice\x12\x1f.aidpost.v1.UpdateDeviceRequest\x1a .aidpost.v1.UpdateDeviceResponse\x12T\n\rListTelemetry\x12 .aidpost.v1.ListTelemetryRequest\x1a!.aidpost.v1.ListTelemetryResponse\x12H\n\tListSites\x12\x1c.aidpost.v1.ListSitesRequest\x1a\x1d.aidpost.v1.ListSitesResponse\x12K\n\nUpdateSite\x12\x1d.aidpost.v1.UpdateSiteRequest\x1a\x1e.aidpost.v1.UpdateSiteResponse\x12K\n\nListGroups\x12\x1d.aidpost.v1.ListGroupsRequest\x1a\x1e.aidpost.v1.ListGroupsResponse\x12N\n\x0bUpdateGroup\x12\x1e.aidpost.v1.UpdateGroupRequest\x1a\x1f.aidpost.v1.UpdateGroupResponse\x12N\n\x0b\x44\x65leteGroup\x12\x1e.aidpost.v1.DeleteGroupRequest\x1a\x1f.aidpost.v1.DeleteGroupResponse\x12H\n\tGetDesire\x12\x1c.aidpost.v1.GetDesireRequest\x1a\x1d.aidpost.v1.GetDesireResponse\x12Q\n\x0cUpdateDesire\x12\x1f.aidpost.v1.UpdateDesireRequest\x1a .aidpost.v1.UpdateDesireResponse\x12P\n\x0b\x41\x64\x64\x41rtifact\x12\x1e.aidpost.v1.AddArtifactRequest\x1a\x1f.aidpost.v1.AddArtifactResponse(\x01\x12T\n\rListArtifacts\x12 .aidpost.v1.ListArtifactsRequest\x1a!.aidpost.v1.ListArtifactsResponse\x12N\n\x0bPlanRollout\x12\x1e.aidpost.v1.PlanRolloutRequest\x1a\x1f.aidpost.v1.PlanRolloutResponse\x12T\n\rCreateRollout\x12 .aidpost.v1.CreateRolloutRequest\x1a!.aidpost.v1.CreateRolloutResponse\x12K\n\nGetRollout\x12\x1d.aidpost.v1.GetRolloutRequest\x1a\x1e.aidpost.v1.GetRolloutResponse\x12Q\n\x0cListRollouts\x12\x1f.aidpost.v1.ListRolloutsRequest\x1a .aidpost.v1.ListRolloutsResponse\x12Q\n\x0cPauseRollout\x12\x1f.aidpost.v1.PauseRolloutRequest\x1a .aidpost.v1.PauseRolloutResponse\x12T\n\rResumeRollout\x12 .aidpost.v1.ResumeRolloutRequest\x1a!.aidpost.v1.ResumeRolloutResponse\x12T\n\rCancelRollout\x12 .aidpost.v1.CancelRolloutRequest\x1a!.aidpost.v1.CancelRolloutResponse\x12K\n\nListAlerts\x12\x1d.aidpost.v1.ListAlertsRequest\x1a\x1e.aidpost.v1.ListAlertsResponse\x12]\n\x10\x41\x63knowledgeAlert\x12#.aidpost.v1.AcknowledgeAlertRequest\x1a$.aidpost.v1.AcknowledgeAlertResponse\x12H\n\tListHooks\x12\x1c.aidpost.v1.ListHooksRequest\x1a\x1d.aidpost.v1.ListHooksResponse\x12K\n\nUpdateHook\x12\x1d.aidpost.v1.UpdateHookRequest\x1a\x1e.aidpost.v1.UpdateHookResponse\x12K\n\nDeleteHook\x12\x1d.aidpost.v1.DeleteHookRequest\x1a\x1e.aidpost.v1.DeleteHookResponse\x12Z\n\x0fListDiagnostics\x12\".aidpost.v1.ListDiagnosticsRequest\x1a#.aidpost.v1.ListDiagnosticsResponse\x12_\n\x10\x46\x65tchDiagnostics\x12#.aidpost.v1.FetchDiagnosticsRequest\x1a$.aidpost.v1.FetchDiagnosticsResponse0\x01\x12J\n\tFollowLog\x12\x1c.aidpost.v1.FollowLogRequest\x1a\x1d.aidpost.v1.FollowLogResponse0\x01\x12V\n\rExportResults\x12 .aidpost.v1.ExportResultsRequest\x1a!.aidpost.v1.ExportResultsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'aidpost.v1.fleet_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENROLMENTSTATE']._serialized_start=1893
-  _globals['_ENROLMENTSTATE']._serialized_end=2086
-  _globals['_CREATECLAIMREQUEST']._serialized_start=127
-  _globals['_CREATECLAIMREQUEST']._serialized_end=206
-  _globals['_CREATECLAIMRESPONSE']._serialized_start=208
-  _globals['_CREATECLAIMRESPONSE']._serialized_end=291
-  _globals['_LISTENROLMENTSREQUEST']._serialized_start=293
-  _globals['_LISTENROLMENTSREQUEST']._serialized_end=316
-  _globals['_LISTENROLMENTSRESPONSE']._serialized_start=318
-  _globals['_LISTENROLMENTSRESPONSE']._serialized_end=385
-  _globals['_ENROLMENT']._serialized_start=388
-  _globals['_ENROLMENT']._serialized_end=601
-  _globals['_APPROVEDEVICEREQUEST']._serialized_start=603
-  _globals['_APPROVEDEVICEREQUEST']._serialized_end=663
-  _globals['_APPROVEDEVICERESPONSE']._serialized_start=665
-  _globals['_APPROVEDEVICERESPONSE']._serialized_end=688
-  _globals['_REVOKEDEVICEREQUEST']._serialized_start=690
-  _globals['_REVOKEDEVICEREQUEST']._serialized_end=730
-  _globals['_REVOKEDEVICERESPONSE']._serialized_start=732
-  _globals['_REVOKEDEVICERESPONSE']._serialized_end=754
-  _globals['_ADDPERSONREQUEST']._serialized_start=756
-  _globals['_ADDPERSONREQUEST']._serialized_end=848
-  _globals['_ADDPERSONRESPONSE']._serialized_start=850
-  _globals['_ADDPERSONRESPONSE']._serialized_end=890
-  _globals['_REMOVEPERSONREQUEST']._serialized_start=892
-  _globals['_REMOVEPERSONREQUEST']._serialized_end=927
-  _globals['_REMOVEPERSONRESPONSE']._serialized_start=929
-  _globals['_REMOVEPERSONRESPONSE']._serialized_end=951
-  _globals['_SENDCOMMANDREQUEST']._serialized_start=954
-  _globals['_SENDCOMMANDREQUEST']._serialized_end=1097
-  _globals['_SENDCOMMANDRESPONSE']._serialized_start=1099
-  _globals['_SENDCOMMANDRESPONSE']._serialized_end=1168
-  _globals['_LISTCOMMANDSREQUEST']._serialized_start=1170
-  _globals['_LISTCOMMANDSREQUEST']._serialized_end=1210
-  _globals['_LISTCOMMANDSRESPONSE']._serialized_start=1212
-  _globals['_LISTCOMMANDSRESPONSE']._serialized_end=1278
-  _globals['_COMMANDSTATE']._serialized_start=1281
-  _globals['_COMMANDSTATE']._serialized_end=1641
-  _globals['_LISTAUDITREQUEST']._serialized_start=1643
-  _globals['_LISTAUDITREQUEST']._serialized_end=1697
-  _globals['_LISTAUDITRESPONSE']._serialized_start=1699
-  _globals['_LISTAUDITRESPONSE']._serialized_end=1759
-  _globals['_AUDITENTRY']._serialized_start=1762
-  _globals['_AUDITENTRY']._serialized_end=1890
-  _globals['_FLEETSERVICE']._serialized_start=2089
-  _globals['_FLEETSERVICE']._serialized_end=2835
+  _globals['_ENROLMENTSTATE']._serialized_start=2418
+  _globals['_ENROLMENTSTATE']._serialized_end=2611
+  _globals['_CREATECLAIMREQUEST']._serialized_start=230
+  _globals['_CREATECLAIMREQUEST']._serialized_end=309
+  _globals['_CREATECLAIMRESPONSE']._serialized_start=311
+  _globals['_CREATECLAIMRESPONSE']._serialized_end=394
+  _globals['_LISTENROLMENTSREQUEST']._serialized_start=396
+  _globals['_LISTENROLMENTSREQUEST']._serialized_end=419
+  _globals['_LISTENROLMENTSRESPONSE']._serialized_start=421
+  _globals['_LISTENROLMENTSRESPONSE']._serialized_end=488
+  _globals['_ENROLMENT']._serialized_start=491
+  _globals['_ENROLMENT']._serialized_end=704
+  _globals['_APPROVEDEVICEREQUEST']._serialized_start=706
+  _globals['_APPROVEDEVICEREQUEST']._serialized_end=766
+  _globals['_APPROVEDEVICERESPONSE']._serialized_start=768
+  _globals['_APPROVEDEVICERESPONSE']._serialized_end=791
+  _globals['_REVOKEDEVICEREQUEST']._serialized_start=793
+  _globals['_REVOKEDEVICEREQUEST']._serialized_end=833
+  _globals['_REVOKEDEVICERESPONSE']._serialized_start=835
+  _globals['_REVOKEDEVICERESPONSE']._serialized_end=857
+  _globals['_ADDPERSONREQUEST']._serialized_start=859
+  _globals['_ADDPERSONREQUEST']._serialized_end=951
+  _globals['_ADDPERSONRESPONSE']._serialized_start=953
+  _globals['_ADDPERSONRESPONSE']._serialized_end=993
+  _globals['_REMOVEPERSONREQUEST']._serialized_start=995
+  _globals['_REMOVEPERSONREQUEST']._serialized_end=1030
+  _globals['_REMOVEPERSONRESPONSE']._serialized_start=1032
+  _globals['_REMOVEPERSONRESPONSE']._serialized_end=1054
+  _globals['_SENDCOMMANDREQUEST']._serialized_start=1057
+  _globals['_SENDCOMMANDREQUEST']._serialized_end=1245
+  _globals['_SENDCOMMANDRESPONSE']._serialized_start=1247
+  _globals['_SENDCOMMANDRESPONSE']._serialized_end=1316
+  _globals['_SENDCOMMANDSREQUEST']._serialized_start=1319
+  _globals['_SENDCOMMANDSREQUEST']._serialized_end=1531
+  _globals['_SENDCOMMANDSRESPONSE']._serialized_start=1533
+  _globals['_SENDCOMMANDSRESPONSE']._serialized_end=1624
+  _globals['_CANCELCOMMANDREQUEST']._serialized_start=1626
+  _globals['_CANCELCOMMANDREQUEST']._serialized_end=1668
+  _globals['_CANCELCOMMANDRESPONSE']._serialized_start=1670
+  _globals['_CANCELCOMMANDRESPONSE']._serialized_end=1693
+  _globals['_LISTCOMMANDSREQUEST']._serialized_start=1695
+  _globals['_LISTCOMMANDSREQUEST']._serialized_end=1735
+  _globals['_LISTCOMMANDSRESPONSE']._serialized_start=1737
+  _globals['_LISTCOMMANDSRESPONSE']._serialized_end=1803
+  _globals['_COMMANDSTATE']._serialized_start=1806
+  _globals['_COMMANDSTATE']._serialized_end=2166
+  _globals['_LISTAUDITREQUEST']._serialized_start=2168
+  _globals['_LISTAUDITREQUEST']._serialized_end=2222
+  _globals['_LISTAUDITRESPONSE']._serialized_start=2224
+  _globals['_LISTAUDITRESPONSE']._serialized_end=2284
+  _globals['_AUDITENTRY']._serialized_start=2287
+  _globals['_AUDITENTRY']._serialized_end=2415
+  _globals['_FLEETSERVICE']._serialized_start=2614
+  _globals['_FLEETSERVICE']._serialized_end=5899
 # @@protoc_insertion_point(module_scope)

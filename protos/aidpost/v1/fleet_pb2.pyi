@@ -337,6 +337,7 @@ class SendCommandRequest(_message.Message):
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     LIFETIME_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
     command_id: _builtins.bytes
     """Random, 16 bytes, from the caller: the same request sent again asks for nothing new."""
     device_id: _builtins.str
@@ -345,6 +346,10 @@ class SendCommandRequest(_message.Message):
     def lifetime(self) -> _duration_pb2.Duration:
         """From 1 minute to 30 days."""
 
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """For OPEN_SUPPORT and TAIL_LOG, from 1 minute to 8 hours."""
+
     def __init__(
         self,
         *,
@@ -352,10 +357,11 @@ class SendCommandRequest(_message.Message):
         device_id: _builtins.str = ...,
         kind: _event_pb2.CommandKind.ValueType = ...,
         lifetime: _duration_pb2.Duration | None = ...,
+        duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["lifetime", b"lifetime"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "lifetime", b"lifetime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["command_id", b"command_id", "device_id", b"device_id", "kind", b"kind", "lifetime", b"lifetime"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command_id", b"command_id", "device_id", b"device_id", "duration", b"duration", "kind", b"kind", "lifetime", b"lifetime"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -380,6 +386,102 @@ class SendCommandResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SendCommandResponse: _TypeAlias = SendCommandResponse  # noqa: Y015
+
+@_typing.final
+class SendCommandsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    LIFETIME_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_DEVICES_FIELD_NUMBER: _builtins.int
+    filter: _builtins.str
+    """As in ListDevices."""
+    kind: _event_pb2.CommandKind.ValueType
+    request_id: _builtins.bytes
+    expected_devices: _builtins.int
+    """How many devices the caller expects; with another number nothing is sent."""
+    @_builtins.property
+    def lifetime(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration: ...
+    def __init__(
+        self,
+        *,
+        filter: _builtins.str = ...,
+        kind: _event_pb2.CommandKind.ValueType = ...,
+        lifetime: _duration_pb2.Duration | None = ...,
+        duration: _duration_pb2.Duration | None = ...,
+        request_id: _builtins.bytes = ...,
+        expected_devices: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "lifetime", b"lifetime"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "expected_devices", b"expected_devices", "filter", b"filter", "kind", b"kind", "lifetime", b"lifetime", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendCommandsRequest: _TypeAlias = SendCommandsRequest  # noqa: Y015
+
+@_typing.final
+class SendCommandsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMAND_IDS_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def command_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        command_ids: _abc.Iterable[_builtins.bytes] | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command_ids", b"command_ids", "expires_at", b"expires_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendCommandsResponse: _TypeAlias = SendCommandsResponse  # noqa: Y015
+
+@_typing.final
+class CancelCommandRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMAND_ID_FIELD_NUMBER: _builtins.int
+    command_id: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        command_id: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command_id", b"command_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelCommandRequest: _TypeAlias = CancelCommandRequest  # noqa: Y015
+
+@_typing.final
+class CancelCommandResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelCommandResponse: _TypeAlias = CancelCommandResponse  # noqa: Y015
 
 @_typing.final
 class ListCommandsRequest(_message.Message):

@@ -3,7 +3,11 @@
 import grpc
 import warnings
 
+from aidpost.v1 import alert_pb2 as aidpost_dot_v1_dot_alert__pb2
+from aidpost.v1 import export_pb2 as aidpost_dot_v1_dot_export__pb2
 from aidpost.v1 import fleet_pb2 as aidpost_dot_v1_dot_fleet__pb2
+from aidpost.v1 import inventory_pb2 as aidpost_dot_v1_dot_inventory__pb2
+from aidpost.v1 import rollout_pb2 as aidpost_dot_v1_dot_rollout__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -30,7 +34,9 @@ class FleetServiceStub:
     table in aggregator/link/authorisation.py.
 
     Errors of all calls: UNAUTHENTICATED (no certificate, or it expired), PERMISSION_DENIED (the role may not),
-    INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (the state does not allow it), UNAVAILABLE.
+    INVALID_ARGUMENT (google.rpc.BadRequest names the fields), NOT_FOUND (google.rpc.ResourceInfo), ABORTED (somebody
+    else changed it meanwhile: read it again; google.rpc.ErrorInfo), FAILED_PRECONDITION (the state does not allow it;
+    google.rpc.PreconditionFailure), UNAVAILABLE.
     """
 
     def __init__(self, channel):
@@ -79,10 +85,165 @@ class FleetServiceStub:
                 request_serializer=aidpost_dot_v1_dot_fleet__pb2.ListCommandsRequest.SerializeToString,
                 response_deserializer=aidpost_dot_v1_dot_fleet__pb2.ListCommandsResponse.FromString,
                 _registered_method=True)
+        self.SendCommands = channel.unary_unary(
+                '/aidpost.v1.FleetService/SendCommands',
+                request_serializer=aidpost_dot_v1_dot_fleet__pb2.SendCommandsRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_fleet__pb2.SendCommandsResponse.FromString,
+                _registered_method=True)
+        self.CancelCommand = channel.unary_unary(
+                '/aidpost.v1.FleetService/CancelCommand',
+                request_serializer=aidpost_dot_v1_dot_fleet__pb2.CancelCommandRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_fleet__pb2.CancelCommandResponse.FromString,
+                _registered_method=True)
         self.ListAudit = channel.unary_unary(
                 '/aidpost.v1.FleetService/ListAudit',
                 request_serializer=aidpost_dot_v1_dot_fleet__pb2.ListAuditRequest.SerializeToString,
                 response_deserializer=aidpost_dot_v1_dot_fleet__pb2.ListAuditResponse.FromString,
+                _registered_method=True)
+        self.ListDevices = channel.unary_unary(
+                '/aidpost.v1.FleetService/ListDevices',
+                request_serializer=aidpost_dot_v1_dot_inventory__pb2.ListDevicesRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_inventory__pb2.ListDevicesResponse.FromString,
+                _registered_method=True)
+        self.GetDevice = channel.unary_unary(
+                '/aidpost.v1.FleetService/GetDevice',
+                request_serializer=aidpost_dot_v1_dot_inventory__pb2.GetDeviceRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_inventory__pb2.GetDeviceResponse.FromString,
+                _registered_method=True)
+        self.UpdateDevice = channel.unary_unary(
+                '/aidpost.v1.FleetService/UpdateDevice',
+                request_serializer=aidpost_dot_v1_dot_inventory__pb2.UpdateDeviceRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_inventory__pb2.UpdateDeviceResponse.FromString,
+                _registered_method=True)
+        self.ListTelemetry = channel.unary_unary(
+                '/aidpost.v1.FleetService/ListTelemetry',
+                request_serializer=aidpost_dot_v1_dot_inventory__pb2.ListTelemetryRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_inventory__pb2.ListTelemetryResponse.FromString,
+                _registered_method=True)
+        self.ListSites = channel.unary_unary(
+                '/aidpost.v1.FleetService/ListSites',
+                request_serializer=aidpost_dot_v1_dot_inventory__pb2.ListSitesRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_inventory__pb2.ListSitesResponse.FromString,
+                _registered_method=True)
+        self.UpdateSite = channel.unary_unary(
+                '/aidpost.v1.FleetService/UpdateSite',
+                request_serializer=aidpost_dot_v1_dot_inventory__pb2.UpdateSiteRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_inventory__pb2.UpdateSiteResponse.FromString,
+                _registered_method=True)
+        self.ListGroups = channel.unary_unary(
+                '/aidpost.v1.FleetService/ListGroups',
+                request_serializer=aidpost_dot_v1_dot_inventory__pb2.ListGroupsRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_inventory__pb2.ListGroupsResponse.FromString,
+                _registered_method=True)
+        self.UpdateGroup = channel.unary_unary(
+                '/aidpost.v1.FleetService/UpdateGroup',
+                request_serializer=aidpost_dot_v1_dot_inventory__pb2.UpdateGroupRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_inventory__pb2.UpdateGroupResponse.FromString,
+                _registered_method=True)
+        self.DeleteGroup = channel.unary_unary(
+                '/aidpost.v1.FleetService/DeleteGroup',
+                request_serializer=aidpost_dot_v1_dot_inventory__pb2.DeleteGroupRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_inventory__pb2.DeleteGroupResponse.FromString,
+                _registered_method=True)
+        self.GetDesire = channel.unary_unary(
+                '/aidpost.v1.FleetService/GetDesire',
+                request_serializer=aidpost_dot_v1_dot_inventory__pb2.GetDesireRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_inventory__pb2.GetDesireResponse.FromString,
+                _registered_method=True)
+        self.UpdateDesire = channel.unary_unary(
+                '/aidpost.v1.FleetService/UpdateDesire',
+                request_serializer=aidpost_dot_v1_dot_inventory__pb2.UpdateDesireRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_inventory__pb2.UpdateDesireResponse.FromString,
+                _registered_method=True)
+        self.AddArtifact = channel.stream_unary(
+                '/aidpost.v1.FleetService/AddArtifact',
+                request_serializer=aidpost_dot_v1_dot_inventory__pb2.AddArtifactRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_inventory__pb2.AddArtifactResponse.FromString,
+                _registered_method=True)
+        self.ListArtifacts = channel.unary_unary(
+                '/aidpost.v1.FleetService/ListArtifacts',
+                request_serializer=aidpost_dot_v1_dot_inventory__pb2.ListArtifactsRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_inventory__pb2.ListArtifactsResponse.FromString,
+                _registered_method=True)
+        self.PlanRollout = channel.unary_unary(
+                '/aidpost.v1.FleetService/PlanRollout',
+                request_serializer=aidpost_dot_v1_dot_rollout__pb2.PlanRolloutRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_rollout__pb2.PlanRolloutResponse.FromString,
+                _registered_method=True)
+        self.CreateRollout = channel.unary_unary(
+                '/aidpost.v1.FleetService/CreateRollout',
+                request_serializer=aidpost_dot_v1_dot_rollout__pb2.CreateRolloutRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_rollout__pb2.CreateRolloutResponse.FromString,
+                _registered_method=True)
+        self.GetRollout = channel.unary_unary(
+                '/aidpost.v1.FleetService/GetRollout',
+                request_serializer=aidpost_dot_v1_dot_rollout__pb2.GetRolloutRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_rollout__pb2.GetRolloutResponse.FromString,
+                _registered_method=True)
+        self.ListRollouts = channel.unary_unary(
+                '/aidpost.v1.FleetService/ListRollouts',
+                request_serializer=aidpost_dot_v1_dot_rollout__pb2.ListRolloutsRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_rollout__pb2.ListRolloutsResponse.FromString,
+                _registered_method=True)
+        self.PauseRollout = channel.unary_unary(
+                '/aidpost.v1.FleetService/PauseRollout',
+                request_serializer=aidpost_dot_v1_dot_rollout__pb2.PauseRolloutRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_rollout__pb2.PauseRolloutResponse.FromString,
+                _registered_method=True)
+        self.ResumeRollout = channel.unary_unary(
+                '/aidpost.v1.FleetService/ResumeRollout',
+                request_serializer=aidpost_dot_v1_dot_rollout__pb2.ResumeRolloutRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_rollout__pb2.ResumeRolloutResponse.FromString,
+                _registered_method=True)
+        self.CancelRollout = channel.unary_unary(
+                '/aidpost.v1.FleetService/CancelRollout',
+                request_serializer=aidpost_dot_v1_dot_rollout__pb2.CancelRolloutRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_rollout__pb2.CancelRolloutResponse.FromString,
+                _registered_method=True)
+        self.ListAlerts = channel.unary_unary(
+                '/aidpost.v1.FleetService/ListAlerts',
+                request_serializer=aidpost_dot_v1_dot_alert__pb2.ListAlertsRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_alert__pb2.ListAlertsResponse.FromString,
+                _registered_method=True)
+        self.AcknowledgeAlert = channel.unary_unary(
+                '/aidpost.v1.FleetService/AcknowledgeAlert',
+                request_serializer=aidpost_dot_v1_dot_alert__pb2.AcknowledgeAlertRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_alert__pb2.AcknowledgeAlertResponse.FromString,
+                _registered_method=True)
+        self.ListHooks = channel.unary_unary(
+                '/aidpost.v1.FleetService/ListHooks',
+                request_serializer=aidpost_dot_v1_dot_alert__pb2.ListHooksRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_alert__pb2.ListHooksResponse.FromString,
+                _registered_method=True)
+        self.UpdateHook = channel.unary_unary(
+                '/aidpost.v1.FleetService/UpdateHook',
+                request_serializer=aidpost_dot_v1_dot_alert__pb2.UpdateHookRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_alert__pb2.UpdateHookResponse.FromString,
+                _registered_method=True)
+        self.DeleteHook = channel.unary_unary(
+                '/aidpost.v1.FleetService/DeleteHook',
+                request_serializer=aidpost_dot_v1_dot_alert__pb2.DeleteHookRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_alert__pb2.DeleteHookResponse.FromString,
+                _registered_method=True)
+        self.ListDiagnostics = channel.unary_unary(
+                '/aidpost.v1.FleetService/ListDiagnostics',
+                request_serializer=aidpost_dot_v1_dot_export__pb2.ListDiagnosticsRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_export__pb2.ListDiagnosticsResponse.FromString,
+                _registered_method=True)
+        self.FetchDiagnostics = channel.unary_stream(
+                '/aidpost.v1.FleetService/FetchDiagnostics',
+                request_serializer=aidpost_dot_v1_dot_export__pb2.FetchDiagnosticsRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_export__pb2.FetchDiagnosticsResponse.FromString,
+                _registered_method=True)
+        self.FollowLog = channel.unary_stream(
+                '/aidpost.v1.FleetService/FollowLog',
+                request_serializer=aidpost_dot_v1_dot_export__pb2.FollowLogRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_export__pb2.FollowLogResponse.FromString,
+                _registered_method=True)
+        self.ExportResults = channel.unary_stream(
+                '/aidpost.v1.FleetService/ExportResults',
+                request_serializer=aidpost_dot_v1_dot_export__pb2.ExportResultsRequest.SerializeToString,
+                response_deserializer=aidpost_dot_v1_dot_export__pb2.ExportResultsResponse.FromString,
                 _registered_method=True)
 
 
@@ -91,7 +252,9 @@ class FleetServiceServicer:
     table in aggregator/link/authorisation.py.
 
     Errors of all calls: UNAUTHENTICATED (no certificate, or it expired), PERMISSION_DENIED (the role may not),
-    INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (the state does not allow it), UNAVAILABLE.
+    INVALID_ARGUMENT (google.rpc.BadRequest names the fields), NOT_FOUND (google.rpc.ResourceInfo), ABORTED (somebody
+    else changed it meanwhile: read it again; google.rpc.ErrorInfo), FAILED_PRECONDITION (the state does not allow it;
+    google.rpc.PreconditionFailure), UNAVAILABLE.
     """
 
     def CreateClaim(self, request, context):
@@ -150,8 +313,203 @@ class FleetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SendCommands(self, request, context):
+        """Ask all devices of a filter for something. A filter that nothing matches is INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelCommand(self, request, context):
+        """Take a command back that was not delivered yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAudit(self, request, context):
         """Read the audit log, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDevices(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDevice(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateDevice(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTelemetry(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSites(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateSite(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListGroups(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateGroup(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteGroup(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDesire(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateDesire(self, request, context):
+        """Change what is desired in one scope. A setting that is no name, a value that is no JSON, or a file that is not
+        held is INVALID_ARGUMENT, and nothing is changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddArtifact(self, request_iterator, context):
+        """Hold a file for devices.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListArtifacts(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PlanRollout(self, request, context):
+        """Say what a rollout would take: bytes, cost, and when it would end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateRollout(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRollout(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRollouts(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseRollout(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeRollout(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelRollout(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAlerts(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcknowledgeAlert(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListHooks(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateHook(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteHook(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDiagnostics(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FetchDiagnostics(self, request, context):
+        """Read a bundle from an offset on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FollowLog(self, request, context):
+        """Log lines as a device sends them, until its command ends.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportResults(self, request, context):
+        """Results as a file, by the export policy.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -200,10 +558,165 @@ def add_FleetServiceServicer_to_server(servicer, server):
                     request_deserializer=aidpost_dot_v1_dot_fleet__pb2.ListCommandsRequest.FromString,
                     response_serializer=aidpost_dot_v1_dot_fleet__pb2.ListCommandsResponse.SerializeToString,
             ),
+            'SendCommands': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendCommands,
+                    request_deserializer=aidpost_dot_v1_dot_fleet__pb2.SendCommandsRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_fleet__pb2.SendCommandsResponse.SerializeToString,
+            ),
+            'CancelCommand': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelCommand,
+                    request_deserializer=aidpost_dot_v1_dot_fleet__pb2.CancelCommandRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_fleet__pb2.CancelCommandResponse.SerializeToString,
+            ),
             'ListAudit': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAudit,
                     request_deserializer=aidpost_dot_v1_dot_fleet__pb2.ListAuditRequest.FromString,
                     response_serializer=aidpost_dot_v1_dot_fleet__pb2.ListAuditResponse.SerializeToString,
+            ),
+            'ListDevices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDevices,
+                    request_deserializer=aidpost_dot_v1_dot_inventory__pb2.ListDevicesRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_inventory__pb2.ListDevicesResponse.SerializeToString,
+            ),
+            'GetDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDevice,
+                    request_deserializer=aidpost_dot_v1_dot_inventory__pb2.GetDeviceRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_inventory__pb2.GetDeviceResponse.SerializeToString,
+            ),
+            'UpdateDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateDevice,
+                    request_deserializer=aidpost_dot_v1_dot_inventory__pb2.UpdateDeviceRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_inventory__pb2.UpdateDeviceResponse.SerializeToString,
+            ),
+            'ListTelemetry': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTelemetry,
+                    request_deserializer=aidpost_dot_v1_dot_inventory__pb2.ListTelemetryRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_inventory__pb2.ListTelemetryResponse.SerializeToString,
+            ),
+            'ListSites': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSites,
+                    request_deserializer=aidpost_dot_v1_dot_inventory__pb2.ListSitesRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_inventory__pb2.ListSitesResponse.SerializeToString,
+            ),
+            'UpdateSite': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateSite,
+                    request_deserializer=aidpost_dot_v1_dot_inventory__pb2.UpdateSiteRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_inventory__pb2.UpdateSiteResponse.SerializeToString,
+            ),
+            'ListGroups': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGroups,
+                    request_deserializer=aidpost_dot_v1_dot_inventory__pb2.ListGroupsRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_inventory__pb2.ListGroupsResponse.SerializeToString,
+            ),
+            'UpdateGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateGroup,
+                    request_deserializer=aidpost_dot_v1_dot_inventory__pb2.UpdateGroupRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_inventory__pb2.UpdateGroupResponse.SerializeToString,
+            ),
+            'DeleteGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteGroup,
+                    request_deserializer=aidpost_dot_v1_dot_inventory__pb2.DeleteGroupRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_inventory__pb2.DeleteGroupResponse.SerializeToString,
+            ),
+            'GetDesire': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDesire,
+                    request_deserializer=aidpost_dot_v1_dot_inventory__pb2.GetDesireRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_inventory__pb2.GetDesireResponse.SerializeToString,
+            ),
+            'UpdateDesire': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateDesire,
+                    request_deserializer=aidpost_dot_v1_dot_inventory__pb2.UpdateDesireRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_inventory__pb2.UpdateDesireResponse.SerializeToString,
+            ),
+            'AddArtifact': grpc.stream_unary_rpc_method_handler(
+                    servicer.AddArtifact,
+                    request_deserializer=aidpost_dot_v1_dot_inventory__pb2.AddArtifactRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_inventory__pb2.AddArtifactResponse.SerializeToString,
+            ),
+            'ListArtifacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListArtifacts,
+                    request_deserializer=aidpost_dot_v1_dot_inventory__pb2.ListArtifactsRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_inventory__pb2.ListArtifactsResponse.SerializeToString,
+            ),
+            'PlanRollout': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanRollout,
+                    request_deserializer=aidpost_dot_v1_dot_rollout__pb2.PlanRolloutRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_rollout__pb2.PlanRolloutResponse.SerializeToString,
+            ),
+            'CreateRollout': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRollout,
+                    request_deserializer=aidpost_dot_v1_dot_rollout__pb2.CreateRolloutRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_rollout__pb2.CreateRolloutResponse.SerializeToString,
+            ),
+            'GetRollout': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRollout,
+                    request_deserializer=aidpost_dot_v1_dot_rollout__pb2.GetRolloutRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_rollout__pb2.GetRolloutResponse.SerializeToString,
+            ),
+            'ListRollouts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRollouts,
+                    request_deserializer=aidpost_dot_v1_dot_rollout__pb2.ListRolloutsRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_rollout__pb2.ListRolloutsResponse.SerializeToString,
+            ),
+            'PauseRollout': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseRollout,
+                    request_deserializer=aidpost_dot_v1_dot_rollout__pb2.PauseRolloutRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_rollout__pb2.PauseRolloutResponse.SerializeToString,
+            ),
+            'ResumeRollout': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeRollout,
+                    request_deserializer=aidpost_dot_v1_dot_rollout__pb2.ResumeRolloutRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_rollout__pb2.ResumeRolloutResponse.SerializeToString,
+            ),
+            'CancelRollout': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelRollout,
+                    request_deserializer=aidpost_dot_v1_dot_rollout__pb2.CancelRolloutRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_rollout__pb2.CancelRolloutResponse.SerializeToString,
+            ),
+            'ListAlerts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAlerts,
+                    request_deserializer=aidpost_dot_v1_dot_alert__pb2.ListAlertsRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_alert__pb2.ListAlertsResponse.SerializeToString,
+            ),
+            'AcknowledgeAlert': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcknowledgeAlert,
+                    request_deserializer=aidpost_dot_v1_dot_alert__pb2.AcknowledgeAlertRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_alert__pb2.AcknowledgeAlertResponse.SerializeToString,
+            ),
+            'ListHooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHooks,
+                    request_deserializer=aidpost_dot_v1_dot_alert__pb2.ListHooksRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_alert__pb2.ListHooksResponse.SerializeToString,
+            ),
+            'UpdateHook': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateHook,
+                    request_deserializer=aidpost_dot_v1_dot_alert__pb2.UpdateHookRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_alert__pb2.UpdateHookResponse.SerializeToString,
+            ),
+            'DeleteHook': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteHook,
+                    request_deserializer=aidpost_dot_v1_dot_alert__pb2.DeleteHookRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_alert__pb2.DeleteHookResponse.SerializeToString,
+            ),
+            'ListDiagnostics': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDiagnostics,
+                    request_deserializer=aidpost_dot_v1_dot_export__pb2.ListDiagnosticsRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_export__pb2.ListDiagnosticsResponse.SerializeToString,
+            ),
+            'FetchDiagnostics': grpc.unary_stream_rpc_method_handler(
+                    servicer.FetchDiagnostics,
+                    request_deserializer=aidpost_dot_v1_dot_export__pb2.FetchDiagnosticsRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_export__pb2.FetchDiagnosticsResponse.SerializeToString,
+            ),
+            'FollowLog': grpc.unary_stream_rpc_method_handler(
+                    servicer.FollowLog,
+                    request_deserializer=aidpost_dot_v1_dot_export__pb2.FollowLogRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_export__pb2.FollowLogResponse.SerializeToString,
+            ),
+            'ExportResults': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportResults,
+                    request_deserializer=aidpost_dot_v1_dot_export__pb2.ExportResultsRequest.FromString,
+                    response_serializer=aidpost_dot_v1_dot_export__pb2.ExportResultsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -218,7 +731,9 @@ class FleetService:
     table in aggregator/link/authorisation.py.
 
     Errors of all calls: UNAUTHENTICATED (no certificate, or it expired), PERMISSION_DENIED (the role may not),
-    INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (the state does not allow it), UNAVAILABLE.
+    INVALID_ARGUMENT (google.rpc.BadRequest names the fields), NOT_FOUND (google.rpc.ResourceInfo), ABORTED (somebody
+    else changed it meanwhile: read it again; google.rpc.ErrorInfo), FAILED_PRECONDITION (the state does not allow it;
+    google.rpc.PreconditionFailure), UNAVAILABLE.
     """
 
     @staticmethod
@@ -438,6 +953,60 @@ class FleetService:
             _registered_method=True)
 
     @staticmethod
+    def SendCommands(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/SendCommands',
+            aidpost_dot_v1_dot_fleet__pb2.SendCommandsRequest.SerializeToString,
+            aidpost_dot_v1_dot_fleet__pb2.SendCommandsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelCommand(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/CancelCommand',
+            aidpost_dot_v1_dot_fleet__pb2.CancelCommandRequest.SerializeToString,
+            aidpost_dot_v1_dot_fleet__pb2.CancelCommandResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListAudit(request,
             target,
             options=(),
@@ -454,6 +1023,789 @@ class FleetService:
             '/aidpost.v1.FleetService/ListAudit',
             aidpost_dot_v1_dot_fleet__pb2.ListAuditRequest.SerializeToString,
             aidpost_dot_v1_dot_fleet__pb2.ListAuditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDevices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/ListDevices',
+            aidpost_dot_v1_dot_inventory__pb2.ListDevicesRequest.SerializeToString,
+            aidpost_dot_v1_dot_inventory__pb2.ListDevicesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/GetDevice',
+            aidpost_dot_v1_dot_inventory__pb2.GetDeviceRequest.SerializeToString,
+            aidpost_dot_v1_dot_inventory__pb2.GetDeviceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/UpdateDevice',
+            aidpost_dot_v1_dot_inventory__pb2.UpdateDeviceRequest.SerializeToString,
+            aidpost_dot_v1_dot_inventory__pb2.UpdateDeviceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTelemetry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/ListTelemetry',
+            aidpost_dot_v1_dot_inventory__pb2.ListTelemetryRequest.SerializeToString,
+            aidpost_dot_v1_dot_inventory__pb2.ListTelemetryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSites(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/ListSites',
+            aidpost_dot_v1_dot_inventory__pb2.ListSitesRequest.SerializeToString,
+            aidpost_dot_v1_dot_inventory__pb2.ListSitesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateSite(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/UpdateSite',
+            aidpost_dot_v1_dot_inventory__pb2.UpdateSiteRequest.SerializeToString,
+            aidpost_dot_v1_dot_inventory__pb2.UpdateSiteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGroups(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/ListGroups',
+            aidpost_dot_v1_dot_inventory__pb2.ListGroupsRequest.SerializeToString,
+            aidpost_dot_v1_dot_inventory__pb2.ListGroupsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/UpdateGroup',
+            aidpost_dot_v1_dot_inventory__pb2.UpdateGroupRequest.SerializeToString,
+            aidpost_dot_v1_dot_inventory__pb2.UpdateGroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/DeleteGroup',
+            aidpost_dot_v1_dot_inventory__pb2.DeleteGroupRequest.SerializeToString,
+            aidpost_dot_v1_dot_inventory__pb2.DeleteGroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDesire(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/GetDesire',
+            aidpost_dot_v1_dot_inventory__pb2.GetDesireRequest.SerializeToString,
+            aidpost_dot_v1_dot_inventory__pb2.GetDesireResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateDesire(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/UpdateDesire',
+            aidpost_dot_v1_dot_inventory__pb2.UpdateDesireRequest.SerializeToString,
+            aidpost_dot_v1_dot_inventory__pb2.UpdateDesireResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddArtifact(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/aidpost.v1.FleetService/AddArtifact',
+            aidpost_dot_v1_dot_inventory__pb2.AddArtifactRequest.SerializeToString,
+            aidpost_dot_v1_dot_inventory__pb2.AddArtifactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListArtifacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/ListArtifacts',
+            aidpost_dot_v1_dot_inventory__pb2.ListArtifactsRequest.SerializeToString,
+            aidpost_dot_v1_dot_inventory__pb2.ListArtifactsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanRollout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/PlanRollout',
+            aidpost_dot_v1_dot_rollout__pb2.PlanRolloutRequest.SerializeToString,
+            aidpost_dot_v1_dot_rollout__pb2.PlanRolloutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateRollout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/CreateRollout',
+            aidpost_dot_v1_dot_rollout__pb2.CreateRolloutRequest.SerializeToString,
+            aidpost_dot_v1_dot_rollout__pb2.CreateRolloutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRollout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/GetRollout',
+            aidpost_dot_v1_dot_rollout__pb2.GetRolloutRequest.SerializeToString,
+            aidpost_dot_v1_dot_rollout__pb2.GetRolloutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRollouts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/ListRollouts',
+            aidpost_dot_v1_dot_rollout__pb2.ListRolloutsRequest.SerializeToString,
+            aidpost_dot_v1_dot_rollout__pb2.ListRolloutsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseRollout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/PauseRollout',
+            aidpost_dot_v1_dot_rollout__pb2.PauseRolloutRequest.SerializeToString,
+            aidpost_dot_v1_dot_rollout__pb2.PauseRolloutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeRollout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/ResumeRollout',
+            aidpost_dot_v1_dot_rollout__pb2.ResumeRolloutRequest.SerializeToString,
+            aidpost_dot_v1_dot_rollout__pb2.ResumeRolloutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelRollout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/CancelRollout',
+            aidpost_dot_v1_dot_rollout__pb2.CancelRolloutRequest.SerializeToString,
+            aidpost_dot_v1_dot_rollout__pb2.CancelRolloutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAlerts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/ListAlerts',
+            aidpost_dot_v1_dot_alert__pb2.ListAlertsRequest.SerializeToString,
+            aidpost_dot_v1_dot_alert__pb2.ListAlertsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcknowledgeAlert(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/AcknowledgeAlert',
+            aidpost_dot_v1_dot_alert__pb2.AcknowledgeAlertRequest.SerializeToString,
+            aidpost_dot_v1_dot_alert__pb2.AcknowledgeAlertResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/ListHooks',
+            aidpost_dot_v1_dot_alert__pb2.ListHooksRequest.SerializeToString,
+            aidpost_dot_v1_dot_alert__pb2.ListHooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateHook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/UpdateHook',
+            aidpost_dot_v1_dot_alert__pb2.UpdateHookRequest.SerializeToString,
+            aidpost_dot_v1_dot_alert__pb2.UpdateHookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteHook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/DeleteHook',
+            aidpost_dot_v1_dot_alert__pb2.DeleteHookRequest.SerializeToString,
+            aidpost_dot_v1_dot_alert__pb2.DeleteHookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDiagnostics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidpost.v1.FleetService/ListDiagnostics',
+            aidpost_dot_v1_dot_export__pb2.ListDiagnosticsRequest.SerializeToString,
+            aidpost_dot_v1_dot_export__pb2.ListDiagnosticsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FetchDiagnostics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/aidpost.v1.FleetService/FetchDiagnostics',
+            aidpost_dot_v1_dot_export__pb2.FetchDiagnosticsRequest.SerializeToString,
+            aidpost_dot_v1_dot_export__pb2.FetchDiagnosticsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FollowLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/aidpost.v1.FleetService/FollowLog',
+            aidpost_dot_v1_dot_export__pb2.FollowLogRequest.SerializeToString,
+            aidpost_dot_v1_dot_export__pb2.FollowLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportResults(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/aidpost.v1.FleetService/ExportResults',
+            aidpost_dot_v1_dot_export__pb2.ExportResultsRequest.SerializeToString,
+            aidpost_dot_v1_dot_export__pb2.ExportResultsResponse.FromString,
             options,
             channel_credentials,
             insecure,

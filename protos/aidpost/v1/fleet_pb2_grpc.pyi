@@ -3,7 +3,11 @@
 isort:skip_file
 """
 
+from aidpost.v1 import alert_pb2 as _alert_pb2
+from aidpost.v1 import export_pb2 as _export_pb2
 from aidpost.v1 import fleet_pb2 as _fleet_pb2
+from aidpost.v1 import inventory_pb2 as _inventory_pb2
+from aidpost.v1 import rollout_pb2 as _rollout_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
 import abc as _abc_1
@@ -31,7 +35,9 @@ class FleetServiceStub:
     table in aggregator/link/authorisation.py.
 
     Errors of all calls: UNAUTHENTICATED (no certificate, or it expired), PERMISSION_DENIED (the role may not),
-    INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (the state does not allow it), UNAVAILABLE.
+    INVALID_ARGUMENT (google.rpc.BadRequest names the fields), NOT_FOUND (google.rpc.ResourceInfo), ABORTED (somebody
+    else changed it meanwhile: read it again; google.rpc.ErrorInfo), FAILED_PRECONDITION (the state does not allow it;
+    google.rpc.PreconditionFailure), UNAVAILABLE.
     """
 
     @_typing.overload
@@ -54,8 +60,49 @@ class FleetServiceStub:
     """Ask a device for something. It is delivered as long as it has not expired and its result has not come."""
     ListCommands: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.ListCommandsRequest, _fleet_pb2.ListCommandsResponse]
     """List what devices were asked, and what became of it, oldest first."""
+    SendCommands: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.SendCommandsRequest, _fleet_pb2.SendCommandsResponse]
+    """Ask all devices of a filter for something. A filter that nothing matches is INVALID_ARGUMENT."""
+    CancelCommand: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.CancelCommandRequest, _fleet_pb2.CancelCommandResponse]
+    """Take a command back that was not delivered yet."""
     ListAudit: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.ListAuditRequest, _fleet_pb2.ListAuditResponse]
     """Read the audit log, oldest first."""
+    ListDevices: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListDevicesRequest, _inventory_pb2.ListDevicesResponse]
+    GetDevice: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.GetDeviceRequest, _inventory_pb2.GetDeviceResponse]
+    UpdateDevice: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.UpdateDeviceRequest, _inventory_pb2.UpdateDeviceResponse]
+    ListTelemetry: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListTelemetryRequest, _inventory_pb2.ListTelemetryResponse]
+    ListSites: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListSitesRequest, _inventory_pb2.ListSitesResponse]
+    UpdateSite: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.UpdateSiteRequest, _inventory_pb2.UpdateSiteResponse]
+    ListGroups: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListGroupsRequest, _inventory_pb2.ListGroupsResponse]
+    UpdateGroup: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.UpdateGroupRequest, _inventory_pb2.UpdateGroupResponse]
+    DeleteGroup: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.DeleteGroupRequest, _inventory_pb2.DeleteGroupResponse]
+    GetDesire: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.GetDesireRequest, _inventory_pb2.GetDesireResponse]
+    UpdateDesire: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.UpdateDesireRequest, _inventory_pb2.UpdateDesireResponse]
+    """Change what is desired in one scope. A setting that is no name, a value that is no JSON, or a file that is not
+    held is INVALID_ARGUMENT, and nothing is changed.
+    """
+    AddArtifact: _grpc.StreamUnaryMultiCallable[_inventory_pb2.AddArtifactRequest, _inventory_pb2.AddArtifactResponse]
+    """Hold a file for devices."""
+    ListArtifacts: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListArtifactsRequest, _inventory_pb2.ListArtifactsResponse]
+    PlanRollout: _grpc.UnaryUnaryMultiCallable[_rollout_pb2.PlanRolloutRequest, _rollout_pb2.PlanRolloutResponse]
+    """Say what a rollout would take: bytes, cost, and when it would end."""
+    CreateRollout: _grpc.UnaryUnaryMultiCallable[_rollout_pb2.CreateRolloutRequest, _rollout_pb2.CreateRolloutResponse]
+    GetRollout: _grpc.UnaryUnaryMultiCallable[_rollout_pb2.GetRolloutRequest, _rollout_pb2.GetRolloutResponse]
+    ListRollouts: _grpc.UnaryUnaryMultiCallable[_rollout_pb2.ListRolloutsRequest, _rollout_pb2.ListRolloutsResponse]
+    PauseRollout: _grpc.UnaryUnaryMultiCallable[_rollout_pb2.PauseRolloutRequest, _rollout_pb2.PauseRolloutResponse]
+    ResumeRollout: _grpc.UnaryUnaryMultiCallable[_rollout_pb2.ResumeRolloutRequest, _rollout_pb2.ResumeRolloutResponse]
+    CancelRollout: _grpc.UnaryUnaryMultiCallable[_rollout_pb2.CancelRolloutRequest, _rollout_pb2.CancelRolloutResponse]
+    ListAlerts: _grpc.UnaryUnaryMultiCallable[_alert_pb2.ListAlertsRequest, _alert_pb2.ListAlertsResponse]
+    AcknowledgeAlert: _grpc.UnaryUnaryMultiCallable[_alert_pb2.AcknowledgeAlertRequest, _alert_pb2.AcknowledgeAlertResponse]
+    ListHooks: _grpc.UnaryUnaryMultiCallable[_alert_pb2.ListHooksRequest, _alert_pb2.ListHooksResponse]
+    UpdateHook: _grpc.UnaryUnaryMultiCallable[_alert_pb2.UpdateHookRequest, _alert_pb2.UpdateHookResponse]
+    DeleteHook: _grpc.UnaryUnaryMultiCallable[_alert_pb2.DeleteHookRequest, _alert_pb2.DeleteHookResponse]
+    ListDiagnostics: _grpc.UnaryUnaryMultiCallable[_export_pb2.ListDiagnosticsRequest, _export_pb2.ListDiagnosticsResponse]
+    FetchDiagnostics: _grpc.UnaryStreamMultiCallable[_export_pb2.FetchDiagnosticsRequest, _export_pb2.FetchDiagnosticsResponse]
+    """Read a bundle from an offset on."""
+    FollowLog: _grpc.UnaryStreamMultiCallable[_export_pb2.FollowLogRequest, _export_pb2.FollowLogResponse]
+    """Log lines as a device sends them, until its command ends."""
+    ExportResults: _grpc.UnaryStreamMultiCallable[_export_pb2.ExportResultsRequest, _export_pb2.ExportResultsResponse]
+    """Results as a file, by the export policy."""
 
 @_typing.type_check_only
 class FleetServiceAsyncStub(FleetServiceStub):
@@ -63,7 +110,9 @@ class FleetServiceAsyncStub(FleetServiceStub):
     table in aggregator/link/authorisation.py.
 
     Errors of all calls: UNAUTHENTICATED (no certificate, or it expired), PERMISSION_DENIED (the role may not),
-    INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (the state does not allow it), UNAVAILABLE.
+    INVALID_ARGUMENT (google.rpc.BadRequest names the fields), NOT_FOUND (google.rpc.ResourceInfo), ABORTED (somebody
+    else changed it meanwhile: read it again; google.rpc.ErrorInfo), FAILED_PRECONDITION (the state does not allow it;
+    google.rpc.PreconditionFailure), UNAVAILABLE.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -83,15 +132,58 @@ class FleetServiceAsyncStub(FleetServiceStub):
     """Ask a device for something. It is delivered as long as it has not expired and its result has not come."""
     ListCommands: _aio.UnaryUnaryMultiCallable[_fleet_pb2.ListCommandsRequest, _fleet_pb2.ListCommandsResponse]  # type: ignore[assignment]
     """List what devices were asked, and what became of it, oldest first."""
+    SendCommands: _aio.UnaryUnaryMultiCallable[_fleet_pb2.SendCommandsRequest, _fleet_pb2.SendCommandsResponse]  # type: ignore[assignment]
+    """Ask all devices of a filter for something. A filter that nothing matches is INVALID_ARGUMENT."""
+    CancelCommand: _aio.UnaryUnaryMultiCallable[_fleet_pb2.CancelCommandRequest, _fleet_pb2.CancelCommandResponse]  # type: ignore[assignment]
+    """Take a command back that was not delivered yet."""
     ListAudit: _aio.UnaryUnaryMultiCallable[_fleet_pb2.ListAuditRequest, _fleet_pb2.ListAuditResponse]  # type: ignore[assignment]
     """Read the audit log, oldest first."""
+    ListDevices: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListDevicesRequest, _inventory_pb2.ListDevicesResponse]  # type: ignore[assignment]
+    GetDevice: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetDeviceRequest, _inventory_pb2.GetDeviceResponse]  # type: ignore[assignment]
+    UpdateDevice: _aio.UnaryUnaryMultiCallable[_inventory_pb2.UpdateDeviceRequest, _inventory_pb2.UpdateDeviceResponse]  # type: ignore[assignment]
+    ListTelemetry: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListTelemetryRequest, _inventory_pb2.ListTelemetryResponse]  # type: ignore[assignment]
+    ListSites: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListSitesRequest, _inventory_pb2.ListSitesResponse]  # type: ignore[assignment]
+    UpdateSite: _aio.UnaryUnaryMultiCallable[_inventory_pb2.UpdateSiteRequest, _inventory_pb2.UpdateSiteResponse]  # type: ignore[assignment]
+    ListGroups: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListGroupsRequest, _inventory_pb2.ListGroupsResponse]  # type: ignore[assignment]
+    UpdateGroup: _aio.UnaryUnaryMultiCallable[_inventory_pb2.UpdateGroupRequest, _inventory_pb2.UpdateGroupResponse]  # type: ignore[assignment]
+    DeleteGroup: _aio.UnaryUnaryMultiCallable[_inventory_pb2.DeleteGroupRequest, _inventory_pb2.DeleteGroupResponse]  # type: ignore[assignment]
+    GetDesire: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetDesireRequest, _inventory_pb2.GetDesireResponse]  # type: ignore[assignment]
+    UpdateDesire: _aio.UnaryUnaryMultiCallable[_inventory_pb2.UpdateDesireRequest, _inventory_pb2.UpdateDesireResponse]  # type: ignore[assignment]
+    """Change what is desired in one scope. A setting that is no name, a value that is no JSON, or a file that is not
+    held is INVALID_ARGUMENT, and nothing is changed.
+    """
+    AddArtifact: _aio.StreamUnaryMultiCallable[_inventory_pb2.AddArtifactRequest, _inventory_pb2.AddArtifactResponse]  # type: ignore[assignment]
+    """Hold a file for devices."""
+    ListArtifacts: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListArtifactsRequest, _inventory_pb2.ListArtifactsResponse]  # type: ignore[assignment]
+    PlanRollout: _aio.UnaryUnaryMultiCallable[_rollout_pb2.PlanRolloutRequest, _rollout_pb2.PlanRolloutResponse]  # type: ignore[assignment]
+    """Say what a rollout would take: bytes, cost, and when it would end."""
+    CreateRollout: _aio.UnaryUnaryMultiCallable[_rollout_pb2.CreateRolloutRequest, _rollout_pb2.CreateRolloutResponse]  # type: ignore[assignment]
+    GetRollout: _aio.UnaryUnaryMultiCallable[_rollout_pb2.GetRolloutRequest, _rollout_pb2.GetRolloutResponse]  # type: ignore[assignment]
+    ListRollouts: _aio.UnaryUnaryMultiCallable[_rollout_pb2.ListRolloutsRequest, _rollout_pb2.ListRolloutsResponse]  # type: ignore[assignment]
+    PauseRollout: _aio.UnaryUnaryMultiCallable[_rollout_pb2.PauseRolloutRequest, _rollout_pb2.PauseRolloutResponse]  # type: ignore[assignment]
+    ResumeRollout: _aio.UnaryUnaryMultiCallable[_rollout_pb2.ResumeRolloutRequest, _rollout_pb2.ResumeRolloutResponse]  # type: ignore[assignment]
+    CancelRollout: _aio.UnaryUnaryMultiCallable[_rollout_pb2.CancelRolloutRequest, _rollout_pb2.CancelRolloutResponse]  # type: ignore[assignment]
+    ListAlerts: _aio.UnaryUnaryMultiCallable[_alert_pb2.ListAlertsRequest, _alert_pb2.ListAlertsResponse]  # type: ignore[assignment]
+    AcknowledgeAlert: _aio.UnaryUnaryMultiCallable[_alert_pb2.AcknowledgeAlertRequest, _alert_pb2.AcknowledgeAlertResponse]  # type: ignore[assignment]
+    ListHooks: _aio.UnaryUnaryMultiCallable[_alert_pb2.ListHooksRequest, _alert_pb2.ListHooksResponse]  # type: ignore[assignment]
+    UpdateHook: _aio.UnaryUnaryMultiCallable[_alert_pb2.UpdateHookRequest, _alert_pb2.UpdateHookResponse]  # type: ignore[assignment]
+    DeleteHook: _aio.UnaryUnaryMultiCallable[_alert_pb2.DeleteHookRequest, _alert_pb2.DeleteHookResponse]  # type: ignore[assignment]
+    ListDiagnostics: _aio.UnaryUnaryMultiCallable[_export_pb2.ListDiagnosticsRequest, _export_pb2.ListDiagnosticsResponse]  # type: ignore[assignment]
+    FetchDiagnostics: _aio.UnaryStreamMultiCallable[_export_pb2.FetchDiagnosticsRequest, _export_pb2.FetchDiagnosticsResponse]  # type: ignore[assignment]
+    """Read a bundle from an offset on."""
+    FollowLog: _aio.UnaryStreamMultiCallable[_export_pb2.FollowLogRequest, _export_pb2.FollowLogResponse]  # type: ignore[assignment]
+    """Log lines as a device sends them, until its command ends."""
+    ExportResults: _aio.UnaryStreamMultiCallable[_export_pb2.ExportResultsRequest, _export_pb2.ExportResultsResponse]  # type: ignore[assignment]
+    """Results as a file, by the export policy."""
 
 class FleetServiceServicer(metaclass=_abc_1.ABCMeta):
     """Administration. Each call is written to the audit log with the caller's name; who may make which one is the
     table in aggregator/link/authorisation.py.
 
     Errors of all calls: UNAUTHENTICATED (no certificate, or it expired), PERMISSION_DENIED (the role may not),
-    INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (the state does not allow it), UNAVAILABLE.
+    INVALID_ARGUMENT (google.rpc.BadRequest names the fields), NOT_FOUND (google.rpc.ResourceInfo), ABORTED (somebody
+    else changed it meanwhile: read it again; google.rpc.ErrorInfo), FAILED_PRECONDITION (the state does not allow it;
+    google.rpc.PreconditionFailure), UNAVAILABLE.
     """
 
     @_abc_1.abstractmethod
@@ -159,11 +251,238 @@ class FleetServiceServicer(metaclass=_abc_1.ABCMeta):
         """List what devices were asked, and what became of it, oldest first."""
 
     @_abc_1.abstractmethod
+    def SendCommands(
+        self,
+        request: _fleet_pb2.SendCommandsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fleet_pb2.SendCommandsResponse, _abc.Awaitable[_fleet_pb2.SendCommandsResponse]]:
+        """Ask all devices of a filter for something. A filter that nothing matches is INVALID_ARGUMENT."""
+
+    @_abc_1.abstractmethod
+    def CancelCommand(
+        self,
+        request: _fleet_pb2.CancelCommandRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fleet_pb2.CancelCommandResponse, _abc.Awaitable[_fleet_pb2.CancelCommandResponse]]:
+        """Take a command back that was not delivered yet."""
+
+    @_abc_1.abstractmethod
     def ListAudit(
         self,
         request: _fleet_pb2.ListAuditRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_fleet_pb2.ListAuditResponse, _abc.Awaitable[_fleet_pb2.ListAuditResponse]]:
         """Read the audit log, oldest first."""
+
+    @_abc_1.abstractmethod
+    def ListDevices(
+        self,
+        request: _inventory_pb2.ListDevicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.ListDevicesResponse, _abc.Awaitable[_inventory_pb2.ListDevicesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetDevice(
+        self,
+        request: _inventory_pb2.GetDeviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.GetDeviceResponse, _abc.Awaitable[_inventory_pb2.GetDeviceResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateDevice(
+        self,
+        request: _inventory_pb2.UpdateDeviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.UpdateDeviceResponse, _abc.Awaitable[_inventory_pb2.UpdateDeviceResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListTelemetry(
+        self,
+        request: _inventory_pb2.ListTelemetryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.ListTelemetryResponse, _abc.Awaitable[_inventory_pb2.ListTelemetryResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListSites(
+        self,
+        request: _inventory_pb2.ListSitesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.ListSitesResponse, _abc.Awaitable[_inventory_pb2.ListSitesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateSite(
+        self,
+        request: _inventory_pb2.UpdateSiteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.UpdateSiteResponse, _abc.Awaitable[_inventory_pb2.UpdateSiteResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListGroups(
+        self,
+        request: _inventory_pb2.ListGroupsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.ListGroupsResponse, _abc.Awaitable[_inventory_pb2.ListGroupsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateGroup(
+        self,
+        request: _inventory_pb2.UpdateGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.UpdateGroupResponse, _abc.Awaitable[_inventory_pb2.UpdateGroupResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteGroup(
+        self,
+        request: _inventory_pb2.DeleteGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.DeleteGroupResponse, _abc.Awaitable[_inventory_pb2.DeleteGroupResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetDesire(
+        self,
+        request: _inventory_pb2.GetDesireRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.GetDesireResponse, _abc.Awaitable[_inventory_pb2.GetDesireResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateDesire(
+        self,
+        request: _inventory_pb2.UpdateDesireRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.UpdateDesireResponse, _abc.Awaitable[_inventory_pb2.UpdateDesireResponse]]:
+        """Change what is desired in one scope. A setting that is no name, a value that is no JSON, or a file that is not
+        held is INVALID_ARGUMENT, and nothing is changed.
+        """
+
+    @_abc_1.abstractmethod
+    def AddArtifact(
+        self,
+        request_iterator: _MaybeAsyncIterator[_inventory_pb2.AddArtifactRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.AddArtifactResponse, _abc.Awaitable[_inventory_pb2.AddArtifactResponse]]:
+        """Hold a file for devices."""
+
+    @_abc_1.abstractmethod
+    def ListArtifacts(
+        self,
+        request: _inventory_pb2.ListArtifactsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.ListArtifactsResponse, _abc.Awaitable[_inventory_pb2.ListArtifactsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def PlanRollout(
+        self,
+        request: _rollout_pb2.PlanRolloutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rollout_pb2.PlanRolloutResponse, _abc.Awaitable[_rollout_pb2.PlanRolloutResponse]]:
+        """Say what a rollout would take: bytes, cost, and when it would end."""
+
+    @_abc_1.abstractmethod
+    def CreateRollout(
+        self,
+        request: _rollout_pb2.CreateRolloutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rollout_pb2.CreateRolloutResponse, _abc.Awaitable[_rollout_pb2.CreateRolloutResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetRollout(
+        self,
+        request: _rollout_pb2.GetRolloutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rollout_pb2.GetRolloutResponse, _abc.Awaitable[_rollout_pb2.GetRolloutResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListRollouts(
+        self,
+        request: _rollout_pb2.ListRolloutsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rollout_pb2.ListRolloutsResponse, _abc.Awaitable[_rollout_pb2.ListRolloutsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def PauseRollout(
+        self,
+        request: _rollout_pb2.PauseRolloutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rollout_pb2.PauseRolloutResponse, _abc.Awaitable[_rollout_pb2.PauseRolloutResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ResumeRollout(
+        self,
+        request: _rollout_pb2.ResumeRolloutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rollout_pb2.ResumeRolloutResponse, _abc.Awaitable[_rollout_pb2.ResumeRolloutResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def CancelRollout(
+        self,
+        request: _rollout_pb2.CancelRolloutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rollout_pb2.CancelRolloutResponse, _abc.Awaitable[_rollout_pb2.CancelRolloutResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListAlerts(
+        self,
+        request: _alert_pb2.ListAlertsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alert_pb2.ListAlertsResponse, _abc.Awaitable[_alert_pb2.ListAlertsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def AcknowledgeAlert(
+        self,
+        request: _alert_pb2.AcknowledgeAlertRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alert_pb2.AcknowledgeAlertResponse, _abc.Awaitable[_alert_pb2.AcknowledgeAlertResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListHooks(
+        self,
+        request: _alert_pb2.ListHooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alert_pb2.ListHooksResponse, _abc.Awaitable[_alert_pb2.ListHooksResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateHook(
+        self,
+        request: _alert_pb2.UpdateHookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alert_pb2.UpdateHookResponse, _abc.Awaitable[_alert_pb2.UpdateHookResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteHook(
+        self,
+        request: _alert_pb2.DeleteHookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alert_pb2.DeleteHookResponse, _abc.Awaitable[_alert_pb2.DeleteHookResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListDiagnostics(
+        self,
+        request: _export_pb2.ListDiagnosticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_export_pb2.ListDiagnosticsResponse, _abc.Awaitable[_export_pb2.ListDiagnosticsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def FetchDiagnostics(
+        self,
+        request: _export_pb2.FetchDiagnosticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_export_pb2.FetchDiagnosticsResponse], _abc.AsyncIterator[_export_pb2.FetchDiagnosticsResponse]]:
+        """Read a bundle from an offset on."""
+
+    @_abc_1.abstractmethod
+    def FollowLog(
+        self,
+        request: _export_pb2.FollowLogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_export_pb2.FollowLogResponse], _abc.AsyncIterator[_export_pb2.FollowLogResponse]]:
+        """Log lines as a device sends them, until its command ends."""
+
+    @_abc_1.abstractmethod
+    def ExportResults(
+        self,
+        request: _export_pb2.ExportResultsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_export_pb2.ExportResultsResponse], _abc.AsyncIterator[_export_pb2.ExportResultsResponse]]:
+        """Results as a file, by the export policy."""
 
 def add_FleetServiceServicer_to_server(servicer: FleetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,30 +24,32 @@ _sym_db = _symbol_database.Default()
 
 from aidpost.v1 import batch_pb2 as aidpost_dot_v1_dot_batch__pb2
 from aidpost.v1 import event_pb2 as aidpost_dot_v1_dot_event__pb2
+from aidpost.v1 import state_pb2 as aidpost_dot_v1_dot_state__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x61idpost/v1/link.proto\x12\naidpost.v1\x1a\x16\x61idpost/v1/batch.proto\x1a\x16\x61idpost/v1/event.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"h\n\x0e\x43onnectRequest\x12\"\n\x05hello\x18\x01 \x01(\x0b\x32\x11.aidpost.v1.HelloH\x00\x12\'\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x16.aidpost.v1.EventBatchH\x00\x42\t\n\x07message\"\x8c\x01\n\x0f\x43onnectResponse\x12&\n\x07welcome\x18\x01 \x01(\x0b\x32\x13.aidpost.v1.WelcomeH\x00\x12\x1e\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x0f.aidpost.v1.AckH\x00\x12&\n\x07\x63ommand\x18\x03 \x01(\x0b\x32\x13.aidpost.v1.CommandH\x00\x42\t\n\x07message\"\x89\x01\n\x05Hello\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x0c\x12\x10\n\x08last_seq\x18\x03 \x01(\x04\x12\x18\n\x10software_version\x18\x04 \x01(\t\x12\x0c\n\x04site\x18\x05 \x01(\t\x12\x12\n\ngeneration\x18\x06 \x01(\x04\x12\x10\n\x08instance\x18\x07 \x01(\x0c\"\xa0\x01\n\x07Welcome\x12\x11\n\tacked_seq\x18\x01 \x01(\x04\x12/\n\x0bserver_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10max_batch_events\x18\x03 \x01(\r\x12\"\n\x06\x63redit\x18\x04 \x01(\x0b\x32\x12.aidpost.v1.Credit\x12\x13\n\x0breceipt_key\x18\x05 \x01(\x0c\"\'\n\x06\x43redit\x12\x0e\n\x06\x65vents\x18\x01 \x01(\r\x12\r\n\x05\x62ytes\x18\x02 \x01(\r\"x\n\x03\x41\x63k\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\"\n\x06\x63redit\x18\x02 \x01(\x0b\x32\x12.aidpost.v1.Credit\x12/\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07receipt\x18\x04 \x01(\x0c\"t\n\x07\x43ommand\x12\x12\n\ncommand_id\x18\x01 \x01(\x0c\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.aidpost.v1.CommandKind\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2[\n\x11\x44\x65viceLinkService\x12\x46\n\x07\x43onnect\x12\x1a.aidpost.v1.ConnectRequest\x1a\x1b.aidpost.v1.ConnectResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x61idpost/v1/link.proto\x12\naidpost.v1\x1a\x16\x61idpost/v1/batch.proto\x1a\x16\x61idpost/v1/event.proto\x1a\x16\x61idpost/v1/state.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\x01\n\x0e\x43onnectRequest\x12\"\n\x05hello\x18\x01 \x01(\x0b\x32\x11.aidpost.v1.HelloH\x00\x12\'\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x16.aidpost.v1.EventBatchH\x00\x12-\n\x08reported\x18\x03 \x01(\x0b\x32\x19.aidpost.v1.ReportedStateH\x00\x42\t\n\x07message\"\xb9\x01\n\x0f\x43onnectResponse\x12&\n\x07welcome\x18\x01 \x01(\x0b\x32\x13.aidpost.v1.WelcomeH\x00\x12\x1e\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x0f.aidpost.v1.AckH\x00\x12&\n\x07\x63ommand\x18\x03 \x01(\x0b\x32\x13.aidpost.v1.CommandH\x00\x12+\n\x07\x64\x65sired\x18\x04 \x01(\x0b\x32\x18.aidpost.v1.DesiredStateH\x00\x42\t\n\x07message\"\x89\x01\n\x05Hello\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x0c\x12\x10\n\x08last_seq\x18\x03 \x01(\x04\x12\x18\n\x10software_version\x18\x04 \x01(\t\x12\x0c\n\x04site\x18\x05 \x01(\t\x12\x12\n\ngeneration\x18\x06 \x01(\x04\x12\x10\n\x08instance\x18\x07 \x01(\x0c\"\xa0\x01\n\x07Welcome\x12\x11\n\tacked_seq\x18\x01 \x01(\x04\x12/\n\x0bserver_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10max_batch_events\x18\x03 \x01(\r\x12\"\n\x06\x63redit\x18\x04 \x01(\x0b\x32\x12.aidpost.v1.Credit\x12\x13\n\x0breceipt_key\x18\x05 \x01(\x0c\"\'\n\x06\x43redit\x12\x0e\n\x06\x65vents\x18\x01 \x01(\r\x12\r\n\x05\x62ytes\x18\x02 \x01(\r\"x\n\x03\x41\x63k\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\"\n\x06\x63redit\x18\x02 \x01(\x0b\x32\x12.aidpost.v1.Credit\x12/\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07receipt\x18\x04 \x01(\x0c\"\xa1\x01\n\x07\x43ommand\x12\x12\n\ncommand_id\x18\x01 \x01(\x0c\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.aidpost.v1.CommandKind\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration2[\n\x11\x44\x65viceLinkService\x12\x46\n\x07\x43onnect\x12\x1a.aidpost.v1.ConnectRequest\x1a\x1b.aidpost.v1.ConnectResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'aidpost.v1.link_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONNECTREQUEST']._serialized_start=118
-  _globals['_CONNECTREQUEST']._serialized_end=222
-  _globals['_CONNECTRESPONSE']._serialized_start=225
-  _globals['_CONNECTRESPONSE']._serialized_end=365
-  _globals['_HELLO']._serialized_start=368
-  _globals['_HELLO']._serialized_end=505
-  _globals['_WELCOME']._serialized_start=508
-  _globals['_WELCOME']._serialized_end=668
-  _globals['_CREDIT']._serialized_start=670
-  _globals['_CREDIT']._serialized_end=709
-  _globals['_ACK']._serialized_start=711
-  _globals['_ACK']._serialized_end=831
-  _globals['_COMMAND']._serialized_start=833
-  _globals['_COMMAND']._serialized_end=949
-  _globals['_DEVICELINKSERVICE']._serialized_start=951
-  _globals['_DEVICELINKSERVICE']._serialized_end=1042
+  _globals['_CONNECTREQUEST']._serialized_start=175
+  _globals['_CONNECTREQUEST']._serialized_end=326
+  _globals['_CONNECTRESPONSE']._serialized_start=329
+  _globals['_CONNECTRESPONSE']._serialized_end=514
+  _globals['_HELLO']._serialized_start=517
+  _globals['_HELLO']._serialized_end=654
+  _globals['_WELCOME']._serialized_start=657
+  _globals['_WELCOME']._serialized_end=817
+  _globals['_CREDIT']._serialized_start=819
+  _globals['_CREDIT']._serialized_end=858
+  _globals['_ACK']._serialized_start=860
+  _globals['_ACK']._serialized_end=980
+  _globals['_COMMAND']._serialized_start=983
+  _globals['_COMMAND']._serialized_end=1144
+  _globals['_DEVICELINKSERVICE']._serialized_start=1146
+  _globals['_DEVICELINKSERVICE']._serialized_end=1237
 # @@protoc_insertion_point(module_scope)
