@@ -21,7 +21,7 @@ from aggregator.link.admission import Admissions
 from aggregator.link.authorisation import ENROLMENT, FLEET, GALLERY, INGEST, LINK, Authorisation
 from aggregator.link.commanding import CommandDesk
 from aggregator.link.enrolment import EnrolmentService
-from aggregator.link.fleet import FleetService
+from aggregator.link.fleet.service import FleetService
 from aggregator.link.galleries import GalleryService
 from aggregator.link.ingest import IngestService
 from aggregator.link.presence import Presence
@@ -143,7 +143,7 @@ class Aggregator:
         settings, log, wall_ns = self._settings, self._log, self._wall_ns
         callers, refusals = Callers(), Refusals(log, time.monotonic)
         enrolment = EnrolmentService(store, authority, callers, presence, wall_ns, log, refusals)
-        fleet = FleetService(store, authority, callers, presence, desk, wall_ns)
+        fleet = FleetService(store, authority, callers, presence, desk, wall_ns)  # type: ignore[abstract]
         sealed = GalleryService(store, callers, wall_ns, refusals)
         services: dict[str, Register] = {
             **self._for_devices(store, presence, desk, callers, refusals),

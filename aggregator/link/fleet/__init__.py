@@ -1,0 +1,1 @@
+"""FleetService, one class for each subject."""
