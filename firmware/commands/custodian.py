@@ -12,11 +12,11 @@ from firmware.commands.passphrase import ask_passphrase, from_file
 from firmware.custodian.errors import CustodianError
 from firmware.custodian.key_set import KeySet, share_name
 from firmware.custodian.shares import MAX_CUSTODIANS, check_passphrase
-from firmware.guard.wrapping import Argon2Cost
 from trust.consent import Purpose
 from trust.gallery.card import Card
 from trust.gallery.errors import GalleryError
 from trust.keys.errors import GuardError
+from trust.keys.stretching import Argon2Cost
 from trust.names import is_name
 
 set_option = click.option(

@@ -20,13 +20,14 @@ from firmware.custodian import shares
 from firmware.custodian.errors import CustodianError
 from firmware.custodian.shares import Share
 from firmware.guard.key_file import write_private
-from firmware.guard.wrapping import KEK_BYTES, Argon2Cost, unwrap, wrap
+from firmware.guard.wrapping import KEK_BYTES, unwrap, wrap
 from trust.consent import Purpose
 from trust.gallery.card import Card
 from trust.gallery.errors import CardRefused
 from trust.gallery.roster import GALLERY_ID_BYTES, KEY_BYTES, MAX_MEMBERS, Member, Roster, custodian_words
 from trust.keys.errors import GuardUnavailable, KeysDamaged
 from trust.keys.secret import SecretKey
+from trust.keys.stretching import Argon2Cost
 
 SET = "set.json"
 ROSTER = "gallery.roster"

@@ -16,9 +16,10 @@ from pathlib import Path
 import msgspec
 
 from firmware.custodian.errors import CustodianError
-from firmware.guard.wrapping import SALT_BYTES, Argon2Cost, stretched, unwrap, wrap
+from firmware.guard.wrapping import unwrap, wrap
 from trust.keys.errors import KeysDamaged
 from trust.keys.secret import SecretKey
+from trust.keys.stretching import SALT_BYTES, Argon2Cost, stretched
 
 MIN_PASSPHRASE = 15  # SP 800-63B-4 §3.1.1.2: characters of a password that is the only factor
 MAX_CUSTODIANS = 3

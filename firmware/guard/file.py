@@ -9,10 +9,11 @@ import structlog
 
 from firmware.guard import key_file
 from firmware.guard.wrapped import WrappedGuard, new_keys
-from firmware.guard.wrapping import SALT_BYTES, derived
+from firmware.guard.wrapping import derived
 from trust.keys.errors import GuardUnavailable
 from trust.keys.guard import GuardKind
 from trust.keys.secret import SecretKey
+from trust.keys.stretching import SALT_BYTES
 
 _SECRET_BYTES = 32
 WARNING = "whoever takes the card reads the store: choose `pin`, `otp` or `tpm` for people's data"

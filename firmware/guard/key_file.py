@@ -13,9 +13,9 @@ from typing import TypeVar
 
 import msgspec
 
-from firmware.guard.wrapping import Argon2Cost
 from trust.keys.errors import GuardUnavailable, KeysDamaged, KeysDestroyed
 from trust.keys.guard import GuardKind
+from trust.keys.stretching import Argon2Cost
 
 KEYS = "keys.json"
 DESTROYED = "keys.destroyed"

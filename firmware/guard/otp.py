@@ -13,10 +13,11 @@ from pathlib import Path
 from firmware.guard import key_file
 from firmware.guard.mailbox import ROWS, Mailbox, program_rows, read_rows
 from firmware.guard.wrapped import WrappedGuard, new_keys
-from firmware.guard.wrapping import SALT_BYTES, derived
+from firmware.guard.wrapping import derived
 from trust.keys.errors import GuardUnavailable
 from trust.keys.guard import GuardKind
 from trust.keys.secret import SecretKey
+from trust.keys.stretching import SALT_BYTES
 
 _BURNT = b"\xff" * (4 * ROWS)
 

@@ -16,11 +16,12 @@ import msgspec
 from firmware.guard import key_file
 from firmware.guard.key_file import KeyFile, PinState
 from firmware.guard.wrapped import WrappedGuard, new_keys
-from firmware.guard.wrapping import SALT_BYTES, Argon2Cost, context_of, stretched, unwrap, wrap
+from firmware.guard.wrapping import context_of, unwrap, wrap
 from firmware.records import Moment
 from trust.keys.errors import KeysDamaged, PinRefused
 from trust.keys.guard import GuardKind
 from trust.keys.secret import SecretKey
+from trust.keys.stretching import SALT_BYTES, Argon2Cost, stretched
 
 AskPin = Callable[[str], bytearray]
 """Asks the operator, with this prompt; returns UTF-8 bytes, which the guard overwrites."""

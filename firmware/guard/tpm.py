@@ -38,10 +38,11 @@ from tpm2_pytss import (
 
 from firmware.guard import key_file
 from firmware.guard.key_file import KeyFile, Mark, TpmState
-from firmware.guard.wrapping import SALT_BYTES, context_of, derived, unwrap, wrap
+from firmware.guard.wrapping import context_of, derived, unwrap, wrap
 from trust.keys.errors import GuardError, GuardUnavailable, KeysDamaged
 from trust.keys.guard import STORE_KEY_BYTES, GuardKind, KeyGuard
 from trust.keys.secret import SecretKey
+from trust.keys.stretching import SALT_BYTES
 
 SECRET_BYTES = 32
 # The owner's persistent handles; those from 0x81000000 on are by custom taken by storage root keys.

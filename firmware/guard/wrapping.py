@@ -7,29 +7,15 @@ import os
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from msgspec import Struct
 
 from trust.keys.errors import KeysDamaged
 from trust.keys.guard import GuardKind
 from trust.keys.secret import SecretKey
 
 KEK_BYTES = 32
-SALT_BYTES = 32
 _NONCE_BYTES = 12  # SP 800-38D §8.2.2: random; each key-encryption key seals a handful of values in its life
 _TAG_BYTES = 16
-
-
-class Argon2Cost(Struct, frozen=True):
-    """What a password costs to try: memory in KiB, passes over it, lanes (threads).
-
-    As it stands, RFC 9106 §4, the second recommended setting, for devices short of memory.
-    """
-
-    memory_kib: int = 64 * 1024
-    passes: int = 3
-    lanes: int = 4
 
 
 def derived(secret: SecretKey, salt: bytes, guard: GuardKind) -> SecretKey:
@@ -37,23 +23,6 @@ def derived(secret: SecretKey, salt: bytes, guard: GuardKind) -> SecretKey:
     key = SecretKey(KEK_BYTES)
     with secret.view() as material, key.view() as out:
         HKDF(SHA256(), KEK_BYTES, salt, context_of(guard, "key encryption")).derive_into(material, out)
-    return key
-
-
-def stretched(password: bytearray, salt: bytes, cost: Argon2Cost) -> SecretKey:
-    """Return the key of a password by Argon2id (RFC 9106), and overwrite the password."""
-    key = SecretKey(KEK_BYTES)
-    try:
-        with key.view() as out:
-            Argon2id(
-                salt=salt,
-                length=KEK_BYTES,
-                iterations=cost.passes,
-                lanes=cost.lanes,
-                memory_cost=cost.memory_kib,
-            ).derive_into(password, out)  # type: ignore[arg-type]  # any buffer, says its documentation
-    finally:
-        password[:] = bytes(len(password))
     return key
 
 

@@ -13,13 +13,13 @@ from firmware.page.beside import Place
 from firmware.page.browsers import Browsers, Front
 from firmware.page.drawing import Message, most_typed
 from firmware.page.ports import Accepted, Answered, HeldBack, HeldBy, Staff, Stale, Station
-from firmware.page.protection import read_form
 from firmware.page.showing import Showing
 from firmware.page.translate import LANGUAGES
 from firmware.page.viewers import Operator, Viewer
 from firmware.workflow.outcomes import PinWaits, PinWrong
 from firmware.workflow.screen import Acted
 from sensors.board.port import Button
+from trust.web.protection import read_form
 
 
 class Acting:

@@ -24,7 +24,6 @@ from firmware.page.drawing import FOLDER, RECORDINGS, Drawing
 from firmware.page.list_pages import ListPages
 from firmware.page.ports import Bar, DayWork, ListWork, Staff, Station
 from firmware.page.presses import Presses
-from firmware.page.protection import LOOPBACK_NAMES, ProtectiveHeaders
 from firmware.page.recordings import Recordings
 from firmware.page.showing import Showing
 from firmware.page.streams import Streams
@@ -32,6 +31,7 @@ from firmware.page.viewers import Viewers
 from firmware.page.viewfinder import LiveView
 from firmware.workflow.screen import Entry
 from sensors.board.port import Button
+from trust.web.protection import LOOPBACK_NAMES, ProtectiveHeaders
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from firmware.page.ports import Station
-from firmware.page.protection import peer_of
 from firmware.page.translate import LANGUAGES
 from firmware.page.viewers import Viewer, Viewers
+from trust.web.protection import peer_of
 
 
 @unique

@@ -16,11 +16,11 @@ from firmware.page import words
 from firmware.page.beside import Beside, Place
 from firmware.page.browsers import Browsers
 from firmware.page.ports import DayWork, Station
-from firmware.page.protection import read_form
 from firmware.page.viewers import Operator, Viewer
 from firmware.store.errors import SessionUnderWay, StoreError
 from firmware.workflow.screen import Text
 from firmware.workflow.terms import Role
+from trust.web.protection import read_form
 
 log = structlog.get_logger()
 _MEDIA_TYPES = {"pdf": "application/pdf", "csv": "text/csv; charset=utf-8", "json": "application/json"}

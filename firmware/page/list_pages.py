@@ -19,7 +19,6 @@ from firmware.page.beside import Beside, Place
 from firmware.page.browsers import Browsers, Front
 from firmware.page.list_facts import facts_of
 from firmware.page.ports import ListWork, Staff, Station
-from firmware.page.protection import read_form
 from firmware.page.upload import read_upload
 from firmware.page.viewers import Operator, Viewer
 from firmware.records import ListLoaded
@@ -30,6 +29,7 @@ from firmware.workflow.terms import Role
 from trust.lists.faults import Fault, Form
 from trust.lists.table import too_large
 from trust.lists.terms import ClinicList
+from trust.web.protection import read_form
 
 log = structlog.get_logger()
 FAULTS_SHOWN = 100

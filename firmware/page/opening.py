@@ -17,7 +17,6 @@ from firmware.page.app import Page, Rules
 from firmware.page.browsers import Front
 from firmware.page.ports import Bar, DayWork, ListWork, Staff, Station
 from firmware.page.recordings import Recordings
-from firmware.page.server import PageServer
 from firmware.page.streams import Streams
 from firmware.page.translate import LANGUAGES
 from firmware.page.viewfinder import LiveView
@@ -25,6 +24,7 @@ from sensors.board.port import Button
 from trust import certificates
 from trust.tls.address import Address
 from trust.tls.contexts import Shown, page_server
+from trust.web.server import PageServer
 
 log = structlog.get_logger()
 
@@ -113,7 +113,9 @@ class OperatorPage:
             lists=self._lists,
         )
         self._pages[front] = page
-        server = PageServer(address, page.app, tls, is_signed_in=page.is_signed_in)
+        server = PageServer(
+            address, page.app, tls, is_signed_in=page.is_signed_in, elsewhere="name another under [page]"
+        )
         listening = await server.start()
         self._stack.push_async_callback(server.stop)
         self.addresses[front] = f"{'http' if tls is None else 'https'}://{listening}/"

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from firmware.lists.reading import MOST_BYTES
-from firmware.page.protection import MAX_BODY_BYTES, MAX_FIELDS, refuse_other_sites
+from trust.web.protection import MAX_BODY_BYTES, MAX_FIELDS, refuse_other_sites
 
 MOST_READ_BYTES = 64 * 1024 * 1024
 """So much is taken and thrown away, so that whoever chose a film by mistake reads a sentence."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from firmware.guard.wrapping import SALT_BYTES, Argon2Cost, stretched, unwrap, wrap
+from firmware.guard.wrapping import unwrap, wrap
 from firmware.records import Moment
 from firmware.store import inheritance
 from firmware.store.connection import open_database, translated
@@ -28,6 +28,7 @@ from trust.consent import Purpose
 from trust.keys.errors import KeysDamaged
 from trust.keys.guard import STORE_KEY_BYTES
 from trust.keys.secret import SecretKey
+from trust.keys.stretching import SALT_BYTES, Argon2Cost, stretched
 
 MIN_PASSPHRASE = 15  # SP 800-63B-4 §3.1.1.2: characters of a password that is the only factor
 _FORMAT = "aidpost backup 1"

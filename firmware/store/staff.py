@@ -15,21 +15,18 @@ import re
 import msgspec
 
 from firmware.guard.pin import FREE_TRIES
-from firmware.guard.wrapping import SALT_BYTES, Argon2Cost, stretched
 from firmware.records import Attempts, Moment
 from firmware.store.errors import StaffRefused
 from firmware.store.journal import Journal
 from firmware.store.network_tries import NetworkTries, wait_s
 from firmware.workflow.outcomes import PinWaits, PinWrong
 from firmware.workflow.terms import Role
+from trust.keys.stretching import SALT_BYTES, SIGN_IN_COST, Argon2Cost, stretched
 
 MIN_PIN_DIGITS = (
     6  # SP 800-63B-4 §3.1.1.2 asks for 8 where verifiers are remote; 6 is its floor for activation
 )
 MAX_PIN_DIGITS = 32
-# OWASP Password Storage Cheat Sheet: m=19 MiB, t=2, p=1. RFC 9106's 64 MiB would be a quarter of the
-# appliance's memory, while somebody waits.
-COST = Argon2Cost(memory_kib=19 * 1024, passes=2, lanes=1)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _NO_SALT, _NO_PIN = bytes(SALT_BYTES), bytes(32)
 
@@ -48,7 +45,7 @@ class Staff(msgspec.Struct, frozen=True):
 class StaffRegister:
     """The table of staff; each change is in the audit log. cost: of PINs that are set from now on."""
 
-    def __init__(self, journal: Journal, cost: Argon2Cost = COST) -> None:
+    def __init__(self, journal: Journal, cost: Argon2Cost = SIGN_IN_COST) -> None:
         self._journal = journal
         self._cost = cost
         self._network = NetworkTries(journal)

@@ -16,7 +16,6 @@ from firmware.page.app import Rules
 from firmware.page.browsers import Front
 from firmware.page.ports import Bar
 from firmware.page.recordings import Recordings
-from firmware.page.server import PageServer
 from firmware.page.streams import Streams
 from firmware.page.viewfinder import LiveView
 from firmware.workflow.screen import Choice, Entry, Ration, Screen, Shown, Tone, say
@@ -27,6 +26,7 @@ from trust import certificates
 from trust.names import DeviceName
 from trust.tls import contexts
 from trust.tls.address import Address
+from trust.web.server import PageServer
 
 NOTICE = Screen(
     "notice",

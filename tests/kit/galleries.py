@@ -9,7 +9,6 @@ from pathlib import Path
 from firmware.custodian.key_set import KeySet
 from firmware.gallery import payload
 from firmware.guard.file import open_file_guard
-from firmware.guard.wrapping import Argon2Cost
 from firmware.store.reference import Reference
 from tests.kit.store_values import PURPOSE, SITE, plain_templates
 from trust.gallery.card import Card
@@ -19,6 +18,7 @@ from trust.gallery.roster import KEY_BYTES, Roster, wrap_context
 from trust.gallery.sealing import Place, seal
 from trust.keys.guard import KeyGuard
 from trust.keys.secret import SecretKey
+from trust.keys.stretching import Argon2Cost
 
 CHEAP = Argon2Cost(memory_kib=64, passes=1, lanes=1)
 

@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from firmware.cards.terms import Forged, Reading, TypedNumber
 from firmware.clock import Clock
-from firmware.guard.wrapping import Argon2Cost
 from firmware.mesh.book import Book
 from firmware.mesh.site import Site
 from firmware.records import Service
@@ -32,6 +31,7 @@ from tests.kit.scripted_desk import Ends, ScriptedDesk
 from tests.kit.store_values import DEVICE, SECOND_NS, open_store
 from tests.kit.work_lists import clinic_list, distribution_list
 from trust.consent import Purpose
+from trust.keys.stretching import Argon2Cost
 from trust.service import Workflow
 
 T = TypeVar("T")

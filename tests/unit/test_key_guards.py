@@ -20,7 +20,6 @@ from firmware.guard.opening import change_pin_in, destroy_keys, open_guard, prob
 from firmware.guard.otp import fuse_secret
 from firmware.guard.pin import ask_for_pin, open_pin_guard, wait_s
 from firmware.guard.settings import GuardSettings
-from firmware.guard.wrapping import Argon2Cost
 from firmware.records import Moment
 from tests.kit import software_tpm
 from tests.kit.fake_mailbox import FakeMailbox
@@ -28,6 +27,7 @@ from tests.kit.store_values import SECOND_NS, moment
 from trust.keys.errors import GuardUnavailable, KeysDamaged, KeysDestroyed, PinRefused
 from trust.keys.guard import GuardKind, KeyGuard
 from trust.keys.secret import SecretKey
+from trust.keys.stretching import Argon2Cost
 
 LIGHT = Argon2Cost(memory_kib=64, passes=1, lanes=1)  # Argon2id's own minimum; the real cost is 64 MiB
 

@@ -8,7 +8,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from firmware.cli import main
-from firmware.guard.wrapping import Argon2Cost
 from firmware.store.errors import StaffRefused
 from firmware.store.network_tries import FREE_TRIES_OF_ALL
 from firmware.store.staff import Staff, StaffRegister
@@ -18,6 +17,7 @@ from firmware.workflow.terms import Role
 from tests.kit.decrypted_pages import decrypted_pages
 from tests.kit.store_values import KEY, open_store
 from tests.kit.work_lists import at
+from trust.keys.stretching import Argon2Cost
 
 LIGHT = Argon2Cost(memory_kib=64, passes=1, lanes=1)
 

@@ -9,7 +9,6 @@ from statistics import median
 
 import pytest
 
-from firmware.guard.wrapping import Argon2Cost
 from firmware.store import backup, quarantine
 from firmware.store.errors import BackupRefused, PurposeRefused, StoreError
 from firmware.store.opening import StoreSettings, open_or_mend
@@ -28,6 +27,7 @@ from tests.kit.store_values import (
     store_key,
 )
 from trust.consent import Purpose
+from trust.keys.stretching import Argon2Cost
 
 PAGE = 4096
 PEOPLE = 12

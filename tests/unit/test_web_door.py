@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from firmware.page.door import DoorLimits
-from firmware.page.server import PageServer
 from trust.tls.address import Address
+from trust.web.door import DoorLimits
+from trust.web.server import PageServer
 
 ASKS = b"GET / HTTP/1.1\r\nhost: page\r\n"
 

@@ -1,4 +1,4 @@
-"""Serves the page in the appliance's own event loop: loopback in the clear, the network over TLS 1.3."""
+"""Serves a page in the event loop of its program: loopback in the clear, the network over TLS 1.3."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from firmware.page.door import MOST_ANONYMOUS, Door, DoorLimits, GuardedProtocol, Visit
 from trust.tls.address import Address, AddressInUse
 from trust.tls.refusals import Refusals
+from trust.web.door import MOST_ANONYMOUS, Door, DoorLimits, GuardedProtocol, Visit
 
 log = structlog.get_logger()
 
@@ -27,6 +27,7 @@ class PageServer:
     """One uvicorn server on one socket, behind a door; tls: None for loopback.
 
     is_signed_in: tells of a request whether somebody signed in sends it, who finds room whoever else comes.
+    elsewhere: how to name another address, for the sentence where this one is taken.
     limits: None for those of tablets, and for loopback, where all share one address, without one's own share.
     """
 
@@ -38,8 +39,10 @@ class PageServer:
         *,
         is_signed_in: Callable[[Scope], bool] = lambda _scope: False,
         limits: DoorLimits | None = None,
+        elsewhere: str = "name another",
     ) -> None:
         self._address = address
+        self._elsewhere = elsewhere
         self._app = app
         self._is_signed_in = is_signed_in
         own = DoorLimits(most_of_one=MOST_ANONYMOUS) if tls is None else DoorLimits()
@@ -77,8 +80,8 @@ class PageServer:
             )
         except OSError as error:
             raise AddressInUse(
-                f"the page cannot listen on {self._address} ({error.strerror}): stop the program "
-                "that uses the port, or name another under [page]"
+                f"cannot listen on {self._address} ({error.strerror}): stop the program that uses the port, "
+                f"or {self._elsewhere}"
             ) from error
         self._serving = asyncio.create_task(self._server.serve(sockets=[listening]), name="page")
         await self._server.ready.wait()
@@ -125,7 +128,7 @@ class _InLoopServer(uvicorn.Server):
 
 
 class _ToStructlog(logging.Handler):
-    """Brings what uvicorn says into the appliance's log; what strangers bring about is said once an hour."""
+    """Brings what uvicorn says into the program's log; what strangers bring about is said once an hour."""
 
     def __init__(self, refusals: Refusals) -> None:
         super().__init__(logging.WARNING)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -30,10 +30,11 @@ HEADERS = {
 
 
 class ProtectiveHeaders:
-    """Adds the headers to every answer, those of other middleware too."""
+    """Adds the headers to every answer, those of other middleware too; more: over the network, HSTS."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, more: Mapping[str, str] | None = None) -> None:
         self._app = app
+        self._headers = {**HEADERS, **(more or {})}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on."""
@@ -41,7 +42,7 @@ class ProtectiveHeaders:
         async def send_protected(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
+                headers.update(self._headers)
                 # Static files have an ETag to ask with; pages and previews are never kept.
                 headers["Cache-Control"] = "no-cache" if "etag" in headers else "no-store"
             await send(message)
@@ -67,7 +68,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 def peer_of(request: Request) -> str:
-    """Return by what wrong PINs over the network are counted: the address, of IPv6 its first 64 bits."""
+    """Return by what wrong tries over the network are counted: the address, of IPv6 its first 64 bits."""
     host = "unknown" if request.client is None else request.client.host
     try:
         address = ip_address(host.partition("%")[0])
