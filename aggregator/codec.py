@@ -73,6 +73,12 @@ COMMAND_KINDS = {
     event_pb2.COMMAND_KIND_SYNC_NOW: CommandKind.SYNC_NOW,
     event_pb2.COMMAND_KIND_LOCK: CommandKind.LOCK,
     event_pb2.COMMAND_KIND_RENEW_LEASE: CommandKind.RENEW_LEASE,
+    event_pb2.COMMAND_KIND_RESTART: CommandKind.RESTART,
+    event_pb2.COMMAND_KIND_REBOOT: CommandKind.REBOOT,
+    event_pb2.COMMAND_KIND_WIPE: CommandKind.WIPE,
+    event_pb2.COMMAND_KIND_COLLECT_DIAGNOSTICS: CommandKind.COLLECT_DIAGNOSTICS,
+    event_pb2.COMMAND_KIND_OPEN_SUPPORT: CommandKind.OPEN_SUPPORT,
+    event_pb2.COMMAND_KIND_TAIL_LOG: CommandKind.TAIL_LOG,
 }
 _KINDS_OF_COMMANDS = {kind: message for message, kind in COMMAND_KINDS.items()}
 _COMMAND_OUTCOMES = {

@@ -113,6 +113,12 @@ class CommandKind(Enum):
     SYNC_NOW = "sync now"
     LOCK = "lock"
     RENEW_LEASE = "renew lease"
+    RESTART = "restart"
+    REBOOT = "reboot"
+    WIPE = "wipe"
+    COLLECT_DIAGNOSTICS = "collect diagnostics"
+    OPEN_SUPPORT = "open support"
+    TAIL_LOG = "tail log"
 
 
 @unique

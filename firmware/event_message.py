@@ -65,6 +65,12 @@ COMMAND_KINDS = {
     CommandKind.SYNC_NOW: event_pb2.COMMAND_KIND_SYNC_NOW,
     CommandKind.LOCK: event_pb2.COMMAND_KIND_LOCK,
     CommandKind.RENEW_LEASE: event_pb2.COMMAND_KIND_RENEW_LEASE,
+    CommandKind.RESTART: event_pb2.COMMAND_KIND_RESTART,
+    CommandKind.REBOOT: event_pb2.COMMAND_KIND_REBOOT,
+    CommandKind.WIPE: event_pb2.COMMAND_KIND_WIPE,
+    CommandKind.COLLECT_DIAGNOSTICS: event_pb2.COMMAND_KIND_COLLECT_DIAGNOSTICS,
+    CommandKind.OPEN_SUPPORT: event_pb2.COMMAND_KIND_OPEN_SUPPORT,
+    CommandKind.TAIL_LOG: event_pb2.COMMAND_KIND_TAIL_LOG,
 }
 _COMMAND_OUTCOMES = {
     CommandOutcome.DONE: event_pb2.COMMAND_OUTCOME_DONE,

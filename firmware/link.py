@@ -22,7 +22,7 @@ from firmware.config import Uplink as UplinkSettings
 from firmware.custody import Custody
 from firmware.opening import open_membership, uplink_target
 from firmware.order_handlers import Part, renew_lease, self_test, sync_now
-from firmware.orders import Orders
+from firmware.orders import LastAct, Orders, at_once
 from firmware.records import CommandKind, DeviceFault
 from firmware.session.acquire import InThread
 from firmware.session.matching import Matcher
@@ -85,7 +85,13 @@ class AggregatorLink:
                 CommandKind.RENEW_LEASE: partial(renew_lease, self._custody.renew),
                 CommandKind.SYNC_NOW: partial(sync_now, self._store.run, self.committed),
             },
-            lock=partial(self._custody.destroy, "locked by an operator through the aggregator"),
+            last_acts={
+                CommandKind.LOCK: LastAct(
+                    at_once,
+                    "the keys are being destroyed",
+                    partial(self._custody.destroy, "locked by an operator through the aggregator"),
+                )
+            },
             committed=self.committed,
             acknowledged=self.until_acknowledged,
         )

@@ -9,6 +9,7 @@ from firmware.orders import OrderFailed
 from firmware.store.audit import AuditBroken
 from firmware.store.store import Store
 from firmware.store.thread import RunInStore
+from firmware.uplink.codec import Command
 from sensors.errors import SensorError
 
 
@@ -20,7 +21,7 @@ class Part(Protocol):
         """Why it is not available; None when it is."""
 
 
-async def self_test(run_in_store: RunInStore, parts: Mapping[str, Part]) -> str:
+async def self_test(run_in_store: RunInStore, parts: Mapping[str, Part], _command: Command) -> str:
     """Say whether each sensor is there and the audit log holds. Raises OrderFailed."""
     audit = await run_in_store(Store.verify_audit)
     if isinstance(audit, AuditBroken):
@@ -30,13 +31,13 @@ async def self_test(run_in_store: RunInStore, parts: Mapping[str, Part]) -> str:
     return f"well: {', '.join(parts)}; {audit} audit rows hold"
 
 
-async def renew_lease(renew: Callable[[], Awaitable[None]]) -> str:
+async def renew_lease(renew: Callable[[], Awaitable[None]], _command: Command) -> str:
     """Begin the lease anew."""
     await renew()
     return "the lease begins anew"
 
 
-async def sync_now(run_in_store: RunInStore, send: Callable[[], None]) -> str:
+async def sync_now(run_in_store: RunInStore, send: Callable[[], None], _command: Command) -> str:
     """Say how much waits; the command came over the very stream on which it goes out."""
     counts = await run_in_store(Store.counts)
     send()

@@ -6,6 +6,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from firmware.store.errors import StoreNewer
+from firmware.store.migrations_of_fleet import m017_boots_of_commands, m018_desired_state
 from firmware.store.migrations_of_gallery import (
     m010_shared_gallery,
     m011_protected_templates,
@@ -173,6 +174,8 @@ _STEPS = (
     m014_adjudged,
     m015_tries_over_the_network,
     m016_tombstones,
+    m017_boots_of_commands,
+    m018_desired_state,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from firmware.records import CommandKind, CommandResult, Moment
 from firmware.store.journal import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A command that was begun; boot_id: in which boot, empty where an older version began it."""
+
+    command_id: bytes
+    kind: CommandKind
+    boot_id: bytes
 
 
 class OrderBook:
@@ -12,12 +23,12 @@ class OrderBook:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def begin(self, command_id: bytes, kind: CommandKind) -> bool:
-        """Note that a command is begun; returns False for one that was begun before."""
+    def begin(self, command_id: bytes, kind: CommandKind, boot_id: bytes) -> bool:
+        """Note that a command is begun in this boot; returns False for one that was begun before."""
         with self._journal.transaction() as db:
             begun = db.execute(
-                "INSERT INTO commands (command_id, kind) VALUES (?, ?) ON CONFLICT DO NOTHING",
-                (command_id, kind.value),
+                "INSERT INTO commands (command_id, kind, boot_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                (command_id, kind.value, boot_id),
             )
             return bool(begun.rowcount)
 
@@ -27,8 +38,8 @@ class OrderBook:
             db.execute("UPDATE commands SET done = 1 WHERE command_id = ?", (result.command_id,))
             return self._journal.commit(moment, result)
 
-    def unfinished(self) -> list[tuple[bytes, CommandKind]]:
+    def unfinished(self) -> list[Begun]:
         """Return the commands that were begun and have no result."""
         with self._journal.reading() as db:
-            rows = db.execute("SELECT command_id, kind FROM commands WHERE NOT done")
-            return [(command_id, CommandKind(kind)) for command_id, kind in rows]
+            rows = db.execute("SELECT command_id, kind, boot_id FROM commands WHERE NOT done")
+            return [Begun(command_id, CommandKind(kind), boot_id) for command_id, kind, boot_id in rows]

@@ -69,11 +69,15 @@ class Ack(msgspec.Struct, frozen=True):
 
 
 class Command(msgspec.Struct, frozen=True):
-    """What an operator asks for; kind is None for one that this version does not know."""
+    """What an operator asks for; kind is None for one that this version does not know.
+
+    duration_s: how long what is asked for goes on, 0 for what has no duration.
+    """
 
     command_id: bytes
     kind: CommandKind | None
     expires_ns: int
+    duration_s: float = 0.0
 
 
 Answer: TypeAlias = Welcome | Ack | Command
@@ -139,7 +143,10 @@ def answer(data: bytes) -> Answer | Malformed:
 def _command(command: link_pb2.Command) -> Command | Malformed:
     if len(command.command_id) != _ID_BYTES:
         return Malformed("a command has no identifier of 16 bytes")
-    return Command(command.command_id, _kind(command.kind), _time_ns(command.expires_at))
+    duration_s = command.duration.seconds + command.duration.nanos / SECOND_NS
+    return Command(
+        command.command_id, _kind(command.kind), _time_ns(command.expires_at), max(0.0, duration_s)
+    )
 
 
 def _kind(kind: event_pb2.CommandKind.ValueType) -> CommandKind | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from firmware.clock import Clock
-from firmware.orders import Handler, OrderFailed, Orders
+from firmware.orders import Handler, LastAct, OrderFailed, OrderRefused, Orders, at_once
 from firmware.records import CommandKind, CommandOutcome, CommandResult
 from firmware.store.thread import StoreThread
 from firmware.uplink.codec import Command
@@ -32,16 +32,20 @@ class Desk:
         self.hints = TimeHints()
         self.hints.hear(NOW_NS, asked_ns=0, heard_ns=0)
         self.written = asyncio.Event()
+        self.quiet = asyncio.Event()
         handlers: dict[CommandKind, Handler] = {
             CommandKind.SELF_TEST: self._well,
             CommandKind.SYNC_NOW: self._ill,
+            CommandKind.RESTART: self._restart,
+            CommandKind.OPEN_SUPPORT: self._support,
         }
         self.orders = Orders(
             store.run,
             Clock(monotonic_ns=lambda: 0),
             self.hints,
             handlers=handlers,
-            lock=self._lock,
+            last_acts={CommandKind.LOCK: LastAct(at_once, "the keys go", self._lock)},
+            beside=frozenset({CommandKind.RESTART, CommandKind.OPEN_SUPPORT}),
             committed=self.written.set,
             acknowledged=self._acknowledged,
         )
@@ -57,11 +61,20 @@ class Desk:
         waiting = await self.store.run(lambda store: store.outbox.pending(0, 100))
         return [each.event.body for each in waiting if isinstance(each.event.body, CommandResult)]
 
-    async def _well(self) -> str:
+    async def _restart(self, _command: Command) -> None:
+        await self.quiet.wait()
+        self.done.append(CommandKind.RESTART)
+
+    async def _support(self, command: Command) -> str:
+        if command.duration_s <= 0:
+            raise OrderRefused("for how long?")
+        return f"open for {command.duration_s:g} s"
+
+    async def _well(self, _command: Command) -> str:
         self.done.append(CommandKind.SELF_TEST)
         return "well"
 
-    async def _ill(self) -> str:
+    async def _ill(self, _command: Command) -> str:
         raise OrderFailed("no")
 
     async def _acknowledged(self) -> None:
@@ -91,8 +104,10 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         yield desk
 
 
-def command(number: int, kind: CommandKind | None, expires_ns: int = LATER_NS) -> Command:
-    return Command(bytes([number]) * 16, kind, expires_ns)
+def command(
+    number: int, kind: CommandKind | None, expires_ns: int = LATER_NS, duration_s: float = 0.0
+) -> Command:
+    return Command(bytes([number]) * 16, kind, expires_ns, duration_s)
 
 
 async def test_a_command_that_comes_twice_is_done_once(desk: Desk) -> None:
@@ -124,8 +139,8 @@ async def test_the_keys_go_only_after_the_last_word_was_written(desk: Desk) -> N
 
 async def test_what_a_power_cut_ended_is_reported_and_not_done_again(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    assert store.orders.begin(bytes([1]) * 16, CommandKind.SELF_TEST)
-    assert not store.orders.begin(bytes([1]) * 16, CommandKind.SELF_TEST)
+    assert store.orders.begin(bytes([1]) * 16, CommandKind.SELF_TEST, b"boot")
+    assert not store.orders.begin(bytes([1]) * 16, CommandKind.SELF_TEST, b"boot")
     store.close()
     async with opened(tmp_path) as desk:
         async with asyncio.timeout(DEADLINE_S):
@@ -133,3 +148,37 @@ async def test_what_a_power_cut_ended_is_reported_and_not_done_again(tmp_path: P
         (result,) = await desk.results()
         assert result.outcome is CommandOutcome.INTERRUPTED
         assert desk.done == []
+
+
+async def test_a_command_that_waits_holds_up_no_other(desk: Desk) -> None:
+    desk.orders.take(command(1, CommandKind.RESTART))
+    assert (await desk.result(command(2, CommandKind.SELF_TEST))).outcome is CommandOutcome.DONE
+    assert desk.done == [CommandKind.SELF_TEST]
+
+
+async def test_what_goes_on_for_a_time_is_told_for_how_long(desk: Desk) -> None:
+    opened_for = await desk.result(command(1, CommandKind.OPEN_SUPPORT, duration_s=90.0))
+    assert opened_for.detail == "open for 90 s"
+    refused = await desk.result(command(2, CommandKind.OPEN_SUPPORT))
+    assert refused.outcome is CommandOutcome.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("kind", "boot", "outcome"),
+    [
+        (CommandKind.RESTART, "same", CommandOutcome.DONE),
+        (CommandKind.REBOOT, "same", CommandOutcome.INTERRUPTED),
+        (CommandKind.REBOOT, "other", CommandOutcome.DONE),
+    ],
+)
+async def test_a_start_anew_is_told_by_the_start_that_followed(
+    tmp_path: Path, kind: CommandKind, boot: str, outcome: CommandOutcome
+) -> None:
+    store = open_store(tmp_path)
+    assert store.orders.begin(bytes([1]) * 16, kind, Clock().boot if boot == "same" else b"before")
+    store.close()
+    async with opened(tmp_path) as desk:
+        async with asyncio.timeout(DEADLINE_S):
+            await desk.written.wait()
+        (result,) = await desk.results()
+        assert result.outcome is outcome
