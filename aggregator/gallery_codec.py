@@ -60,6 +60,8 @@ def parse_sync(request: gallery_pb2.SyncRequest) -> Asked:
         counted(request.max_bytes, "max_bytes"),
         counted(request.decisions, "decisions"),
         Lease(counted(request.lease_uptime_s, "lease_uptime_s"), request.lease_boots),
+        {head.author: counted(head.seq, "heads") for head in request.heads},
+        frozenset((each.author, each.seq) for each in request.lacking),
     )
 
 

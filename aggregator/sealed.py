@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from aggregator.holdings import NO_LEASE, Lease
 from trust.consent import Purpose
@@ -22,7 +23,7 @@ class Carried:
 class Asked:
     """What a device has of a gallery and wants; `SyncRequest` says what each means.
 
-    buckets: None where it does not ask for a repair.
+    buckets: None where it does not ask for a repair. heads: by author. lacking: (author, seq).
     """
 
     purpose: Purpose
@@ -37,3 +38,9 @@ class Asked:
     max_bytes: int
     decisions: int = 0
     lease: Lease = NO_LEASE
+    heads: Mapping[int, int] = field(default_factory=dict)
+    lacking: frozenset[tuple[int, int]] = frozenset()
+
+    def has(self, author: int, seq: int) -> bool:
+        """Whether the device has this change."""
+        return seq <= self.heads.get(author, 0) and (author, seq) not in self.lacking

@@ -60,7 +60,6 @@ def deliver(db: Database, device_id: str, site: str, wanted: Asked, now_ns: int)
     rosters = gallery_rows.rosters(db, gallery)
     newer = edition > wanted.edition
     encoded = gallery_rows.encoded_rosters(db, gallery)
-    needed = _epochs_from(db, gallery, wanted.version) if newer else set()
     hashes = tree.buckets(_newest(db, gallery))
     member = rosters[epoch].member_of(device_id) is not None
     answer = _answer(db, gallery, version, wanted)
@@ -83,7 +82,12 @@ def deliver(db: Database, device_id: str, site: str, wanted: Asked, now_ns: int)
         version,
         tree.root(hashes),
         encoded[epoch] if newer else b"",
-        tuple(data for number, data in sorted(encoded.items()) if number in needed - {epoch}),
+        # An older edition than the device's it has, or had and dropped.
+        tuple(
+            encoded[number]
+            for number, roster in sorted(rosters.items())
+            if newer and number != epoch and roster.edition > wanted.edition
+        ),
         tuple((author, head.seq) for author, head in sorted(gallery_rows.heads(db, gallery).items())),
         sum(len(change) for _, _, change in due),
         complete,
@@ -112,23 +116,17 @@ def _due(
     if answer is Answer.REPAIR and wanted.buckets is not None:
         pairs = enumerate(zip(hashes, wanted.buckets, strict=True))
         differing = {number for number, (ours, theirs) in pairs if ours != theirs}
-    # Everything that there is now: the newest version of each entry, and each author's last change.
-    now = (
-        ""
-        if answer is Answer.LOG
-        else """
-        AND (newest OR seq = (SELECT max(seq) FROM gallery_log AS own
-                              WHERE own.gallery = gallery_log.gallery AND own.author = gallery_log.author))"""
-    )
     since = wanted.version if answer is Answer.LOG else 0
     for erases, received in ((True, wanted.erasures_received), (False, wanted.changes_received)):
         rows = db.execute(
-            f"""SELECT version, entry_id, newest, change FROM gallery_log
-                WHERE gallery = ? AND erases = ? AND version > ?{now} ORDER BY version""",  # noqa: S608
+            """SELECT version, author, seq, entry_id, newest, change FROM gallery_log
+               WHERE gallery = ? AND erases = ? AND version > ? ORDER BY version""",
             (gallery, erases, max(since, received)),
         )
-        for version, entry_id, newest, change in rows:
-            if differing is None or entry_id[0] in differing or not newest or version == last:
+        for version, author, seq, entry_id, newest, change in rows:
+            in_bucket = newest and (differing is None or entry_id[0] in differing)
+            # Everything that there is now, and no number of anybody's missing: one could be an erasure.
+            if answer is Answer.LOG or in_bucket or version == last or not wanted.has(author, seq):
                 yield version, erases, change
 
 
@@ -149,15 +147,3 @@ def _within(
 def _newest(db: Database, gallery: int) -> list[tuple[bytes, bytes]]:
     rows = db.execute("SELECT entry_id, link FROM gallery_log WHERE gallery = ? AND newest", (gallery,))
     return [(entry_id, link) for entry_id, link in rows]
-
-
-def _epochs_from(db: Database, gallery: int, version: int) -> set[int]:
-    """Return under which keys there is what may be sent to a device that holds this version, or none."""
-    rows = db.execute(
-        """SELECT DISTINCT epoch FROM gallery_log
-           WHERE gallery = ?1 AND (newest OR (?2 AND version > ?2)
-               OR seq = (SELECT max(seq) FROM gallery_log AS own
-                         WHERE own.gallery = ?1 AND own.author = gallery_log.author))""",
-        (gallery, version),
-    )
-    return {epoch for (epoch,) in rows}

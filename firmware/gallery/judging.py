@@ -61,6 +61,7 @@ class Judging:
             held.entries.get,
             epoch=held.epoch,
             in_full=delivery.kind is not Delivered.LOG,
+            lacking=held.lacking,
         )
         changes = [(place, change_message.decoded(held.gallery_id, data)) for place, data in staged]
         for _, change in changes:

@@ -50,7 +50,8 @@ class Held:
     """What this appliance holds of the gallery; version: of the log, and link: of the change there.
 
     rosters: by epoch. entries: the newest version of each. epoch: of the newest change. seen: up to which
-    number other authors have seen an author's changes.
+    number other authors have seen an author's changes. lacking: (author, seq) of changes up to `heads` that
+    are not there, as in a damaged store.
     """
 
     gallery_id: bytes
@@ -62,6 +63,7 @@ class Held:
     seen: Mapping[int, int]
     entries: Mapping[bytes, Entry]
     delivery: Delivery | None
+    lacking: tuple[tuple[int, int], ...] = ()
 
     @property
     def roster(self) -> Roster | None:

@@ -38,6 +38,21 @@ def newest(database: Database) -> dict[bytes, Newest]:
     return {entry_id: Newest(author, seq, version, bool(un)) for entry_id, author, seq, version, un in rows}
 
 
+def lacking(database: Database) -> tuple[tuple[int, int], ...]:
+    """Return (author, seq) of the changes up to their authors' heads that are not there."""
+    rows = database.execute(
+        """SELECT author, seq, (SELECT count(*) FROM gallery_changes AS own WHERE own.author = heads.author)
+           FROM gallery_authors AS heads"""
+    ).fetchall()
+    missing: list[tuple[int, int]] = []
+    for author, seq, count in rows:
+        if count < seq:
+            there = database.execute("SELECT seq FROM gallery_changes WHERE author = ?", (author,))
+            numbers = set(range(1, seq + 1)) - {number for (number,) in there}
+            missing += [(author, number) for number in sorted(numbers)]
+    return tuple(missing)
+
+
 def keep(
     database: Database,
     changes: Sequence[tuple[int, Change]],

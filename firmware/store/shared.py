@@ -58,6 +58,7 @@ class SharedGallery:
                     for entry_id, number, erases, own, author, sealed_under in rows
                 },
                 msgspec.msgpack.decode(delivery, type=Delivery) if delivery else None,
+                changes.lacking(self._db),
             )
 
     def gallery_id(self) -> bytes:

@@ -46,7 +46,10 @@ class NotTaken(LinkLost):
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What is held and wanted; `SyncRequest` says what each means. max_bytes: 0 for no limit."""
+    """What is held and wanted; `SyncRequest` says what each means. max_bytes: 0 for no limit.
+
+    heads, lacking: (author, seq).
+    """
 
     purpose: str
     custodian: str
@@ -61,6 +64,8 @@ class Asking:
     decisions: int = 0
     lease_uptime_s: int = 0
     lease_boots: int = 0
+    heads: tuple[tuple[int, int], ...] = ()
+    lacking: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,8 @@ class GalleryCalls:
             decisions=asking.decisions,
             lease_uptime_s=asking.lease_uptime_s,
             lease_boots=asking.lease_boots,
+            heads=_heads(asking.heads),
+            lacking=_heads(asking.lacking),
         )
         call: Any = self._service.Sync(request)  # grpc.aio.UnaryStreamCall; its stubs do not know EOF
         begun, size_bytes = False, 0
@@ -218,6 +225,10 @@ def _beginning(response: gallery_pb2.SyncResponse, rosters: Sequence[bytes], siz
         message.decisions,
         tuple(map(_decided, message.decided)),
     )
+
+
+def _heads(pairs: Sequence[tuple[int, int]]) -> list[gallery_pb2.AuthorHead]:
+    return [gallery_pb2.AuthorHead(author=author, seq=seq) for author, seq in pairs]
 
 
 def _decided(message: gallery_pb2.Decided) -> Decided:

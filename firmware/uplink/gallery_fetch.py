@@ -112,6 +112,8 @@ class Fetching:
             await self._with.in_store(lambda store: store.adjudged.number()),
             0 if settings.lease is None else -(-settings.lease.uptime_ns // 1_000_000_000),
             0 if settings.lease is None else min(settings.lease.boots, 2**32 - 1),
+            () if wanted is Delivered.LOG else tuple((each, head.seq) for each, head in held.heads.items()),
+            () if wanted is Delivered.LOG else held.lacking,
         )
 
     async def _limit_bytes(self) -> int:

@@ -16,7 +16,7 @@ from trust.gallery import tree
 from trust.gallery.card import Card
 from trust.gallery.change import Change
 from trust.gallery.errors import CardRefused, ChangeRefused, EntryRefused, RosterRefused
-from trust.gallery.judge import Judge
+from trust.gallery.judge import Head, Judge
 from trust.gallery.roster import Roster, wrap_context
 from trust.gallery.sealing import Place, SealedModality, seal, unseal
 from trust.keys.secret import SecretKey
@@ -165,10 +165,35 @@ def test_nothing_follows_an_erasure_and_no_version_goes_back(
     taken.take(erased)
     with pytest.raises(ChangeRefused, match="erased"):
         taken.take(desk.put(roster, entry, version=3))
-    # A newcomer is shown what there is now; whoever knows more sees an older state.
-    newcomer = Judge(roster.gallery_id, {1: roster}, taken.heads, taken.entries.get, epoch=1, in_full=True)
-    with pytest.raises(ChangeRefused, match="rollback"):
-        newcomer.take(put)
+    # Who knows more than a whole delivery has sees an older state, even with a damaged store.
+    for lacking, sentence in (((), "two histories"), ({(1, 1)}, "rollback")):
+        known, held = taken.heads, taken.entries.get
+        repaired = Judge(roster.gallery_id, {1: roster}, known, held, epoch=1, in_full=True, lacking=lacking)
+        with pytest.raises(ChangeRefused, match=sentence):
+            repaired.take(put)
+
+
+def test_a_repair_brings_every_number_that_is_lacking(custodians: Custodians, desk: Author) -> None:
+    roster = custodians.admit(desk.card)
+    put, erased, other = (
+        desk.put(roster, reference(1)),
+        desk.erase(roster, reference(1).entry_id, 2),
+        desk.put(roster, reference(2)),
+    )
+    for lacking, came in ((), [put, other]), ({(1, 2)}, [put, other]):
+        heads = {1: Head(3, other.link)} if lacking else {}
+        repaired = Judge(
+            roster.gallery_id, {1: roster}, heads, lambda _: None, epoch=1, in_full=True, lacking=lacking
+        )
+        with pytest.raises(ChangeRefused, match="held back|two histories"):
+            for change in came:
+                repaired.take(change)
+            repaired.finish()
+    whole = Judge(roster.gallery_id, {1: roster}, {}, lambda _: None, epoch=0, in_full=True)
+    for change in (put.replaced(), erased, other):
+        whole.take(change)
+    whole.finish()
+    assert whole.heads[1] == Head(3, other.link)
 
 
 def test_sealed_parts_may_be_missing_only_where_a_newer_version_is_there(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from trust.gallery.change import Change, Kind, first_link, modalities_once
@@ -39,7 +39,9 @@ class Judge:
 
     rosters: by epoch. heads: by author. held: the newest version of an entry as it is stored, or None.
     epoch: of the newest change that is held, 0 before the first. in_full: the changes are all that a gallery
-    has now, without those that were replaced; numbers may then be missing.
+    has now, and each author's after those in `heads`, without the sealed parts of what was replaced: what is
+    held may come again, and no number may be missing, or an erasure could be left out. lacking: (author, seq)
+    of changes up to `heads` that are not held, as in a damaged store; they have to come too.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class Judge:
         *,
         epoch: int,
         in_full: bool = False,
+        lacking: Collection[tuple[int, int]] = (),
     ) -> None:
         self._gallery_id = gallery_id
         self._rosters = rosters
         self._held = held
         self._in_full = in_full
+        self._lacking = set(lacking)
         self._bare: set[bytes] = set()
         self.epoch = epoch
         self.heads: dict[int, Head] = dict(heads)
@@ -81,9 +85,9 @@ class Judge:
                 f"{_name(change)} is of an older key than changes before it: a replay or forged"
             )
         self._check_content(change)
-        if self._in_full:
+        if self._in_full and self._comes_again(change):
+            self._lacking.discard((change.author, change.seq))
             if self._is_replaced(change):
-                self._note_head(change)  # only there to say how far its author's changes go
                 return
             self._check_unforked(change)
         else:
@@ -99,11 +103,15 @@ class Judge:
     def finish(self) -> None:
         """Raise ChangeRefused where the newest version of an entry came without its sealed parts.
 
-        Likewise where a change under a dropped key would bring anything in.
+        Likewise where a change under a dropped key would bring anything in, or one that is lacking did not
+        come.
         """
         for change in self.unproved:
             if not self._is_held(change):
                 raise ChangeRefused(f"{_name(change)} is under a dropped key: a replay or forged")
+        if self._in_full and self._lacking:
+            author, seq = min(self._lacking)
+            raise ChangeRefused(f"change {seq} of member {author} was held back")
         if self._bare:
             raise ChangeRefused(f"the sealed parts of the entry {min(self._bare).hex()} were held back")
 
@@ -120,6 +128,15 @@ class Judge:
         if head is None or head.seq < change.seq:
             self.heads[change.author] = Head(change.seq, link)
         return link
+
+    def _comes_again(self, change: Change) -> bool:
+        """Whether its number is not beyond what is held: then it is that very change, or one that is lacking."""
+        head = self.heads.get(change.author)
+        if head is None or change.seq > head.seq:
+            return False
+        if not self._is_held(change) and (change.author, change.seq) not in self._lacking:
+            raise ChangeRefused(f"{_name(change)} is another one than the one that is held: two histories")
+        return True
 
     def _is_held(self, change: Change) -> bool:
         """Whether it is known, or was replaced: then it can bring nothing in, however old its key is."""

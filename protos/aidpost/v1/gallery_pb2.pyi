@@ -49,9 +49,9 @@ class _SyncKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SyncKind.Val
     SYNC_KIND_LOG: _SyncKind.ValueType  # 1
     """Every change since its version."""
     SYNC_KIND_REPAIR: _SyncKind.ValueType  # 2
-    """The newest version of every entry in the buckets that differ."""
+    """The newest version of every entry in the buckets that differ, and every change that the appliance lacks."""
     SYNC_KIND_SNAPSHOT: _SyncKind.ValueType  # 3
-    """The newest version of every entry."""
+    """The newest version of every entry, and every change that the appliance lacks."""
     SYNC_KIND_DIVERGED: _SyncKind.ValueType  # 4
     """Nothing: the log here is another one than the appliance knows. It asks again with its buckets."""
 
@@ -62,9 +62,9 @@ SYNC_KIND_UNSPECIFIED: SyncKind.ValueType  # 0
 SYNC_KIND_LOG: SyncKind.ValueType  # 1
 """Every change since its version."""
 SYNC_KIND_REPAIR: SyncKind.ValueType  # 2
-"""The newest version of every entry in the buckets that differ."""
+"""The newest version of every entry in the buckets that differ, and every change that the appliance lacks."""
 SYNC_KIND_SNAPSHOT: SyncKind.ValueType  # 3
-"""The newest version of every entry."""
+"""The newest version of every entry, and every change that the appliance lacks."""
 SYNC_KIND_DIVERGED: SyncKind.ValueType  # 4
 """Nothing: the log here is another one than the appliance knows. It asks again with its buckets."""
 Global___SyncKind: _TypeAlias = SyncKind  # noqa: Y015
@@ -688,6 +688,8 @@ class SyncRequest(_message.Message):
     DECISIONS_FIELD_NUMBER: _builtins.int
     LEASE_UPTIME_S_FIELD_NUMBER: _builtins.int
     LEASE_BOOTS_FIELD_NUMBER: _builtins.int
+    HEADS_FIELD_NUMBER: _builtins.int
+    LACKING_FIELD_NUMBER: _builtins.int
     purpose: _builtins.str
     custodian: _builtins.str
     """The words of the custodian that the appliance was told of."""
@@ -712,6 +714,14 @@ class SyncRequest(_message.Message):
     for none.
     """
     lease_boots: _builtins.int
+    @_builtins.property
+    def heads(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthorHead]:
+        """Up to which number it has the changes of each member, and which of those it has not: what answers `buckets` or
+        `everything` has every change of a member that it lacks, without the sealed parts of what was replaced.
+        """
+
+    @_builtins.property
+    def lacking(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthorHead]: ...
     def __init__(
         self,
         *,
@@ -728,10 +738,12 @@ class SyncRequest(_message.Message):
         decisions: _builtins.int = ...,
         lease_uptime_s: _builtins.int = ...,
         lease_boots: _builtins.int = ...,
+        heads: _abc.Iterable[Global___AuthorHead] | None = ...,
+        lacking: _abc.Iterable[Global___AuthorHead] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "changes_received", b"changes_received", "custodian", b"custodian", "decisions", b"decisions", "edition", b"edition", "erasures_received", b"erasures_received", "everything", b"everything", "lease_boots", b"lease_boots", "lease_uptime_s", b"lease_uptime_s", "link", b"link", "max_bytes", b"max_bytes", "purpose", b"purpose", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "changes_received", b"changes_received", "custodian", b"custodian", "decisions", b"decisions", "edition", b"edition", "erasures_received", b"erasures_received", "everything", b"everything", "heads", b"heads", "lacking", b"lacking", "lease_boots", b"lease_boots", "lease_uptime_s", b"lease_uptime_s", "link", b"link", "max_bytes", b"max_bytes", "purpose", b"purpose", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
