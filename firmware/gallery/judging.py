@@ -78,7 +78,7 @@ class Judging:
         root = tree.root(tree.buckets(links.items()))
         behind = {
             author: seq
-            for author, seq in seen.items()
+            for author, seq in (*seen.items(), *held.shown)
             if seq > (judge.heads[author].seq if author in judge.heads else 0)
         }
         return Judged(

@@ -51,7 +51,8 @@ class Held:
 
     rosters: by epoch. entries: the newest version of each. epoch: of the newest change. seen: up to which
     number other authors have seen an author's changes. lacking: (author, seq) of changes up to `heads` that
-    are not there, as in a damaged store.
+    are not there, as in a damaged store. shown: those of erasures that came once and
+    were not in what was taken.
     """
 
     gallery_id: bytes
@@ -64,6 +65,7 @@ class Held:
     entries: Mapping[bytes, Entry]
     delivery: Delivery | None
     lacking: tuple[tuple[int, int], ...] = ()
+    shown: tuple[tuple[int, int], ...] = ()
 
     @property
     def roster(self) -> Roster | None:

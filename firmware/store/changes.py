@@ -98,6 +98,11 @@ def mark_opened(database: Database, entry_ids: Collection[bytes]) -> None:
     _many(database, statement, [(entry_id,) for entry_id in entry_ids])
 
 
+def mark_unopened(database: Database, entry_id: bytes) -> None:
+    """Note that an entry is not in the gallery here, and that nobody here erased it."""
+    database.execute("UPDATE gallery_changes SET unopened = 1 WHERE entry_id = ? AND newest", (entry_id,))
+
+
 def strip(database: Database, entry_id: bytes) -> None:
     """Take the sealed parts from the newest version of an entry that was erased here; it stays the newest."""
     row = database.execute(

@@ -13,6 +13,7 @@ from firmware.store.migrations_of_gallery import (
     m012_ages,
     m014_adjudged,
     m016_tombstones,
+    m019_erasures_seen,
 )
 from firmware.store.migrations_of_work import (
     m007_work,
@@ -176,6 +177,7 @@ _STEPS = (
     m016_tombstones,
     m017_boots_of_commands,
     m018_desired_state,
+    m019_erasures_seen,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

@@ -138,3 +138,16 @@ def m016_tombstones(database: Database) -> None:
             SELECT entry_id FROM gallery_changes WHERE newest AND NOT erases AND NOT unopened
                 AND entry_id NOT IN (SELECT entry_id FROM gallery);
     """)
+
+
+def m019_erasures_seen(database: Database) -> None:
+    """Remember whose erasures were carried out before the delivery that brought them was taken."""
+    database.executescript("""
+        -- author, seq: the change that erases. Gone once it is in the log here, or its author is no member.
+        CREATE TABLE erasures_seen (
+            number INTEGER PRIMARY KEY,
+            entry_id BLOB NOT NULL UNIQUE CHECK (length(entry_id) = 16),
+            author INTEGER NOT NULL,
+            seq INTEGER NOT NULL
+        ) STRICT;
+    """)

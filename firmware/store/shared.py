@@ -13,7 +13,7 @@ import msgspec
 from firmware.gallery import change_message
 from firmware.gallery.values import Delivery, Held, Spent, Taken, Waiting
 from firmware.records import Moment
-from firmware.store import changes, entries, tombstones
+from firmware.store import changes, entries, erasures_seen, tombstones
 from firmware.store.journal import Journal
 from firmware.store.reference import Reference
 from trust.gallery import tree
@@ -59,6 +59,7 @@ class SharedGallery:
                 },
                 msgspec.msgpack.decode(delivery, type=Delivery) if delivery else None,
                 changes.lacking(self._db),
+                tuple(erasures_seen.read(self._db).values()),
             )
 
     def gallery_id(self) -> bytes:
@@ -73,6 +74,21 @@ class SharedGallery:
                 self._db.execute(
                     "INSERT OR REPLACE INTO gallery_rosters (epoch, roster) VALUES (?, ?)", (epoch, data)
                 )
+            members = Roster.parse(self._newest_roster()).members
+            erasures_seen.void(self._db, {member.number for member in members})
+
+    def erase_at_once(self, moment: Moment, change: Change) -> bool:
+        """Carry out another appliance's erasure before its delivery is taken; returns whether it was here."""
+        with self._journal.transaction():
+            removed = self._erase(moment, change.entry_id, "erased elsewhere")
+            erasures_seen.put(self._db, change, erased=removed)
+        self._journal.erase_from_log(erased=removed)
+        return removed
+
+    def erased_elsewhere(self) -> set[bytes]:
+        """Return the entries that others erased in deliveries that were not taken."""
+        with self._journal.reading():
+            return set(erasures_seen.read(self._db))
 
     def begin(self, delivery: Delivery) -> None:
         """Something is on its way; what came of another delivery before is dropped."""
@@ -114,6 +130,7 @@ class SharedGallery:
         with self._journal.transaction():
             known, here = changes.newest(self._db), entries.all_ids(self._db)
             erased_here = tombstones.read(self._db)
+            erased_there = erasures_seen.read(self._db)
             arrivals: dict[bytes, Reference] = {}
             erased: list[bytes] = []
             for _, change in taken.changes:
@@ -121,8 +138,9 @@ class SharedGallery:
                 if change.kind is Kind.ERASE:
                     arrivals.pop(entry_id, None)
                     erased.append(entry_id)
-                # An entry that was erased here stays so: that is still to be told.
-                elif entry_id in erased_here:
+                # An entry that was erased here stays so: that is still to be told. So does one whose erasure
+                # was shown and then held back.
+                elif entry_id in erased_here or entry_id in erased_there:
                     continue
                 elif entry_id in opened and entry_id not in here and (before is None or before.unopened):
                     arrivals[entry_id] = opened[entry_id]
@@ -139,6 +157,7 @@ class SharedGallery:
             for entry_id in erased:
                 self._erase(moment, entry_id, "erased elsewhere")
             tombstones.drop(self._db, erased)
+            erasures_seen.drop(self._db, erased)
             for entry_id in to_tell.difference(erased):
                 changes.strip(self._db, entry_id)
             tombstones.looked_for(self._db)
@@ -273,11 +292,14 @@ class SharedGallery:
             rows = self._db.execute("SELECT entry_id, link FROM gallery_changes WHERE newest").fetchall()
         return tree.buckets((entry_id, link) for entry_id, link in rows)
 
-    def _gallery_id(self) -> bytes:
+    def _newest_roster(self) -> bytes:
         (data,) = self._db.execute(
             "SELECT roster FROM gallery_rosters ORDER BY epoch DESC LIMIT 1"
         ).fetchone()
-        return Roster.parse(data).gallery_id
+        return bytes(data)
+
+    def _gallery_id(self) -> bytes:
+        return Roster.parse(self._newest_roster()).gallery_id
 
     def _note_head(self, author: int, head: Head, seen: int) -> None:
         self._db.execute(

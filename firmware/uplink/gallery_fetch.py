@@ -203,7 +203,7 @@ class Fetching:
             raise ChangeRefused("an erasure is of an older key than changes before it: a replay or forged")
         await self._with.in_inference(partial(self._with.matcher.remove, change.entry_id))
         moment = self._with.clock.now()
-        if await self._with.in_store(lambda store: store.gallery.remove(moment, change.entry_id)):
+        if await self._with.in_store(lambda store: store.shared.erase_at_once(moment, change)):
             self._with.note(removed=1)
 
     async def _judged(self, held: Held, delivery: Delivery) -> Judged:

@@ -53,12 +53,18 @@ async def hand_in(exchange: Exchange, calls: GalleryCalls) -> bool:
 async def untold_erasures(exchange: Exchange, held: Held, changes: Sequence[Change]) -> list[Change]:
     """Return erasures of those entries in `changes` that were erased here and not told yet.
 
-    Their sealed parts are gone, so that they cannot be handed in without: they would look held back.
+    Their sealed parts are gone, so that they cannot be handed in without: they would look held back. What was
+    erased elsewhere is for its eraser to hand in.
     """
     roster = held.roster
     member = exchange.keyring.member(roster) if roster is not None else None
     newest = {change.entry_id: change for change in changes}
-    erased = [(each.entry_id, each.version) for each in newest.values() if not each.is_whole]
+    theirs = await exchange.in_store(lambda store: store.shared.erased_elsewhere())
+    erased = [
+        (each.entry_id, each.version)
+        for each in newest.values()
+        if not each.is_whole and each.entry_id not in theirs
+    ]
     if roster is None or member is None or not erased:
         return []
     making = Making(roster, member, exchange.keyring, exchange.keys, exchange.matcher.plain)

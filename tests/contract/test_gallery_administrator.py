@@ -181,11 +181,17 @@ async def test_what_the_administrator_changes_is_refused_and_reported(shared: Si
     assert "refused" not in gate.reports
 
 
+def fill(db: Database, table: str, rows: list[tuple[object, ...]]) -> None:
+    """Put these rows in place of all that a table has."""
+    db.execute(f"DELETE FROM {table}")  # noqa: S608
+    marks = ", ".join("?" * len(rows[0]))
+    db.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608
+
+
 def restored(log: list[tuple[object, ...]], db: Database, put: int, erasure: int) -> None:
     """Leave an erasure out of the log, as if its entry were there still; the root fits."""
-    kept = next(row for row in log if row[1] == put)
-    db.execute("DELETE FROM gallery_log WHERE version IN (?, ?)", (put, erasure))
-    db.execute(f"INSERT INTO gallery_log VALUES ({', '.join('?' * len(kept))})", kept)
+    now = db.execute("SELECT * FROM gallery_log WHERE version NOT IN (?, ?)", (put, erasure)).fetchall()
+    fill(db, "gallery_log", [*now, *(row for row in log if row[1] == put)])
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -222,15 +228,14 @@ async def test_going_back_to_an_older_state_is_reported_and_undone_by_whoever_kn
     desk.register(reference(1))
     await desk.sync()
     with database(shared) as db:
-        before = db.execute("SELECT * FROM gallery_log").fetchone()
+        before = db.execute("SELECT * FROM gallery_log").fetchall()
     desk.register(reference(2))
     await desk.sync()
     desk.erase(reference(1).entry_id)
     await desk.sync()
     await gate.sync()
     with database(shared) as db:  # as a restored backup of the aggregator would have it
-        db.execute("DELETE FROM gallery_log")
-        db.execute(f"INSERT INTO gallery_log VALUES ({', '.join('?' * len(before))})", before)
+        fill(db, "gallery_log", before)
         db.execute("UPDATE galleries SET version = 1")
         db.execute("UPDATE gallery_positions SET version = 1")
     newcomer = await shared.appliance("gate-2")
@@ -330,6 +335,73 @@ async def test_a_former_member_s_key_in_the_administrator_s_hands_brings_nothing
     assert "refused" in desk.reports
     assert desk.subjects() == {"card-1", "card-2"}
     assert set(desk.store.shared.held().rosters) == {2}
+
+
+async def test_a_former_member_s_erasure_is_signed_anew_by_nobody_who_did_not_know_of_the_rotation(
+    shared: Site,
+) -> None:
+    desk, gate, thief = [await shared.appliance(name) for name in ("desk-1", "gate-1", "kit-07")]
+    await shared.admit(desk, gate, thief)
+    before = shared.custodians.roster
+    desk.register(reference(1), reference(2))
+    await desk.sync()
+    await gate.sync()
+    with database(shared) as db:
+        known = db.execute("SELECT * FROM gallery_log").fetchall()
+    shared.custodians.rotate("kit-07")
+    await shared.publish()
+    await desk.sync()
+    erased = thief.author.erase(before, reference(1).entry_id, 2)
+    # The administrator shows the gate, which has not heard of the rotation, the thief's erasure alone.
+    with database(shared) as db:
+        log = db.execute("SELECT * FROM gallery_log").fetchall()
+        rosters = db.execute("SELECT * FROM gallery_rosters").fetchall()
+        gallery = db.execute("SELECT epoch, edition, version FROM galleries").fetchone()
+        db.execute("DELETE FROM gallery_rosters WHERE epoch = 2")
+        db.execute("UPDATE galleries SET epoch = 1, edition = ?, version = 3", (before.edition,))
+        fill(db, "gallery_log", known)
+        db.execute(
+            """INSERT INTO gallery_log (gallery, version, author, seq, entry_id, entry_version, erases, epoch,
+                   link, newest, change, replaced, received_ns)
+               VALUES (1, 3, 3, 1, ?, 2, 1, 1, ?, 0, ?, x'', 0)""",
+            (erased.entry_id, erased.link, change_message.encoded(erased)),
+        )
+    await gate.sync()
+    assert gate.subjects() == {"card-2"}  # it cannot know better, and nobody waits for an erasure
+    with database(shared) as db:
+        fill(db, "gallery_log", log)
+        fill(db, "gallery_rosters", rosters)
+        db.execute("UPDATE galleries SET epoch = ?, edition = ?, version = ?", gallery)
+    gate.reports.clear()
+    for appliance in (gate, desk, gate):
+        await appliance.sync()
+    assert (await shared.state()).erased == 0
+    assert gate.subjects() == desk.subjects() == {"card-1", "card-2"}
+    assert gate.reports == {}
+
+
+async def test_an_erasure_that_was_shown_and_then_held_back_stays_carried_out_and_is_reported(
+    shared: Site,
+) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    desk.register(reference(1))
+    await desk.sync()
+    await gate.sync()
+    with database(shared) as db:
+        before = db.execute("SELECT * FROM gallery_log").fetchall()
+    desk.erase(reference(1).entry_id)
+    await desk.sync()
+    with database(shared) as db:
+        db.execute("UPDATE gallery_log SET newest = 0 WHERE erases")  # no root fits
+    await gate.sync()
+    assert ("refused" in gate.reports, gate.subjects()) == (True, set())
+    with database(shared) as db:
+        fill(db, "gallery_log", before)
+        db.execute("UPDATE galleries SET version = 1")
+    await gate.sync()
+    assert gate.subjects() == set()
+    assert "withheld" in gate.reports
 
 
 async def test_what_is_kept_back_of_an_author_as_a_whole_stays_reported(shared: Site) -> None:

@@ -175,25 +175,29 @@ def test_nothing_follows_an_erasure_and_no_version_goes_back(
 
 def test_a_repair_brings_every_number_that_is_lacking(custodians: Custodians, desk: Author) -> None:
     roster = custodians.admit(desk.card)
-    put, erased, other = (
-        desk.put(roster, reference(1)),
-        desk.erase(roster, reference(1).entry_id, 2),
-        desk.put(roster, reference(2)),
-    )
-    for lacking, came in ((), [put, other]), ({(1, 2)}, [put, other]):
-        heads = {1: Head(3, other.link)} if lacking else {}
-        repaired = Judge(
-            roster.gallery_id, {1: roster}, heads, lambda _: None, epoch=1, in_full=True, lacking=lacking
+    put, other = desk.put(roster, reference(1)), desk.put(roster, reference(2))
+    erased = desk.erase(roster, reference(1).entry_id, 2)
+    last = desk.put(roster, reference(3))
+
+    def repaired(heads: dict[int, Head], *lacking: tuple[int, int]) -> Judge:
+        return Judge(
+            roster.gallery_id, {1: roster}, heads, lambda _: None, epoch=0, in_full=True, lacking=lacking
         )
-        with pytest.raises(ChangeRefused, match="held back|two histories"):
-            for change in came:
-                repaired.take(change)
-            repaired.finish()
-    whole = Judge(roster.gallery_id, {1: roster}, {}, lambda _: None, epoch=0, in_full=True)
-    for change in (put.replaced(), erased, other):
+
+    damaged = repaired({1: Head(4, last.link)}, (1, 3))
+    with pytest.raises(ChangeRefused, match="change 3 of member 1 was held back"):
+        damaged.finish()
+    damaged.take(erased)
+    damaged.finish()
+    whole = repaired({})
+    for change in (put.replaced(), other):
         whole.take(change)
+    with pytest.raises(ChangeRefused, match="changes 3 to 3"):
+        whole.take(last)
+    whole.take(erased)
+    whole.take(last)
     whole.finish()
-    assert whole.heads[1] == Head(3, other.link)
+    assert whole.heads[1] == Head(4, last.link)
 
 
 def test_sealed_parts_may_be_missing_only_where_a_newer_version_is_there(

@@ -130,7 +130,7 @@ class Judge:
         return link
 
     def _comes_again(self, change: Change) -> bool:
-        """Whether its number is not beyond what is held: then it is that very change, or one that is lacking."""
+        """Whether its number is not beyond what is held: then that very change is held, or lacking."""
         head = self.heads.get(change.author)
         if head is None or change.seq > head.seq:
             return False
