@@ -37,6 +37,8 @@ class Authority:
         private = key.private_numbers().private_value.to_bytes(32, "big")
         self.claim_key = HKDF(hashes.SHA256(), 32, None, b"aidpost claim digest").derive(private)
         """Of the digests of claim codes, 32 bytes."""
+        self.pseudonym_key = HKDF(hashes.SHA256(), 32, None, b"aidpost export pseudonyms").derive(private)
+        """Of the identifiers in exports, 32 bytes."""
 
     @classmethod
     def create(cls, folder: Path) -> Self:

@@ -38,6 +38,8 @@ from aggregator.export import (
     result_row,
     write_rows,
 )
+from aggregator.export_commands import export
+from aggregator.exporting.policy import ExportPolicy, ExportRefused, read_signed
 from aggregator.gallery_commands import gallery
 from aggregator.holdings import EVENT_KINDS
 from aggregator.lists import list_
@@ -122,6 +124,15 @@ def main() -> None:
     "--dashboard", type=_AddressType(), default="127.0.0.1:8080", show_default=True, help="For people."
 )
 @click.option("--max-store-mb", type=click.IntRange(min=1), help="The size that the store may reach, in MB.")
+@click.option(
+    "--export-policy",
+    "export_policy_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Who may have results, signed (docs/exports.md); without it nobody.",
+)
+@click.option(
+    "--export-signer", "signers", multiple=True, help="A key that may sign it, as `export key` shows it."
+)
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Written when the server listens.")
 def serve(
     store: Path,
@@ -130,6 +141,8 @@ def serve(
     listen: Address,
     dashboard: Address,
     max_store_mb: int | None,
+    export_policy_file: Path | None,
+    signers: tuple[str, ...],
     ready_file: Path | None,
 ) -> None:
     """Take the devices' events and show them, until SIGTERM or Ctrl-C.
@@ -154,18 +167,29 @@ def serve(
         authority = None if identity is None else Authority.load(identity)
     except AuthorityError as error:
         raise click.ClickException(str(error)) from error
+    export_policy = None if export_policy_file is None else _export_policy(export_policy_file, signers)
     settings = Settings(
         store=store,
         authority=authority,
         listen=listen,
         dashboard=dashboard,
         max_store_bytes=None if max_store_mb is None else max_store_mb * 1_000_000,
+        export_policy=export_policy,
     )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(settings, ready_file))
     except (StoreError, AddressInUse, AuthorityError, ReceiptKeyUnusable) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _export_policy(file: Path, signers: tuple[str, ...]) -> ExportPolicy:
+    try:
+        return read_signed(file, tuple(bytes.fromhex(signer) for signer in signers))
+    except ExportRefused as error:
+        raise click.ClickException(str(error)) from error
+    except ValueError as error:
+        raise click.UsageError("--export-signer is 64 hex digits, as `export key` shows them") from error
 
 
 def _raise_file_limit() -> None:
@@ -281,7 +305,19 @@ def double_collections(store: Path, form: Format, cycle: str | None) -> None:
     write_rows(rows, DoubleCollectionRow, form, sys.stdout, DOUBLE_COLLECTION_TABLE)
 
 
-for _command in (init, claim, user, audit, command, import_bundles, list_, gallery, adjudications, report):
+for _command in (
+    init,
+    claim,
+    user,
+    audit,
+    command,
+    import_bundles,
+    list_,
+    gallery,
+    adjudications,
+    report,
+    export,
+):
     main.add_command(_command)
 for _command in (pending, approve, revoke):
     devices.add_command(_command)

@@ -137,7 +137,7 @@ class MissingRow(msgspec.Struct, frozen=True):
 
 def double_collection_row(found: DoubleCollection) -> DoubleCollectionRow:
     """Return a household that collected more than once as it is exported."""
-    hand_overs = tuple((each.device_id, _iso(each.wall_ns)) for each in found.hand_overs)
+    hand_overs = tuple((each.device_id, iso(each.wall_ns)) for each in found.hand_overs)
     return DoubleCollectionRow(found.cycle, found.household, len(hand_overs), hand_overs)
 
 
@@ -146,7 +146,7 @@ def missing_row(missing: Missing) -> MissingRow:
     return MissingRow(
         device_id=missing.device_id,
         site=missing.site,
-        last_seen=_iso(missing.last_seen_ns),
+        last_seen=iso(missing.last_seen_ns),
         epoch=missing.epoch.hex(),
         held=missing.held,
         told_seq=missing.told_seq,
@@ -184,11 +184,11 @@ def result_row(event: StoredEvent) -> ResultRow:
         part=details.part,
         recovered=details.recovered,
         fault=details.fault,
-        wall_time=_iso(event.wall_ns),
+        wall_time=iso(event.wall_ns),
         clock_quality=event.clock_quality,
         boot_id=event.boot_id.hex(),
         monotonic_s=event.monotonic_ns / 1e9,
-        received_at=_iso(event.received_ns),
+        received_at=iso(event.received_ns),
         command=details.command,
         command_outcome=details.command_outcome,
         detail=details.detail,
@@ -256,8 +256,8 @@ def device_row(device: Device) -> DeviceRow:
         device_id=device.device_id,
         site=device.site,
         software_version=device.software_version,
-        first_seen=_iso(device.first_seen_ns),
-        last_seen=_iso(device.last_seen_ns),
+        first_seen=iso(device.first_seen_ns),
+        last_seen=iso(device.last_seen_ns),
         events_held=device.events_held,
         epoch=device.outboxes[-1].epoch.hex(),
         acked_seq=device.outboxes[-1].acked_seq,
@@ -295,7 +295,7 @@ def _write_json(rows: Iterable[RowT], out: TextIO) -> None:
 def _write_csv(rows: Iterable[RowT], columns: Sequence[str], out: TextIO) -> None:
     writer = csv.writer(out)
     writer.writerow(columns)
-    writer.writerows([_csv_cell(value) for value in msgspec.structs.astuple(row)] for row in rows)
+    writer.writerows([csv_cell(value) for value in msgspec.structs.astuple(row)] for row in rows)
 
 
 def _write_table(rows: Iterable[RowT], columns: Sequence[str], out: TextIO) -> None:
@@ -307,7 +307,8 @@ def _write_table(rows: Iterable[RowT], columns: Sequence[str], out: TextIO) -> N
     console.print(table if table.row_count else "Nothing is held yet.")
 
 
-def _csv_cell(value: object) -> object:
+def csv_cell(value: object) -> object:
+    """Return a value as a cell that no spreadsheet takes for a formula."""
     match value:
         case None:
             return ""
@@ -334,7 +335,8 @@ def _table_cell(value: object) -> str:
             return str(value)
 
 
-def _iso(wall_ns: int) -> str:
+def iso(wall_ns: int) -> str:
+    """Return nanoseconds since 1970 as 2026-01-31T08:00:00.000Z."""
     seconds, nanoseconds = divmod(wall_ns, 1_000_000_000)
     whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{whole}.{nanoseconds // 1_000_000:03d}Z"

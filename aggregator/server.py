@@ -17,6 +17,8 @@ from structlog.typing import FilteringBoundLogger
 from aggregator.authority import Authority
 from aggregator.dashboard.app import create_app
 from aggregator.dashboard.server import DashboardServer
+from aggregator.exporting.desk import ExportDesk
+from aggregator.exporting.policy import ExportPolicy
 from aggregator.link.admission import Admissions
 from aggregator.link.authorisation import ENROLMENT, FLEET, GALLERY, INGEST, LINK, Authorisation
 from aggregator.link.commanding import CommandDesk
@@ -43,7 +45,8 @@ class Settings:
     """What `serve` was told.
 
     authority: None for a development server, which asks nobody for a certificate and listens on loopback.
-    max_store_bytes: the size that the store's file may reach, None for no limit.
+    max_store_bytes: the size that the store's file may reach, None for no limit. export_policy: whose
+    signature was checked; without one nothing goes to others.
     """
 
     store: Path
@@ -51,6 +54,7 @@ class Settings:
     dashboard: Address
     authority: Authority | None
     max_store_bytes: int | None = None
+    export_policy: ExportPolicy | None = None
     limits: Limits = field(default_factory=Limits)
     gate_limits: GateLimits = field(default_factory=GateLimits)
 
@@ -143,7 +147,8 @@ class Aggregator:
         settings, log, wall_ns = self._settings, self._log, self._wall_ns
         callers, refusals = Callers(), Refusals(log, time.monotonic)
         enrolment = EnrolmentService(store, authority, callers, presence, wall_ns, log, refusals)
-        fleet = FleetService(store, authority, callers, presence, desk, wall_ns)  # type: ignore[abstract]
+        exports = ExportDesk(settings.store, settings.export_policy, authority.pseudonym_key, wall_ns)
+        fleet = FleetService(store, authority, callers, presence, desk, exports, wall_ns)  # type: ignore[abstract]
         sealed = GalleryService(store, callers, wall_ns, refusals)
         services: dict[str, Register] = {
             **self._for_devices(store, presence, desk, callers, refusals),

@@ -1,7 +1,7 @@
-"""The key of whoever plans a distribution or a clinic's day: it signs lists and cards, offline.
+"""The key of whoever plans a distribution or a clinic's day, or answers for the data: it signs offline.
 
-One Ed25519 key in a file; appliances name its public half in `[issuer] keys`. What it signs begins with what
-it is, so that no card is a list.
+One Ed25519 key in a file; appliances name its public half in `[issuer] keys`. What it signs, lists, cards and
+policies, begins with what it is, so that no card is a list.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Signs(Enum):
     LIST = b"aidpost list 1\0"
     CARD = b"aidpost card 1\0"
     POLICY = b"aidpost policy 1\0"
+    EXPORT = b"aidpost export 1\0"
 
 
 class IssuerKeyUnusable(Exception):

@@ -54,6 +54,7 @@ ALLOWED: Mapping[str, frozenset[Role | None]] = MappingProxyType(
         f"/{FLEET}/RemovePerson": _ADMINISTRATOR,
         f"/{FLEET}/SendCommand": _OPERATORS,
         f"/{FLEET}/ListCommands": _OVERSIGHT,
+        f"/{FLEET}/ExportResults": _ADMINISTRATOR,
         f"/{FLEET}/ListAudit": frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),
         f"/{GALLERY}/PublishCard": _DEVICES,
         f"/{GALLERY}/ListCards": _CUSTODY | _OVERSIGHT,

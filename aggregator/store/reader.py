@@ -32,8 +32,8 @@ MAX_RANGES = 20  # of missing numbers, for one outbox; a device with more needs 
 RESULT_KINDS = ("check_in", "service", "conflict")
 WAITING = (EnrolmentState.PENDING, EnrolmentState.HELD)
 
-_COLUMNS = StoredEvent.__struct_fields__
-_EVENTS = f"SELECT {', '.join(_COLUMNS)} FROM events JOIN outboxes USING (outbox)"  # noqa: S608
+COLUMNS = StoredEvent.__struct_fields__
+_EVENTS = f"SELECT {', '.join(COLUMNS)} FROM events JOIN outboxes USING (outbox)"  # noqa: S608
 
 
 def read_events(
@@ -58,7 +58,7 @@ def read_events(
     else:
         latest = db.execute(f"{_EVENTS}{where} ORDER BY arrival DESC LIMIT :limit", values)
         rows = reversed(latest.fetchall())
-    return (_event(row) for row in rows)
+    return (stored_event(row) for row in rows)
 
 
 def read_devices(db: Database) -> tuple[Device, ...]:
@@ -151,8 +151,9 @@ def _devices(db: Database) -> tuple[Device, ...]:
     )
 
 
-def _event(row: tuple[Any, ...]) -> StoredEvent:
-    columns: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
+def stored_event(row: tuple[Any, ...]) -> StoredEvent:
+    """Return an event from its COLUMNS."""
+    columns: dict[str, Any] = dict(zip(COLUMNS, row, strict=True))
     details = msgspec.json.decode(columns.pop("details"), type=Details)
     return StoredEvent(**columns, details=details)
 

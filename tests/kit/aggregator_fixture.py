@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from aggregator.authority import Authority
+from aggregator.exporting.policy import ExportPolicy
 from aggregator.holdings import Device, StoredEvent
 from aggregator.link.service import Limits
 from aggregator.server import Aggregator, Settings
@@ -55,6 +56,7 @@ async def running_aggregator(
     limits: Limits | None = None,
     authority: Authority | None = None,
     gate_limits: GateLimits | None = None,
+    export_policy: ExportPolicy | None = None,
     clock: Callable[[], int] = lambda: NOW_NS,
 ) -> AsyncIterator[Running]:
     """Run an aggregator on the store until the end of the block; without an authority, the open one."""
@@ -67,6 +69,7 @@ async def running_aggregator(
         max_store_bytes=max_store_bytes,
         limits=limits or Limits(),
         gate_limits=gate_limits or GateLimits(),
+        export_policy=export_policy,
     )
     log = structlog.testing.LogCapture()
     logger = structlog.wrap_logger(

@@ -1,0 +1,1 @@
+"""Results as files for others, as a signed policy allows."""

@@ -1,0 +1,89 @@
+"""Makes one export: what the policy allows, into a file that nobody else can open."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from aggregator.exporting import files
+from aggregator.exporting.fhir import FHIR_KINDS
+from aggregator.exporting.policy import ExportPolicy, ExportRefused, FileForm
+from aggregator.exporting.rows import Pseudonyms, row
+from aggregator.store.database import open_reader, translated
+from aggregator.store.exporting import read_for_export
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody asks for; times: since 1970, of arrival. sites: none for all that is allowed."""
+
+    recipient: str
+    form: FileForm
+    from_ns: int
+    to_ns: int
+    sites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A finished export; file: at its beginning, gone when it is closed. digest: SHA-256, hex."""
+
+    file: BinaryIO
+    rows: int
+    bytes: int
+    digest: str
+
+
+class ExportDesk:
+    """Exports from one store under one policy; key: of the pseudonyms, 32 bytes."""
+
+    def __init__(
+        self, store: Path, policy: ExportPolicy | None, key: bytes, wall_ns: Callable[[], int]
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._key = key
+        self._wall_ns = wall_ns
+
+    def export(self, wanted: Wanted) -> Exported:
+        """Write what is wanted; a thread of its own may do it. Raises ExportRefused and StoreError."""
+        if self._policy is None:
+            raise ExportRefused(
+                "this aggregator has no export policy, and without one nothing goes out: name a signed one "
+                "with `serve --export-policy` (docs/exports.md)"
+            )
+        recipient = self._policy.recipient(wanted.recipient)
+        recipient.check(wanted.form, datetime.fromtimestamp(self._wall_ns() / 1e9, UTC).date().isoformat())
+        sites = recipient.allowed_sites(wanted.sites)
+        if wanted.from_ns >= wanted.to_ns:
+            raise ExportRefused("the period ends before it begins: exchange its two ends")
+        kinds = _kinds(wanted.form, recipient.kinds)
+        names = Pseudonyms(self._key, recipient.name)
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        try:
+            with open_reader(self._store) as db, translated(self._store):
+                found = read_for_export(
+                    db, kinds=kinds, sites=sites, from_ns=wanted.from_ns, to_ns=wanted.to_ns
+                )
+                rows = ((each.event.kind, row(each, recipient.columns, names)) for each in found)
+                written = files.write(wanted.form, recipient.columns, rows, file)
+            size = file.tell()
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+        except BaseException:
+            file.close()
+            raise
+        return Exported(file, written, size, digest)
+
+
+def _kinds(form: FileForm, allowed: Sequence[str]) -> tuple[str, ...]:
+    kinds = tuple(kind for kind in allowed if form != "fhir" or kind in FHIR_KINDS)
+    if not kinds:
+        raise ExportRefused(f"none of {', '.join(allowed)} is a FHIR resource: ask for csv")
+    return kinds

@@ -1,0 +1,38 @@
+"""Reads events for an export: each arrival is in exactly one period, however late it came."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlite_utils import Database
+
+from aggregator.exporting.rows import SiteEvent
+from aggregator.store.reader import COLUMNS, stored_event
+
+
+def read_for_export(
+    db: Database, *, kinds: Sequence[str], sites: Sequence[str], from_ns: int, to_ns: int
+) -> Iterator[SiteEvent]:
+    """Yield the events that arrived from from_ns up to but not at to_ns, in order; sites: none for all."""
+    rows = db.execute(
+        f"""SELECT {", ".join(COLUMNS)}, site
+            FROM events JOIN outboxes USING (outbox) JOIN devices USING (device_id)
+            WHERE received_ns >= :from_ns AND received_ns < :to_ns
+                AND kind IN (SELECT value FROM json_each(:kinds))
+                AND (:every OR site IN (SELECT value FROM json_each(:sites)))
+            ORDER BY arrival""",  # noqa: S608
+        {
+            "from_ns": from_ns,
+            "to_ns": to_ns,
+            "kinds": json.dumps(tuple(kinds)),
+            "sites": json.dumps(tuple(sites)),
+            "every": not sites,
+        },
+    )
+    return (_found(row) for row in rows)
+
+
+def _found(row: tuple[Any, ...]) -> SiteEvent:
+    return SiteEvent(stored_event(row[:-1]), row[-1])
