@@ -11,32 +11,24 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from aggregator.authority import Authority, AuthorityError
-from aggregator.credential import (
-    CallFailed,
-    CredentialError,
-    authority_of,
-    fleet_service,
-    gallery_service,
-    write_credential,
-)
+from aggregator.credential import CallFailed, gallery_service, nobody_at, write_credential
 from aggregator.export import FILE_WIDTH_CHARACTERS
 from aggregator.store import administration, identities
 from aggregator.store.database import open_reader, open_writer
 from aggregator.store.errors import StoreError
-from aidpost.v1 import fleet_pb2, fleet_pb2_grpc, gallery_pb2_grpc
+from aidpost.client import Credential, CredentialUnusable, FleetClient, FleetError, Unreachable, connect
+from aidpost.v1 import fleet_pb2, gallery_pb2_grpc
 from trust import certificates
 from trust.checking import read_request
 from trust.names import PEOPLE, PersonName, Role, is_name
 
 PERSON_DAYS = 365
-AUDIT_PAGE = 1000
 _SPAN = re.compile(r"(\d+)(min|h|d)")
 _SPAN_UNITS = {"min": "minutes", "h": "hours", "d": "days"}
 _STATES = {
@@ -81,15 +73,18 @@ credential_option = click.option(
 def _clear_errors() -> Iterator[None]:
     try:
         yield
-    except (AuthorityError, CredentialError, CallFailed, StoreError) as error:
+    except (AuthorityError, CredentialUnusable, CallFailed, StoreError, FleetError) as error:
         raise click.ClickException(str(error)) from error
 
 
 @contextmanager
-def fleet(server: str, credential: Path) -> Iterator[fleet_pb2_grpc.FleetServiceStub]:
+def fleet(server: str, credential: Path) -> Iterator[FleetClient]:
     """Yield the service as this person may use it; a fault is a sentence."""
-    with _clear_errors(), fleet_service(server, credential) as service:
-        yield service
+    with _clear_errors(), connect(server, Credential.read(credential)) as client:
+        try:
+            yield client
+        except Unreachable as error:
+            raise click.ClickException(nobody_at(server)) from error
 
 
 @contextmanager
@@ -160,9 +155,8 @@ def claim() -> None:
 @credential_option
 def create_claim(site: str, expires: timedelta, server: str, credential: Path) -> None:
     """Print a claim code, good for one device; it is shown this once."""
-    request = fleet_pb2.CreateClaimRequest(site=site, lifetime=_duration(expires))
-    with fleet(server, credential) as service:
-        made = service.CreateClaim(request)
+    with fleet(server, credential) as client:
+        made = client.create_claim(site, expires)
     click.echo(made.code)
     click.echo(f"For one device of {site}, until {iso(made.expires_at)}.", err=True)
 
@@ -173,8 +167,8 @@ def create_claim(site: str, expires: timedelta, server: str, credential: Path) -
 @credential_option
 def pending(every: bool, server: str, credential: Path) -> None:
     """Show the devices that wait for an operator: those that ask to join, and those on hold."""
-    with fleet(server, credential) as service:
-        found = service.ListEnrolments(fleet_pb2.ListEnrolmentsRequest()).enrolments
+    with fleet(server, credential) as client:
+        found = client.list_enrolments()
     table = Table("device", "site", "state", "key", "asked", "certificate ends", box=SIMPLE, pad_edge=False)
     for each in found:
         if every or each.state in _WAITING:
@@ -201,8 +195,8 @@ def approve(device: str, key: str, server: str, credential: Path) -> None:
 
     Compare KEY with the device's own screen: two devices can claim one name.
     """
-    with fleet(server, credential) as service:
-        service.ApproveDevice(fleet_pb2.ApproveDeviceRequest(device_id=device, key_words=key))
+    with fleet(server, credential) as client:
+        client.approve_device(device, key)
     click.echo(f"Approved: {device} with the key {key}.")
 
 
@@ -212,8 +206,8 @@ def approve(device: str, key: str, server: str, credential: Path) -> None:
 @credential_option
 def revoke(device: str, server: str, credential: Path) -> None:
     """Shut DEVICE out, at once; it can come back with a new claim code."""
-    with fleet(server, credential) as service:
-        service.RevokeDevice(fleet_pb2.RevokeDeviceRequest(device_id=device))
+    with fleet(server, credential) as client:
+        client.revoke_device(device)
     click.echo(f"Revoked: {device}.")
     click.echo(
         "If it shared a gallery, the custodian takes it out: aidpost custodian rotate --without "
@@ -239,17 +233,13 @@ def add_user(name: str, role: str, out: Path | None, days: int, server: str, cre
     """Give NAME a role and write the credential; an older credential of that name is worth nothing then."""
     key = certificates.new_key()
     asked = certificates.make_request(_person(name, Role(role)), key)
-    request = fleet_pb2.AddPersonRequest(
-        certificate_request=certificates.to_der(asked), lifetime=_duration(timedelta(days=days))
-    )
     path = out or Path(f"{name}.pem")
     if path.exists():
         raise click.ClickException(f"{path} is there already: name another file with --out")
-    with fleet(server, credential) as service:
-        made = service.AddPerson(request)
-        write_credential(
-            path, certificates.key_to_pem(key), _der_to_pem(made.certificate), authority_of(credential)
-        )
+    with fleet(server, credential) as client:
+        made = client.add_person(certificates.to_der(asked), timedelta(days=days))
+        authority = Credential.read(credential).authority
+        write_credential(path, certificates.key_to_pem(key), _der_to_pem(made), authority)
     click.echo(f"Credential of {role} {name}: {path}")
 
 
@@ -259,8 +249,8 @@ def add_user(name: str, role: str, out: Path | None, days: int, server: str, cre
 @credential_option
 def remove_user(name: str, server: str, credential: Path) -> None:
     """Shut NAME out, at once."""
-    with fleet(server, credential) as service:
-        service.RemovePerson(fleet_pb2.RemovePersonRequest(name=name))
+    with fleet(server, credential) as client:
+        client.remove_person(name)
     click.echo(f"Removed: {name}.")
 
 
@@ -274,17 +264,9 @@ def audit() -> None:
 @credential_option
 def show_audit(server: str, credential: Path) -> None:
     """Print the log, one act a line."""
-    number = 1
-    with fleet(server, credential) as service:
-        while True:
-            entries = service.ListAudit(
-                fleet_pb2.ListAuditRequest(from_number=number, limit=AUDIT_PAGE)
-            ).entries
-            for entry in entries:
-                click.echo(f"{entry.number}  {iso(entry.at)}  {entry.actor}: {entry.act} ({entry.subject})")
-            if len(entries) < AUDIT_PAGE:
-                return
-            number = entries[-1].number + 1
+    with fleet(server, credential) as client:
+        for entry in client.list_audit():
+            click.echo(f"{entry.number}  {iso(entry.at)}  {entry.actor}: {entry.act} ({entry.subject})")
 
 
 @audit.command("verify")
@@ -309,10 +291,6 @@ def _person(name: str, role: Role) -> PersonName:
 
 def _der_to_pem(der: bytes) -> bytes:
     return certificates.to_pem(certificates.from_der(der))
-
-
-def _duration(span: timedelta) -> Duration:
-    return Duration(seconds=int(span.total_seconds()))
 
 
 def iso(moment: Timestamp) -> str:

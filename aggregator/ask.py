@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
 import time
 from datetime import timedelta
 from pathlib import Path
 
 import click
-from google.protobuf.duration_pb2 import Duration
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -55,14 +53,8 @@ def send_command(
     """
     if kind == "lock" and not yes:
         click.confirm(f"Destroy the keys of {device}? What it has not reported is lost.", abort=True)
-    request = fleet_pb2.SendCommandRequest(
-        command_id=secrets.token_bytes(16),
-        device_id=device,
-        kind=KINDS[kind],
-        lifetime=Duration(seconds=int(expires.total_seconds())),
-    )
-    with fleet(server, credential) as service:
-        sent = service.SendCommand(request)
+    with fleet(server, credential) as client:
+        sent = client.send_command(device, KINDS[kind], expires)
     click.echo(f"Asked {device}: {kind}, until {iso(sent.expires_at)}. See `command list` for the result.")
 
 
@@ -72,8 +64,8 @@ def send_command(
 @credential_option
 def list_commands(device: str, server: str, credential: Path) -> None:
     """Show what devices were asked, and what became of it."""
-    with fleet(server, credential) as service:
-        found = service.ListCommands(fleet_pb2.ListCommandsRequest(device_id=device)).commands
+    with fleet(server, credential) as client:
+        found = client.list_commands(device)
     table = Table("asked", "device", "command", "by", "state", "detail", box=SIMPLE, pad_edge=False)
     for each in found:
         table.add_row(
