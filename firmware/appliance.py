@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -41,14 +41,13 @@ from firmware.protection import TemplateProtection
 from firmware.recognition import build_recognition
 from firmware.records import DeviceFault
 from firmware.retention import Retention, read_policy
-from firmware.session.acquire import Acquirer
+from firmware.session.acquire import Acquirer, InThread
 from firmware.session.face_watch import ActiveCheck
 from firmware.session.machine import Show
 from firmware.session.matching import Matcher
 from firmware.store.errors import StoreDamaged
 from firmware.store.opening import open_or_mend
 from firmware.store.quarantine import Saved
-from firmware.store.reference import Reference
 from firmware.store.store import Store
 from firmware.store.thread import StoreThread
 from firmware.uplink.time_hints import TimeHints
@@ -122,7 +121,7 @@ class Appliance:
         return self._clock
 
     async def _start(self) -> None:
-        config, device, uplink = self._config, self._config.device, self._config.uplink
+        config, uplink = self._config, self._config.uplink
         if uplink is not None:
             uplink_target(uplink)  # an address that cannot be is told before anything starts
         site_settings(config.site)
@@ -168,9 +167,7 @@ class Appliance:
         recognition = await in_inference(lambda: build_recognition(config, protection))
         self.matcher = recognition.matcher
 
-        references = await self.store.run(lambda store: store.gallery.references(device.purpose))
-        entries = len(references)
-        refused = await in_inference(partial(self.matcher.take_up_all, _drained(references)))
+        entries, refused = await self._take_up_gallery(in_inference)
         if refused:
             log.error("entries refused", entries=len(refused), reason=refused[0])
             self.notices["gallery"] = f"Entries that cannot be used: {len(refused)}. The first: {refused[0]}."
@@ -267,6 +264,24 @@ class Appliance:
             return None
         return DeviceWorker(part, opener, lambda available, error: self._part_changed(part, available, error))
 
+    async def _take_up_gallery(self, in_inference: InThread) -> tuple[int, list[str]]:
+        """Take the stored gallery into memory; returns how many entries, and why some are refused.
+
+        The next entries are read while the ones before are taken in.
+        """
+        purpose = self._config.device.purpose
+        batches = await self.store.run(lambda store: store.gallery.batches(purpose))
+        entries, refused = 0, list[str]()
+        batch = await self.store.run(lambda _: next(batches, []))
+        while batch:
+            entries += len(batch)
+            taken, batch = await asyncio.gather(
+                in_inference(partial(self.matcher.take_up_all, batch)),
+                self.store.run(lambda _: next(batches, [])),
+            )
+            refused += taken
+        return entries, refused
+
     def _open_mesh(self) -> Mesh:
         async def in_book(work: Callable[[Book], T], /) -> T:
             return await self.store.run(lambda store: work(store.ledger))
@@ -298,10 +313,3 @@ class Appliance:
             log.warning("part lost", part=part, kind=kind, reason=str(error))
             self.presenter.show(Show(Signal.DEVICE_FAULT))
         self._beside.soon(self.link.record_fault(DeviceFault(part, available, kind)))
-
-
-def _drained(references: list[Reference]) -> Iterator[Reference]:
-    """Hand the references out one by one and let go of each: 10,000 twice in memory are 20 MB more."""
-    references.reverse()
-    while references:
-        yield references.pop()

@@ -27,7 +27,7 @@ from inference.types import (
     ProtectedTemplate,
     Template,
 )
-from trust.gallery.template_seal import seal_template, unseal_template
+from trust.gallery.template_seal import seal_template, unseal_templates
 from trust.keys.secret import SecretKey
 
 
@@ -69,9 +69,12 @@ class TemplateProtection:
         Raises OtherProtectionKey, and EntryRefused where it is of another entry or was changed.
         """
         self.require_own([finger])
-        plain = plain_codec.decode(
-            plain_codec.without_padding(unseal_template(self._seal_key, entry_id, finger.sealed))
-        )
+        return self.unsealed(finger.sealed, entry_id)
+
+    def unsealed(self, sealed: bytes, entry_id: bytes) -> FingerTemplate:
+        """Return the template of a finger of this gallery, to be compared and wiped. Raises EntryRefused."""
+        (opened,) = unseal_templates(self._seal_key, entry_id, [sealed])
+        plain = plain_codec.decode(plain_codec.without_padding(opened))
         if not isinstance(plain, FingerTemplate):
             raise TemplateDamaged("what was sealed as a finger is none")
         return plain
@@ -95,9 +98,15 @@ class TemplateProtection:
         finally:
             plain.wipe()
 
-    def require_opens(self, finger: ProtectedFinger, entry_id: bytes) -> None:
-        """Raise EntryRefused for a finger of another entry, or one that was changed; 10 µs."""
-        unseal_template(self._seal_key, entry_id, finger.sealed)
+    def minutiae_of(self, fingers: Sequence[ProtectedFinger], entry_id: bytes) -> list[int]:
+        """Return how many minutiae fingers of this entry have, and so how many codes are not filling at most.
+
+        Raises EntryRefused for one of another entry, or one that was changed. 10 µs for the first.
+        """
+        if not fingers:
+            return []
+        opened = unseal_templates(self._seal_key, entry_id, [finger.sealed for finger in fingers])
+        return [plain_codec.minutiae_in(plain_codec.without_padding(each)) for each in opened]
 
     def require_own(self, templates: Sequence[ProtectedTemplate]) -> None:
         """Raise OtherProtectionKey unless all are protected under this key."""

@@ -74,15 +74,7 @@ def encode(template: Template) -> bytes:
 
 def decode(data: bytes) -> Template:
     """Return the template in `data`. Raises TemplateDamaged."""
-    if not data or data[0] != VERSION:
-        raise TemplateDamaged(f"not a template of version {VERSION}; a newer Aidpost may have written it")
-    if len(data) > MAX_BYTES:
-        raise TemplateDamaged(f"a template has at most {MAX_BYTES} bytes, not {len(data)}")
-    try:
-        packed = _DECODER.decode(memoryview(data)[1:])
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        # From None: the library's own message may quote the bytes.
-        raise TemplateDamaged("the template's fields cannot be read") from None
+    packed = _fields(data)
     match packed:
         case _Face():
             return _unpack_face(packed)
@@ -90,6 +82,12 @@ def decode(data: bytes) -> Template:
             return _unpack_finger(packed)
         case _:
             assert_never(packed)
+
+
+def minutiae_in(data: bytes) -> int:
+    """Return how many minutiae a template has, 0 for a face; the rest is not unpacked. Raises as `decode`."""
+    packed = _fields(data)
+    return len(packed.minutiae) // _MINUTIA.itemsize if isinstance(packed, _Finger) else 0
 
 
 def padded(data: bytes) -> bytes:
@@ -105,6 +103,19 @@ def without_padding(data: bytes) -> bytes:
     if end < 0:
         raise TemplateDamaged("what was sealed does not end")
     return data[:end]
+
+
+def _fields(data: bytes) -> _Face | _Finger:
+    if not data or data[0] != VERSION:
+        raise TemplateDamaged(f"not a template of version {VERSION}; a newer Aidpost may have written it")
+    if len(data) > MAX_BYTES:
+        raise TemplateDamaged(f"a template has at most {MAX_BYTES} bytes, not {len(data)}")
+    try:
+        packed: _Face | _Finger = _DECODER.decode(memoryview(data)[1:])
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        # From None: the library's own message may quote the bytes.
+        raise TemplateDamaged("the template's fields cannot be read") from None
+    return packed
 
 
 def _pack_face(template: FaceTemplate) -> _Face:

@@ -46,6 +46,11 @@ class FaceIndex:
             self._place[entry_id] = place
         self._rows[place] = embedding
 
+    def embedding(self, entry_id: bytes) -> Floats:
+        """Return what is kept of an entry, as it lies here; raises `KeyError` when it is not here."""
+        row: Floats = self._rows[self._place[entry_id]]
+        return row
+
     def remove(self, entry_id: bytes) -> None:
         """Remove an entry and overwrite its embedding; raises `KeyError` when it is not here."""
         place = self._place.pop(entry_id)

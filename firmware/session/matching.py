@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import assert_never
+from dataclasses import dataclass
+from typing import NamedTuple, assert_never
 
 from firmware.protection import TemplateProtection
 from firmware.store.reference import Reference
@@ -18,7 +18,7 @@ from inference.finger.cylinders import PreparedFinger
 from inference.finger.pipeline import FingerRecogniser
 from inference.fusion import Evidence, FusedScore, fuse, usual_price_nats
 from inference.operating_point import GalleryTooLarge, OperatingPoint, Strength, Threshold
-from inference.protection.finger import shortlist
+from inference.protection.finger_index import FingerIndex, FingerPlace
 from inference.search import FaceIndex
 from inference.types import (
     FaceTemplate,
@@ -47,10 +47,17 @@ class Policy:
     fpir: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Enrolled:
-    face: ProtectedFace | None
-    fingers: tuple[ProtectedFinger, ...]
+class _Enrolled(NamedTuple):
+    """face: of which the index has the embedding, shared by all entries that differ in nothing else."""
+
+    face: _FaceFacts | None
+    fingers: tuple[FingerPlace, ...]
+
+
+class _FaceFacts(NamedTuple):
+    quality: int
+    made_by: str
+    frames: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +102,8 @@ class Matcher:
         self._face_frames = face_frames
         self._enrolled: dict[bytes, _Enrolled] = {}
         self._faces = FaceIndex()
+        self._face_facts: dict[_FaceFacts, _FaceFacts] = {}
+        self._finger_index = FingerIndex()
 
     @property
     def size(self) -> int:
@@ -125,13 +134,20 @@ class Matcher:
         """
         faces, fingers = _split(templates)
         self._protection.require_own([*faces, *fingers])
-        for finger in fingers:
-            self._protection.require_opens(finger, entry_id)
+        minutiae = self._protection.minutiae_of(fingers, entry_id)
         face = self._face.combine(faces) if self._face is not None and faces else None
-        kept = (replace(finger, codes=finger.codes.copy()) for finger in fingers)
-        self._enrolled[entry_id] = _Enrolled(face, tuple(kept) if self._finger is not None else ())
+        self.remove(entry_id)  # it may be here in an earlier form
+        facts = None
         if face is not None:
             self._faces.add(entry_id, face.embedding)
+            facts = _FaceFacts(face.quality, face.made_by, face.frames)
+            facts = self._face_facts.setdefault(facts, facts)
+            face.wipe()
+        places: tuple[FingerPlace, ...] = ()
+        if self._finger is not None:
+            pairs = zip(fingers, minutiae, strict=True)
+            places = tuple(self._finger_index.add(entry_id, finger, most) for finger, most in pairs)
+        self._enrolled[entry_id] = _Enrolled(facts, places)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -176,9 +192,8 @@ class Matcher:
             return
         if enrolled.face is not None:
             self._faces.remove(entry_id)
-            enrolled.face.wipe()
-        for finger in enrolled.fingers:
-            finger.wipe()
+        for place in enrolled.fingers:
+            self._finger_index.remove(place)
 
     def same_finger(self, first: FingerTemplate, second: FingerTemplate) -> bool:
         """Tell whether two samples are of one finger, whatever positions they claim."""
@@ -275,11 +290,15 @@ class Matcher:
         if isinstance(probe, ProtectedFace):
             if enrolled.face is None or self._face is None:
                 return []
-            return [Evidence(self._face.compare(probe, enrolled.face))]
+            embedding = self._faces.embedding(entry_id)
+            reference = ProtectedFace(
+                embedding, *enrolled.face[:2], self._protection.key_id, enrolled.face.frames
+            )
+            return [Evidence(self._face.compare(probe, reference))]
         return [
-            self._finger_evidence(probe, finger, entry_id)
-            for finger in enrolled.fingers
-            if _same_instance(probe, finger)
+            self._finger_evidence(probe, place, entry_id)
+            for place in enrolled.fingers
+            if place.is_of(probe.position, probe.prepared.sensor)
         ]
 
     def shortlist(self, probe: Probe, among: Collection[bytes] | None = None) -> dict[bytes, list[Evidence]]:
@@ -290,28 +309,32 @@ class Matcher:
         if isinstance(probe, ProtectedFace):
             hits = self._faces.search(probe.embedding, SHORTLIST, among)
             return {hit.entry_id: self.evidence(probe, hit.entry_id) for hit in hits}
-        owned = [
-            (entry_id, finger)
-            for entry_id, enrolled in self._enrolled.items()
-            if among is None or entry_id in among
-            for finger in enrolled.fingers
-            if _same_instance(probe, finger)
-        ]
-        kept = shortlist(self._protection.codes(probe.prepared), [finger.codes for _, finger in owned])
-        found = {entry_id: self.evidence(probe, entry_id) for entry_id, _ in (owned[place] for place in kept)}
+        fingers = (
+            None
+            if among is None
+            else [
+                place
+                for entry_id in among
+                if self.has(entry_id)
+                for place in self._enrolled[entry_id].fingers
+            ]
+        )
+        codes, sensor = self._protection.codes(probe.prepared), probe.prepared.sensor
+        kept = self._finger_index.shortlist(codes, probe.position, sensor, fingers)
+        found = {entry_id: self.evidence(probe, entry_id) for entry_id in dict.fromkeys(kept)}
         best = sorted(found, key=lambda entry_id: -max(each.score.raw for each in found[entry_id]))
         return {entry_id: found[entry_id] for entry_id in best[:SHORTLIST]}
 
-    def _finger_evidence(self, probe: FingerProbe, finger: ProtectedFinger, entry_id: bytes) -> Evidence:
+    def _finger_evidence(self, probe: FingerProbe, place: FingerPlace, entry_id: bytes) -> Evidence:
         """Open one reference for one comparison (1 ms besides it)."""
         recogniser = self._fingers()
-        plain = self._protection.opened(finger, entry_id)
+        plain = self._protection.unsealed(self._finger_index.sealed(place), entry_id)
         try:
             reference = recogniser.prepare(plain)
         finally:
             plain.wipe()
         try:
-            return Evidence(recogniser.compare(probe.prepared, reference), finger.position)
+            return Evidence(recogniser.compare(probe.prepared, reference), probe.position)
         finally:
             reference.wipe()
 
@@ -319,10 +342,6 @@ class Matcher:
         if self._finger is None:
             raise AssertionError("finger templates come from the finger recogniser")
         return self._finger
-
-
-def _same_instance(probe: FingerProbe, finger: ProtectedFinger) -> bool:
-    return finger.position is probe.position and finger.sensor == probe.prepared.sensor
 
 
 def _split(templates: Iterable[ProtectedTemplate]) -> tuple[list[ProtectedFace], list[ProtectedFinger]]:

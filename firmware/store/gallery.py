@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
@@ -18,6 +18,9 @@ from trust.keys.secret import SecretKey
 
 log = structlog.get_logger()
 
+BATCH = 250
+"""Entries: some 3 MB of two fingers each, and no more than a hundredth is lost to beginning a query anew."""
+
 
 class Gallery:
     """Entries of one purpose and site; methods raise StoreError kinds, PurposeRefused for another purpose.
@@ -32,9 +35,12 @@ class Gallery:
 
     def references(self, purpose: Purpose) -> list[Reference]:
         """Return the whole gallery."""
+        return [reference for batch in self.batches(purpose) for reference in batch]
+
+    def batches(self, purpose: Purpose) -> Iterator[list[Reference]]:
+        """Return the whole gallery some entries at a time, so that it never lies in memory twice."""
         self._refuse_other(purpose)
-        with self._journal.reading():
-            return entries.select_all(self._db, purpose, self._journal.site)
+        return self._batches(purpose)
 
     def reference(self, purpose: Purpose, entry_id: bytes) -> Reference | None:
         """Return one entry, or None."""
@@ -134,6 +140,15 @@ class Gallery:
             raise StoreDamaged(f"a template cannot be made anew: {error}") from error
         self._journal.erase_from_log(erased=True)
         return renewed
+
+    def _batches(self, purpose: Purpose) -> Iterator[list[Reference]]:
+        last = 0
+        while True:
+            with self._journal.reading():
+                batch, last = entries.select_after(self._db, last, BATCH, purpose, self._journal.site)
+            if not batch:
+                return
+            yield batch
 
     def _refuse_other(self, purpose: Purpose) -> None:
         self._journal.refuse_other(purpose, self._journal.site)

@@ -54,8 +54,8 @@ def combine(templates: Sequence[FaceT]) -> FaceT:
         raise ValueError("there is no template to combine")
     _require_one_origin(templates)
     weights = np.array([max(template.quality, 1) for template in templates], np.float32)
-    mean = weights @ np.stack([template.embedding for template in templates])
-    length = float(np.linalg.norm(mean))
+    mean = weights @ np.array([template.embedding for template in templates])
+    length = float(np.sqrt(mean @ mean))
     if length < 1e-6:
         raise ValueError("the templates cancel out; they cannot be of one person")
     return replace(

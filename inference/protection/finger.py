@@ -77,35 +77,31 @@ def centred(finger: PreparedFinger) -> Floats:
     return np.asarray(_SHARE_OF_SET_BITS * set_ - inside, np.float32)
 
 
-def shortlist(probe: Codes, references: Sequence[Codes]) -> list[int]:
-    """Places of the references that are most like the probe by their codes, most alike first.
-
-    It keeps `LEAST_KEPT`: the full comparison decides. probe: as `CylinderCodes.of` gives them, not filled.
-    """
-    kept = min(LEAST_KEPT, len(references))
-    if kept == len(references):
-        return list(range(kept))
-    alike = likeness(probe, references)
-    return [int(place) for place in np.argsort(-alike, kind="stable")[:kept]]
-
-
 def likeness(probe: Codes, references: Sequence[Codes]) -> Floats:
-    """Local similarity of Cappelli et al. 2010: mean of the best of the probe's cylinders, in equal bits."""
-    alike = np.zeros(len(references), np.float32)
-    if not len(probe):
-        return alike
-    averaged = min(AVERAGED, len(probe))
+    """Return how alike references are to a probe, which is as `CylinderCodes.of` gives it, not filled."""
+    found = np.zeros(len(references), np.float32)
     present = [place for place, reference in enumerate(references) if len(reference)]
     for start in range(0, len(present), CHUNK):
         places = present[start : start + CHUNK]
         starts = np.cumsum([0, *(len(references[place]) for place in places[:-1])])
-        # Long rows of words of one place: broadcasting over the probe's few codes took ten times as long.
         words = np.ascontiguousarray(np.concatenate([references[place] for place in places]).T)
-        differing = set_bits(words[:, None, :] ^ probe.T[:, :, None])
-        least = np.minimum.reduceat(differing, starts, axis=1)
-        best = np.partition(least, averaged - 1, axis=0)[:averaged]
-        alike[places] = 64 * probe.shape[1] - best.mean(axis=0)
-    return alike
+        found[places] = alike(probe, words, starts)
+    return found
+
+
+def alike(probe: Codes, words: Codes, starts: NDArray[np.intp]) -> Floats:
+    """Local similarity of Cappelli et al. 2010: mean of the best of the probe's cylinders, in equal bits.
+
+    words: the codes of the references one after another, shape (CODE_WORDS, n): long rows of words of one
+    place, as broadcasting over the probe's few codes took ten times as long. starts: where each begins.
+    """
+    if not len(probe) or not words.size:
+        return np.zeros(len(starts), np.float32)
+    averaged = min(AVERAGED, len(probe))
+    differing = set_bits(words[:, None, :] ^ probe.T[:, :, None])
+    least = np.minimum.reduceat(differing, starts, axis=1)
+    best = np.partition(least, averaged - 1, axis=0)[:averaged]
+    return np.asarray(64 * probe.shape[1] - best.mean(axis=0), np.float32)
 
 
 def _packed(sides: Floats) -> Codes:

@@ -15,7 +15,8 @@ from inference.finger.compare import compare
 from inference.finger.cylinders import prepare
 from inference.plain_codec import decode, encode
 from inference.protection.face import SCORE_TOLERANCE
-from inference.protection.finger import CODE_BITS, CylinderCodes, likeness, shortlist
+from inference.protection.finger import CODE_BITS, LEAST_KEPT, CylinderCodes, likeness
+from inference.protection.finger_index import FingerIndex
 from inference.protection.key_stream import KeyStream
 from inference.types import FaceTemplate, FingerPosition, FingerTemplate, ProtectedFace, ProtectedFinger
 from tests.kit.store_values import face_template, finger_template, protection
@@ -79,11 +80,11 @@ def test_templates_of_two_keys_never_compare(foreign: TemplateProtection) -> Non
 
 def test_a_finger_opens_under_its_own_entry_alone_and_unchanged() -> None:
     made = protected_finger(finger_template())
-    protection().require_opens(made, ENTRY)
+    assert protection().minutiae_of([made], ENTRY) == [40]
     changed = made.sealed[:-1] + bytes([made.sealed[-1] ^ 1])
     for template, entry_id in ((made, OTHER), (replace(made, sealed=changed), ENTRY)):
         with pytest.raises(EntryRefused):
-            protection().require_opens(template, entry_id)
+            protection().minutiae_of([template], entry_id)
         with pytest.raises(EntryRefused):
             protection().opened(template, entry_id)
 
@@ -102,17 +103,52 @@ def test_nothing_of_the_minutiae_is_in_a_protected_finger() -> None:
 def test_codes_find_the_right_finger_among_a_thousand_and_none_under_another_key(
     foreign: TemplateProtection,
 ) -> None:
-    distinct = [protected_finger(of(finger(seed, count=36))).codes for seed in range(50)]
+    distinct = [protected_finger(of(finger(seed, count=36))) for seed in range(50)]
     gallery = [distinct[k % 50] for k in range(949)]
-    gallery.insert(613, protected_finger(of(finger(777))).codes)
-    gallery.insert(7, protected_finger(of(finger(3)[:0])).codes)
+    gallery.insert(613, protected_finger(of(finger(777))))
+    gallery.insert(7, protected_finger(of(finger(3)[:0])))
     again = prepare(of(moved(finger(777), -0.3, jitter_px=1.5, seed=9)[:32]))
-    kept = shortlist(protection().codes(again), gallery)
-    assert kept[0] == 614
-    assert len(kept) < 100
-    ours, theirs = (likeness(keyed.codes(again), gallery) for keyed in (protection(), foreign))
+    probe = protection().codes(again)
+    index = FingerIndex()
+    counts = [0 if number == 7 else 40 for number in range(len(gallery))]
+    places = [
+        index.add(number.to_bytes(16, "big"), each, count)
+        for number, (each, count) in enumerate(zip(gallery, counts, strict=True))
+    ]
+    kept = index.shortlist(probe, FingerPosition.UNKNOWN, "R503")
+    assert kept[0] == (614).to_bytes(16, "big")
+    assert len(kept) == LEAST_KEPT
+    # Among others or in the whole gallery, packed or one by one: the same likeness.
+    assert index.shortlist(probe, FingerPosition.UNKNOWN, "R503", places[500:700])[0] == kept[0]
+    codes = [each.codes for each in gallery]
+    ours = likeness(probe, codes)
+    theirs = likeness(foreign.codes(again), codes)
+    packed = places[0].shelf.likeness(probe, range(len(gallery) - 1))
+    bare = [each.codes[:40] for number, each in enumerate(gallery) if number != 7]
+    np.testing.assert_array_equal(packed, likeness(probe, bare))  # without what fills the codes up to 48
     assert ours[614] > np.delete(ours, 614).max() + 10
     assert abs(theirs[614] - np.median(theirs)) < 8
+
+
+def test_a_finger_that_was_removed_is_overwritten_and_its_place_taken_again() -> None:
+    index = FingerIndex()
+    kept = [protected_finger(of(finger(seed))) for seed in range(3)]
+    right, left, other = (
+        index.add(ENTRY, replace(kept[0], position=FingerPosition.RIGHT_INDEX), 40),
+        index.add(ENTRY, replace(kept[1], position=FingerPosition.LEFT_INDEX), 40),
+        index.add(OTHER, replace(kept[2], position=FingerPosition.RIGHT_INDEX), 40),
+    )
+    probe = protection().codes(prepare(of(finger(0))))
+    assert index.shortlist(probe, FingerPosition.RIGHT_INDEX, "R503") == [ENTRY, OTHER]
+    assert index.shortlist(probe, FingerPosition.RIGHT_INDEX, "AS608") == []
+    index.remove(right)
+    assert not right.shelf.codes(right.number).any()
+    assert index.shortlist(probe, FingerPosition.RIGHT_INDEX, "R503") == [OTHER]
+    assert index.shortlist(probe, FingerPosition.LEFT_INDEX, "R503") == [ENTRY]
+    again = index.add(ENTRY, replace(kept[1], position=FingerPosition.RIGHT_INDEX), 40)
+    assert again == right
+    assert index.sealed(again) == kept[1].sealed
+    assert (left.is_of(FingerPosition.LEFT_INDEX, "R503"), other.number) == (True, 1)
 
 
 def test_codes_are_these_on_every_machine_but_for_a_bit_that_a_rounding_turns() -> None:
