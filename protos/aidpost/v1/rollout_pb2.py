@@ -27,7 +27,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61idpost/v1/rollout.proto\x12\naidpost.v1\x1a\x16\x61idpost/v1/state.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc9\x03\n\x07Rollout\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12%\n\x08settings\x18\x04 \x03(\x0b\x32\x13.aidpost.v1.Setting\x12\'\n\tartifacts\x18\x05 \x03(\x0b\x32\x14.aidpost.v1.Artifact\x12\x0e\n\x06\x66ilter\x18\x06 \x01(\t\x12\x1f\n\x05rings\x18\x07 \x03(\x0b\x32\x10.aidpost.v1.Ring\x12*\n\nthresholds\x18\x08 \x01(\x0b\x32\x16.aidpost.v1.Thresholds\x12\'\n\x05state\x18\t \x01(\x0e\x32\x18.aidpost.v1.RolloutState\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x0c\n\x04ring\x18\x0b \x01(\r\x12*\n\x08progress\x18\x0c \x03(\x0b\x32\x18.aidpost.v1.RingProgress\x12.\n\ncreated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18\x0e \x01(\t\x12/\n\x0b\x66inished_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"^\n\x04Ring\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x02 \x01(\t\x12\x0f\n\x07percent\x18\x03 \x01(\r\x12\'\n\x04soak\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xa4\x01\n\nThresholds\x12\x13\n\x0bmin_devices\x18\x01 \x01(\r\x12\x17\n\x0fsuccess_percent\x18\x02 \x01(\r\x12\x15\n\rerror_percent\x18\x03 \x01(\r\x12\x15\n\rmin_check_ins\x18\x04 \x01(\r\x12!\n\x19\x66\x61ilure_to_acquire_points\x18\x05 \x01(\x01\x12\x17\n\x0fno_match_points\x18\x06 \x01(\x01\"\xea\x01\n\x0cRingProgress\x12\x0f\n\x07\x64\x65vices\x18\x01 \x01(\r\x12\x0c\n\x04told\x18\x02 \x01(\r\x12\x0f\n\x07\x61pplied\x18\x03 \x01(\r\x12\x0f\n\x07refused\x18\x04 \x01(\r\x12\x13\n\x0brolled_back\x18\x05 \x01(\r\x12(\n\x06shifts\x18\x06 \x03(\x0b\x32\x18.aidpost.v1.OutcomeShift\x12,\n\x08\x62\x65gan_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x87\x01\n\x0cOutcomeShift\x12\x0c\n\x04rate\x18\x01 \x01(\t\x12\x14\n\x0c\x62\x65\x66ore_count\x18\x02 \x01(\r\x12\x11\n\tbefore_of\x18\x03 \x01(\r\x12\x13\n\x0b\x61\x66ter_count\x18\x04 \x01(\r\x12\x10\n\x08\x61\x66ter_of\x18\x05 \x01(\r\x12\x0b\n\x03low\x18\x06 \x01(\x01\x12\x0c\n\x04high\x18\x07 \x01(\x01\":\n\x12PlanRolloutRequest\x12$\n\x07rollout\x18\x01 \x01(\x0b\x32\x13.aidpost.v1.Rollout\"\x80\x02\n\x13PlanRolloutResponse\x12&\n\x05rings\x18\x01 \x03(\x0b\x32\x17.aidpost.v1.PlannedRing\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\x12\x42\n\ncost_milli\x18\x03 \x03(\x0b\x32..aidpost.v1.PlanRolloutResponse.CostMilliEntry\x12+\n\x07\x65nds_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07remarks\x18\x05 \x03(\t\x1a\x30\n\x0e\x43ostMilliEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"w\n\x0bPlannedRing\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65vices\x18\x02 \x01(\r\x12\r\n\x05sites\x18\x03 \x01(\r\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12+\n\x07\x65nds_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x14\x43reateRolloutRequest\x12$\n\x07rollout\x18\x01 \x01(\x0b\x32\x13.aidpost.v1.Rollout\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\"=\n\x15\x43reateRolloutResponse\x12$\n\x07rollout\x18\x01 \x01(\x0b\x32\x13.aidpost.v1.Rollout\"!\n\x11GetRolloutRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\":\n\x12GetRolloutResponse\x12$\n\x07rollout\x18\x01 \x01(\x0b\x32\x13.aidpost.v1.Rollout\"<\n\x13ListRolloutsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"V\n\x14ListRolloutsResponse\x12%\n\x08rollouts\x18\x01 \x03(\x0b\x32\x13.aidpost.v1.Rollout\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"1\n\x13PauseRolloutRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"<\n\x14PauseRolloutResponse\x12$\n\x07rollout\x18\x01 \x01(\x0b\x32\x13.aidpost.v1.Rollout\"2\n\x14ResumeRolloutRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"=\n\x15ResumeRolloutResponse\x12$\n\x07rollout\x18\x01 \x01(\x0b\x32\x13.aidpost.v1.Rollout\"E\n\x14\x43\x61ncelRolloutRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x11\n\ttake_back\x18\x03 \x01(\x08\"=\n\x15\x43\x61ncelRolloutResponse\x12$\n\x07rollout\x18\x01 \x01(\x0b\x32\x13.aidpost.v1.Rollout*\xb2\x01\n\x0cRolloutState\x12\x1d\n\x19ROLLOUT_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15ROLLOUT_STATE_RUNNING\x10\x01\x12\x18\n\x14ROLLOUT_STATE_PAUSED\x10\x02\x12\x19\n\x15ROLLOUT_STATE_STOPPED\x10\x03\x12\x16\n\x12ROLLOUT_STATE_DONE\x10\x04\x12\x1b\n\x17ROLLOUT_STATE_CANCELLED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61idpost/v1/rollout.proto\x12\naidpost.v1\x1a\x16\x61idpost/v1/state.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc9\x03\n\x07Rollout\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12%\n\x08settings\x18\x04 \x03(\x0b\x32\x13.aidpost.v1.Setting\x12\'\n\tartifacts\x18\x05 \x03(\x0b\x32\x14.aidpost.v1.Artifact\x12\x0e\n\x06\x66ilter\x18\x06 \x01(\t\x12\x1f\n\x05rings\x18\x07 \x03(\x0b\x32\x10.aidpost.v1.Ring\x12*\n\nthresholds\x18\x08 \x01(\x0b\x32\x16.aidpost.v1.Thresholds\x12\'\n\x05state\x18\t \x01(\x0e\x32\x18.aidpost.v1.RolloutState\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x0c\n\x04ring\x18\x0b \x01(\r\x12*\n\x08progress\x18\x0c \x03(\x0b\x32\x18.aidpost.v1.RingProgress\x12.\n\ncreated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18\x0e \x01(\t\x12/\n\x0b\x66inished_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"^\n\x04Ring\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x02 \x01(\t\x12\x0f\n\x07percent\x18\x03 \x01(\r\x12\'\n\x04soak\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xa4\x01\n\nThresholds\x12\x13\n\x0bmin_devices\x18\x01 \x01(\r\x12\x17\n\x0fsuccess_percent\x18\x02 \x01(\r\x12\x15\n\rerror_percent\x18\x03 \x01(\r\x12\x15\n\rmin_check_ins\x18\x04 \x01(\r\x12!\n\x19\x66\x61ilure_to_acquire_points\x18\x05 \x01(\x01\x12\x17\n\x0fno_match_points\x18\x06 \x01(\x01\"\xb0\x02\n\x0cRingProgress\x12\x0f\n\x07\x64\x65vices\x18\x01 \x01(\r\x12\x0c\n\x04told\x18\x02 \x01(\r\x12\x0f\n\x07\x61pplied\x18\x03 \x01(\r\x12\x0f\n\x07refused\x18\x04 \x01(\r\x12\x13\n\x0brolled_back\x18\x05 \x01(\r\x12(\n\x06shifts\x18\x06 \x03(\x0b\x32\x18.aidpost.v1.OutcomeShift\x12,\n\x08\x62\x65gan_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07waiting\x18\t \x01(\r\x12\x0f\n\x07\x66\x61iling\x18\n \x01(\r\x12\x0e\n\x06silent\x18\x0b \x01(\r\x12\x12\n\ntaken_back\x18\x0c \x01(\r\"\x9c\x03\n\x0cOutcomeShift\x12\x0c\n\x04rate\x18\x01 \x01(\t\x12\x14\n\x0c\x62\x65\x66ore_count\x18\x02 \x01(\r\x12\x11\n\tbefore_of\x18\x03 \x01(\r\x12\x13\n\x0b\x61\x66ter_count\x18\x04 \x01(\r\x12\x10\n\x08\x61\x66ter_of\x18\x05 \x01(\r\x12\x0b\n\x03low\x18\x06 \x01(\x01\x12\x0c\n\x04high\x18\x07 \x01(\x01\x12\x1e\n\x16unchanged_before_count\x18\x08 \x01(\r\x12\x1b\n\x13unchanged_before_of\x18\t \x01(\r\x12\x1d\n\x15unchanged_after_count\x18\n \x01(\r\x12\x1a\n\x12unchanged_after_of\x18\x0b \x01(\r\x12\x13\n\x06\x65xcess\x18\x0c \x01(\x01H\x00\x88\x01\x01\x12\x17\n\nexcess_low\x18\r \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0b\x65xcess_high\x18\x0e \x01(\x01H\x02\x88\x01\x01\x12)\n\x07verdict\x18\x0f \x01(\x0e\x32\x18.aidpost.v1.ShiftVerdictB\t\n\x07_excessB\r\n\x0b_excess_lowB\x0e\n\x0c_excess_high\":\n\x12PlanRolloutRequest\x12$\n\x07rollout\x18\x01 \x01(\x0b\x32\x13.aidpost.v1.Rollout\"\x80\x02\n\x13PlanRolloutResponse\x12&\n\x05rings\x18\x01 \x03(\x0b\x32\x17.aidpost.v1.PlannedRing\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\x12\x42\n\ncost_milli\x18\x03 \x03(\x0b\x32..aidpost.v1.PlanRolloutResponse.CostMilliEntry\x12+\n\x07\x65nds_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07remarks\x18\x05 \x03(\t\x1a\x30\n\x0e\x43ostMilliEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"w\n\x0bPlannedRing\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65vices\x18\x02 \x01(\r\x12\r\n\x05sites\x18\x03 \x01(\r\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12+\n\x07\x65nds_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x14\x43reateRolloutRequest\x12$\n\x07rollout\x18\x01 \x01(\x0b\x32\x13.aidpost.v1.Rollout\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\"=\n\x15\x43reateRolloutResponse\x12$\n\x07rollout\x18\x01 \x01(\x0b\x32\x13.aidpost.v1.Rollout\"!\n\x11GetRolloutRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\":\n\x12GetRolloutResponse\x12$\n\x07rollout\x18\x01 \x01(\x0b\x32\x13.aidpost.v1.Rollout\"<\n\x13ListRolloutsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"V\n\x14ListRolloutsResponse\x12%\n\x08rollouts\x18\x01 \x03(\x0b\x32\x13.aidpost.v1.Rollout\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"1\n\x13PauseRolloutRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"<\n\x14PauseRolloutResponse\x12$\n\x07rollout\x18\x01 \x01(\x0b\x32\x13.aidpost.v1.Rollout\"2\n\x14ResumeRolloutRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"=\n\x15ResumeRolloutResponse\x12$\n\x07rollout\x18\x01 \x01(\x0b\x32\x13.aidpost.v1.Rollout\"E\n\x14\x43\x61ncelRolloutRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x11\n\ttake_back\x18\x03 \x01(\x08\"=\n\x15\x43\x61ncelRolloutResponse\x12$\n\x07rollout\x18\x01 \x01(\x0b\x32\x13.aidpost.v1.Rollout*\xb2\x01\n\x0cRolloutState\x12\x1d\n\x19ROLLOUT_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15ROLLOUT_STATE_RUNNING\x10\x01\x12\x18\n\x14ROLLOUT_STATE_PAUSED\x10\x02\x12\x19\n\x15ROLLOUT_STATE_STOPPED\x10\x03\x12\x16\n\x12ROLLOUT_STATE_DONE\x10\x04\x12\x1b\n\x17ROLLOUT_STATE_CANCELLED\x10\x05*\x9e\x01\n\x0cShiftVerdict\x12\x1d\n\x19SHIFT_VERDICT_UNSPECIFIED\x10\x00\x12\x19\n\x15SHIFT_VERDICT_TOO_FEW\x10\x01\x12\x1e\n\x1aSHIFT_VERDICT_NOT_COMPARED\x10\x02\x12\x1b\n\x17SHIFT_VERDICT_NOT_WORSE\x10\x03\x12\x17\n\x13SHIFT_VERDICT_WORSE\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,8 +36,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PLANROLLOUTRESPONSE_COSTMILLIENTRY']._loaded_options = None
   _globals['_PLANROLLOUTRESPONSE_COSTMILLIENTRY']._serialized_options = b'8\001'
-  _globals['_ROLLOUTSTATE']._serialized_start=2420
-  _globals['_ROLLOUTSTATE']._serialized_end=2598
+  _globals['_ROLLOUTSTATE']._serialized_start=2767
+  _globals['_ROLLOUTSTATE']._serialized_end=2945
+  _globals['_SHIFTVERDICT']._serialized_start=2948
+  _globals['_SHIFTVERDICT']._serialized_end=3106
   _globals['_ROLLOUT']._serialized_start=130
   _globals['_ROLLOUT']._serialized_end=587
   _globals['_RING']._serialized_start=589
@@ -45,39 +47,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_THRESHOLDS']._serialized_start=686
   _globals['_THRESHOLDS']._serialized_end=850
   _globals['_RINGPROGRESS']._serialized_start=853
-  _globals['_RINGPROGRESS']._serialized_end=1087
-  _globals['_OUTCOMESHIFT']._serialized_start=1090
-  _globals['_OUTCOMESHIFT']._serialized_end=1225
-  _globals['_PLANROLLOUTREQUEST']._serialized_start=1227
-  _globals['_PLANROLLOUTREQUEST']._serialized_end=1285
-  _globals['_PLANROLLOUTRESPONSE']._serialized_start=1288
-  _globals['_PLANROLLOUTRESPONSE']._serialized_end=1544
-  _globals['_PLANROLLOUTRESPONSE_COSTMILLIENTRY']._serialized_start=1496
-  _globals['_PLANROLLOUTRESPONSE_COSTMILLIENTRY']._serialized_end=1544
-  _globals['_PLANNEDRING']._serialized_start=1546
-  _globals['_PLANNEDRING']._serialized_end=1665
-  _globals['_CREATEROLLOUTREQUEST']._serialized_start=1667
-  _globals['_CREATEROLLOUTREQUEST']._serialized_end=1747
-  _globals['_CREATEROLLOUTRESPONSE']._serialized_start=1749
-  _globals['_CREATEROLLOUTRESPONSE']._serialized_end=1810
-  _globals['_GETROLLOUTREQUEST']._serialized_start=1812
-  _globals['_GETROLLOUTREQUEST']._serialized_end=1845
-  _globals['_GETROLLOUTRESPONSE']._serialized_start=1847
-  _globals['_GETROLLOUTRESPONSE']._serialized_end=1905
-  _globals['_LISTROLLOUTSREQUEST']._serialized_start=1907
-  _globals['_LISTROLLOUTSREQUEST']._serialized_end=1967
-  _globals['_LISTROLLOUTSRESPONSE']._serialized_start=1969
-  _globals['_LISTROLLOUTSRESPONSE']._serialized_end=2055
-  _globals['_PAUSEROLLOUTREQUEST']._serialized_start=2057
-  _globals['_PAUSEROLLOUTREQUEST']._serialized_end=2106
-  _globals['_PAUSEROLLOUTRESPONSE']._serialized_start=2108
-  _globals['_PAUSEROLLOUTRESPONSE']._serialized_end=2168
-  _globals['_RESUMEROLLOUTREQUEST']._serialized_start=2170
-  _globals['_RESUMEROLLOUTREQUEST']._serialized_end=2220
-  _globals['_RESUMEROLLOUTRESPONSE']._serialized_start=2222
-  _globals['_RESUMEROLLOUTRESPONSE']._serialized_end=2283
-  _globals['_CANCELROLLOUTREQUEST']._serialized_start=2285
-  _globals['_CANCELROLLOUTREQUEST']._serialized_end=2354
-  _globals['_CANCELROLLOUTRESPONSE']._serialized_start=2356
-  _globals['_CANCELROLLOUTRESPONSE']._serialized_end=2417
+  _globals['_RINGPROGRESS']._serialized_end=1157
+  _globals['_OUTCOMESHIFT']._serialized_start=1160
+  _globals['_OUTCOMESHIFT']._serialized_end=1572
+  _globals['_PLANROLLOUTREQUEST']._serialized_start=1574
+  _globals['_PLANROLLOUTREQUEST']._serialized_end=1632
+  _globals['_PLANROLLOUTRESPONSE']._serialized_start=1635
+  _globals['_PLANROLLOUTRESPONSE']._serialized_end=1891
+  _globals['_PLANROLLOUTRESPONSE_COSTMILLIENTRY']._serialized_start=1843
+  _globals['_PLANROLLOUTRESPONSE_COSTMILLIENTRY']._serialized_end=1891
+  _globals['_PLANNEDRING']._serialized_start=1893
+  _globals['_PLANNEDRING']._serialized_end=2012
+  _globals['_CREATEROLLOUTREQUEST']._serialized_start=2014
+  _globals['_CREATEROLLOUTREQUEST']._serialized_end=2094
+  _globals['_CREATEROLLOUTRESPONSE']._serialized_start=2096
+  _globals['_CREATEROLLOUTRESPONSE']._serialized_end=2157
+  _globals['_GETROLLOUTREQUEST']._serialized_start=2159
+  _globals['_GETROLLOUTREQUEST']._serialized_end=2192
+  _globals['_GETROLLOUTRESPONSE']._serialized_start=2194
+  _globals['_GETROLLOUTRESPONSE']._serialized_end=2252
+  _globals['_LISTROLLOUTSREQUEST']._serialized_start=2254
+  _globals['_LISTROLLOUTSREQUEST']._serialized_end=2314
+  _globals['_LISTROLLOUTSRESPONSE']._serialized_start=2316
+  _globals['_LISTROLLOUTSRESPONSE']._serialized_end=2402
+  _globals['_PAUSEROLLOUTREQUEST']._serialized_start=2404
+  _globals['_PAUSEROLLOUTREQUEST']._serialized_end=2453
+  _globals['_PAUSEROLLOUTRESPONSE']._serialized_start=2455
+  _globals['_PAUSEROLLOUTRESPONSE']._serialized_end=2515
+  _globals['_RESUMEROLLOUTREQUEST']._serialized_start=2517
+  _globals['_RESUMEROLLOUTREQUEST']._serialized_end=2567
+  _globals['_RESUMEROLLOUTRESPONSE']._serialized_start=2569
+  _globals['_RESUMEROLLOUTRESPONSE']._serialized_end=2630
+  _globals['_CANCELROLLOUTREQUEST']._serialized_start=2632
+  _globals['_CANCELROLLOUTREQUEST']._serialized_end=2701
+  _globals['_CANCELROLLOUTRESPONSE']._serialized_start=2703
+  _globals['_CANCELROLLOUTRESPONSE']._serialized_end=2764
 # @@protoc_insertion_point(module_scope)

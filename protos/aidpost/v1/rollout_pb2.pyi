@@ -51,6 +51,30 @@ ROLLOUT_STATE_CANCELLED: RolloutState.ValueType  # 5
 """Ended by a person; what changed stays, or was taken back."""
 Global___RolloutState: _TypeAlias = RolloutState  # noqa: Y015
 
+class _ShiftVerdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ShiftVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ShiftVerdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SHIFT_VERDICT_UNSPECIFIED: _ShiftVerdict.ValueType  # 0
+    SHIFT_VERDICT_TOO_FEW: _ShiftVerdict.ValueType  # 1
+    SHIFT_VERDICT_NOT_COMPARED: _ShiftVerdict.ValueType  # 2
+    """No unchanged devices, or one changed place alone."""
+    SHIFT_VERDICT_NOT_WORSE: _ShiftVerdict.ValueType  # 3
+    SHIFT_VERDICT_WORSE: _ShiftVerdict.ValueType  # 4
+
+class ShiftVerdict(_ShiftVerdict, metaclass=_ShiftVerdictEnumTypeWrapper):
+    """What the figures allow to say."""
+
+SHIFT_VERDICT_UNSPECIFIED: ShiftVerdict.ValueType  # 0
+SHIFT_VERDICT_TOO_FEW: ShiftVerdict.ValueType  # 1
+SHIFT_VERDICT_NOT_COMPARED: ShiftVerdict.ValueType  # 2
+"""No unchanged devices, or one changed place alone."""
+SHIFT_VERDICT_NOT_WORSE: ShiftVerdict.ValueType  # 3
+SHIFT_VERDICT_WORSE: ShiftVerdict.ValueType  # 4
+Global___ShiftVerdict: _TypeAlias = ShiftVerdict  # noqa: Y015
+
 @_typing.final
 class Rollout(_message.Message):
     """A change that goes out step by step, and stops by itself."""
@@ -163,7 +187,7 @@ Global___Ring: _TypeAlias = Ring  # noqa: Y015
 
 @_typing.final
 class Thresholds(_message.Message):
-    """When it goes on, and when it stops."""
+    """When it goes on, and when it stops. Left out as a whole: all devices of a ring, 95 %, 5 %, 200 check-ins, 3 points."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -174,15 +198,17 @@ class Thresholds(_message.Message):
     FAILURE_TO_ACQUIRE_POINTS_FIELD_NUMBER: _builtins.int
     NO_MATCH_POINTS_FIELD_NUMBER: _builtins.int
     min_devices: _builtins.int
-    """Devices of a ring that must have answered before the ring counts; all of it if it is smaller."""
+    """Devices of a ring that must have answered before the ring counts, from 1; all of it if it is smaller. The last
+    ring waits for all that are not silent.
+    """
     success_percent: _builtins.int
     """Of those that answered, in percent: to begin the next ring."""
     error_percent: _builtins.int
-    """Refused, rolled back or failing, in percent of the ring: to stop at once."""
+    """Refused, rolled back or failing, in percent of the ring: with more than so many it stops at once."""
     min_check_ins: _builtins.int
     """Check-ins of changed devices that are needed to judge what it does to people."""
     failure_to_acquire_points: _builtins.float
-    """Stop if failure to acquire or no-match got worse by more than these points, beyond a 95 % interval."""
+    """Stop if failure to acquire or no-match got worse by more than these points, beyond a 95 % interval; 0: never."""
     no_match_points: _builtins.float
     def __init__(
         self,
@@ -216,12 +242,23 @@ class RingProgress(_message.Message):
     SHIFTS_FIELD_NUMBER: _builtins.int
     BEGAN_AT_FIELD_NUMBER: _builtins.int
     ENDED_AT_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    FAILING_FIELD_NUMBER: _builtins.int
+    SILENT_FIELD_NUMBER: _builtins.int
+    TAKEN_BACK_FIELD_NUMBER: _builtins.int
     devices: _builtins.int
     told: _builtins.int
     """They have the new desired state to take up."""
     applied: _builtins.int
     refused: _builtins.int
     rolled_back: _builtins.int
+    waiting: _builtins.int
+    """Of those told: they fetch files, or wait for their window and for nobody to be served. No time runs out on them."""
+    failing: _builtins.int
+    """Of those that applied it: people cannot be served there as they should since."""
+    silent: _builtins.int
+    """Of those told: not heard of for longer than they usually are silent."""
+    taken_back: _builtins.int
     @_builtins.property
     def shifts(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutcomeShift]:
         """What it does to people, changed devices against themselves before."""
@@ -241,10 +278,14 @@ class RingProgress(_message.Message):
         shifts: _abc.Iterable[Global___OutcomeShift] | None = ...,
         began_at: _timestamp_pb2.Timestamp | None = ...,
         ended_at: _timestamp_pb2.Timestamp | None = ...,
+        waiting: _builtins.int = ...,
+        failing: _builtins.int = ...,
+        silent: _builtins.int = ...,
+        taken_back: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["began_at", b"began_at", "ended_at", b"ended_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "began_at", b"began_at", "devices", b"devices", "ended_at", b"ended_at", "refused", b"refused", "rolled_back", b"rolled_back", "shifts", b"shifts", "told", b"told"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "began_at", b"began_at", "devices", b"devices", "ended_at", b"ended_at", "failing", b"failing", "refused", b"refused", "rolled_back", b"rolled_back", "shifts", b"shifts", "silent", b"silent", "taken_back", b"taken_back", "told", b"told", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -252,7 +293,7 @@ Global___RingProgress: _TypeAlias = RingProgress  # noqa: Y015
 
 @_typing.final
 class OutcomeShift(_message.Message):
-    """One rate before and after, with the 95 % interval of the difference (Newcombe's method 10)."""
+    """One rate before and after, with the 95 % interval of the difference (Newcombe's method 10) in percentage points."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -263,6 +304,14 @@ class OutcomeShift(_message.Message):
     AFTER_OF_FIELD_NUMBER: _builtins.int
     LOW_FIELD_NUMBER: _builtins.int
     HIGH_FIELD_NUMBER: _builtins.int
+    UNCHANGED_BEFORE_COUNT_FIELD_NUMBER: _builtins.int
+    UNCHANGED_BEFORE_OF_FIELD_NUMBER: _builtins.int
+    UNCHANGED_AFTER_COUNT_FIELD_NUMBER: _builtins.int
+    UNCHANGED_AFTER_OF_FIELD_NUMBER: _builtins.int
+    EXCESS_FIELD_NUMBER: _builtins.int
+    EXCESS_LOW_FIELD_NUMBER: _builtins.int
+    EXCESS_HIGH_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
     rate: _builtins.str
     """"failure to acquire" or "no match"."""
     before_count: _builtins.int
@@ -271,6 +320,18 @@ class OutcomeShift(_message.Message):
     after_of: _builtins.int
     low: _builtins.float
     high: _builtins.float
+    unchanged_before_count: _builtins.int
+    """The same of devices that have not changed, over the same two periods."""
+    unchanged_before_of: _builtins.int
+    unchanged_after_count: _builtins.int
+    unchanged_after_of: _builtins.int
+    excess: _builtins.float
+    """How much more the changed rose than the unchanged, with the 95 % interval, in percentage points; absent while
+    there is nothing to compare with.
+    """
+    excess_low: _builtins.float
+    excess_high: _builtins.float
+    verdict: Global___ShiftVerdict.ValueType
     def __init__(
         self,
         *,
@@ -281,12 +342,31 @@ class OutcomeShift(_message.Message):
         after_of: _builtins.int = ...,
         low: _builtins.float = ...,
         high: _builtins.float = ...,
+        unchanged_before_count: _builtins.int = ...,
+        unchanged_before_of: _builtins.int = ...,
+        unchanged_after_count: _builtins.int = ...,
+        unchanged_after_of: _builtins.int = ...,
+        excess: _builtins.float | None = ...,
+        excess_low: _builtins.float | None = ...,
+        excess_high: _builtins.float | None = ...,
+        verdict: Global___ShiftVerdict.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_excess", b"_excess", "_excess_high", b"_excess_high", "_excess_low", b"_excess_low", "excess", b"excess", "excess_high", b"excess_high", "excess_low", b"excess_low"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_count", b"after_count", "after_of", b"after_of", "before_count", b"before_count", "before_of", b"before_of", "high", b"high", "low", b"low", "rate", b"rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_excess", b"_excess", "_excess_high", b"_excess_high", "_excess_low", b"_excess_low", "after_count", b"after_count", "after_of", b"after_of", "before_count", b"before_count", "before_of", b"before_of", "excess", b"excess", "excess_high", b"excess_high", "excess_low", b"excess_low", "high", b"high", "low", b"low", "rate", b"rate", "unchanged_after_count", b"unchanged_after_count", "unchanged_after_of", b"unchanged_after_of", "unchanged_before_count", b"unchanged_before_count", "unchanged_before_of", b"unchanged_before_of", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__excess: _TypeAlias = _typing.Literal["excess"]  # noqa: Y015
+    _WhichOneofArgType__excess: _TypeAlias = _typing.Literal["_excess", b"_excess"]  # noqa: Y015
+    _WhichOneofReturnType__excess_high: _TypeAlias = _typing.Literal["excess_high"]  # noqa: Y015
+    _WhichOneofArgType__excess_high: _TypeAlias = _typing.Literal["_excess_high", b"_excess_high"]  # noqa: Y015
+    _WhichOneofReturnType__excess_low: _TypeAlias = _typing.Literal["excess_low"]  # noqa: Y015
+    _WhichOneofArgType__excess_low: _TypeAlias = _typing.Literal["_excess_low", b"_excess_low"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__excess) -> _WhichOneofReturnType__excess | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__excess_high) -> _WhichOneofReturnType__excess_high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__excess_low) -> _WhichOneofReturnType__excess_low | None: ...
 
 Global___OutcomeShift: _TypeAlias = OutcomeShift  # noqa: Y015
 
@@ -624,7 +704,9 @@ class CancelRolloutRequest(_message.Message):
     name: _builtins.str
     etag: _builtins.str
     take_back: _builtins.bool
-    """Desire again what was desired before of the devices that were told."""
+    """Desire again what was desired before, also of the devices that took the change up. Who was told and has not
+    taken it up yet is told otherwise in any case.
+    """
     def __init__(
         self,
         *,

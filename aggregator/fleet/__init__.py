@@ -1,0 +1,1 @@
+"""What a fleet is: values and rules without a wire, a database or a clock."""

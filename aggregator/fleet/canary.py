@@ -1,0 +1,284 @@
+"""What a change does to people: rates of changed devices before and after it, beside those of unchanged ones.
+
+A rate got worse by the change only where all of this holds:
+
+* it rose at the changed devices, by more than the set points and beyond its 95 % interval;
+* it rose there by more than at devices that have not changed over the same two periods, again by more than
+  the set points and beyond the 95 % interval: a season, a holiday or a new list changes both alike;
+* both still hold without any one site (or device, where one site alone changed): one place whose people
+  changed cannot stop a rollout.
+
+Check-ins of one device are alike, so counts are first divided by how much more its rate moves from period to
+period than chance alone would move it. docs/rollouts.md has how often that is fooled, as simulated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from enum import Enum, unique
+
+import msgspec
+
+_Z_TWO_SIDED_95 = 1.959963984540054
+LOOK_GROWTH = 1.5
+"""A ring is judged again when its check-ins have grown by this much: each look is a chance to be fooled."""
+MIN_CELL = 20
+"""Check-ins in each period for a device to tell how much rates move by themselves."""
+
+
+@unique
+class Rate(Enum):
+    """What can get worse for people."""
+
+    FAILURE_TO_ACQUIRE = "failure to acquire"
+    NO_MATCH = "no match"
+
+
+@unique
+class Verdict(Enum):
+    """What the figures allow to say."""
+
+    TOO_FEW = "too few check-ins"
+    NOT_COMPARED = "nothing to compare with"
+    NOT_WORSE = "not worse"
+    WORSE = "worse"
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Check-ins of one period.
+
+    presented: with something presented, not_acquired: of these, without a usable sample in the tries
+    allowed. compared: those that came to a comparison, no_match: of these, without a match or suggestion.
+    """
+
+    presented: int = 0
+    not_acquired: int = 0
+    compared: int = 0
+    no_match: int = 0
+
+
+class DeviceOutcomes(msgspec.Struct, frozen=True):
+    """One device before and after: before and after its change, or over the same periods without one."""
+
+    device_id: str
+    site: str
+    before: Counts
+    after: Counts
+
+
+class RingOutcomes(msgspec.Struct, frozen=True):
+    """The devices of one ring that took the change up, and those that have not changed."""
+
+    changed: tuple[DeviceOutcomes, ...] = ()
+    unchanged: tuple[DeviceOutcomes, ...] = ()
+
+
+class Part(msgspec.Struct, frozen=True):
+    """So many of so many; not whole where counts were divided."""
+
+    count: float = 0
+    of: float = 0
+
+    @property
+    def rate(self) -> float:
+        """Return the share; of must not be 0."""
+        return self.count / self.of
+
+    def __add__(self, other: Part) -> Part:
+        return Part(self.count + other.count, self.of + other.of)
+
+    def __sub__(self, other: Part) -> Part:
+        return Part(self.count - other.count, self.of - other.of)
+
+    def divided(self, by: float) -> Part:
+        """Return the same share of fewer."""
+        return Part(self.count / by, self.of / by)
+
+
+class Periods(msgspec.Struct, frozen=True):
+    """One rate in two periods."""
+
+    before: Part = Part()
+    after: Part = Part()
+
+    def __add__(self, other: Periods) -> Periods:
+        return Periods(self.before + other.before, self.after + other.after)
+
+    def __sub__(self, other: Periods) -> Periods:
+        return Periods(self.before - other.before, self.after - other.after)
+
+    def divided(self, by: float) -> Periods:
+        """Return the same shares of fewer."""
+        return Periods(self.before.divided(by), self.after.divided(by))
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A difference of rates and its 95 % interval, each from -1 to 1."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Shift(msgspec.Struct, frozen=True):
+    """One rate of one ring; counts as they were, the intervals from counts divided by `dispersion`.
+
+    risen: at the changed devices, None without check-ins in both periods. excess: how much more than at the
+    unchanged, None where there are none.
+    """
+
+    rate: Rate
+    changed: Periods
+    unchanged: Periods
+    dispersion: float
+    risen: Difference | None
+    excess: Difference | None
+    verdict: Verdict
+
+
+def wilson(part: Part) -> tuple[float, float]:
+    """Return the two-sided 95 % interval of a rate (Wilson, J. Am. Stat. Assoc. 22, 1927)."""
+    if part.of <= 0:
+        return 0.0, 1.0
+    rate, z2 = part.rate, _Z_TWO_SIDED_95**2
+    centre = rate + z2 / (2 * part.of)
+    spread = _Z_TWO_SIDED_95 * math.sqrt(max(rate * (1 - rate), 0) / part.of + z2 / (4 * part.of**2))
+    scale = 1 + z2 / part.of
+    return max((centre - spread) / scale, 0.0), min((centre + spread) / scale, 1.0)
+
+
+def newcombe(periods: Periods) -> Difference:
+    """Return after less before (Newcombe, Stat. Med. 17, 1998, method 10); both need check-ins."""
+    (low_before, high_before), (low_after, high_after) = wilson(periods.before), wilson(periods.after)
+    before, after = periods.before.rate, periods.after.rate
+    value = after - before
+    return Difference(
+        value,
+        value - math.hypot(after - low_after, high_before - before),
+        value + math.hypot(high_after - after, before - low_before),
+    )
+
+
+def beyond(changed: Difference, unchanged: Difference) -> Difference:
+    """Return how much more one rose than the other (Zou and Donner, Stat. Med. 27, 2008: MOVER)."""
+    value = changed.value - unchanged.value
+    return Difference(
+        value,
+        value - math.hypot(changed.value - changed.low, unchanged.high - unchanged.value),
+        value + math.hypot(changed.high - changed.value, unchanged.value - unchanged.low),
+    )
+
+
+def is_due(looked_at: int, check_ins: int, min_check_ins: int) -> bool:
+    """Tell whether a ring with so many check-ins after the change is to be judged (again)."""
+    return check_ins >= max(min_check_ins, 1, math.ceil(looked_at * LOOK_GROWTH))
+
+
+def judge(outcomes: RingOutcomes, rate: Rate, points: float, min_check_ins: int) -> Shift:
+    """Judge one rate of one ring; points: how much worse it may get, in percentage points."""
+    changed = [(each.site, each.device_id, periods_of(each, rate)) for each in outcomes.changed]
+    unchanged = [periods_of(each, rate) for each in outcomes.unchanged]
+    all_changed = _sum(periods for _, _, periods in changed)
+    all_unchanged = _sum(unchanged)
+    spread = dispersion([periods for _, _, periods in changed], unchanged)
+    risen, excess = _differences(all_changed, all_unchanged, spread)
+    return Shift(
+        rate,
+        all_changed,
+        all_unchanged,
+        spread,
+        risen,
+        excess,
+        _verdict(changed, all_changed, all_unchanged, spread, points / 100, max(min_check_ins, 1)),
+    )
+
+
+def periods_of(device: DeviceOutcomes, rate: Rate) -> Periods:
+    """Return one rate of one device."""
+    return Periods(_part(device.before, rate), _part(device.after, rate))
+
+
+def dispersion(changed: Sequence[Periods], unchanged: Sequence[Periods]) -> float:
+    """Return how much more single devices' rates move than chance alone moves them, at least 1.
+
+    Pearson's statistic over its degrees of freedom (McCullagh and Nelder, Generalized Linear Models, 4.5), of
+    each device's difference around that of its group.
+    """
+    squares, freedom = 0.0, 0
+    for group in (changed, unchanged):
+        told = [each for each in group if each.before.of >= MIN_CELL and each.after.of >= MIN_CELL]
+        if len(told) < 2:
+            continue
+        total = _sum(told)
+        common = total.after.rate - total.before.rate
+        for each in told:
+            rate = (each.before + each.after).rate
+            # Half a count more of each kind: a device that had none says little, and not nothing.
+            smoothed = (rate * (each.before.of + each.after.of) + 0.5) / (each.before.of + each.after.of + 1)
+            variance = smoothed * (1 - smoothed) * (1 / each.before.of + 1 / each.after.of)
+            squares += (each.after.rate - each.before.rate - common) ** 2 / variance
+        freedom += len(told) - 1
+    return max(squares / freedom, 1.0) if freedom else 1.0
+
+
+def _verdict(
+    changed: Sequence[tuple[str, str, Periods]],
+    all_changed: Periods,
+    all_unchanged: Periods,
+    spread: float,
+    points: float,
+    min_check_ins: int,
+) -> Verdict:
+    if not _enough(all_changed, min_check_ins):
+        return Verdict.TOO_FEW
+    groups = _groups(changed)
+    if not _enough(all_unchanged, min_check_ins) or len(groups) < 2:
+        return Verdict.NOT_COMPARED
+    for left_out in (Periods(), *groups):
+        risen, excess = _differences(all_changed - left_out, all_unchanged, spread)
+        if risen is None or excess is None:
+            return Verdict.NOT_WORSE
+        if not all(each.value > points and each.low > 0 for each in (risen, excess)):
+            return Verdict.NOT_WORSE
+    return Verdict.WORSE
+
+
+def _groups(changed: Sequence[tuple[str, str, Periods]]) -> list[Periods]:
+    """Return the sums of what one happening could change: by site, of one site by device."""
+    by_site = len({site for site, _, _ in changed}) > 1
+    groups: dict[str, Periods] = {}
+    for site, device_id, periods in changed:
+        name = site if by_site else device_id
+        groups[name] = groups.get(name, Periods()) + periods
+    return list(groups.values())
+
+
+def _differences(
+    changed: Periods, unchanged: Periods, spread: float
+) -> tuple[Difference | None, Difference | None]:
+    if not _enough(changed, 1):
+        return None, None
+    risen = newcombe(changed.divided(spread))
+    if not _enough(unchanged, 1):
+        return risen, None
+    return risen, beyond(risen, newcombe(unchanged.divided(spread)))
+
+
+def _enough(periods: Periods, check_ins: int) -> bool:
+    return periods.before.of >= check_ins and periods.after.of >= check_ins
+
+
+def _part(counts: Counts, rate: Rate) -> Part:
+    match rate:
+        case Rate.FAILURE_TO_ACQUIRE:
+            return Part(counts.not_acquired, counts.presented)
+        case Rate.NO_MATCH:
+            return Part(counts.no_match, counts.compared)
+
+
+def _sum(periods: Iterable[Periods]) -> Periods:
+    total = Periods()
+    for each in periods:
+        total += each
+    return total

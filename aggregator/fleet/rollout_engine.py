@@ -1,0 +1,336 @@
+"""What a rollout does next: pure, so that it can be tried with any past and any answers.
+
+`step` is turned every few seconds, and its result is written down together with its acts: what it decided has
+happened, or has not, also across a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+import msgspec
+from msgspec.structs import replace
+
+from aggregator.fleet.canary import Rate, RingOutcomes, Shift, Verdict, is_due, judge
+from aggregator.fleet.rollout import (
+    ANSWERED,
+    BY_PEOPLE,
+    TRANSITIONS,
+    Member,
+    Occurrence,
+    Rollout,
+    RolloutState,
+    Standing,
+    Watch,
+)
+from trust.state import DesiredResult
+
+TELL_AT_ONCE = 200
+"""Devices told, or told otherwise again, in one turn: events wait for its transaction."""
+
+_STANDINGS = {
+    DesiredResult.APPLIED: Standing.APPLIED,
+    DesiredResult.REFUSED: Standing.REFUSED,
+    DesiredResult.ROLLED_BACK: Standing.ROLLED_BACK,
+}
+
+# Who refused may think better of it, as after somebody made room on its disk; who took it up has answered.
+_MAY_ANSWER = (Standing.TOLD, Standing.REFUSED, Standing.ROLLED_BACK)
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """One device as it is now; answer: what it made of the newest desired state, None while it is not known.
+
+    A device whose answer cannot be believed is seen as one that refused, with why as the reason.
+    """
+
+    answer: DesiredResult | None = None
+    reason: str = ""
+    failing: bool = False
+    silent: bool = False
+    gone: bool = False
+
+
+class Observed(msgspec.Struct, frozen=True):
+    """What there is to see in one turn; a device that is not named is as it was.
+
+    outcomes: what happened to people, by ring; a ring that is not named was not looked at.
+    """
+
+    devices: Mapping[str, Seen] = {}
+    outcomes: Mapping[int, RingOutcomes] = {}
+
+
+class Tell(msgspec.Struct, frozen=True):
+    """Desire the change of this device."""
+
+    device_id: str
+
+
+class Restore(msgspec.Struct, frozen=True):
+    """Desire again of this device what was desired before it was told."""
+
+    device_id: str
+
+
+Act: TypeAlias = Tell | Restore
+
+
+class NotAllowed(msgspec.Struct, frozen=True):
+    """The state does not allow it; why: one sentence that says what can be done."""
+
+    why: str
+
+
+def step(rollout: Rollout, observed: Observed, now_ns: int) -> tuple[Rollout, tuple[Act, ...]]:
+    """Take in what was seen and say what to do; the same again without anything new does nothing."""
+    rollout = _taken_in(rollout, observed, now_ns)
+    match rollout.state:
+        case RolloutState.RUNNING:
+            return _go_on(rollout, now_ns)
+        case RolloutState.STOPPED:
+            # Who has the change before it and has not taken it up yet is not to do so.
+            return _restored(rollout, frozenset({Standing.TOLD}), Standing.PENDING)
+        case RolloutState.CANCELLED:
+            whose = {Standing.TOLD, *(ANSWERED if rollout.take_back else ())}
+            return _restored(rollout, frozenset(whose), Standing.TAKEN_BACK)
+        case RolloutState.PAUSED | RolloutState.DONE:
+            return rollout, ()
+
+
+def pause(rollout: Rollout, actor: str) -> Rollout | NotAllowed:
+    """Tell nobody new until somebody resumes it; who was told goes on."""
+    return _moved(rollout, Occurrence.PAUSE, f"paused by {actor}")
+
+
+def resume(rollout: Rollout, actor: str) -> Rollout | NotAllowed:
+    """Go on. After a stop the errors so far, and what was seen at the rings so far, count no more."""
+    moved = _moved(rollout, Occurrence.RESUME, f"resumed by {actor}")
+    if isinstance(moved, NotAllowed) or rollout.state is not RolloutState.STOPPED:
+        return moved
+    return replace(
+        moved,
+        members=tuple(replace(each, set_aside=True) if each.in_error else each for each in moved.members),
+        watches=tuple(
+            replace(watch, waived=watch.waived or watch.began_ns is not None) for watch in moved.watches
+        ),
+    )
+
+
+def cancel(rollout: Rollout, actor: str, now_ns: int, *, take_back: bool) -> Rollout | NotAllowed:
+    """End it: who has not taken the change up is to do so no more.
+
+    take_back: desire again what was desired before of those, too, that have.
+    """
+    what = "what changed is taken back" if take_back else "what changed stays"
+    moved = _moved(rollout, Occurrence.CANCEL, f"cancelled by {actor}; {what}")
+    if isinstance(moved, NotAllowed):
+        return moved
+    return replace(moved, take_back=take_back, finished_ns=now_ns)
+
+
+def unmet(rollout: Rollout, now_ns: int) -> str:
+    """Return why the ring under way cannot be left yet, one sentence; empty when it can."""
+    ring, terms = rollout.rings[rollout.ring], rollout.thresholds
+    counted = [each for each in rollout.of_ring(rollout.ring) if not each.gone and not each.set_aside]
+    pending = sum(each.standing is Standing.PENDING for each in counted)
+    answered = [each for each in counted if each.answered]
+    if pending:
+        return f"ring {ring.name}: {pending} devices are still to be told"
+    if (lacking := min(terms.min_devices, len(counted)) - len(answered)) > 0:
+        return f"ring {ring.name}: waits for the answers of {lacking} more devices"
+    # There is nobody after the last ring who would show what goes wrong in it.
+    if rollout.ring == len(rollout.rings) - 1:
+        expected = sum(each.standing is Standing.TOLD and not each.silent for each in counted)
+        if expected:
+            return f"ring {ring.name}: waits for the answers of {expected} more devices"
+    good = sum(each.standing is Standing.APPLIED and not each.in_error for each in answered)
+    if good * 100 < terms.success_percent * len(answered):
+        return (
+            f"ring {ring.name}: {good} of {len(answered)} devices took it up well, "
+            f"{terms.success_percent} % are needed: see to them, or pause and decide"
+        )
+    if lacking_check_ins := _lacking_check_ins(rollout):
+        return f"ring {ring.name}: waits for {lacking_check_ins} more check-ins at changed devices"
+    last_ns = max((each.answered_ns or 0 for each in answered), default=0)
+    watched_until_ns = last_ns + ring.soak_s * 1_000_000_000
+    if answered and now_ns < watched_until_ns:
+        return f"ring {ring.name}: watched until {_moment(watched_until_ns)}"
+    return ""
+
+
+def _go_on(rollout: Rollout, now_ns: int) -> tuple[Rollout, tuple[Act, ...]]:
+    rollout = _begun(rollout, now_ns)
+    if why := _too_many_errors(rollout):
+        return _stopped(rollout, Occurrence.TOO_MANY_ERRORS, why)
+    if why := _worse_for_people(rollout):
+        return _stopped(rollout, Occurrence.WORSE_FOR_PEOPLE, why)
+    if not (waits := unmet(rollout, now_ns)):
+        watch = replace(rollout.watches[rollout.ring], ended_ns=now_ns)
+        rollout = replace(rollout, watches=_with(rollout.watches, rollout.ring, watch))
+        if rollout.ring == len(rollout.rings) - 1:
+            return replace(_ended(rollout), finished_ns=now_ns), ()
+        rollout = replace(_must_move(rollout, Occurrence.RING_PASSED, ""), ring=rollout.ring + 1)
+        return _go_on(rollout, now_ns)
+    rollout, acts = _told(rollout, now_ns)
+    return replace(rollout, reason=unmet(rollout, now_ns) or waits), acts
+
+
+def _told(rollout: Rollout, now_ns: int) -> tuple[Rollout, tuple[Act, ...]]:
+    due = [
+        each for each in rollout.of_ring(rollout.ring) if each.standing is Standing.PENDING and not each.gone
+    ][:TELL_AT_ONCE]
+    told = {
+        each.device_id: replace(
+            each,
+            standing=Standing.TOLD,
+            told_ns=now_ns,
+            failing_before=each.failing,
+            reason="",
+            waiting=False,
+        )
+        for each in due
+    }
+    return _with_members(rollout, told), tuple(Tell(device_id) for device_id in told)
+
+
+def _restored(
+    rollout: Rollout, whose: frozenset[Standing], becomes: Standing
+) -> tuple[Rollout, tuple[Act, ...]]:
+    due = [each for each in rollout.members if each.standing in whose][:TELL_AT_ONCE]
+    restored = {each.device_id: replace(each, standing=becomes, waiting=False) for each in due}
+    return _with_members(rollout, restored), tuple(Restore(device_id) for device_id in restored)
+
+
+def _taken_in(rollout: Rollout, observed: Observed, now_ns: int) -> Rollout:
+    heard = {
+        each.device_id: member
+        for each in rollout.members
+        if (seen := observed.devices.get(each.device_id)) is not None
+        and (member := _heard(each, seen, now_ns)) != each
+    }
+    watches = rollout.watches
+    for ring, outcomes in observed.outcomes.items():
+        if watches[ring].began_ns is not None:
+            watches = _with(watches, ring, _looked(rollout, watches[ring], outcomes))
+    return replace(_with_members(rollout, heard), watches=watches)
+
+
+def _heard(member: Member, seen: Seen, now_ns: int) -> Member:
+    member = replace(member, failing=seen.failing, silent=seen.silent, gone=seen.gone)
+    if member.standing not in _MAY_ANSWER or seen.answer is None:
+        return member
+    if seen.answer is DesiredResult.WAITING:
+        return replace(member, waiting=member.standing is Standing.TOLD)
+    standing = _STANDINGS[seen.answer]
+    if standing is member.standing:
+        return member
+    reason = "" if standing is Standing.APPLIED else seen.reason
+    return replace(member, standing=standing, reason=reason, answered_ns=now_ns, waiting=False)
+
+
+def _looked(rollout: Rollout, watch: Watch, outcomes: RingOutcomes) -> Watch:
+    """Count anew, and judge anew where there are enough more check-ins than at the last time."""
+    terms = rollout.thresholds
+    shifts = (
+        judge(outcomes, Rate.FAILURE_TO_ACQUIRE, terms.failure_to_acquire_points, terms.min_check_ins),
+        judge(outcomes, Rate.NO_MATCH, terms.no_match_points, terms.min_check_ins),
+    )
+    check_ins = sum(each.after.presented for each in outcomes.changed)
+    if is_due(watch.looked_at, check_ins, terms.min_check_ins):
+        return replace(watch, shifts=shifts, looked_at=check_ins)
+    verdicts = {shift.rate: shift.verdict for shift in watch.shifts}
+    kept = (replace(each, verdict=verdicts.get(each.rate, Verdict.TOO_FEW)) for each in shifts)
+    return replace(watch, shifts=tuple(kept))
+
+
+def _too_many_errors(rollout: Rollout) -> str:
+    for number in range(rollout.ring + 1):
+        counted = [each for each in rollout.of_ring(number) if not each.gone and not each.set_aside]
+        errors = [each for each in counted if each.in_error]
+        if len(errors) * 100 > rollout.thresholds.error_percent * len(counted):
+            first = errors[0]
+            said = f", {first.device_id} first: {first.reason or 'it fails since'}"
+            return f"ring {rollout.rings[number].name}: {len(errors)} of {len(counted)} devices{said}"
+    return ""
+
+
+def _worse_for_people(rollout: Rollout) -> str:
+    terms = rollout.thresholds
+    points = {
+        Rate.FAILURE_TO_ACQUIRE: terms.failure_to_acquire_points,
+        Rate.NO_MATCH: terms.no_match_points,
+    }
+    for ring, watch in zip(rollout.rings, rollout.watches, strict=True):
+        for shift in () if watch.waived else watch.shifts:
+            if shift.verdict is Verdict.WORSE and points[shift.rate] > 0:
+                return f"ring {ring.name}: {_in_words(shift)}"
+    return ""
+
+
+def _in_words(shift: Shift) -> str:
+    before, after = shift.changed.before.rate * 100, shift.changed.after.rate * 100
+    others = ""
+    if shift.excess is not None:
+        others = f", {shift.excess.value * 100:.1f} points more than at devices that have not changed"
+    return f"{shift.rate.value} rose from {before:.1f} % to {after:.1f} % of check-ins{others}"
+
+
+def _lacking_check_ins(rollout: Rollout) -> int:
+    watch, terms = rollout.watches[rollout.ring], rollout.thresholds
+    if watch.waived or not terms.judges_people:
+        return 0
+    if all(each.gone or each.set_aside for each in rollout.of_ring(rollout.ring)):
+        return 0
+    seen = max((round(shift.changed.after.of) for shift in watch.shifts), default=0)
+    return max(terms.min_check_ins - seen, 0)
+
+
+def _begun(rollout: Rollout, now_ns: int) -> Rollout:
+    watch = rollout.watches[rollout.ring]
+    if watch.began_ns is not None:
+        return rollout
+    return replace(rollout, watches=_with(rollout.watches, rollout.ring, replace(watch, began_ns=now_ns)))
+
+
+def _stopped(rollout: Rollout, why: Occurrence, reason: str) -> tuple[Rollout, tuple[Act, ...]]:
+    stopped = _must_move(rollout, why, f"stopped: {reason}")
+    return _restored(stopped, frozenset({Standing.TOLD}), Standing.PENDING)
+
+
+def _ended(rollout: Rollout) -> Rollout:
+    silent = sum(each.standing is Standing.TOLD and not each.gone for each in rollout.members)
+    later = f"; {silent} devices are silent and take it up when they are back" if silent else ""
+    return _must_move(rollout, Occurrence.LAST_RING_PASSED, f"all rings passed{later}")
+
+
+def _moved(rollout: Rollout, occurrence: Occurrence, reason: str) -> Rollout | NotAllowed:
+    becomes = TRANSITIONS.get((rollout.state, occurrence))
+    if becomes is None:
+        allowed = [each.value for state, each in TRANSITIONS if state is rollout.state and each in BY_PEOPLE]
+        can = f"it can {' or '.join(allowed)}" if allowed else "make a new rollout instead"
+        return NotAllowed(f"rollout {rollout.name} is {rollout.state.value}, so no {occurrence.value}: {can}")
+    return replace(rollout, state=becomes, reason=reason)
+
+
+def _must_move(rollout: Rollout, occurrence: Occurrence, reason: str) -> Rollout:
+    moved = _moved(rollout, occurrence, reason)
+    if isinstance(moved, NotAllowed):
+        raise AssertionError(moved.why)  # the table lists what the engine does by itself
+    return moved
+
+
+def _with(watches: tuple[Watch, ...], ring: int, watch: Watch) -> tuple[Watch, ...]:
+    return (*watches[:ring], watch, *watches[ring + 1 :])
+
+
+def _with_members(rollout: Rollout, new: Mapping[str, Member]) -> Rollout:
+    if not new:
+        return rollout
+    return replace(rollout, members=tuple(new.get(each.device_id, each) for each in rollout.members))
+
+
+def _moment(wall_ns: int) -> str:
+    return datetime.fromtimestamp(wall_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M UTC")
