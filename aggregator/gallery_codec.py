@@ -62,6 +62,7 @@ def parse_sync(request: gallery_pb2.SyncRequest) -> Asked:
         Lease(counted(request.lease_uptime_s, "lease_uptime_s"), request.lease_boots),
         {head.author: counted(head.seq, "heads") for head in request.heads},
         frozenset((each.author, each.seq) for each in request.lacking),
+        request.roster_digest,
     )
 
 

@@ -40,6 +40,7 @@ class Asked:
     lease: Lease = NO_LEASE
     heads: Mapping[int, int] = field(default_factory=dict)
     lacking: frozenset[tuple[int, int]] = frozenset()
+    roster_digest: bytes = b""
 
     def has(self, author: int, seq: int) -> bool:
         """Whether the device has this change."""

@@ -177,24 +177,34 @@ class GalleryService(gallery_pb2_grpc.GalleryServiceServicer):
     ) -> gallery_pb2.PushChangesResponse:
         """Take changes, all or none."""
         device = await self._device(context)
+        gallery_id, version, name, site = request.gallery_id, request.version, device.device_id, device.site
+        answer: int | Behind | Refused
         try:
-            carried = gallery_codec.parse_push(request)
-        except Malformed as error:
+            if request.roster:
+                roster = Roster.parse(request.roster)
+                answer = await self._do(
+                    context,
+                    lambda db, now_ns, _actor: galleries.hand_in_roster(
+                        db, roster, request.roster, name, site, now_ns
+                    ),
+                )
+            else:
+                carried = gallery_codec.parse_push(request)
+                answer = await self._do(
+                    context,
+                    lambda db, now_ns, _actor: galleries.push(
+                        db, gallery_id, name, site, version, carried, now_ns
+                    ),
+                )
+        except (Malformed, RosterRefused) as error:
             await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        gallery_id, version = request.gallery_id, request.version
-        answer = await self._do(
-            context,
-            lambda db, now_ns, _actor: galleries.push(
-                db, gallery_id, device.device_id, device.site, version, carried, now_ns
-            ),
-        )
         match answer:
             case Behind():
                 await context.abort(grpc.StatusCode.ABORTED, "the gallery has gone on: sync, then try again")
             case Refused(why):
                 await self._refuse(context, grpc.StatusCode.PERMISSION_DENIED, why)
             case int():
-                self._log_holds_erased |= any(each.change.version > 1 for each in carried)
+                self._log_holds_erased |= any(each.version > 1 for each in request.changes)
                 await self._empty_log()
                 return gallery_pb2.PushChangesResponse(version=answer)
         raise AssertionError("abort does not return")
@@ -249,6 +259,7 @@ def _beginning(delivery: Delivery) -> gallery_pb2.SyncBeginning:
         heads=[gallery_pb2.AuthorHead(author=author, seq=seq) for author, seq in delivery.heads],
         bytes=delivery.size_bytes,
         complete=delivery.complete,
+        edition=delivery.edition,
         decisions=delivery.decisions,
         decided=[gallery_codec.decided(first, second, same=same) for first, second, same in delivery.decided],
     )

@@ -74,6 +74,11 @@ def publish_roster(db: Database, roster: Roster, encoded: bytes, now_ns: int, ac
             )
         if roster.edition <= edition or roster.epoch < epoch:
             return Refused(f"roster {edition} is here already, and this one is number {roster.edition}")
+        if not roster.follows(gallery_rows.rosters(db, gallery)[epoch]):
+            return Refused(
+                f"this roster does not go on from number {edition}, which is here: it was made from an older "
+                "copy of the key set. Go on with the newest copy"
+            )
         db.execute(
             "UPDATE galleries SET epoch = ?, edition = ? WHERE gallery = ?",
             (roster.epoch, roster.edition, gallery),
@@ -86,6 +91,19 @@ def publish_roster(db: Database, roster: Roster, encoded: bytes, now_ns: int, ac
     subject = f"{roster.gallery_id.hex()} {roster.edition}: " + " ".join(m.device_id for m in roster.members)
     administration.append(db, now_ns, actor, "gallery roster", subject)
     return None
+
+
+def hand_in_roster(
+    db: Database, roster: Roster, encoded: bytes, device_id: str, site: str, now_ns: int
+) -> int | Refused:
+    """Take a newer roster from a device, as after a restored backup; returns the version of the gallery."""
+    row = db.execute(
+        "SELECT version FROM galleries WHERE gallery_id = ? AND site = ?", (roster.gallery_id, site)
+    ).fetchone()
+    if row is None:
+        return Refused("there is no such gallery at this site")
+    refused = publish_roster(db, roster, encoded, now_ns, f"device {device_id}")
+    return refused or int(row[0])
 
 
 def push(

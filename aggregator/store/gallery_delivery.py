@@ -43,6 +43,7 @@ class Delivery:
     size_bytes: int
     complete: bool
     changes: tuple[tuple[int, bytes], ...]
+    edition: int
     decisions: int = 0
     decided: tuple[tuple[bytes, bytes, bool], ...] = ()
 
@@ -58,7 +59,9 @@ def deliver(db: Database, device_id: str, site: str, wanted: Asked, now_ns: int)
         return Refused("there is no gallery of this custodian for this site and purpose yet")
     gallery, gallery_id, epoch, edition, version, decisions = row
     rosters = gallery_rows.rosters(db, gallery)
-    newer = edition > wanted.edition
+    newer = edition > wanted.edition or (
+        edition == wanted.edition and wanted.roster_digest not in (b"", rosters[epoch].digest)
+    )
     encoded = gallery_rows.encoded_rosters(db, gallery)
     hashes = tree.buckets(_newest(db, gallery))
     member = rosters[epoch].member_of(device_id) is not None
@@ -92,6 +95,7 @@ def deliver(db: Database, device_id: str, site: str, wanted: Asked, now_ns: int)
         sum(len(change) for _, _, change in due),
         complete,
         changes,
+        edition,
         decisions if due_decisions else wanted.decisions,
         adjudications.decided(db, gallery, MAX_DECIDED) if due_decisions else (),
     )

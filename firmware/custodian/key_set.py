@@ -24,14 +24,22 @@ from firmware.guard.wrapping import KEK_BYTES, unwrap, wrap
 from trust.consent import Purpose
 from trust.gallery.card import Card
 from trust.gallery.errors import CardRefused
-from trust.gallery.roster import GALLERY_ID_BYTES, KEY_BYTES, MAX_MEMBERS, Member, Roster, custodian_words
+from trust.gallery.roster import (
+    GALLERY_ID_BYTES,
+    KEY_BYTES,
+    MAX_MEMBERS,
+    MAX_ROSTER_BYTES,
+    Member,
+    Roster,
+    custodian_words,
+)
 from trust.keys.errors import GuardUnavailable, KeysDamaged
 from trust.keys.secret import SecretKey
 from trust.keys.stretching import Argon2Cost
 
 SET = "set.json"
 ROSTER = "gallery.roster"
-_FORMAT = "aidpost custodian set 1"
+_FORMAT = "aidpost custodian set 2"
 
 
 class KnownCard(msgspec.Struct, frozen=True):
@@ -53,6 +61,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     epoch_key: bytes
     epoch: int = 1
     edition: int = 0
+    former: tuple[bytes, ...] = ()
     last_number: int = 0
     members: tuple[KnownCard, ...] = ()
     seal: bytes = b""
@@ -119,7 +128,7 @@ class KeySet:
             raise CustodianError(f"{folder / SET} is no key set, or it is damaged") from error
         if file.format != _FORMAT:
             raise CustodianError(
-                f"{folder / SET} was written by a newer version of Aidpost: install that version"
+                f"{folder / SET} was written by another version of Aidpost: use that version"
             )
         return cls(folder, file)
 
@@ -234,13 +243,23 @@ class KeySet:
                 for known, card in ((known, Card.parse(known.card)) for known in file.members)
             )
         roster = Roster(
-            file.gallery_id, file.site, file.purpose, file.epoch, file.edition, file.custodian_key, members
+            file.gallery_id,
+            file.site,
+            file.purpose,
+            file.epoch,
+            file.edition,
+            file.custodian_key,
+            members,
+            file.former,
         )
         with self._unwrapped(secret, file.signing_seed, "signing") as seed, seed.view() as view:
             signed = roster.signed(Ed25519PrivateKey.from_private_bytes(view))
+        if len(encoded := signed.encoded()) > MAX_ROSTER_BYTES:
+            raise CustodianError("the gallery has had as many rosters as one can name: make a new gallery")
+        file = msgspec.structs.replace(file, former=(*file.former, signed.digest))
         self._file = msgspec.structs.replace(file, seal=file.sealed(secret))
         self._write_file()
-        _write(self.roster_path, signed)
+        _write(self.roster_path, encoded)
 
     def _unwrapped(self, secret: SecretKey, wrapped: bytes, use: str) -> SecretKey:
         try:

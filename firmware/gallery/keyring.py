@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trust.gallery.errors import RosterRefused
+from trust.gallery.errors import RosterForked, RosterRefused
 from trust.gallery.opening import ApplianceKeys
 from trust.gallery.roster import KEY_BYTES, SECRET_BYTES, Member, Roster, wrap_context
 from trust.keys.secret import SecretKey
@@ -48,12 +48,10 @@ class Keyring:
             return SecretKey.taken_from(bytearray(view[:KEY_BYTES]))
 
 
-def checked_roster(
-    data: bytes, *, custodian: str, site: str, purpose: str, gallery_id: bytes, edition: int
-) -> Roster:
-    """Return a roster that is by this appliance's custodian, for its gallery, and newer than `edition`.
+def checked_roster(data: bytes, *, custodian: str, site: str, purpose: str, known: Roster | None) -> Roster:
+    """Return a roster that is by this appliance's custodian, for its gallery, and goes on from `known`.
 
-    gallery_id: empty before the first. Raises RosterRefused.
+    known: the newest one so far. Raises RosterRefused.
     """
     roster = Roster.parse(data)
     if roster.custodian_words != custodian:
@@ -63,8 +61,26 @@ def checked_roster(
         )
     if (roster.site, roster.purpose.value) != (site, purpose):
         raise RosterRefused(f"the roster is for {roster.purpose.value} at {roster.site}, not for this one")
-    if gallery_id and roster.gallery_id != gallery_id:
+    if known is None:
+        return roster
+    if roster.gallery_id != known.gallery_id:
         raise RosterRefused("the roster is of another gallery than the one that this appliance holds")
-    if roster.edition <= edition:
-        raise RosterRefused(f"roster {roster.edition} came after roster {edition}: a rollback")
+    if roster.edition < known.edition or roster.digest == known.digest:
+        raise RosterRefused(f"roster {roster.edition} came after roster {known.edition}: a rollback")
+    if not roster.follows(known):
+        raise RosterForked(
+            f"roster {roster.edition} does not go on from roster {known.edition} that is held here: somebody "
+            "made it from an older copy of the custodian's key set. Ask the custodian; whoever was taken out "
+            "since that copy would be let in by it"
+        )
+    if roster.epoch < known.epoch:
+        raise RosterRefused("the roster goes back to a former key")
+    return roster
+
+
+def former_roster(data: bytes, newest: Roster) -> Roster:
+    """Return a roster from before `newest`, which names it. Raises RosterRefused."""
+    roster = Roster.parse(data)
+    if not newest.follows(roster) or roster.gallery_id != newest.gallery_id:
+        raise RosterRefused(f"roster {roster.edition} is none of those that roster {newest.edition} names")
     return roster

@@ -57,6 +57,7 @@ WORK_TABLES = {
     "ages": ("number", "entry_id, began, uptime_ns"),
     "retention": ("id", "uptime, edition"),
     "tombstones": ("number", "entry_id"),
+    "erasures_seen": ("number", "entry_id, author, seq"),
 }
 
 

@@ -17,7 +17,8 @@ from firmware.gallery.values import Decided, Delivered
 from firmware.uplink.channel import Dialler, cleaned, retry_delay_s
 from firmware.uplink.errors import BadAnswer, CertificateRefused, LinkLost, NoAnswer
 from trust.gallery.change import Change
-from trust.gallery.roster import MAX_ROSTER_BYTES
+from trust.gallery.errors import RosterRefused
+from trust.gallery.roster import MAX_ROSTER_BYTES, Roster
 
 ANSWER_TIMEOUT_S = 60.0  # a chunk of 32 KiB takes 7 s at the 40 kbit/s of GPRS
 MAX_ROSTERS = 256  # the newest, and one for each former key; 64 members take some 80 kB
@@ -54,6 +55,7 @@ class Asking:
     purpose: str
     custodian: str
     edition: int
+    roster_digest: bytes
     version: int
     link: bytes
     erasures_received: int = 0
@@ -71,7 +73,7 @@ class Asking:
 @dataclass(frozen=True, slots=True)
 class Beginning:
     """What follows; kind: None where the log is another one than was known. size_bytes: of what was asked
-    and came so far.
+    and came so far. edition: of the newest roster there.
 
     decisions, decided: as in `SyncBeginning`.
     """
@@ -84,6 +86,7 @@ class Beginning:
     heads: dict[int, int]
     complete: bool
     size_bytes: int
+    edition: int
     decisions: int = 0
     decided: tuple[Decided, ...] = ()
 
@@ -117,6 +120,7 @@ class GalleryCalls:
             purpose=asking.purpose,
             custodian=asking.custodian,
             edition=asking.edition,
+            roster_digest=asking.roster_digest,
             version=asking.version,
             link=asking.link,
             erasures_received=asking.erasures_received,
@@ -186,6 +190,20 @@ class GalleryCalls:
             raise BadAnswer("the aggregator counts otherwise than it was handed in")
         return answer.version, size_bytes
 
+    async def hand_in_roster(self, roster: Roster) -> int:
+        """Hand in a newer roster than the aggregator has; returns the bytes. Raises RosterRefused too."""
+        request = gallery_pb2.PushChangesRequest(gallery_id=roster.gallery_id, roster=roster.encoded())
+        try:
+            await self._service.PushChanges(request, timeout=ANSWER_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.PERMISSION_DENIED:
+                raise RosterRefused(
+                    f"the aggregator does not take roster {roster.edition} that this appliance has: "
+                    f"{cleaned(error.details())}"
+                ) from error
+            raise _fault(error) from error
+        return request.ByteSize()
+
 
 @asynccontextmanager
 async def connected(dialler: Dialler) -> AsyncIterator[GalleryCalls]:
@@ -222,6 +240,7 @@ def _beginning(response: gallery_pb2.SyncResponse, rosters: Sequence[bytes], siz
         {head.author: head.seq for head in message.heads},
         message.complete,
         size_bytes,
+        message.edition,
         message.decisions,
         tuple(map(_decided, message.decided)),
     )

@@ -13,7 +13,6 @@ import structlog
 
 from firmware.gallery import change_message
 from firmware.gallery.judging import Judged, wipe
-from firmware.gallery.keyring import checked_roster
 from firmware.gallery.resembling import Alike
 from firmware.gallery.values import Delivered, Delivery, Held
 from firmware.records import Moment, Resemblance
@@ -23,9 +22,9 @@ from firmware.uplink.errors import LinkLost
 from firmware.uplink.gallery_calls import Asking, Beginning, Chunk, GalleryCalls
 from firmware.uplink.gallery_exchange import Exchange
 from firmware.uplink.gallery_hand_in import untold_erasures
+from firmware.uplink.gallery_rosters import Rosters
 from trust.gallery.change import Change, Kind
 from trust.gallery.errors import ChangeRefused, GalleryError
-from trust.gallery.roster import Roster
 
 MOST_HANDED_BACK = 500
 MOST_COMPARED = 200  # a search takes some milliseconds; a newcomer's thousands were compared elsewhere
@@ -37,6 +36,7 @@ class Fetching:
     def __init__(self, exchange: Exchange, calls: GalleryCalls) -> None:
         self._with = exchange
         self._calls = calls
+        self._rosters = Rosters(exchange, calls)
 
     async def run(self) -> bool:
         """Fetch and take over; returns whether this appliance then holds all that there is."""
@@ -75,7 +75,9 @@ class Fetching:
                             f"the aggregator answers with another kind of delivery than "
                             f"{' or '.join(each.value for each in asked if each)}, which was asked for"
                         )
-                    await self._hear_rosters(held, part)
+                    if await self._rosters.handed_in(held, part.edition):
+                        return await self._receive(held, wanted)
+                    await self._rosters.hear(held, part)
                     await self._hear_decisions(part)
                     held = await self._with.in_store(lambda store: store.shared.held())
                     if part.kind is None or await self._handed_back(held, part.version, part.heads):
@@ -102,6 +104,7 @@ class Fetching:
             settings.purpose.value,
             settings.custodian,
             roster.edition if roster else 0,
+            roster.digest if roster else b"",
             held.version,
             held.link,
             resumed.erasures if resumed else 0,
@@ -121,35 +124,6 @@ class Fetching:
         left = self._with.settings.daily_bytes - await self._with.spent()
         urgent = await self._with.in_store(lambda store: store.shared.has_erasure_to_tell())
         return 0 if urgent else max(1, left)
-
-    async def _hear_rosters(self, held: Held, beginning: Beginning) -> None:
-        if not beginning.roster:
-            return
-        settings, known = self._with.settings, held.roster
-        check = partial(
-            checked_roster,
-            custodian=settings.custodian,
-            site=settings.site,
-            purpose=settings.purpose.value,
-        )
-        newest = check(beginning.roster, gallery_id=held.gallery_id, edition=known.edition if known else 0)
-        if known is not None and newest.epoch < known.epoch:
-            raise ChangeRefused("the roster goes back to a former key")
-        rosters: dict[int, Roster] = {newest.epoch: newest}
-        encoded = {newest.epoch: beginning.roster}
-        for data in beginning.former_rosters:
-            former = check(data, gallery_id=newest.gallery_id, edition=0)
-            # A key that was dropped here stays dropped: a former member's changes under it count no more.
-            if (known.epoch if known else 0) < former.epoch < newest.epoch:
-                rosters[former.epoch], encoded[former.epoch] = former, data
-        # Before it is kept: what does not open is refused.
-        self._with.keyring.take({**held.rosters, **rosters})
-        await self._with.in_store(lambda store: store.shared.keep_rosters(encoded))
-        if self._with.keyring.member(newest) is None:
-            words = "the custodian has not admitted this appliance, or with a former card"
-            self._with.report("membership", f"{words}: see `aidpost gallery card`")
-        else:
-            self._with.report("membership", None)
 
     async def _hear_decisions(self, beginning: Beginning) -> None:
         """Take over what two people decided of pairs of entries; it links them and changes neither."""

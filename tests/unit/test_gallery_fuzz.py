@@ -26,7 +26,14 @@ GALLERY = b"the gallery's id"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
 ROSTER = Roster(
-    GALLERY, "site-1", Purpose.CLINIC_CHECK_IN, 1, 1, PUBLIC, (Member(1, "desk-1", PUBLIC, bytes(64)),)
+    GALLERY,
+    "site-1",
+    Purpose.CLINIC_CHECK_IN,
+    1,
+    3,
+    PUBLIC,
+    (Member(1, "desk-1", PUBLIC, bytes(64)),),
+    (bytes(32), bytes(range(32))),
 )
 PARTS = (
     Part.of(SealedModality.FACE, bytes(range(200))),
@@ -59,7 +66,7 @@ def test_any_request_is_read_or_refused_by_the_aggregator(push: bytes, sync: byt
         gallery_codec.parse_sync(gallery_pb2.SyncRequest.FromString(sync))
 
 
-@given(damaged(ROSTER.signed(KEY)))
+@given(damaged(ROSTER.signed(KEY).encoded()))
 def test_any_roster_is_the_one_that_was_signed_or_refused(data: bytes) -> None:
     with suppress(RosterRefused):
         assert Roster.parse(data).members == ROSTER.members

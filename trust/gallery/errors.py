@@ -15,6 +15,10 @@ class RosterRefused(GalleryError, ValueError):
     """A roster is damaged, not by the custodian, older than the known one, or not for this appliance."""
 
 
+class RosterForked(RosterRefused):
+    """A roster is by the custodian, and does not go on from the known one: an older key set made it."""
+
+
 class ChangeRefused(GalleryError, ValueError):
     """A change is forged, replayed, out of order, or of a device that may not write."""
 

@@ -1,12 +1,14 @@
 """The roster of a gallery: which appliances may read and write it, signed by the custodian.
 
 It carries the gallery's key, wrapped for each of them. The aggregator hands rosters on and can make none:
-each appliance knows its custodian by the words in its configuration.
+each appliance knows its custodian by the words in its configuration. A roster names all before it: one
+that was made from an older copy of the key set, and lets in whoever was taken out since, is known by that.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from typing import Self
 
 from cryptography.exceptions import InvalidSignature
@@ -24,7 +26,8 @@ KEY_BYTES = 32
 SECRET_BYTES = 2 * KEY_BYTES
 MAX_MEMBERS = 64
 MAX_ROSTER_BYTES = MAX_MEMBERS * 2048
-_MAGIC = b"aidpost gallery roster 1"
+DIGEST_BYTES = 32
+_MAGIC = b"aidpost gallery roster 2"
 _NUMBER_BYTES = 4
 
 
@@ -50,7 +53,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """epoch: rises when the gallery's key is another. edition: rises with each roster of the gallery."""
+    """epoch: rises when the gallery's key is another. edition: rises by one with each roster of the gallery.
+
+    former: the digests of the rosters before, from edition 1.
+    """
 
     gallery_id: bytes
     site: str
@@ -59,12 +65,25 @@ class Roster:
     edition: int
     custodian_key: bytes
     members: tuple[Member, ...]
+    former: tuple[bytes, ...] = ()
     signature: bytes = b""
 
-    def signed(self, key: Ed25519PrivateKey) -> bytes:
+    def signed(self, key: Ed25519PrivateKey) -> Roster:
+        """Return it with the custodian's signature."""
+        return replace(self, signature=key.sign(self._statement()))
+
+    def encoded(self) -> bytes:
         """Return the roster as it is handed on."""
-        statement = self._statement()
-        return statement + fields.join([key.sign(statement)])
+        return self._statement() + fields.join([self.signature])
+
+    @property
+    def digest(self) -> bytes:
+        """What later rosters name it by: SHA-256 of all of it."""
+        return hashlib.sha256(self.encoded()).digest()
+
+    def follows(self, known: Roster) -> bool:
+        """Whether this roster was made after `known`, and of the same key set."""
+        return self.edition > known.edition and self.former[known.edition - 1] == known.digest
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -72,7 +91,9 @@ class Roster:
         try:
             if len(data) > MAX_ROSTER_BYTES:
                 raise ValueError("too long")
-            magic, gallery_id, site, purpose, epoch, edition, key, members, signature = fields.split(data)
+            magic, gallery_id, site, purpose, epoch, edition, key, members, former, signature = fields.split(
+                data
+            )
             if magic != _MAGIC or len(gallery_id) != GALLERY_ID_BYTES or len(key) != AUTHOR_BYTES:
                 raise ValueError("no roster")
             roster = cls(
@@ -83,6 +104,7 @@ class Roster:
                 _number(edition),
                 key,
                 tuple(_member(each) for each in fields.split(members)),
+                tuple(former[at : at + DIGEST_BYTES] for at in range(0, len(former), DIGEST_BYTES)),
                 signature,
             )
             roster._check()
@@ -115,6 +137,8 @@ class Roster:
             raise ValueError("a member stands there twice or is no device")
         if not is_name(self.site) or min((self.epoch, self.edition, *numbers)) < 1:
             raise ValueError("numbers begin with 1")
+        if len(b"".join(self.former)) != (self.edition - 1) * DIGEST_BYTES:
+            raise ValueError("a roster names those before it")
 
     def _statement(self) -> bytes:
         members = [
@@ -131,6 +155,7 @@ class Roster:
                 _bytes(self.edition),
                 self.custodian_key,
                 fields.join(members),
+                b"".join(self.former),
             ]
         )
 

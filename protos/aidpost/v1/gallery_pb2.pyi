@@ -690,6 +690,7 @@ class SyncRequest(_message.Message):
     LEASE_BOOTS_FIELD_NUMBER: _builtins.int
     HEADS_FIELD_NUMBER: _builtins.int
     LACKING_FIELD_NUMBER: _builtins.int
+    ROSTER_DIGEST_FIELD_NUMBER: _builtins.int
     purpose: _builtins.str
     custodian: _builtins.str
     """The words of the custodian that the appliance was told of."""
@@ -714,6 +715,8 @@ class SyncRequest(_message.Message):
     for none.
     """
     lease_boots: _builtins.int
+    roster_digest: _builtins.bytes
+    """SHA-256 of the roster that the appliance has; where the one here is another of that edition, it is sent too."""
     @_builtins.property
     def heads(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthorHead]:
         """Up to which number it has the changes of each member, and which of those it has not: what answers `buckets` or
@@ -740,10 +743,11 @@ class SyncRequest(_message.Message):
         lease_boots: _builtins.int = ...,
         heads: _abc.Iterable[Global___AuthorHead] | None = ...,
         lacking: _abc.Iterable[Global___AuthorHead] | None = ...,
+        roster_digest: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "changes_received", b"changes_received", "custodian", b"custodian", "decisions", b"decisions", "edition", b"edition", "erasures_received", b"erasures_received", "everything", b"everything", "heads", b"heads", "lacking", b"lacking", "lease_boots", b"lease_boots", "lease_uptime_s", b"lease_uptime_s", "link", b"link", "max_bytes", b"max_bytes", "purpose", b"purpose", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "changes_received", b"changes_received", "custodian", b"custodian", "decisions", b"decisions", "edition", b"edition", "erasures_received", b"erasures_received", "everything", b"everything", "heads", b"heads", "lacking", b"lacking", "lease_boots", b"lease_boots", "lease_uptime_s", b"lease_uptime_s", "link", b"link", "max_bytes", b"max_bytes", "purpose", b"purpose", "roster_digest", b"roster_digest", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -820,6 +824,7 @@ class SyncBeginning(_message.Message):
     COMPLETE_FIELD_NUMBER: _builtins.int
     DECISIONS_FIELD_NUMBER: _builtins.int
     DECIDED_FIELD_NUMBER: _builtins.int
+    EDITION_FIELD_NUMBER: _builtins.int
     kind: Global___SyncKind.ValueType
     version: _builtins.int
     """The version after what follows, and the root of the hash tree there."""
@@ -831,6 +836,8 @@ class SyncBeginning(_message.Message):
     """Counts decisions on pairs of entries, and their undoing. Where it is another one than the appliance has,
     `decided` is all that is decided now, in place of what it has: the newest 500 pairs.
     """
+    edition: _builtins.int
+    """Of the newest roster here; an appliance that has a newer one hands it in."""
     @_builtins.property
     def heads(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthorHead]:
         """Up to which number the changes of each member are held."""
@@ -848,10 +855,11 @@ class SyncBeginning(_message.Message):
         complete: _builtins.bool = ...,
         decisions: _builtins.int = ...,
         decided: _abc.Iterable[Global___Decided] | None = ...,
+        edition: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "complete", b"complete", "decided", b"decided", "decisions", b"decisions", "heads", b"heads", "kind", b"kind", "root", b"root", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "complete", b"complete", "decided", b"decided", "decisions", b"decisions", "edition", b"edition", "heads", b"heads", "kind", b"kind", "root", b"root", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1044,9 +1052,12 @@ class PushChangesRequest(_message.Message):
     GALLERY_ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
+    ROSTER_FIELD_NUMBER: _builtins.int
     gallery_id: _builtins.bytes
     version: _builtins.int
     """The version that the appliance holds: nothing is taken where the log has gone on."""
+    roster: _builtins.bytes
+    """A newer roster than the one that is here, as its custodian signed it, and then no changes."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___GalleryChange]: ...
     def __init__(
@@ -1055,10 +1066,11 @@ class PushChangesRequest(_message.Message):
         gallery_id: _builtins.bytes = ...,
         version: _builtins.int = ...,
         changes: _abc.Iterable[Global___GalleryChange] | None = ...,
+        roster: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "gallery_id", b"gallery_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "gallery_id", b"gallery_id", "roster", b"roster", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -167,7 +167,7 @@ class GalleryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PushChanges(self, request, context):
-        """Hand in changes. ABORTED: somebody else was quicker, or the roster is newer: sync, then try again.
+        """Hand in changes, or a newer roster than the one that is here. ABORTED: somebody else was quicker, or the roster is newer: sync, then try again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

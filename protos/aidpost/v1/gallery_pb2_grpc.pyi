@@ -62,7 +62,7 @@ class GalleryServiceStub:
     Sync: _grpc.UnaryStreamMultiCallable[_gallery_pb2.SyncRequest, _gallery_pb2.SyncResponse]
     """What changed since a version: first a beginning, then changes, erasures first."""
     PushChanges: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.PushChangesRequest, _gallery_pb2.PushChangesResponse]
-    """Hand in changes. ABORTED: somebody else was quicker, or the roster is newer: sync, then try again."""
+    """Hand in changes, or a newer roster than the one that is here. ABORTED: somebody else was quicker, or the roster is newer: sync, then try again."""
 
 @_typing.type_check_only
 class GalleryServiceAsyncStub(GalleryServiceStub):
@@ -98,7 +98,7 @@ class GalleryServiceAsyncStub(GalleryServiceStub):
     Sync: _aio.UnaryStreamMultiCallable[_gallery_pb2.SyncRequest, _gallery_pb2.SyncResponse]  # type: ignore[assignment]
     """What changed since a version: first a beginning, then changes, erasures first."""
     PushChanges: _aio.UnaryUnaryMultiCallable[_gallery_pb2.PushChangesRequest, _gallery_pb2.PushChangesResponse]  # type: ignore[assignment]
-    """Hand in changes. ABORTED: somebody else was quicker, or the roster is newer: sync, then try again."""
+    """Hand in changes, or a newer roster than the one that is here. ABORTED: somebody else was quicker, or the roster is newer: sync, then try again."""
 
 class GalleryServiceServicer(metaclass=_abc_1.ABCMeta):
     """The galleries that the appliances of a site share: sealed at one appliance, opened at the others. The aggregator
@@ -191,6 +191,6 @@ class GalleryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _gallery_pb2.PushChangesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_gallery_pb2.PushChangesResponse, _abc.Awaitable[_gallery_pb2.PushChangesResponse]]:
-        """Hand in changes. ABORTED: somebody else was quicker, or the roster is newer: sync, then try again."""
+        """Hand in changes, or a newer roster than the one that is here. ABORTED: somebody else was quicker, or the roster is newer: sync, then try again."""
 
 def add_GalleryServiceServicer_to_server(servicer: GalleryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
