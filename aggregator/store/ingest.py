@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, assert_never
 import msgspec
 from sqlite_utils import Database
 
+from aggregator.fleet.health import usual_silence_ns
 from aggregator.holdings import Details
 from aggregator.records import (
     COLLECTED_TWICE,
@@ -30,7 +31,8 @@ from aggregator.records import (
     Service,
     TelemetryDropped,
 )
-from aggregator.store import adjudications, chain, commands
+from aggregator.store import adjudications, chain, commands, fleet_devices
+from aggregator.store.fleet_states import recompute
 
 _INSERT_EVENT = """
     INSERT INTO events (
@@ -94,11 +96,27 @@ def admit_carried(db: Database, hello: Hello, now_ns: int) -> Admitted:
 
 
 def _note(db: Database, hello: Hello, now_ns: int) -> tuple[int, int, int, int | None]:
+    before = db.execute(
+        "SELECT site, software_version, last_seen_ns, usual_silence_ns FROM devices WHERE device_id = ?",
+        (hello.device_id,),
+    ).fetchone()
+    silence_ns = usual_silence_ns(before[3], now_ns - before[2]) if before else 0
     db.execute(
-        """INSERT INTO devices VALUES (:device_id, :site, :version, :now, :now)
-           ON CONFLICT DO UPDATE SET site = :site, software_version = :version, last_seen_ns = :now""",
-        {"device_id": hello.device_id, "site": hello.site, "version": hello.software_version, "now": now_ns},
+        """INSERT INTO devices
+               (device_id, site, software_version, first_seen_ns, last_seen_ns, usual_silence_ns)
+           VALUES (:device_id, :site, :version, :now, :now, :silence)
+           ON CONFLICT (device_id) DO UPDATE SET site = :site, software_version = :version,
+               last_seen_ns = :now, usual_silence_ns = :silence""",
+        {
+            "device_id": hello.device_id,
+            "site": hello.site,
+            "version": hello.software_version,
+            "now": now_ns,
+            "silence": silence_ns,
+        },
     )
+    if before is None or before[:2] != (hello.site, hello.software_version):
+        recompute(db, now_ns, {hello.device_id})  # its site's desires, and its groups, may be others now
     key = (hello.device_id, hello.epoch)
     db.execute("INSERT INTO outboxes (device_id, epoch) VALUES (?, ?) ON CONFLICT DO NOTHING", key)
     found: tuple[int, int, int, int | None] = db.execute(
@@ -132,6 +150,8 @@ def keep(db: Database, admitted: Admitted, batch: Batch, now_ns: int) -> Kept:
                 commands.note_result(db, admitted.device_id, event.body, now_ns)
             elif isinstance(event.body, Resemblance):
                 adjudications.note(db, admitted.device_id, event.body, now_ns)
+            elif isinstance(event.body, DeviceFault):
+                fleet_devices.note_fault(db, admitted.device_id, event.body, now_ns)
     db.execute(
         """UPDATE outboxes SET acked_seq = ?, top_seq = ?, held = ?, told_seq = max(told_seq, ?)
            WHERE outbox = ?""",

@@ -7,6 +7,7 @@ from contextlib import closing
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from aggregator.store import migrations_of_fleet
 from aggregator.store.errors import StoreTooNew
 
 APPLICATION_ID = 0x41696470  # "Aidp": tells the store from any other SQLite file
@@ -284,6 +285,11 @@ def m0007_leases(db: Database) -> None:
     """The lease of each device's keys, as it told when it last asked for a gallery; 0 for none."""
     for column in ("lease_uptime_s", "lease_boots"):
         db.execute(f"ALTER TABLE gallery_positions ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+
+
+# Parts with tables of their own keep their steps beside this list.
+for _step in (migrations_of_fleet.m0010_fleet,):
+    migrations()(_step)
 
 
 def check_not_newer(db: Database) -> None:

@@ -123,15 +123,10 @@ def _devices(db: Database) -> tuple[Device, ...]:
         FROM outboxes ORDER BY outbox"""):
         outboxes.setdefault(device_id, []).append(_outbox(db, *row))
     faults: dict[str, list[OpenFault]] = {}
-    # SQLite gives the bare columns of the row that holds max(): the latest word on each part.
-    for device_id, details, received_ns, _arrival in db.execute("""
-        SELECT device_id, details, received_ns, max(arrival) FROM events JOIN outboxes USING (outbox)
-        WHERE kind = 'device_fault' GROUP BY device_id, details ->> 'part' ORDER BY arrival"""):
-        latest = msgspec.json.decode(details, type=Details)
-        if not latest.recovered:
-            faults.setdefault(device_id, []).append(
-                OpenFault(latest.part or "", latest.fault or "", received_ns)
-            )
+    for device_id, part, fault, since_ns in db.execute(
+        "SELECT device_id, part, fault, since_ns FROM open_faults ORDER BY since_ns, part"
+    ):
+        faults.setdefault(device_id, []).append(OpenFault(part, fault, since_ns))
     shut_out = barred(db)
     devices = db.execute("""
         SELECT device_id, site, software_version, first_seen_ns, last_seen_ns

@@ -8,11 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
+
+from sqlite_utils import Database
 
 from aggregator.holdings import Adjudication, Command, Missing, Overview
 from aggregator.store import adjudications, commands
 from aggregator.store.database import open_reader, translated
 from aggregator.store.reader import read_missing, read_overview
+
+T = TypeVar("T")
 
 MAX_ADJUDICATIONS = 200  # on the page; the command lists 1000
 
@@ -52,6 +57,14 @@ class StoreView:
     async def adjudications(self) -> tuple[Adjudication, ...]:
         """Return the pairs of entries that may be of one person, those that wait first; raises StoreError."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._adjudications)
+
+    async def read(self, work: Callable[[Database], T]) -> T:
+        """Do `work` as of one commit, beside the writer; raises StoreError."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, work)
+
+    def _read(self, work: Callable[[Database], T]) -> T:
+        with translated(self._path), self._db.atomic():
+            return work(self._db)
 
     def _adjudications(self) -> tuple[Adjudication, ...]:
         with translated(self._path):

@@ -1,0 +1,29 @@
+"""Statements over many identifiers, in parts that every database takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from itertools import islice
+from typing import Any
+
+from sqlite_utils import Database
+
+PART = 500  # parameters of one statement; SQLite takes 32,766 and PostgreSQL 65,535
+_WANTED = re.compile(r"\w+ IN \(\?\*\)")
+
+
+def rows_of(
+    db: Database, statement: str, wanted: Collection[str] | None, *first: object
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a statement with one `column IN (?*)`, for these values or, with None, for all.
+
+    first: the parameters that stand before it.
+    """
+    if wanted is None:
+        yield from db.execute(_WANTED.sub("1 = 1", statement), first).fetchall()
+        return
+    rest = iter(sorted(wanted))
+    while part := list(islice(rest, PART)):
+        marks = ", ".join("?" * len(part))
+        yield from db.execute(statement.replace("(?*)", f"({marks})"), (*first, *part)).fetchall()
