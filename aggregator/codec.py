@@ -33,6 +33,7 @@ from aggregator.records import (
     Strength,
     TelemetryDropped,
 )
+from aggregator.telemetry_codec import telemetry
 from aggregator.unpacking import MAX_INT64, MAX_STAGE_NAME, MAX_TEXT, unpack
 from aggregator.work_codec import MAX_CYCLE, complaint, day_closed, list_erased, list_loaded, service
 from aidpost.v1 import batch_pb2, event_pb2, fleet_pb2, ingest_pb2, link_pb2
@@ -210,6 +211,8 @@ def _event(message: event_pb2.Event) -> Event:
             body = list_erased(message.list_erased)
         case "day_closed":
             body = day_closed(message.day_closed)
+        case "telemetry":
+            body = telemetry(message.telemetry)
         case "complaint":
             body = complaint(message.complaint)
         case "collection_conflict":

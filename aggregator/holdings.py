@@ -21,6 +21,7 @@ EVENT_KINDS = (
     "complaint",
     "conflict",
     "resemblance",
+    "telemetry",
 )
 
 MAX_MISSING_RANGES = 1000

@@ -12,6 +12,7 @@ import msgspec
 
 from trust.consent import Consent
 from trust.service import Answer, Basis, Concern, Reason, Workflow
+from trust.telemetry import Telemetry
 
 
 @unique
@@ -261,6 +262,7 @@ EventBody: TypeAlias = (
     | Complaint
     | CollectionConflict
     | Resemblance
+    | Telemetry
 )
 
 

@@ -28,6 +28,9 @@ from firmware.housekeeping import Housekeeping
 from firmware.link import AggregatorLink
 from firmware.mesh.book import Book
 from firmware.mesh.opening import Mesh
+from firmware.meter.building import build_collector
+from firmware.meter.collector import Collector
+from firmware.meter.samples import SampleMeter
 from firmware.opening import (
     Hardware,
     open_keys,
@@ -51,6 +54,7 @@ from firmware.store.quarantine import Saved
 from firmware.store.store import Store
 from firmware.store.thread import StoreThread
 from firmware.uplink.time_hints import TimeHints
+from inference.types import Modality
 from sensors.board.port import Board, BoardEvent
 from sensors.board.signals import Signal
 from sensors.errors import SensorError
@@ -82,6 +86,7 @@ class Appliance:
     mesh: Mesh
     scanner: CameraScanner | None
     live_view: LiveView | None
+    collector: Collector
 
     def __init__(
         self, config: Config, hardware: Hardware, clock: Clock | None = None, guard: KeyGuard | None = None
@@ -193,6 +198,7 @@ class Appliance:
         if self.mesh.fault:
             self.notices["site"] = self.mesh.fault
         self.live_view = None if config.page is None else LiveView()
+        samples = SampleMeter()
         acquirer = Acquirer(
             camera=camera,
             reader=reader,
@@ -210,6 +216,7 @@ class Appliance:
                 else None
             ),
             viewfinder=self.live_view,
+            meter=samples,
         )
         self.scanner = None if camera is None else CameraScanner(camera, asyncio.to_thread)
         self.desk = Desk(
@@ -232,6 +239,17 @@ class Appliance:
             committed=self.link.committed,
             sync=self.link.sync,
         )
+        self.collector = build_collector(
+            config,
+            self.store.run,
+            self._clock,
+            samples,
+            self.link.meter,
+            {Modality.FINGER: reader, Modality.FACE: camera},
+            dirty=lambda: self.day.dirty_platen,
+            committed=self.link.committed,
+        )
+        self._beside.run("telemetry", self.collector.run())
         retention = None
         if policy is not None:
             retention = Retention(

@@ -286,6 +286,18 @@ class Issuer(_Table, frozen=True, kw_only=True):
         return tuple(bytes.fromhex(key) for key in self.keys)
 
 
+class Telemetry(_Table, frozen=True, kw_only=True):
+    """How often the appliance tells how it is, and the most bytes that this takes of the store and the link.
+
+    period_min: between two telemetries. daily_kb: of a day, before packing; where it does not do for the
+    period, telemetry comes less often.
+    """
+
+    enabled: bool = True
+    period_min: Annotated[float, msgspec.Meta(ge=1, le=1440)] = 15.0
+    daily_kb: Annotated[float, msgspec.Meta(ge=1)] = 64.0
+
+
 class Config(_Table, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -305,6 +317,7 @@ class Config(_Table, frozen=True, kw_only=True):
     gallery: Gallery | None = None
     retention: Retention | None = None
     issuer: Issuer = Issuer()
+    telemetry: Telemetry = Telemetry()
 
 
 def load(path: Path) -> Config:

@@ -19,6 +19,7 @@ from firmware.records import (
     Event,
     ListErased,
     ListLoaded,
+    Measured,
     Mode,
     Moment,
     Outcome,
@@ -27,6 +28,7 @@ from firmware.records import (
     Service,
     TelemetryDropped,
 )
+from firmware.telemetry_message import telemetry_to
 from firmware.work_message import (
     complaint_to,
     day_closed_to,
@@ -145,6 +147,8 @@ def to_message(event: Event) -> event_pb2.Event:
                     strength=_STRENGTHS[body.strength],
                 )
             )
+        case Measured() as body:
+            message.telemetry.CopyFrom(telemetry_to(body.telemetry))
         case _:
             assert_never(event.body)
     return message

@@ -32,6 +32,7 @@ from firmware.store.thread import StoreThread
 from firmware.uplink.backoff import Backoff
 from firmware.uplink.channel import Dialler, InTheClear
 from firmware.uplink.gallery_sync import GallerySync
+from firmware.uplink.metering import LinkMeter
 from firmware.uplink.time_hints import TimeHints
 from firmware.uplink.uplink import Uplink, UplinkState
 from trust.keys.guard import KeyGuard
@@ -66,6 +67,7 @@ class AggregatorLink:
         self._notices = notices
         self._changed = asyncio.Event()
         self._connected = False
+        self.meter = LinkMeter()
         self.uplink = None
         self.sharing = None
 
@@ -110,6 +112,7 @@ class AggregatorLink:
             on_change=self._uplink_changed,
             on_command=orders.take,
             hints=self._hints,
+            meter=self.meter,
         )
         self._beside.run_to_its_end("uplink", uplink.run())
         stack.push_async_callback(uplink.stop)

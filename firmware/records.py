@@ -14,6 +14,7 @@ import msgspec
 from inference.types import Modality
 from trust.consent import Consent
 from trust.service import Answer, Basis, Concern, Reason, Workflow
+from trust.telemetry import Telemetry
 
 
 @unique
@@ -299,6 +300,12 @@ class Resemblance(msgspec.Struct, frozen=True, tag="resemblance", kw_only=True):
     strength: str
 
 
+class Measured(msgspec.Struct, frozen=True, tag="telemetry"):
+    """How the appliance is, and what happened since the last time."""
+
+    telemetry: Telemetry
+
+
 EventBody: TypeAlias = (
     CheckIn
     | Registration
@@ -312,6 +319,7 @@ EventBody: TypeAlias = (
     | Complaint
     | CollectionConflict
     | Resemblance
+    | Measured
 )
 
 
@@ -339,7 +347,7 @@ def lane_of(body: EventBody) -> Lane:
             | Resemblance()
         ):
             return Lane.RESULTS
-        case DeviceFault() | TelemetryDropped():
+        case DeviceFault() | TelemetryDropped() | Measured():
             return Lane.TELEMETRY
         case _:
             assert_never(body)

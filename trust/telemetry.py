@@ -1,14 +1,18 @@
-"""How an appliance is, as both ends hold it: counts and not rates, so that periods can be added up."""
+"""How an appliance is, as both ends hold it: counts and not rates, so that periods can be added up.
+
+array_like: the aggregator keeps 3,000 of them of each device, and names would be three quarters of that. New
+fields come last, so that older rows can still be read.
+"""
 
 from __future__ import annotations
 
 import msgspec
 
 
-class SensorHealth(msgspec.Struct, frozen=True):
+class SensorHealth(msgspec.Struct, frozen=True, array_like=True):
     """One sensor over a period; part: fingerprint or camera.
 
-    samples: assessed, poor: of these, too poor to use; quality_sum_percent: over all samples. not_acquired:
+    samples: assessed, poor: of these, too poor to use; quality_sum_percent: over the others. not_acquired:
     presentations without a usable sample in the tries allowed. dirty: the phantom test saw something.
     """
 
@@ -22,7 +26,7 @@ class SensorHealth(msgspec.Struct, frozen=True):
     restarts: int = 0
 
 
-class OutcomeCount(msgspec.Struct, frozen=True):
+class OutcomeCount(msgspec.Struct, frozen=True, array_like=True):
     """Check-ins of a period that came to one outcome; mode and outcome as the records have them."""
 
     mode: str
@@ -30,7 +34,7 @@ class OutcomeCount(msgspec.Struct, frozen=True):
     count: int
 
 
-class StageSummary(msgspec.Struct, frozen=True):
+class StageSummary(msgspec.Struct, frozen=True, array_like=True):
     """How long one stage took over a period."""
 
     stage: str
@@ -39,7 +43,7 @@ class StageSummary(msgspec.Struct, frozen=True):
     p95_ms: int
 
 
-class LinkUse(msgspec.Struct, frozen=True):
+class LinkUse(msgspec.Struct, frozen=True, array_like=True):
     """What went over the link in a period."""
 
     sent_bytes: int = 0
@@ -47,7 +51,7 @@ class LinkUse(msgspec.Struct, frozen=True):
     connects: int = 0
 
 
-class Telemetry(msgspec.Struct, frozen=True):
+class Telemetry(msgspec.Struct, frozen=True, array_like=True):
     """How an appliance is, and what happened in the last `period_s`; None for what this board cannot tell.
 
     throttled: flags of the Pi's firmware as `vcgencmd get_throttled` gives them: under-voltage, capped,

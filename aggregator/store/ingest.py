@@ -31,8 +31,9 @@ from aggregator.records import (
     Service,
     TelemetryDropped,
 )
-from aggregator.store import adjudications, chain, commands, fleet_devices
+from aggregator.store import adjudications, chain, commands, fleet_devices, telemetry
 from aggregator.store.fleet_states import recompute
+from trust.telemetry import Telemetry
 
 _INSERT_EVENT = """
     INSERT INTO events (
@@ -136,7 +137,8 @@ def keep(db: Database, admitted: Admitted, batch: Batch, now_ns: int) -> Kept:
     new: Sequence[Event] = events
     if events[0].seq <= top_seq:
         known = _held(db, outbox, events[0].seq, events[-1].seq)
-        new = [event for event in events if event.seq not in known]
+        # Telemetry is erased after a day: what was acknowledged is held, or was.
+        new = [event for event in events if event.seq not in known and event.seq > acked_before]
         conflicting = [event for event in events if known.get(event.seq, event.content) != event.content]
     if new:
         # executemany on the connection: insert_all of sqlite-utils builds its SQL anew for every call.
@@ -145,6 +147,7 @@ def keep(db: Database, admitted: Admitted, batch: Batch, now_ns: int) -> Kept:
         held += len(new)
         acked_seq = top_seq if held == top_seq else _first_gap(db, outbox, acked_seq)
         _tally(db, new, now_ns)
+        telemetry.note(db, admitted.device_id, new, events[-1], now_ns)
         for event in new:
             if isinstance(event.body, CommandResult):
                 commands.note_result(db, admitted.device_id, event.body, now_ns)
@@ -315,6 +318,9 @@ def _row(outbox: int, event: Event, now_ns: int) -> tuple[Any, ...]:
             kind, entry_id = "resemblance", body.entry_id
             checked = (None, None, None, body.score_llr, None, None)
             details = Details(resembles=body.resembles.hex(), strength=body.strength.value)
+        case Telemetry():
+            kind = "telemetry"
+            details = Details()
         case _:
             assert_never(body)
     return (

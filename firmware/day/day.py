@@ -117,7 +117,8 @@ class Day:
     """Opens, reports and closes; all methods raise StoreError.
 
     sync: returns when the aggregator holds everything, None without one. committed: tells the uplink.
-    zone: in which days and hours are counted.
+    zone: in which days and hours are counted. dirty_platen: the reader showed something at the last opening,
+    while nobody should touch it.
     """
 
     def __init__(
@@ -139,11 +140,13 @@ class Day:
         self._camera = camera
         self._committed = committed
         self._sync = sync
+        self.dirty_platen = False
         self._zone = zone or datetime.now(UTC).astimezone().tzinfo or UTC
 
     async def open(self, operator: str = "") -> Opening:
         """Try the parts, begin the day, and say what to expect. Nobody may touch the reader meanwhile."""
         parts = await self_test(self._in_store, self._reader, self._camera)
+        self.dirty_platen = any(part.dirty for part in parts)
         moment = self._clock.now()
         today = self._today(moment)
 

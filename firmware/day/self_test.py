@@ -17,11 +17,15 @@ from sensors.worker import DeviceWorker
 
 @dataclass(frozen=True, slots=True)
 class PartFinding:
-    """well: None for a part that is not fitted. advice: what to do, empty where it is well."""
+    """well: None for a part that is not fitted. advice: what to do, empty where it is well.
+
+    dirty: the phantom test saw something on an empty platen.
+    """
 
     part: str
     well: bool | None
     advice: str = ""
+    dirty: bool = False
 
 
 async def self_test(
@@ -55,7 +59,7 @@ async def _reader(worker: DeviceWorker[FingerprintReader] | None) -> PartFinding
         return PartFinding("fingerprint reader", False, str(error))
     # RESPONSIBLE_USE 10: an empty or dirty platen never matches.
     advice = "" if platen is Platen.CLEAN else f"while nobody should touch it, it shows {platen.value}"
-    return PartFinding("fingerprint reader", not advice, advice)
+    return PartFinding("fingerprint reader", not advice, advice, dirty=bool(advice))
 
 
 async def _camera(worker: DeviceWorker[Camera] | None) -> PartFinding:

@@ -1,4 +1,4 @@
-"""The Raspberry Pi firmware's property mailbox, as far as the customer's one-time-programmable rows go.
+"""The Raspberry Pi firmware's property mailbox: the customer's one-time-programmable rows, and its flags.
 
 Source: "Mailbox property interface" of the raspberrypi/firmware wiki, and the kernel's nvmem driver for the
 same rows. A message is 32-bit words, little endian: its size in bytes, a code, tags, and a zero; a tag is its
@@ -18,6 +18,7 @@ from trust.keys.errors import GuardUnavailable
 ROWS = 8  # rows 36 to 43 of the chip, 32 bits each: left to the owner of the board
 GET_CUSTOMER_OTP = 0x00030021
 SET_CUSTOMER_OTP = 0x00038021
+GET_THROTTLED = 0x00030046
 REQUEST, SUCCESS = 0x00000000, 0x80000000
 _IOCTL_PROPERTY = 0xC0006400 | struct.calcsize("P") << 16  # _IOWR(100, 0, char *)
 _HEADER, _TAG, _RANGE = struct.Struct("<II"), struct.Struct("<III"), struct.Struct("<II")
@@ -71,6 +72,19 @@ def program_rows(mailbox: Mailbox, value: bytes | bytearray | memoryview) -> Non
     rows[:] = bytes(len(rows))
     if not programmed:
         raise GuardUnavailable("the customer OTP rows did not take the value: they are locked on this board")
+
+
+def read_throttled(mailbox: Mailbox) -> int | None:
+    """Return the flags as `vcgencmd get_throttled` shows them, None where there is no such firmware."""
+    message = bytearray(_HEADER.size + _TAG.size + 8)
+    _HEADER.pack_into(message, 0, len(message), REQUEST)
+    _TAG.pack_into(message, _HEADER.size, GET_THROTTLED, 4, REQUEST)
+    try:
+        _exchange(mailbox, message)
+    except GuardUnavailable:
+        return None
+    (flags,) = struct.unpack_from("<I", message, _HEADER.size + _TAG.size)
+    return int(flags)
 
 
 def _message(tag: int, rows: bytes | bytearray | memoryview) -> bytearray:

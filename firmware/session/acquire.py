@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
+from firmware.meter.samples import SampleMeter
 from firmware.session.active_check import NotPassed
 from firmware.session.face_watch import ActiveCheck, FaceWatch
 from firmware.session.machine import Presentation, Show
@@ -50,10 +51,11 @@ class Viewfinder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A template, and the attack score of the sample that it was made from (None: no detector is fitted)."""
+    """A template, and of its sample the attack score (None: no detector is fitted) and quality, 0 to 100."""
 
     template: Template
     attack_score: float | None
+    quality: int = 0
 
 
 class Acquirer:
@@ -79,6 +81,7 @@ class Acquirer:
         finger_timeout_s: float,
         active_check: ActiveCheck | None = None,
         viewfinder: Viewfinder | None = None,
+        meter: SampleMeter | None = None,
     ) -> None:
         self._camera = camera
         self._reader = reader
@@ -92,6 +95,7 @@ class Acquirer:
         self._finger_timeout_s = finger_timeout_s
         self._active_check = active_check
         self._viewfinder = viewfinder
+        self._meter = meter or SampleMeter()
 
     def fitted(self, modality: Modality) -> bool:
         """Tell whether the part for `modality` is configured (not whether it works now)."""
@@ -114,11 +118,18 @@ class Acquirer:
         if presentation.modality is Modality.FACE:
             check = self._active_check
             watch = FaceWatch(check, presentation, show) if check is not None else None
-            return await self._acquire_face(stages, watch)
-        return await self._acquire_finger(presentation, stages, lift_first=lift_first)
+            taken = await self._acquire_face(stages, watch)
+        else:
+            taken = await self._acquire_finger(presentation, stages, lift_first=lift_first)
+        if isinstance(taken, Sampled):
+            self._meter.good(presentation.modality, taken.quality)
+        else:
+            self._meter.missed(presentation.modality, _why(taken))
+        return taken
 
     async def forget(self) -> None:
         """Overwrite what the networks' working memory still holds of the last person (some 20 ms)."""
+        self._meter.session_over()
         if self._viewfinder is not None:
             self._viewfinder.forget()
         for recogniser in (self._face, self._finger):
@@ -225,7 +236,7 @@ class Acquirer:
             if isinstance(live, Suspect):
                 return live
             with stages.timed("template"):
-                return Sampled(face.template(live, sides), live.attack_score)
+                return Sampled(face.template(live, sides), live.attack_score, assessed.quality.score)
         finally:
             assessed.sample.wipe()
 
@@ -259,9 +270,21 @@ class Acquirer:
             # No attack detector for fingers is fitted, and none is claimed.
             live = Unchecked().check(assessed)
             with stages.timed("template"):
-                return Sampled(finger.template(live, presentation.position), live.attack_score)
+                return Sampled(
+                    finger.template(live, presentation.position), live.attack_score, assessed.quality.score
+                )
         finally:
             assessed.sample.wipe()
+
+
+def _why(missed: Retry | Suspect | NotPassed) -> RetryReason | None:
+    match missed:
+        case Retry(reason):
+            return reason
+        case NotPassed():
+            return RetryReason.NO_FACE  # the time was over before a sample was taken
+        case Suspect():
+            return None
 
 
 def _find(face: FaceRecogniser, frame: ColourFrame, stages: Stages) -> DetectedFace | Retry:
@@ -273,7 +296,8 @@ def _averaged(face: FaceRecogniser, taken: Sequence[Sampled]) -> Sampled:
     """Make one of several samples of one presentation; the better frame weighs more."""
     templates = [one.template for one in taken if isinstance(one.template, FaceTemplate)]
     scores = [one.attack_score for one in taken if one.attack_score is not None]
-    return Sampled(face.combine(templates), max(scores, default=None))
+    best = max(one.quality for one in taken)
+    return Sampled(face.combine(templates), max(scores, default=None), best)
 
 
 def _capture(camera: Camera, timeout_s: float) -> ColourFrame:

@@ -178,7 +178,7 @@ class SessionRunner:
                 self._taken.held_back += 1
                 # Never worded as an accusation: the person is asked to show the face once more.
                 return SampleMissed(RetryReason.FACE_CAMERA)
-            case Sampled(template, attack_score):
+            case Sampled(template=template, attack_score=attack_score):
                 self._taken.note_attack_score(attack_score)
                 refused = await self._host.accept(template, self._taken)
                 if refused is not None:

@@ -25,6 +25,7 @@ from firmware.records import (
     EventBody,
     ListErased,
     ListLoaded,
+    Measured,
     Moment,
     Registration,
     Resemblance,
@@ -143,6 +144,8 @@ def facts_of(body: EventBody) -> tuple[str, dict[str, str]]:
             }
         case Resemblance():
             return "resemblance told", {"strength": body.strength}
+        case Measured():
+            return "telemetry", {}
         case _:
             assert_never(body)
 

@@ -15,6 +15,7 @@ from firmware.store.migrations_of_gallery import (
     m016_tombstones,
     m019_erasures_seen,
 )
+from firmware.store.migrations_of_telemetry import m020_telemetry
 from firmware.store.migrations_of_work import (
     m007_work,
     m009_site,
@@ -178,6 +179,7 @@ _STEPS = (
     m017_boots_of_commands,
     m018_desired_state,
     m019_erasures_seen,
+    m020_telemetry,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

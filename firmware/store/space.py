@@ -79,6 +79,15 @@ class Space:
 
     def pressure(self) -> Pressure:
         """Judge the store by whichever limit is nearest."""
+        fill, free_share = self.used_share(), self._free_share()
+        if fill >= NEARLY_FULL or free_share < self._limits.free_share:
+            return Pressure.REGISTRATION
+        if fill >= CROWDED or free_share < 2 * self._limits.free_share:
+            return Pressure.TELEMETRY
+        return Pressure.NONE
+
+    def used_share(self) -> float:
+        """Return how much is used of what may wait or of what the file may take, whichever is nearer."""
         with self._journal.reading() as db:
             last_seq, first_waiting = db.execute(
                 "SELECT last_seq, coalesce((SELECT min(seq) FROM outbox), last_seq + 1) FROM appliance"
@@ -88,12 +97,7 @@ class Space:
                 (pages,) = db.execute("PRAGMA page_count").fetchone()
                 (unused,) = db.execute("PRAGMA freelist_count").fetchone()
                 fill = max(fill, (pages - unused) / self._max_pages)
-        free_share = self._free_share()
-        if fill >= NEARLY_FULL or free_share < self._limits.free_share:
-            return Pressure.REGISTRATION
-        if fill >= CROWDED or free_share < 2 * self._limits.free_share:
-            return Pressure.TELEMETRY
-        return Pressure.NONE
+        return float(fill)
 
     def registration_stopped(self, now: Moment) -> str | None:
         """Return one sentence that says why nobody can be registered now, None when people can."""

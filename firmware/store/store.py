@@ -48,6 +48,7 @@ from firmware.store.reference import Reference
 from firmware.store.shared import SharedGallery
 from firmware.store.space import Space, SpaceLimits, disk_free_share
 from firmware.store.staff import StaffRegister
+from firmware.store.telemetry import TelemetryBook
 from firmware.store.trail import FORMAT, Head, Holds, Trail
 from firmware.store.work import WorkBook
 from trust.chain import first_link
@@ -78,8 +79,9 @@ class Store:
     """Records, audit log, outbox and gallery in one encrypted file; all methods raise StoreError kinds.
 
     outbox: what the aggregator does not hold yet; space: what is left for what; orders: what the aggregator
-    asked for; gallery: whom people are compared with; shared: what other appliances of the site know of it;
-    adjudged: what people at the aggregator decided of its entries; ages: how long each has been here.
+    asked for; telemetry: how far it has counted; gallery: whom people are compared with; shared: what other
+    appliances of the site know of it; adjudged: what people at the aggregator decided of its entries; ages:
+    how long each has been here.
     staff, lists, ledger, day, work: the tables of the work. All in the same file and the same transactions.
     """
 
@@ -114,6 +116,7 @@ class Store:
         )
         self.outbox = Outbox(self._journal, self.epoch, self.space)
         self.orders = OrderBook(self._journal)
+        self.telemetry = TelemetryBook(self._journal, self.space, self.outbox.depth)
         self.staff = StaffRegister(self._journal)
         self.lists = ListShelf(self._journal)
         self.ledger = Ledger(self._journal)

@@ -16,6 +16,7 @@ from firmware.records import Queued, SignedReceipt
 from firmware.uplink import codec
 from firmware.uplink.channel import cleaned, retry_delay_s
 from firmware.uplink.errors import BadAnswer, CertificateRefused, LinkLost, NoAnswer
+from firmware.uplink.metering import LinkMeter
 from firmware.uplink.window import Sent, Window
 
 STATUS_TIMEOUT_S = 1.0  # a call that has ended knows its status at once
@@ -63,7 +64,7 @@ class Connection:
     on_through is called when events get through: after the first acknowledgement, or after the welcome where
     nothing waits. on_ack is called with the number of the welcome and of each acknowledgement, after the
     store has it. on_hint is called with the aggregator's time and with the monotonic times before and after
-    it was told, all in ns. on_command is called with each command.
+    it was told, all in ns. on_command is called with each command. meter: counts what goes to and fro.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Connection:
         on_hint: Callable[[int, int, int], None],
         on_command: Callable[[codec.Command], None],
         monotonic_ns: Callable[[], int],
+        meter: LinkMeter,
     ) -> None:
         self._channel = channel
         self._outbox = outbox
@@ -92,6 +94,7 @@ class Connection:
         self._on_hint = on_hint
         self._on_command = on_command
         self._monotonic_ns = monotonic_ns
+        self._meter = meter
         self._news = asyncio.Event()
         self._window = Window(limits.window_batches)
         self._receipt_key = b""
@@ -107,9 +110,8 @@ class Connection:
 
     async def run(self) -> None:
         """Stream until the link is lost, and say how: raises LinkLost and its kinds, and StoreError."""
-        connect = self._channel.stream_stream(
-            codec.CONNECT, link_pb2.ConnectRequest.SerializeToString, codec.answer
-        )
+        connect = self._channel.stream_stream(codec.CONNECT, self._packed, self._unpacked)
+        self._meter.connected()
         self._call = connect()
         try:
             await self._greet()
@@ -117,6 +119,15 @@ class Connection:
         finally:
             self._call.cancel()
             await self._channel.close()
+
+    def _packed(self, request: link_pb2.ConnectRequest) -> bytes:
+        data = request.SerializeToString()
+        self._meter.sent(len(data))
+        return data
+
+    def _unpacked(self, data: bytes) -> codec.Answer | codec.Malformed:
+        self._meter.received(len(data))
+        return codec.answer(data)
 
     async def _greet(self) -> None:
         standing = await self._outbox.standing()

@@ -20,6 +20,7 @@ from firmware.uplink.channel import Dialler, Target
 from firmware.uplink.codec import Standing
 from firmware.uplink.errors import CertificateRefused, LinkLost, UplinkError
 from firmware.uplink.link import Connection, Limits
+from firmware.uplink.metering import LinkMeter
 from firmware.uplink.time_hints import TimeHints
 
 STOP_TIMEOUT_S = 2.0  # closing a channel takes milliseconds; a store call under way a disk flush
@@ -57,6 +58,7 @@ class Uplink:
         on_change: Callable[[UplinkState], None] = lambda _: None,
         on_command: Callable[[codec.Command], None] = lambda _: None,
         hints: TimeHints | None = None,
+        meter: LinkMeter | None = None,
     ) -> None:
         self._dialler = dialler
         self._outbox = _StoreOutbox(run_in_store, clock)
@@ -70,6 +72,7 @@ class Uplink:
         self._on_change = on_change
         self._on_command = on_command
         self._hints = hints or TimeHints()
+        self._meter = meter or LinkMeter()
         self._monotonic_ns = clock.monotonic_ns
         self._log = structlog.get_logger().bind(target=str(target))
         self._state = UplinkState()
@@ -135,6 +138,7 @@ class Uplink:
             on_hint=self._hinted,
             on_command=self._on_command,
             monotonic_ns=self._monotonic_ns,
+            meter=self._meter,
         )
         try:
             await self._connection.run()

@@ -18,6 +18,7 @@ from firmware.uplink.channel import Target, open_channel
 from firmware.uplink.codec import Standing
 from firmware.uplink.errors import BadAnswer, LinkLost, NoAnswer
 from firmware.uplink.link import Connection, Limits
+from firmware.uplink.metering import LinkMeter
 from firmware.uplink.uplink import UplinkState
 from tests.kit.aggregator_stub import (
     Play,
@@ -153,6 +154,7 @@ async def test_writing_to_a_stream_that_has_ended_is_a_lost_link(rig: Rig) -> No
         on_hint=lambda *_: None,
         on_command=lambda _: None,
         monotonic_ns=lambda: 0,
+        meter=LinkMeter(),
     )
     async with asyncio.timeout(DEADLINE_S):
         with pytest.raises(LinkLost, match="closed the stream"):

@@ -53,6 +53,7 @@ def test_a_new_store_is_private_durable_and_has_every_migration_by_name(tmp_path
             "m0006_adjudications",
             "m0007_leases",
             "m0010_fleet",
+            "m0020_telemetry",
         ]
     assert path.stat().st_mode & 0o077 == 0
 

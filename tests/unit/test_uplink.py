@@ -32,6 +32,7 @@ from firmware.records import (
     Event,
     ListErased,
     ListLoaded,
+    Measured,
     Mode,
     Moment,
     Outcome,
@@ -50,6 +51,7 @@ from inference.operating_point import Strength
 from inference.types import Modality
 from trust.consent import Consent
 from trust.service import Answer, Basis, Concern, Reason, Workflow
+from trust.telemetry import LinkUse, OutcomeCount, SensorHealth, StageSummary, Telemetry
 
 IDS = st.binary(min_size=16, max_size=16)
 COUNTS = st.integers(0, 2**32 - 1)
@@ -141,13 +143,38 @@ RESEMBLANCES = st.builds(
     strength=st.sampled_from([strength.value for strength in Strength]),
 )
 CONFLICTS = st.builds(CollectionConflict, household=IDS, cycle=TEXTS, first=COLLECTED, second=COLLECTED)
+NUMBERS = st.integers(0, 2**32 - 1)
+MAYBE = st.none() | NUMBERS
+WORDS = st.text(st.characters(categories=("Ll", "Nd")), max_size=32)
+MEASURED = st.builds(
+    Measured,
+    st.builds(
+        Telemetry,
+        **dict.fromkeys(
+            ("period_s", "uptime_s", "memory_resident_mb", "memory_available_mb", "disk_free_mb"), NUMBERS
+        ),
+        **dict.fromkeys(("store_used_percent", "waiting", "turned_to_people"), NUMBERS),
+        **dict.fromkeys(("throttled", "disk_written_mb", "disk_life_used_percent", "queue"), MAYBE),
+        cpu_decidegrees=st.none() | st.integers(-(2**31), 2**31 - 1),
+        sensors=st.lists(
+            st.builds(
+                SensorHealth, WORDS, st.booleans(), NUMBERS, NUMBERS, NUMBERS, NUMBERS, st.booleans(), NUMBERS
+            ),
+            max_size=8,
+        ).map(tuple),
+        outcomes=st.lists(st.builds(OutcomeCount, WORDS, WORDS, NUMBERS), max_size=4).map(tuple),
+        stages=st.lists(st.builds(StageSummary, WORDS, NUMBERS, NUMBERS, NUMBERS), max_size=4).map(tuple),
+        link=st.builds(LinkUse, st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1), NUMBERS),
+        certificate_ends_s=st.integers(0, 2**63 - 1),
+    ),
+)
 EVENTS = st.builds(
     Event,
     st.integers(1, 2**63 - 1),
     MOMENTS,
     st.one_of(
         CHECK_INS, REGISTRATIONS, FAULTS, RESULTS, DROPPED,
-        SERVICES, LISTS_LOADED, LISTS_ERASED, DAYS_CLOSED, COMPLAINTS, CONFLICTS, RESEMBLANCES,
+        SERVICES, LISTS_LOADED, LISTS_ERASED, DAYS_CLOSED, COMPLAINTS, CONFLICTS, RESEMBLANCES, MEASURED,
     ),
 )  # fmt: skip
 
@@ -159,6 +186,8 @@ def _random(seed: int) -> random.Random:
 def plain(value: object) -> object:
     """Return a record by its fields, whichever end of the wire it belongs to."""
     match value:
+        case Measured():
+            return plain(value.telemetry)
         case msgspec.Struct():
             return {
                 name: plain(getattr(value, name))

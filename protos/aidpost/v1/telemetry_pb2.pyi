@@ -145,7 +145,9 @@ class SensorHealth(_message.Message):
     """fingerprint or camera."""
     available: _builtins.bool
     samples: _builtins.int
-    """Samples that were assessed, how many of them were too poor, and the sum of their quality in hundredths."""
+    """Presentations that were assessed, how many of them were too poor, and the sum of the quality of the others in
+    hundredths.
+    """
     poor: _builtins.int
     quality_sum_percent: _builtins.int
     not_acquired: _builtins.int

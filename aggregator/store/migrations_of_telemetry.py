@@ -1,0 +1,37 @@
+"""The tables of the telemetry: steps of `aggregator.store.migrations`."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+
+
+def m0020_telemetry(db: Database) -> None:
+    """Raw telemetry, the newest of each device, and sums by hour and device."""
+    # at_ns: when it was measured, as far as can be known. content: trust.telemetry.Telemetry as JSON.
+    db.execute("""
+        CREATE TABLE telemetry (
+            device_id TEXT NOT NULL,
+            at_ns INTEGER NOT NULL,
+            seq INTEGER NOT NULL,
+            content TEXT NOT NULL,
+            PRIMARY KEY (device_id, at_ns, seq)
+        ) STRICT, WITHOUT ROWID""")
+    # Its events are erased after a day, by this.
+    db.execute("CREATE INDEX events_of_telemetry ON events (received_ns) WHERE kind = 'telemetry'")
+    db.execute("""
+        CREATE TABLE latest_telemetry (
+            device_id TEXT PRIMARY KEY,
+            at_ns INTEGER NOT NULL,
+            clock_quality TEXT NOT NULL,
+            content TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID""")
+    # what: as aggregator/fleet/tallies.py names it. hour: since 1970. By what first: a page about the fleet
+    # reads a few of them over many hours; one device's are read by naming what and hours.
+    db.execute("""
+        CREATE TABLE hourly (
+            what TEXT NOT NULL,
+            hour INTEGER NOT NULL,
+            device_id TEXT NOT NULL,
+            count INTEGER NOT NULL,
+            PRIMARY KEY (what, hour, device_id)
+        ) STRICT, WITHOUT ROWID""")

@@ -1,0 +1,144 @@
+"""Telemetry as held: raw, the newest of each device, and sums by hour and device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from sqlite_utils import Database
+
+from aggregator.fleet.tallies import DAY_NS, HOUR_NS, happened_ns, tally
+from aggregator.records import ClockQuality, Event
+from trust.telemetry import Telemetry
+
+KEEP_RAW_NS = 30 * DAY_NS
+KEEP_EVENTS_NS = DAY_NS
+"""The events themselves are needed until the device's chain was followed past them."""
+KEEP_SUMS_NS = 2 * 365 * DAY_NS
+
+_DECODER = msgspec.json.Decoder(Telemetry)
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """What a device measured, when as far as can be known, and what its clock was worth then."""
+
+    device_id: str
+    at_ns: int
+    clock_quality: ClockQuality
+    telemetry: Telemetry
+
+
+def note(db: Database, device_id: str, new: Sequence[Event], newest: Event, now_ns: int) -> None:
+    """Take what a batch's new events say into the tables; newest: the last of the batch."""
+    sums = tally(new, newest.moment, now_ns)
+    if sums:
+        db.conn.executemany(
+            """INSERT INTO hourly VALUES (?, ?, ?, ?)
+               ON CONFLICT (what, hour, device_id) DO UPDATE SET count = hourly.count + excluded.count""",
+            [(what, hour, device_id, count) for (what, hour), count in sums.items()],
+        )
+    latest = None
+    for event in new:
+        if isinstance(event.body, Telemetry):
+            at_ns = happened_ns(event.moment, newest.moment, now_ns)
+            content = msgspec.json.encode(event.body).decode()
+            db.execute(
+                "INSERT INTO telemetry VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (device_id, at_ns, event.seq, content),
+            )
+            if latest is None or at_ns >= latest[1]:
+                latest = (device_id, at_ns, event.moment.quality.value, content)
+    if latest is not None:
+        db.execute(
+            """INSERT INTO latest_telemetry VALUES (?, ?, ?, ?)
+               ON CONFLICT (device_id) DO UPDATE SET at_ns = excluded.at_ns,
+                   clock_quality = excluded.clock_quality, content = excluded.content
+               WHERE excluded.at_ns >= latest_telemetry.at_ns""",
+            latest,
+        )
+
+
+def read(
+    db: Database, device_id: str, since_ns: int, limit: int, after: tuple[int, int] | None = None
+) -> list[tuple[int, int, Telemetry]]:
+    """Return (at_ns, seq, telemetry) of one device, oldest first; after: (at_ns, seq) of the last seen."""
+    rows = db.execute(
+        """SELECT at_ns, seq, content FROM telemetry
+           WHERE device_id = ? AND at_ns >= ? AND (at_ns, seq) > (?, ?) ORDER BY at_ns, seq LIMIT ?""",
+        (device_id, since_ns, *(after or (-(2**63), 0)), limit),
+    )
+    return [(at_ns, seq, _DECODER.decode(content)) for at_ns, seq, content in rows]
+
+
+def latest(db: Database, device_id: str | None = None) -> Iterable[Measured]:
+    """Yield the newest telemetry of one device or of each."""
+    rows = db.execute(
+        """SELECT device_id, at_ns, clock_quality, content FROM latest_telemetry
+           WHERE CAST(:device_id AS TEXT) IS NULL OR device_id = :device_id""",
+        {"device_id": device_id},
+    )
+    for of_device, at_ns, clock_quality, content in rows:
+        yield Measured(of_device, at_ns, ClockQuality(clock_quality), _DECODER.decode(content))
+
+
+def sums(db: Database, whats: Sequence[str], from_hour: int, to_hour: int) -> Iterable[tuple[str, str, int]]:
+    """Yield (device_id, what, count) over the hours from `from_hour` to before `to_hour`, since 1970."""
+    for what in whats:
+        yield from db.execute(
+            """SELECT device_id, what, sum(count) FROM hourly
+               WHERE what = ? AND hour >= ? AND hour < ? GROUP BY device_id, what""",
+            (what, from_hour, to_hour),
+        )
+
+
+def by_hour(
+    db: Database, whats: Sequence[str], from_hour: int, to_hour: int
+) -> Iterable[tuple[int, str, int]]:
+    """Yield (hour, what, count) of the whole fleet over these hours."""
+    for what in whats:
+        yield from db.execute(
+            """SELECT hour, what, sum(count) FROM hourly
+               WHERE what = ? AND hour >= ? AND hour < ? GROUP BY hour, what""",
+            (what, from_hour, to_hour),
+        )
+
+
+def known_sums(db: Database) -> Iterable[str]:
+    """Yield what is counted, in order; each step finds the next in the index."""
+    what = ""
+    while (row := db.execute("SELECT min(what) FROM hourly WHERE what > ?", (what,)).fetchone())[
+        0
+    ] is not None:
+        what = row[0]
+        yield what
+
+
+def forget(db: Database, now_ns: int, device_ids: Sequence[str]) -> None:
+    """Erase the raw telemetry of these devices that is too old."""
+    db.conn.executemany(
+        "DELETE FROM telemetry WHERE device_id = ? AND at_ns < ?",
+        [(device_id, now_ns - KEEP_RAW_NS) for device_id in device_ids],
+    )
+
+
+def forget_events(db: Database, now_ns: int, limit: int) -> int:
+    """Erase events of telemetry after a day; returns how many, at most `limit`.
+
+    Never one that the device's chain was not followed past, nor one above a gap.
+    """
+    return int(
+        db.execute(
+            """DELETE FROM events WHERE arrival IN (
+                   SELECT arrival FROM events JOIN outboxes USING (outbox)
+                   WHERE kind = 'telemetry' AND received_ns < ? AND seq <= acked_seq AND seq <= chain_seq
+                   LIMIT ?)""",
+            (now_ns - KEEP_EVENTS_NS, limit),
+        ).rowcount
+    )
+
+
+def forget_sums(db: Database, now_ns: int) -> None:
+    """Erase sums that are too old."""
+    before = (now_ns - KEEP_SUMS_NS) // HOUR_NS
+    for what in list(known_sums(db)):
+        db.execute("DELETE FROM hourly WHERE what = ? AND hour < ?", (what, before))

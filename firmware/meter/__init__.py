@@ -1,0 +1,1 @@
+"""How the appliance is: measured now and then, and told in the telemetry lane."""

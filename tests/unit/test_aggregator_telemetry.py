@@ -1,0 +1,134 @@
+"""Telemetry at the aggregator: the newest of each device, sums by hour, and what is erased when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from aggregator.codec import parse_batch
+from aggregator.fleet.tallies import DAY_NS, HOUR_NS, happened_ns
+from aggregator.records import ClockQuality, Hello, Moment
+from aggregator.store import ingest, telemetry
+from aggregator.store.database import open_writer
+from aggregator.store.ingest import Admitted, Kept
+from aidpost.v1 import event_pb2
+from firmware.event_message import to_message
+from firmware.records import ClockQuality as DeviceClockQuality
+from firmware.records import Event, EventBody, Measured
+from firmware.records import Moment as DeviceMoment
+from tests.kit.aggregator_fixture import NOW_NS
+from tests.kit.link_device import EPOCH, SITE, Chained
+from tests.kit.store_values import check_in
+from tests.kit.telemetry_values import BUSY
+from tests.kit.work_values import service
+from trust.service import Basis
+
+DEVICE = "post-1"
+NOW_HOUR = NOW_NS // HOUR_NS
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    with open_writer(tmp_path / "store.db", None) as db:
+        yield db
+
+
+class Sender:
+    """One device that sends what it is given, numbered and chained, one second apart, now."""
+
+    def __init__(self, db: Database, device_id: str = DEVICE, *, sent: int = 0) -> None:
+        self._db = db
+        self._chained = Chained(device_id, EPOCH)
+        self._seq = sent
+        hello = Hello(device_id, EPOCH, 10_000, "0.1.0", SITE, 1, bytes(16))
+        admitted = ingest.admit(db, hello, NOW_NS)
+        assert isinstance(admitted, Admitted)
+        self._admitted = admitted
+
+    def send(self, *bodies: EventBody, now_ns: int = NOW_NS) -> Kept:
+        messages = []
+        for body in bodies:
+            self._seq += 1
+            moment = DeviceMoment(b"b" * 16, self._seq * 1_000_000_000, 0, DeviceClockQuality.UNSET)
+            messages.append(to_message(Event(self._seq, moment, body)))
+        return self.send_again(messages, now_ns)
+
+    def send_again(self, messages: list[event_pb2.Event], now_ns: int = NOW_NS) -> Kept:
+        batch = parse_batch(self._chained.pack(messages), max_events=500)
+        return ingest.keep(self._db, self._admitted, batch, now_ns)
+
+
+def test_the_newest_and_the_raw_ones_are_held_as_the_device_measured(db: Database) -> None:
+    sender = Sender(db)
+    sender.send(Measured(BUSY), check_in(1))
+    (newest,) = telemetry.latest(db)
+    assert (newest.device_id, newest.telemetry) == (DEVICE, BUSY)
+    assert newest.at_ns == NOW_NS - 1_000_000_000, "it came a second before the last of its batch"
+    sender.send(Measured(BUSY), now_ns=NOW_NS + HOUR_NS)
+    points = telemetry.read(db, DEVICE, 0, 10)
+    assert [at_ns for at_ns, _, _ in points] == [NOW_NS - 1_000_000_000, NOW_NS + HOUR_NS]
+    assert telemetry.read(db, DEVICE, 0, 10, after=points[0][:2]) == points[1:]
+
+
+def test_sums_by_hour_and_device_answer_what_the_service_page_asks(db: Database) -> None:
+    for device in ("post-1", "post-2"):
+        Sender(db, device).send(check_in(1), service(1), service(2, basis=Basis.BIOMETRIC), Measured(BUSY))
+    whats = ["check-in/identify/suggestion", "claims", "wrongly refused", "cohort/60+/claims", "poor/camera"]
+    sums = list(telemetry.sums(db, whats, NOW_HOUR - 1, NOW_HOUR + 1))
+    assert sums == [
+        (device, what, count)
+        for what, count in zip(whats, (1, 2, 1, 2, 2), strict=True)
+        for device in ("post-1", "post-2")
+    ]
+    assert list(telemetry.by_hour(db, ["turned to people"], NOW_HOUR, NOW_HOUR + 1)) == [
+        (NOW_HOUR, "turned to people", 2)
+    ]
+    assert "answer/distribution/ration given" in set(telemetry.known_sums(db))
+
+
+def test_the_same_batch_twice_counts_once_even_after_its_telemetry_was_erased(db: Database) -> None:
+    sender = Sender(db)
+    sender.send(Measured(BUSY), check_in(1))
+    messages = [
+        event_pb2.Event.FromString(content)
+        for (content,) in db.execute("SELECT content FROM events ORDER BY seq")
+    ]
+    assert telemetry.forget_events(db, NOW_NS + DAY_NS + 1, 100) == 1
+    kept = Sender(db).send_again(messages)
+    assert (kept.stored, kept.repeated, kept.conflicts) == (0, 2, ())
+    assert list(telemetry.sums(db, ["check-in/identify/suggestion"], 0, 2**40)) == [
+        (DEVICE, "check-in/identify/suggestion", 1)
+    ]
+    later = sender.send(check_in(2))
+    assert (later.acked_seq, later.new_breaks) == (3, ())
+
+
+def test_raw_telemetry_goes_after_30_days_and_sums_after_2_years(db: Database) -> None:
+    sender = Sender(db)
+    sender.send(Measured(BUSY))
+    telemetry.forget(db, NOW_NS + 29 * DAY_NS, [DEVICE])
+    telemetry.forget_sums(db, NOW_NS + 700 * DAY_NS)
+    assert telemetry.read(db, DEVICE, 0, 10)
+    assert list(telemetry.known_sums(db))
+    telemetry.forget(db, NOW_NS + 31 * DAY_NS, [DEVICE])
+    telemetry.forget_sums(db, NOW_NS + 740 * DAY_NS)
+    assert not telemetry.read(db, DEVICE, 0, 10)
+    assert not list(telemetry.known_sums(db))
+    assert list(telemetry.latest(db)), "how a device was last heard of is not forgotten"
+
+
+def test_events_above_a_gap_are_not_erased(db: Database) -> None:
+    Sender(db, sent=5).send(Measured(BUSY))
+    assert telemetry.forget_events(db, NOW_NS + 2 * DAY_NS, 100) == 0
+
+
+def test_a_good_clock_is_believed_within_bounds_and_uptime_otherwise() -> None:
+    good, unset = ClockQuality.CHECKED, ClockQuality.UNSET
+    newest = Moment(b"b" * 16, 500, 0, unset)
+    assert happened_ns(Moment(b"b" * 16, 0, NOW_NS - DAY_NS, good), newest, NOW_NS) == NOW_NS - DAY_NS
+    assert happened_ns(Moment(b"b" * 16, 0, NOW_NS + DAY_NS, good), newest, NOW_NS) == NOW_NS - 500
+    assert happened_ns(Moment(b"b" * 16, 100, 77, unset), newest, NOW_NS) == NOW_NS - 400
+    assert happened_ns(Moment(b"a" * 16, 100, 77, unset), newest, NOW_NS) == NOW_NS
