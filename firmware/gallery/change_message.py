@@ -20,6 +20,7 @@ from trust.gallery.change import (
 )
 from trust.gallery.errors import ChangeRefused
 from trust.gallery.sealing import SealedModality
+from trust.gallery.tree import HASH_BYTES
 
 MAX_INT64 = 2**63 - 1  # what the store can hold
 _KINDS = {gallery_pb2.CHANGE_KIND_PUT: Kind.PUT, gallery_pb2.CHANGE_KIND_ERASE: Kind.ERASE}
@@ -55,6 +56,7 @@ def from_message(gallery_id: bytes, message: gallery_pb2.GalleryChange) -> Chang
         or len(message.signature) != SIGNATURE_BYTES
         or message.kind not in _KINDS
         or len(message.seen) > MAX_SEEN
+        or len(message.parts) > len(SealedModality)
         or max(message.seq, *(each.seq for each in message.seen), 0) > MAX_INT64
         or not all(_is_part(part) for part in message.parts)
     ):
@@ -95,7 +97,8 @@ def _part(part: Part) -> gallery_pb2.SealedPart:
 
 def _is_part(message: gallery_pb2.SealedPart) -> bool:
     size = len(message.sealed)
-    return message.modality in _MODALITIES and size <= MAX_SEALED_BYTES and (size or len(message.digest)) > 0
+    digest = len(message.digest) == (0 if size else HASH_BYTES)
+    return message.modality in _MODALITIES and size <= MAX_SEALED_BYTES and digest
 
 
 def _parts(messages: Sequence[gallery_pb2.SealedPart]) -> tuple[Part, ...]:

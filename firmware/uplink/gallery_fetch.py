@@ -11,7 +11,6 @@ from functools import partial
 
 import structlog
 
-from firmware.gallery import change_message
 from firmware.gallery.judging import Judged, wipe
 from firmware.gallery.resembling import Alike
 from firmware.gallery.values import Delivered, Delivery, Held
@@ -23,7 +22,7 @@ from firmware.uplink.gallery_calls import Asking, Beginning, Chunk, GalleryCalls
 from firmware.uplink.gallery_exchange import Exchange
 from firmware.uplink.gallery_hand_in import untold_erasures
 from firmware.uplink.gallery_rosters import Rosters
-from trust.gallery.change import Change, Kind
+from firmware.uplink.gallery_staging import Staging
 from trust.gallery.errors import ChangeRefused, GalleryError
 
 MOST_HANDED_BACK = 500
@@ -65,7 +64,8 @@ class Fetching:
     async def _receive(self, held: Held, wanted: Delivered) -> Delivery | None:
         """Stage what follows; returns what it is, or None where it has to be asked for otherwise."""
         asking = await self._asking(held, wanted)
-        delivery: Delivery | None = None
+        staging: Staging | None = None
+        complete = True
         async for part in self._calls.sync(asking):
             self._with.spend(part.size_bytes)
             match part:
@@ -87,12 +87,17 @@ class Fetching:
                         part.kind, part.version, part.root, asking.erasures_received, asking.changes_received
                     )
                     await self._with.in_store(partial(_begin, delivery))
-                    self._with.note(held_back=not part.complete)
+                    staging = Staging(self._with, held, delivery, asking.max_bytes)
+                    complete = part.complete
                 case Chunk():
-                    if delivery is None:
+                    if staging is None:
                         raise AssertionError("chunks come after a beginning")
-                    delivery = await self._stage(held, delivery, part)
-        return delivery
+                    await staging.take(part)
+        if staging is None:
+            return None
+        staging.finish(complete=complete)
+        self._with.note(held_back=not complete)
+        return staging.delivery
 
     async def _asking(self, held: Held, wanted: Delivered) -> Asking:
         settings, roster, under_way = self._with.settings, held.roster, held.delivery
@@ -148,37 +153,6 @@ class Fetching:
         if taken is None:
             raise LinkLost("the gallery went on meanwhile: it is fetched again later")
         return True
-
-    async def _stage(self, held: Held, delivery: Delivery, chunk: Chunk) -> Delivery:
-        rows: list[tuple[int, bool, bytes]] = []
-        for place, message in chunk.changes:
-            change = change_message.from_message(held.gallery_id, message)
-            erases = change.kind is Kind.ERASE
-            if erases:
-                await self._erase_at_once(held, change)
-                delivery = _replaced(delivery, erasures=place)
-            else:
-                delivery = _replaced(delivery, erasures=delivery.version, changes=place)
-            rows.append((place, erases, message.SerializeToString()))
-        staged = delivery
-        await self._with.in_store(lambda store: store.shared.stage(staged, rows))
-        return delivery
-
-    async def _erase_at_once(self, held: Held, change: Change) -> None:
-        """Carry out an erasure before anything else has come: who signed it may, and it is never undone."""
-        entry = held.entries.get(change.entry_id)
-        if entry is not None and entry.kind is Kind.ERASE:
-            return  # carried out; the key that its author had then may be dropped by now
-        roster = held.rosters.get(change.epoch)
-        member = roster.member(change.author) if roster else None
-        if member is None or not change.is_by(member.author_key):
-            raise ChangeRefused("an erasure is of no member of this gallery: it was forged or altered")
-        if change.epoch < held.epoch:
-            raise ChangeRefused("an erasure is of an older key than changes before it: a replay or forged")
-        await self._with.in_inference(partial(self._with.matcher.remove, change.entry_id))
-        moment = self._with.clock.now()
-        if await self._with.in_store(lambda store: store.shared.erase_at_once(moment, change)):
-            self._with.note(removed=1)
 
     async def _judged(self, held: Held, delivery: Delivery) -> Judged:
         staged = await self._with.in_store(lambda store: store.shared.staged())
@@ -263,13 +237,3 @@ def _note_alike(moment: Moment, alike: Sequence[tuple[Reference, Alike]], store:
             )
             store.work.note_resemblance(moment, reference.subject, [other.subject], told)
             wipe([other])
-
-
-def _replaced(delivery: Delivery, *, erasures: int, changes: int | None = None) -> Delivery:
-    return Delivery(
-        delivery.kind,
-        delivery.version,
-        delivery.root,
-        erasures,
-        delivery.changes if changes is None else changes,
-    )

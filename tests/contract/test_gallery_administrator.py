@@ -19,10 +19,15 @@ import pytest
 from aidpost.v1 import gallery_pb2
 from firmware.custodian.key_set import KeySet
 from firmware.gallery import change_message, payload
+from firmware.gallery.change_message import to_message
+from firmware.gallery.values import Delivered, Delivery
+from firmware.uplink.gallery_calls import Chunk
+from firmware.uplink.gallery_staging import Staging
 from tests.kit.galleries import Custodians, passphrase
 from tests.kit.link_device import PATIENCE_S
 from tests.kit.shared_site import Site, site
 from tests.kit.store_values import face_template, finger_template, reference
+from trust.gallery.errors import ChangeRefused
 from trust.gallery.roster import Roster
 
 Database = sqlite3.Connection
@@ -489,3 +494,38 @@ async def test_what_is_kept_back_of_an_author_as_a_whole_stays_reported(shared: 
         await gate.sync()
         assert gate.subjects() == {"card-3"}
         assert "withheld" in gate.reports
+
+
+async def test_nothing_is_staged_but_what_members_signed_and_no_more_than_was_asked_for(shared: Site) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    await gate.sync()
+    roster, held = shared.custodians.roster, gate.store.shared.held()
+    signed = [to_message(desk.author.put(roster, reference(number))) for number in range(1, 4)]
+    forged = gallery_pb2.GalleryChange.FromString(signed[0].SerializeToString())
+    forged.signature = bytes(64)
+    size_bytes = signed[0].ByteSize()
+
+    async def sent(limit_bytes: int, *places: tuple[int, gallery_pb2.GalleryChange], complete: bool) -> None:
+        delivery = Delivery(Delivered.LOG, 3, bytes(32))
+        gate.store.shared.begin(delivery)
+        staging = Staging(gate.sharing._with, held, delivery, limit_bytes)
+        await staging.take(Chunk(places, 0))
+        staging.finish(complete=complete)
+
+    first, second = (1, signed[0]), (2, signed[1])
+    for limit_bytes, places, complete, sentence in (
+        (0, [(1, forged)], True, "forged or altered"),
+        (size_bytes + 100, [first, second], False, "more than the day's bytes"),
+        (0, [first, (2, signed[0])], True, "a change again"),
+        (0, [second, first], True, "out of its order"),
+        (0, [(4, signed[0])], True, "out of its order"),
+    ):
+        with pytest.raises(ChangeRefused, match=sentence):
+            await sent(limit_bytes, *places, complete=complete)
+        assert gate.store.shared.staged() == []
+    # An aggregator that says the day's bytes are used up, while they are not, keeps changes back.
+    with pytest.raises(ChangeRefused, match="keeps changes back"):
+        await sent(20_000_000, first, complete=False)
+    await sent(size_bytes + 100, first, complete=False)
+    assert len(gate.store.shared.staged()) == 1
