@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import tempfile
 import time
 from collections.abc import Callable
@@ -11,12 +12,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from structlog.typing import FilteringBoundLogger
 
 from aggregator.authority import Authority
-from aggregator.dashboard.app import create_app
-from aggregator.dashboard.server import DashboardServer
+from aggregator.dashboard.app import Dashboard
+from aggregator.dashboard.signing_in import Provider
 from aggregator.exporting.desk import ExportDesk
 from aggregator.exporting.policy import ExportPolicy
 from aggregator.link.admission import Admissions
@@ -38,6 +40,18 @@ from trust.tls.address import Address, AddressRefused
 from trust.tls.callers import Callers
 from trust.tls.gate import Gate, GateLimits
 from trust.tls.refusals import Refusals
+from trust.web.server import PageServer
+
+if TYPE_CHECKING:
+    from aggregator.dashboard.openid import OpenIdSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the dashboard shows over the network; names: that its certificate is for."""
+
+    tls: ssl.SSLContext
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +61,15 @@ class Settings:
     authority: None for a development server, which asks nobody for a certificate and listens on loopback.
     max_store_bytes: the size that the store's file may reach, None for no limit. export_policy: whose
     signature was checked; without one nothing goes to others.
+    shown: what the dashboard does TLS with, None on loopback. openid: its identity provider, None for none.
     """
 
     store: Path
     listen: Address
     dashboard: Address
     authority: Authority | None
+    shown: Shown | None = None
+    openid: OpenIdSettings | None = None
     max_store_bytes: int | None = None
     export_policy: ExportPolicy | None = None
     limits: Limits = field(default_factory=Limits)
@@ -65,6 +82,12 @@ class Bound:
 
     listen: Address
     dashboard: Address
+    over_tls: bool = False
+
+    @property
+    def dashboard_url(self) -> str:
+        """Return the dashboard's address as a browser takes it."""
+        return f"{'https' if self.over_tls else 'http'}://{self.dashboard}"
 
 
 class Aggregator:
@@ -115,10 +138,35 @@ class Aggregator:
             listen = await self._start_open(starting, store, presence, desk)
         else:
             listen = await self._start_gated(starting, store, presence, desk, settings.authority)
-        app = create_app(view.overview, view.missing, view.adjudications, presence.connected, wall_ns)
-        dashboard_server = DashboardServer(settings.dashboard, app)
-        starting.push_async_callback(dashboard_server.stop)
-        return Bound(listen, await dashboard_server.start())
+        dashboard = await self._start_dashboard(starting, store, view, presence)
+        return Bound(listen, dashboard, over_tls=settings.shown is not None)
+
+    async def _start_dashboard(
+        self, starting: AsyncExitStack, store: StoreWriter, view: StoreView, presence: Presence
+    ) -> Address:
+        settings, shown = self._settings, self._settings.shown
+        provider: Provider | None = None
+        if settings.openid is not None:
+            from aggregator.dashboard.openid import OpenIdProvider  # an extra, for those who use it
+
+            provider = OpenIdProvider(settings.openid, self._wall_ns)
+        dashboard = Dashboard(
+            view,
+            store,
+            presence.connected,
+            self._wall_ns,
+            names=() if shown is None else shown.names,
+            provider=provider,
+        )
+        server = PageServer(
+            settings.dashboard,
+            dashboard.app,
+            None if shown is None else shown.tls,
+            is_signed_in=dashboard.is_signed_in,
+            elsewhere="name another with --dashboard",
+        )
+        starting.push_async_callback(server.stop)
+        return await server.start()
 
     async def _start_open(
         self, starting: AsyncExitStack, store: StoreWriter, presence: Presence, desk: CommandDesk
