@@ -23,7 +23,7 @@ from aggregator.exporting.desk import ExportDesk
 from aggregator.exporting.policy import ExportPolicy
 from aggregator.link.admission import Admissions
 from aggregator.link.authorisation import ENROLMENT, FLEET, GALLERY, INGEST, LINK, Authorisation
-from aggregator.link.commanding import CommandDesk
+from aggregator.link.desks import Desks
 from aggregator.link.enrolment import EnrolmentService
 from aggregator.link.fleet.service import FleetService
 from aggregator.link.galleries import GalleryService
@@ -130,14 +130,15 @@ class Aggregator:
         starting.push_async_callback(view.close)
         await view.open()
         presence = Presence()
-        desk = CommandDesk(view.due_commands, self._log)
-        handing_out = asyncio.create_task(desk.run(), name="commands")
-        starting.push_async_callback(asyncio.wait, {handing_out})
-        starting.callback(handing_out.cancel)
+        desks = Desks.over(view, wall_ns, self._log)
+        handing_out = {asyncio.create_task(each.run()) for each in (desks.commands, desks.desired)}
+        starting.push_async_callback(asyncio.wait, handing_out)
+        for task in handing_out:
+            starting.callback(task.cancel)
         if settings.authority is None:
-            listen = await self._start_open(starting, store, presence, desk)
+            listen = await self._start_open(starting, store, presence, desks)
         else:
-            listen = await self._start_gated(starting, store, presence, desk, settings.authority)
+            listen = await self._start_gated(starting, store, view, presence, desks, settings.authority)
         dashboard = await self._start_dashboard(starting, store, view, presence)
         return Bound(listen, dashboard, over_tls=settings.shown is not None)
 
@@ -169,7 +170,7 @@ class Aggregator:
         return await server.start()
 
     async def _start_open(
-        self, starting: AsyncExitStack, store: StoreWriter, presence: Presence, desk: CommandDesk
+        self, starting: AsyncExitStack, store: StoreWriter, presence: Presence, desks: Desks
     ) -> Address:
         """Serve devices without certificates, for development on one machine."""
         settings = self._settings
@@ -177,7 +178,7 @@ class Aggregator:
             raise AddressRefused("without certificates the server listens on this machine alone")
         self._log.warning("server.insecure", why="no authority: nobody is authenticated, nothing encrypted")
         self._link = LinkServer(
-            self._for_devices(store, presence, desk, None, Refusals(self._log, time.monotonic)),
+            self._for_devices(store, presence, desks, None, Refusals(self._log, time.monotonic)),
             presence,
             None,
         )
@@ -188,18 +189,19 @@ class Aggregator:
         self,
         starting: AsyncExitStack,
         store: StoreWriter,
+        view: StoreView,
         presence: Presence,
-        desk: CommandDesk,
+        desks: Desks,
         authority: Authority,
     ) -> Address:
         settings, log, wall_ns = self._settings, self._log, self._wall_ns
         callers, refusals = Callers(), Refusals(log, time.monotonic)
         enrolment = EnrolmentService(store, authority, callers, presence, wall_ns, log, refusals)
         exports = ExportDesk(settings.store, settings.export_policy, authority.pseudonym_key, wall_ns)
-        fleet = FleetService(store, authority, callers, presence, desk, exports, wall_ns)  # type: ignore[abstract]
+        fleet = FleetService(store, authority, callers, presence, desks.commands, exports, wall_ns)  # type: ignore[abstract]
         sealed = GalleryService(store, callers, wall_ns, refusals)
         services: dict[str, Register] = {
-            **self._for_devices(store, presence, desk, callers, refusals),
+            **self._for_devices(store, presence, desks, callers, refusals),
             ENROLMENT: partial(enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server, enrolment),
             GALLERY: partial(gallery_pb2_grpc.add_GalleryServiceServicer_to_server, sealed),
             FLEET: partial(fleet_pb2_grpc.add_FleetServiceServicer_to_server, fleet),
@@ -225,7 +227,7 @@ class Aggregator:
         self,
         store: StoreWriter,
         presence: Presence,
-        desk: CommandDesk,
+        desks: Desks,
         callers: Callers | None,
         refusals: Refusals,
     ) -> dict[str, Register]:
@@ -233,7 +235,9 @@ class Aggregator:
         limits, wall_ns, log = self._settings.limits, self._wall_ns, self._log
         key = ReceiptKey.beside(self._settings.store)
         admissions = Admissions(store, presence, callers, refusals, key, limits.credit, wall_ns)
-        link = DeviceLinkService(store, presence, admissions, desk, limits, wall_ns, log)
+        link = DeviceLinkService(
+            store, presence, admissions, desks.commands, desks.desired, limits, wall_ns, log
+        )
         ingest = IngestService(store, admissions, limits.max_batch_events, log)
         return {
             LINK: partial(link_pb2_grpc.add_DeviceLinkServiceServicer_to_server, link),
