@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 
 import msgspec
 from sqlite_utils import Database
 
 from aggregator.fleet.canary import Counts, DeviceOutcomes, RingOutcomes
-from aggregator.fleet.rollout import Change, Rollout, Standing
-from aggregator.fleet.rollout_engine import Act, Observed, Restore, Seen, Tell, step
+from aggregator.fleet.rollout import Change, Rollout, RolloutState, Standing
+from aggregator.fleet.rollout_engine import TELL_AT_ONCE, Act, Observed, Restore, Seen, Tell, step
 from aggregator.fleet.tallies import CHECK_INS, DAY_NS, HOUR_NS
 from aggregator.fleet.terms import Desire, DesireChange, FleetDevice, Health, Invalid, Scope, ScopeKind
 from aggregator.records import Outcome
@@ -31,9 +32,7 @@ _UNCHANGED = """
     WHERE what = :what AND hour >= :earlier AND hour < :until AND coalesce(standing, 'pending') = 'pending'
         AND (hour < :began OR hour >= :first)
     GROUP BY hourly.device_id, hour >= :began"""
-_PRESENTED = {
-    name: outcome for (_, outcome), name in CHECK_INS.items() if outcome is not Outcome.UNAVAILABLE
-}
+_PRESENTED = {name: outcome for (_, outcome), name in CHECK_INS.items() if outcome is not Outcome.UNAVAILABLE}
 
 
 class Before(msgspec.Struct, frozen=True):
@@ -43,14 +42,28 @@ class Before(msgspec.Struct, frozen=True):
     artifacts: dict[str, Artifact | None] = {}
 
 
-def observe(db: Database, rollout: Rollout, now_ns: int, connected: Collection[str]) -> dict[str, Seen]:
-    """Return what there is to see of the devices that were told, and of those that are next."""
-    wanted = [
-        each.device_id
-        for each in rollout.members
-        if each.standing is not Standing.TAKEN_BACK and each.ring <= rollout.ring
-    ]
-    devices = fleet_devices.read(db, wanted, now_ns, connected)
+def observe(
+    db: Database, rollout: Rollout, now_ns: int, connected: Collection[str], since_ns: int
+) -> dict[str, Seen]:
+    """Return what there is to see of devices that reported since, and of those that are told next.
+
+    since_ns: 0 to look at all of them, as silence and health change without a report.
+    """
+    reported = {
+        device_id
+        for (device_id,) in db.execute(
+            """SELECT device_id FROM rollout_devices JOIN reported_states USING (device_id)
+               WHERE rollout = ? AND received_ns >= ?""",
+            (rollout.name, since_ns),
+        )
+    }
+    told = [each for each in rollout.members if each.standing not in (Standing.PENDING, Standing.TAKEN_BACK)]
+    wanted = {each.device_id for each in told if not since_ns or each.device_id in reported}
+    if rollout.state is RolloutState.RUNNING:
+        for ring in (rollout.ring, rollout.ring + 1):
+            pending = (each for each in rollout.of_ring(ring) if each.standing is Standing.PENDING)
+            wanted |= {each.device_id for each in islice(pending, TELL_AT_ONCE)}
+    devices = fleet_devices.read(db, sorted(wanted), now_ns, connected)
     return {each.device_id: _seen(each) for each in devices}
 
 
@@ -87,20 +100,19 @@ def outcomes(db: Database, rollout: Rollout, now_ns: int) -> dict[int, RingOutco
     return found
 
 
-def turn(db: Database, name: str, observed: Observed, now_ns: int) -> frozenset[str]:
-    """Move a rollout on; returns the devices that have another desired state by it.
+def turn(db: Database, name: str, observed: Observed, now_ns: int) -> tuple[Rollout | None, frozenset[str]]:
+    """Move a rollout on; returns what became of it, and the devices that have another desired state by it.
 
     Part of one transaction with what it writes down: after a crash both happened, or neither.
     """
     found = fleet_rollouts.whole(db, name)
     if found is None:
-        return frozenset()
+        return None, frozenset()
     old, revision = found
     new, acts = step(old, observed, now_ns)
-    if new == old and not acts:
-        return frozenset()
-    fleet_rollouts.save(db, old, new, revision, now_ns, f"rollout {name}")
-    return _do(db, new, acts, now_ns)
+    if new != old:
+        fleet_rollouts.save(db, old, new, revision, now_ns, f"rollout {name}")
+    return new, _do(db, new, acts, now_ns)
 
 
 def _do(db: Database, rollout: Rollout, acts: Sequence[Act], now_ns: int) -> frozenset[str]:
@@ -117,8 +129,8 @@ def _do(db: Database, rollout: Rollout, acts: Sequence[Act], now_ns: int) -> fro
             {**rollout.change.settings}, {each.kind.value: each for each in rollout.change.artifacts}
         )
         changed |= _desire(db, rollout, told, what, now_ns)
-    for what, device_ids in _restoring(db, rollout, restored).items():
-        changed |= _desire(db, rollout, device_ids, msgspec.json.decode(what, type=DesireChange), now_ns)
+    for content, device_ids in _restoring(db, rollout, restored).items():
+        changed |= _desire(db, rollout, device_ids, msgspec.json.decode(content, type=DesireChange), now_ns)
     return changed
 
 

@@ -9,7 +9,8 @@ import msgspec
 from msgspec.structs import replace
 from sqlite_utils import Database
 
-from aggregator.fleet.rollout import UNFINISHED, Member, RingCount, Rollout, RolloutState, count_ring
+from aggregator.fleet.rollout import UNFINISHED, Member, RingCount, Rollout, count_ring
+from aggregator.fleet.rollout_engine import awaits
 from aggregator.store import administration
 from aggregator.store.many import rows_of
 
@@ -47,8 +48,9 @@ def create(db: Database, rollout: Rollout, now_ns: int, actor: str) -> Held | Na
         return overlap
     held = Held(rollout, 1, _counts(rollout))
     db.execute(
-        "INSERT INTO rollouts (name, revision, state, created_ns, content, counts) VALUES (?, ?, ?, ?, ?, ?)",
-        (rollout.name, held.revision, rollout.state.value, rollout.created_ns, *_columns(held)),
+        """INSERT INTO rollouts (name, revision, created_ns, state, awaits, content, counts)
+           VALUES (?, ?, ?, ?, ?, ?, ?)""",
+        (rollout.name, held.revision, rollout.created_ns, *_columns(held)),
     )
     _write_members(db, rollout.name, rollout.members)
     fields = ", ".join(rollout.change.fields())
@@ -100,18 +102,8 @@ def unfinished(db: Database) -> tuple[Held, ...]:
 
 
 def under_way(db: Database) -> tuple[str, ...]:
-    """Return the names of the rollouts that a turn may move, by name.
-
-    A cancelled one is under way until the last of its devices was told otherwise.
-    """
-    rows = db.execute(
-        """SELECT name FROM rollouts WHERE state IN (?, ?, ?)
-           OR state = ? AND EXISTS (
-               SELECT 1 FROM rollout_devices WHERE rollout = name AND standing NOT IN ('pending', 'taken back'))
-           ORDER BY name""",
-        (*(state.value for state in UNFINISHED), RolloutState.CANCELLED.value),
-    )
-    return tuple(name for (name,) in rows)
+    """Return the names of the rollouts that a turn may change."""
+    return tuple(name for (name,) in db.execute("SELECT name FROM rollouts WHERE awaits <> 0 ORDER BY name"))
 
 
 def whole(db: Database, name: str) -> tuple[Rollout, int] | None:
@@ -129,8 +121,8 @@ def save(db: Database, old: Rollout, new: Rollout, revision: int, now_ns: int, a
     moved = (old.state, old.ring) != (new.state, new.ring)
     held = Held(new, revision + moved, _counts(new))
     db.execute(
-        "UPDATE rollouts SET revision = ?, state = ?, content = ?, counts = ? WHERE name = ?",
-        (held.revision, new.state.value, *_columns(held), new.name),
+        "UPDATE rollouts SET revision = ?, state = ?, awaits = ?, content = ?, counts = ? WHERE name = ?",
+        (held.revision, *_columns(held), new.name),
     )
     changed = (after for before, after in zip(old.members, new.members, strict=True) if before != after)
     _write_members(db, new.name, changed)
@@ -181,9 +173,11 @@ def _counts(rollout: Rollout) -> tuple[RingCount, ...]:
     return tuple(count_ring(rollout, ring) for ring in range(len(rollout.rings)))
 
 
-def _columns(held: Held) -> tuple[str, str]:
+def _columns(held: Held) -> tuple[str, int, str, str]:
+    """Return state, awaits, content and counts."""
     content = msgspec.json.encode(replace(held.rollout, members=())).decode()
-    return content, msgspec.json.encode(held.counts).decode()
+    counts = msgspec.json.encode(held.counts).decode()
+    return held.rollout.state.value, int(awaits(held.rollout)), content, counts
 
 
 def _held(row: tuple[Any, ...]) -> Held:
