@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 from sqlite_utils import Database
 
@@ -13,9 +14,10 @@ from aggregator.fleet.rings import draw
 from aggregator.fleet.rollout import Change, Ring, Rollout, RolloutState, Standing, Thresholds, Watch
 from aggregator.fleet.rollout_engine import Observed, cancel
 from aggregator.fleet.tallies import CHECK_INS, HOUR_NS
-from aggregator.fleet.terms import Scope, ScopeKind
+from aggregator.fleet.terms import Invalid, Scope, ScopeKind
 from aggregator.records import Mode, Outcome
 from aggregator.store import administration, fleet_reports, fleet_rollout_turns, fleet_rollouts
+from aggregator.store.fleet_rollout_making import Wish, make, plan
 from aggregator.store.fleet_rollouts import Held, NameTaken, Overlap
 from tests.kit.aggregator_fixture import NOW_NS
 from tests.kit.fleet_store import ACTOR, POINT, desire, fleet_store, report, wanted
@@ -213,3 +215,56 @@ def test_a_rollout_as_it_is_written_down_is_read_as_it_was(tmp_path: Path) -> No
         assert isinstance(held, Held)
         assert whole(db) == held.rollout
         assert fleet_rollouts.find(db, "tries") == replace(held, rollout=replace(held.rollout, members=()))
+
+
+WISH = Wish("tries", "Four tries", Change({"session.tries": " 4"}), "", HALVES, UNJUDGED)
+
+
+@pytest.mark.parametrize(
+    ("wish", "field", "why"),
+    [
+        (replace(WISH, name="no name"), "rollout.name", "names are"),
+        (replace(WISH, change=Change({})), "rollout.settings", "a rollout of nothing"),
+        (replace(WISH, change=Change({"tries": "4"})), "rollout.settings.tries", "table and key"),
+        (replace(WISH, change=Change({}, (replace(POINT, digest="0" * 64),))), "rollout.artifacts.", "held"),
+        (replace(WISH, filter='site = "nowhere"'), "rollout.filter", "no device matches it"),
+        (replace(WISH, filter="site ="), "rollout.filter", ""),
+        (replace(WISH, rings=()), "rollout.rings", "from 1 to 20 rings"),
+        (replace(WISH, rings=(Ring("half", "", 50, 0),)), "rollout.rings", "leave 3 of 6 devices out"),
+        (replace(WISH, rings=(Ring("all", "", 100, 0), HALVES[1])), "rollout.rings[1].filter", "no device"),
+        (replace(WISH, rings=(Ring("all", "sight = 1", 100, 0),)), "rollout.rings[0].filter", ""),
+        (replace(WISH, rings=(HALVES[0], HALVES[0])), "rollout.rings[1].name", "name of its own"),
+        (replace(WISH, rings=(Ring("all", "", 101, 0),)), "rollout.rings[0].percent", "1 to 100"),
+        (replace(WISH, thresholds=Thresholds(min_devices=0)), "rollout.thresholds.min_devices", "1 or more"),
+        (
+            replace(WISH, thresholds=Thresholds(no_match_points=float("nan"))),
+            "rollout.thresholds.no_match_points",
+            "from 0 to 100",
+        ),
+    ],
+)
+def test_a_wish_that_cannot_be_meant_is_refused_with_its_field(
+    tmp_path: Path, wish: Wish, field: str, why: str
+) -> None:
+    with fleet_store(tmp_path, DEVICES) as db:
+        refused = make(db, wish, NOW_NS, (), ACTOR)
+        assert isinstance(refused, Invalid), refused
+        assert refused.field.startswith(field)
+        assert why in refused.why
+
+
+def test_a_plan_says_what_stands_in_the_way(tmp_path: Path) -> None:
+    with fleet_store(tmp_path, DEVICES) as db:
+        fleet_reports.note(db, "desk-0", report(None), NOW_NS)
+        made(db)
+        wish = replace(WISH, change=Change({"session.tries": "4"}, (POINT,)))
+        rollout = make(db, wish, NOW_NS, (), ACTOR)
+        assert isinstance(rollout, Rollout), rollout
+        found = plan(db, replace(rollout, name="tries-2"), NOW_NS, DEVICES)
+        assert found.size_bytes == 6 * POINT.size_bytes
+        assert found.remarks[0] == (
+            "rollout tries changes artifacts.operating_point of desk-0, desk-1, desk-2, desk-3, desk-4 and 1 "
+            "more too and is not finished: this one cannot start before"
+        )
+        assert found.remarks[1].startswith("5 devices are yet to say what they hold")
+        assert found.remarks[2].startswith("version 0.1.0 does not know session.tries")
