@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from aggregator.columns import CLOCK_QUALITIES, events_of
 from aggregator.fields import MILLISECOND_NS, counted, identifier, known, text
 from aggregator.holdings import Command
 from aggregator.malformed import Malformed
 from aggregator.records import (
     Batch,
-    CheckIn,
-    ClockQuality,
     CollectedAt,
     CollectionConflict,
     CommandKind,
@@ -21,49 +19,26 @@ from aggregator.records import (
     CommandResult,
     Credit,
     DeviceFault,
-    Event,
     EventBody,
     Hello,
-    Modality,
-    Mode,
     Moment,
-    Outcome,
     Registration,
     Resemblance,
-    StageTime,
     Strength,
     TelemetryDropped,
 )
-from aggregator.state_codec import parse_reported
 from aggregator.telemetry_codec import telemetry
-from aggregator.unpacking import MAX_INT64, MAX_STAGE_NAME, MAX_TEXT, unpack
+from aggregator.unpacking import MAX_INT64, MAX_TEXT, open_batch
 from aggregator.work_codec import MAX_CYCLE, complaint, day_closed, list_erased, list_loaded, service
 from aidpost.v1 import batch_pb2, event_pb2, fleet_pb2, ingest_pb2, link_pb2
 from trust.chain import LINK_BYTES
 from trust.consent import Consent
 from trust.names import is_name
-from trust.state import ReportedState
 
 SECOND_NS = 1_000_000_000
-TENTH_MS_NS = 100_000
 MAX_LANGUAGE_TAG = 35  # RFC 5646, 4.4.1: a buffer of 35 characters holds every registered tag
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_CLOCK_QUALITIES = {
-    event_pb2.CLOCK_QUALITY_UNSET: ClockQuality.UNSET,
-    event_pb2.CLOCK_QUALITY_SYNCHRONISED: ClockQuality.SYNCHRONISED,
-    event_pb2.CLOCK_QUALITY_CHECKED: ClockQuality.CHECKED,
-    event_pb2.CLOCK_QUALITY_WRONG: ClockQuality.WRONG,
-}
-_MODES = {event_pb2.MODE_VERIFY: Mode.VERIFY, event_pb2.MODE_IDENTIFY: Mode.IDENTIFY}
-_OUTCOMES = {
-    event_pb2.OUTCOME_MATCH: Outcome.MATCH,
-    event_pb2.OUTCOME_NO_MATCH: Outcome.NO_MATCH,
-    event_pb2.OUTCOME_SUGGESTION: Outcome.SUGGESTION,
-    event_pb2.OUTCOME_RETRY: Outcome.RETRY,
-    event_pb2.OUTCOME_UNAVAILABLE: Outcome.UNAVAILABLE,
-}
-_MODALITIES = {event_pb2.MODALITY_FACE: Modality.FACE, event_pb2.MODALITY_FINGER: Modality.FINGER}
 _CONSENTS = {event_pb2.CONSENT_ACCEPTED: Consent.ACCEPTED, event_pb2.CONSENT_DECLINED: Consent.DECLINED}
 
 STRENGTHS = {
@@ -92,23 +67,18 @@ _COMMAND_OUTCOMES = {
     event_pb2.COMMAND_OUTCOME_REFUSED: CommandOutcome.REFUSED,
     event_pb2.COMMAND_OUTCOME_INTERRUPTED: CommandOutcome.INTERRUPTED,
 }
-_OUTCOMES_OF_COMMANDS = {
-    **{outcome: message for message, outcome in _COMMAND_OUTCOMES.items()},
-    CommandOutcome.CANCELLED: event_pb2.COMMAND_OUTCOME_CANCELLED,
-}
+_OUTCOMES_OF_COMMANDS = {outcome: message for message, outcome in _COMMAND_OUTCOMES.items()}
 
 
-def parse_request(request: link_pb2.ConnectRequest, *, max_events: int) -> Hello | Batch | ReportedState:
-    """Return the hello, the batch or the report; raises Malformed."""
+def parse_request(request: link_pb2.ConnectRequest, *, max_events: int) -> Hello | Batch:
+    """Return the hello or the batch; raises Malformed."""
     match request.WhichOneof("message"):
         case "hello":
             return parse_hello(request.hello)
         case "batch":
             return parse_batch(request.batch, max_events=max_events)
-        case "reported":
-            return parse_reported(request.reported)
         case _:
-            raise Malformed("a message holds neither a hello nor a batch nor a reported state")
+            raise Malformed("a message holds neither a hello nor a batch")
 
 
 def parse_report(request: ingest_pb2.ReportResultsRequest, *, max_events: int) -> tuple[Hello, Batch]:
@@ -120,7 +90,7 @@ def parse_batch(batch: batch_pb2.EventBatch, *, max_events: int) -> Batch:
     """Return the batch, its events in rising order of seq; raises Malformed."""
     if len(batch.chain_head) != LINK_BYTES:
         raise Malformed(f"chain_head must be {LINK_BYTES} bytes")
-    events = tuple([_event(message) for message in unpack(batch, max_events)])
+    events = events_of(open_batch(batch, max_events), _body)
     return Batch(events, batch.chain_head, batch.ByteSize())
 
 
@@ -149,14 +119,11 @@ def ack(acked_seq: int, server_ns: int, credit: Credit, receipt: bytes) -> link_
     )
 
 
-def command(asked: Command) -> link_pb2.ConnectResponse:
+def command(command_id: bytes, kind: CommandKind, expires_ns: int) -> link_pb2.ConnectResponse:
     """Return a command as a message of the stream."""
     return link_pb2.ConnectResponse(
         command=link_pb2.Command(
-            command_id=asked.command_id,
-            kind=_KINDS_OF_COMMANDS[CommandKind(asked.kind)],
-            expires_at=timestamp(asked.expires_ns),
-            duration=Duration(seconds=asked.duration_s) if asked.duration_s else None,
+            command_id=command_id, kind=_KINDS_OF_COMMANDS[kind], expires_at=timestamp(expires_ns)
         )
     )
 
@@ -201,38 +168,35 @@ def parse_hello(hello: link_pb2.Hello) -> Hello:
     )
 
 
-def _event(message: event_pb2.Event) -> Event:
-    body: EventBody
+def _body(message: event_pb2.Event) -> EventBody:
+    """Return the body of an event that is no check-in: those come as columns."""
     match message.WhichOneof("body"):
-        case "check_in":
-            body = _check_in(message.check_in)
         case "registration":
-            body = _registration(message.registration)
+            return _registration(message.registration)
         case "device_fault":
-            body = _device_fault(message.device_fault)
+            return _device_fault(message.device_fault)
         case "command_result":
-            body = _command_result(message.command_result)
+            return _command_result(message.command_result)
         case "telemetry_dropped":
-            body = TelemetryDropped(counted(message.telemetry_dropped.events, "events"))
+            return TelemetryDropped(counted(message.telemetry_dropped.events, "events"))
         case "service":
-            body = service(message.service)
+            return service(message.service)
         case "list_loaded":
-            body = list_loaded(message.list_loaded)
+            return list_loaded(message.list_loaded)
         case "list_erased":
-            body = list_erased(message.list_erased)
+            return list_erased(message.list_erased)
         case "day_closed":
-            body = day_closed(message.day_closed)
+            return day_closed(message.day_closed)
         case "telemetry":
-            body = telemetry(message.telemetry)
+            return telemetry(message.telemetry)
         case "complaint":
-            body = complaint(message.complaint)
+            return complaint(message.complaint)
         case "collection_conflict":
-            body = _collection_conflict(message.collection_conflict)
+            return _collection_conflict(message.collection_conflict)
         case "resemblance":
-            body = _resemblance(message.resemblance)
+            return _resemblance(message.resemblance)
         case _:
             raise Malformed("an event has no body that this version knows")
-    return Event(message.seq, _moment(message.moment), body, message.SerializeToString(deterministic=True))
 
 
 def _moment(moment: event_pb2.Moment) -> Moment:
@@ -240,7 +204,7 @@ def _moment(moment: event_pb2.Moment) -> Moment:
         boot_id=identifier(moment.boot_id, "boot_id"),
         monotonic_ns=counted(moment.monotonic_ms * MILLISECOND_NS, "monotonic_ms"),
         wall_ns=counted(moment.wall_ms * MILLISECOND_NS, "wall_ms"),
-        quality=known(_CLOCK_QUALITIES, moment.clock_quality, "clock_quality"),
+        quality=known(CLOCK_QUALITIES, moment.clock_quality, "clock_quality"),
     )
 
 
@@ -270,29 +234,6 @@ def _resemblance(body: event_pb2.Resemblance) -> Resemblance:
         resembles=identifier(body.resembles, "resembles"),
         score_llr=body.score_hundredths / 100,
         strength=known(STRENGTHS, body.strength, "strength"),
-    )
-
-
-def _check_in(body: event_pb2.CheckIn) -> CheckIn:
-    return CheckIn(
-        record_id=identifier(body.record_id, "record_id"),
-        mode=known(_MODES, body.mode, "mode"),
-        outcome=known(_OUTCOMES, body.outcome, "outcome"),
-        entry_id=identifier(body.entry_id, "entry_id") if body.entry_id else None,
-        reason=text(body.reason, "reason", MAX_TEXT),
-        modalities=tuple([known(_MODALITIES, modality, "modality") for modality in body.modalities]),
-        tries=body.tries,
-        score_llr=body.score_hundredths / 100 if body.HasField("score_hundredths") else None,
-        threshold_llr=body.threshold_hundredths / 100 if body.HasField("threshold_hundredths") else None,
-        operating_point=text(body.operating_point, "operating_point", MAX_TEXT),
-        gallery_size=body.gallery_size,
-        stages=tuple(
-            [
-                StageTime(text(stage.stage, "stage", MAX_STAGE_NAME), stage.tenths_ms * TENTH_MS_NS)
-                for stage in body.stages
-            ]
-        ),
-        confirmed=body.confirmed,
     )
 
 

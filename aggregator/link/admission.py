@@ -107,14 +107,17 @@ class Admissions:
             admitted.acked_seq, self._wall_ns(), max_events, self._granted(), self._key.public
         )
 
-    def acknowledge(self, admitted: Admitted, kept: Kept, log: FilteringBoundLogger) -> link_pb2.Ack:
-        """Return the acknowledgement of what was kept; raises LinkEnded for what contradicts what is held."""
+    def check(self, kept: Kept, log: FilteringBoundLogger) -> None:
+        """Log what does not hold; raises LinkEnded for what contradicts what is held."""
         if kept.new_breaks:
             log.error("link.chain_broken", ranges=kept.new_breaks)
         if kept.new_conflicts:
             log.error("link.conflict", seqs=kept.new_conflicts[:20], count=len(kept.new_conflicts))
         if kept.conflicts:
             raise ending.conflicting(kept.conflicts)
+
+    def acknowledge(self, admitted: Admitted, kept: Kept) -> link_pb2.Ack:
+        """Return the acknowledgement of everything up to what was kept last."""
         now_ns = self._wall_ns()
         signature = b""
         if kept.chain_head is not None:

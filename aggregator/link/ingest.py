@@ -57,6 +57,7 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
             kept = await self._store.keep(admitted, batch)
         except StoreError as error:
             raise ending.not_stored(error) from error
+        self._admissions.check(kept, log)
         return ingest_pb2.ReportResultsResponse(
-            ack=self._admissions.acknowledge(admitted, kept, log), receipt_key=self._admissions.receipt_key
+            ack=self._admissions.acknowledge(admitted, kept), receipt_key=self._admissions.receipt_key
         )

@@ -12,21 +12,20 @@ import grpc
 from google.protobuf.message import DecodeError
 from structlog.typing import FilteringBoundLogger
 
-from aggregator import codec, state_codec
+from aggregator import codec
 from aggregator.holdings import Command
 from aggregator.link import ending
 from aggregator.link.admission import Admissions
-from aggregator.link.desk import Desk
+from aggregator.link.commanding import CommandDesk
 from aggregator.link.ending import LinkEnded
 from aggregator.link.presence import Presence
 from aggregator.malformed import Malformed
-from aggregator.records import Batch, Credit, Hello
-from aggregator.store import commands, fleet_reports
+from aggregator.records import Batch, CommandKind, Credit, Hello
+from aggregator.store import commands
 from aggregator.store.errors import StoreError
 from aggregator.store.ingest import Admitted, Kept
 from aggregator.store.writer import StoreWriter
 from aidpost.v1 import link_pb2, link_pb2_grpc
-from trust.state import DesiredState, ReportedState
 
 Context: TypeAlias = "grpc.aio.ServicerContext[link_pb2.ConnectRequest, link_pb2.ConnectResponse]"
 # What the acknowledging side works off, in order: a batch on its way to the disk, or why the stream ends.
@@ -62,14 +61,12 @@ class _Stream:
         admitted: Admitted,
         ended: asyncio.Future[LinkEnded],
         asked: asyncio.Queue[Command],
-        desired: asyncio.Queue[DesiredState],
         log: FilteringBoundLogger,
     ) -> None:
         self.context = context
         self.admitted = admitted
         self.ended = ended
         self.asked = asked
-        self.desired = desired
         self.log = log
         self._writing = asyncio.Lock()  # gRPC takes one message at a time
         self._events = 0
@@ -99,8 +96,7 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
         store: StoreWriter,
         presence: Presence,
         admissions: Admissions,
-        command_desk: Desk[Command],
-        desired_desk: Desk[DesiredState],
+        command_desk: CommandDesk,
         limits: Limits,
         wall_ns: Callable[[], int],
         log: FilteringBoundLogger,
@@ -109,7 +105,6 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
         self._presence = presence
         self._admissions = admissions
         self._command_desk = command_desk
-        self._desired_desk = desired_desk
         self._limits = limits
         self._wall_ns = wall_ns
         self._log = log
@@ -133,11 +128,10 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
         with (
             self._presence.joined(hello.device_id) as ended,
             self._command_desk.listening(hello.device_id) as asked,
-            self._desired_desk.listening(hello.device_id) as desired,
         ):
             log.info("link.open", last_seq=hello.last_seq, acked_seq=admitted.acked_seq)
             await context.write(self._admissions.welcome(admitted, self._limits.max_batch_events))
-            await self._relay(_Stream(context, admitted, ended, asked, desired, log))
+            await self._relay(_Stream(context, admitted, ended, asked, log))
         log.info("link.closed")
 
     async def _hello(self, context: Context) -> Hello:
@@ -149,18 +143,17 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
         match first:
             case Hello():
                 return first
-            case None | Batch() | ReportedState():
+            case None | Batch():
                 raise ending.malformed(Malformed("the first message must be a hello"))
             case _:
                 assert_never(first)
 
     async def _relay(self, stream: _Stream) -> None:
-        """Read, acknowledge, command and tell side by side until the device hangs up or the stream ends."""
+        """Read, acknowledge and command side by side until the device hangs up or the stream has to end."""
         pending: _Pending = asyncio.Queue(self._limits.max_batches_waiting)
         reading = asyncio.create_task(self._receive(stream, pending))
         acknowledging = asyncio.create_task(self._acknowledge(stream, pending))
         commanding = asyncio.create_task(self._command(stream))
-        telling = asyncio.create_task(self._tell(stream))
         ended = stream.ended
         try:
             anything: set[asyncio.Future[Any]] = {reading, acknowledging, ended}
@@ -176,10 +169,9 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
         except TimeoutError:
             raise ended.result() from None
         finally:
-            tasks = (reading, acknowledging, commanding, telling)
-            for task in tasks:
+            for task in (reading, acknowledging, commanding):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(reading, acknowledging, commanding, return_exceptions=True)
 
     async def _receive(self, stream: _Stream, pending: _Pending) -> None:
         while True:
@@ -200,52 +192,56 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
                         await pending.put(ending.malformed(Malformed("more is under way than the credit")))
                         return
                     await pending.put((message, self._store.keep(stream.admitted, message)))
-                case ReportedState():
-                    try:
-                        await self._note(stream, message)
-                    except StoreError as error:
-                        await pending.put(ending.not_stored(error))
-                        return
                 case _:
                     assert_never(message)
 
     async def _acknowledge(self, stream: _Stream, pending: _Pending) -> None:
-        while (item := await pending.get()) is not None:
+        """Acknowledge what was committed together at once: one signature and one message for all of it."""
+        newest: Kept | None = None
+        while True:
+            item = await pending.get()
+            committed = isinstance(item, tuple) and item[1].done()
+            if newest is not None and not committed:
+                await self._write_acknowledgement(stream, newest)
+                newest = None
+            if item is None:
+                return
             if isinstance(item, LinkEnded):
                 raise item
-            batch, keeping = item
             try:
-                kept = await keeping
-            except StoreError as error:
-                raise ending.not_stored(error) from error
-            stream.finish(batch)
-            ack = self._admissions.acknowledge(stream.admitted, kept, stream.log)
-            await stream.write(link_pb2.ConnectResponse(ack=ack))
+                newest = _newer(newest, await self._settled(stream, *item))
+            except LinkEnded:
+                if newest is not None:
+                    await self._write_acknowledgement(stream, newest)
+                raise
+            if pending.empty():
+                await self._write_acknowledgement(stream, newest)
+                newest = None
+
+    async def _settled(self, stream: _Stream, batch: Batch, keeping: asyncio.Future[Kept]) -> Kept:
+        """Return what became of a batch, once it is committed; raises LinkEnded."""
+        try:
+            kept = await keeping
+        except StoreError as error:
+            raise ending.not_stored(error) from error
+        stream.finish(batch)
+        self._admissions.check(kept, stream.log)
+        return kept
+
+    async def _write_acknowledgement(self, stream: _Stream, kept: Kept) -> None:
+        ack = self._admissions.acknowledge(stream.admitted, kept)
+        await stream.write(link_pb2.ConnectResponse(ack=ack))
 
     async def _command(self, stream: _Stream) -> None:
         while True:
             command = await stream.asked.get()
+            kind = CommandKind(command.kind)
+            await stream.write(codec.command(command.command_id, kind, command.expires_ns))
+            stream.log.info("link.commanded", kind=command.kind, command=command.command_id.hex())
             note = partial(commands.note_delivered, command_id=command.command_id, now_ns=self._wall_ns())
-            if await self._store.submit(note):
-                await stream.write(codec.command(command))
-                stream.log.info("link.commanded", kind=command.kind, command=command.command_id.hex())
+            await self._store.submit(note)
 
-    async def _note(self, stream: _Stream, report: ReportedState) -> None:
-        """Keep what the device reports, before anything more is read; it may be told something for it."""
-        device_id, now_ns = stream.admitted.device_id, self._wall_ns()
-        noted = await self._store.submit(lambda db: fleet_reports.note(db, device_id, report, now_ns))
-        if noted.doubt:
-            stream.log.error("link.report_doubted", why=noted.doubt)
-        stream.log.info("link.reported", generation=report.generation, result=report.result.value)
-        self._desired_desk.look(device_id)
-
-    async def _tell(self, stream: _Stream) -> None:
-        while True:
-            desired = await stream.desired.get()
-            await stream.write(link_pb2.ConnectResponse(desired=state_codec.desired(desired)))
-            stream.log.info("link.told", generation=desired.generation)
-
-    async def _read(self, context: Context) -> Hello | Batch | ReportedState | None:
+    async def _read(self, context: Context) -> Hello | Batch | None:
         """Return the next message, None when the device has hung up; raises LinkEnded."""
         try:
             request: object = await context.read()
@@ -256,3 +252,10 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
             raise ending.malformed(error) from error
         except DecodeError as error:
             raise ending.malformed(Malformed("a message is not protobuf")) from error
+
+
+def _newer(before: Kept | None, kept: Kept) -> Kept:
+    """Return what acknowledges more; between equals, what a receipt can be made of."""
+    if before is None or kept.chain_head is not None or kept.acked_seq > before.acked_seq:
+        return kept
+    return before

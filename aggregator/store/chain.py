@@ -6,8 +6,11 @@ stored, as soon as none before them is missing. Where the two differ the data is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlite_utils import Database
 
+from aggregator.records import Event
 from trust.chain import first_link, next_link
 
 
@@ -57,6 +60,39 @@ def follow(
         for first_seq, last_seq in breaks:
             db.execute("INSERT INTO chain_breaks VALUES (?, ?, ?, ?)", (outbox, first_seq, last_seq, now_ns))
     return (None if _is_broken(db, outbox) else head), tuple(breaks)
+
+
+def follow_new(
+    db: Database,
+    device_id: str,
+    epoch: bytes,
+    outbox: int,
+    new: Sequence[Event],
+    claimed: bytes,
+    now_ns: int,
+) -> tuple[bytes | None, tuple[tuple[int, int], ...]]:
+    """Follow the chain through events that were just stored and come next after what was followed.
+
+    claimed: what the device says its chain is after them. Returns what `follow` does, and reads nothing back:
+    that took a tenth of the time of storing.
+    """
+    head, claimed_seq, broken = db.execute(
+        """SELECT chain_head, claimed_seq, EXISTS (SELECT 1 FROM chain_breaks AS b WHERE b.outbox = o.outbox)
+           FROM outboxes AS o WHERE outbox = ?""",
+        (outbox,),
+    ).fetchone()
+    head = head or first_link(device_id, epoch)
+    for event in new:
+        head = next_link(head, event.content)
+    last_seq = new[-1].seq
+    breaks = () if head == claimed else ((claimed_seq + 1, last_seq),)
+    db.execute(
+        "UPDATE outboxes SET chain_seq = ?, chain_head = ?, claimed_seq = ? WHERE outbox = ?",
+        (last_seq, claimed, last_seq, outbox),  # the device's own chain, so that one break is one alarm
+    )
+    for first, last in breaks:
+        db.execute("INSERT INTO chain_breaks VALUES (?, ?, ?, ?)", (outbox, first, last, now_ns))
+    return (None if broken or breaks else head), breaks
 
 
 def head(db: Database, device_id: str, epoch: bytes, outbox: int) -> tuple[int, bytes | None]:

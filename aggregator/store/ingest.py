@@ -5,41 +5,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeAlias, assert_never
+from typing import TypeAlias
 
 import msgspec
 from sqlite_utils import Database
 
 from aggregator.fleet.health import usual_silence_ns
-from aggregator.holdings import Details
 from aggregator.records import (
     COLLECTED_TWICE,
     Batch,
     CheckIn,
-    CollectedAt,
     CollectionConflict,
     CommandResult,
-    Complaint,
-    DayClosed,
     DeviceFault,
     Event,
     Hello,
-    ListErased,
-    ListLoaded,
-    Registration,
+    Outcome,
     Resemblance,
     Service,
-    TelemetryDropped,
 )
-from aggregator.store import adjudications, chain, commands, fleet_devices, telemetry
+from aggregator.store import adjudications, chain, commands, event_rows, fleet_devices, telemetry
 from aggregator.store.fleet_states import recompute
-from trust.telemetry import Telemetry
-
-_INSERT_EVENT = """
-    INSERT INTO events (
-        outbox, seq, kind, received_ns, boot_id, monotonic_ns, wall_ns, clock_quality, record_id, entry_id,
-        outcome, mode, tries, score_llr, threshold_llr, reason, details, content
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+from trust.service import Answer
 
 
 class Admitted(msgspec.Struct, frozen=True):
@@ -129,8 +116,8 @@ def _note(db: Database, hello: Hello, now_ns: int) -> tuple[int, int, int, int |
 def keep(db: Database, admitted: Admitted, batch: Batch, now_ns: int) -> Kept:
     """Store the events that are not held yet; refuse those that contradict what is held."""
     outbox, events = admitted.outbox, batch.events
-    acked_before, top_seq, held = db.execute(
-        "SELECT acked_seq, top_seq, held FROM outboxes WHERE outbox = ?", (outbox,)
+    acked_before, top_seq, held, chain_seq = db.execute(
+        "SELECT acked_seq, top_seq, held, chain_seq FROM outboxes WHERE outbox = ?", (outbox,)
     ).fetchone()
     acked_seq = acked_before
     conflicting: list[Event] = []
@@ -141,8 +128,7 @@ def keep(db: Database, admitted: Admitted, batch: Batch, now_ns: int) -> Kept:
         new = [event for event in events if event.seq not in known and event.seq > acked_before]
         conflicting = [event for event in events if known.get(event.seq, event.content) != event.content]
     if new:
-        # executemany on the connection: insert_all of sqlite-utils builds its SQL anew for every call.
-        db.conn.executemany(_INSERT_EVENT, [_row(outbox, event, now_ns) for event in new])
+        event_rows.insert(db, outbox, new, now_ns)
         top_seq = max(top_seq, new[-1].seq)
         held += len(new)
         acked_seq = top_seq if held == top_seq else _first_gap(db, outbox, acked_seq)
@@ -160,13 +146,15 @@ def keep(db: Database, admitted: Admitted, batch: Batch, now_ns: int) -> Kept:
            WHERE outbox = ?""",
         (acked_seq, top_seq, held, top_seq, outbox),
     )
-    chain.claim(db, outbox, events[-1].seq, batch.chain_head)
-    head, new_breaks = chain.follow(db, admitted.device_id, admitted.epoch, outbox, acked_seq, now_ns)
-    db.execute(
-        """UPDATE devices SET last_seen_ns = ?
-           WHERE device_id = (SELECT device_id FROM outboxes WHERE outbox = ?)""",
-        (now_ns, outbox),
-    )
+    onward = chain_seq == acked_before and bool(new) and acked_seq - chain_seq == len(new)
+    if onward and new[0].seq == chain_seq + 1 and new[-1].seq == acked_seq:
+        head, new_breaks = chain.follow_new(
+            db, admitted.device_id, admitted.epoch, outbox, new, batch.chain_head, now_ns
+        )
+    else:
+        chain.claim(db, outbox, events[-1].seq, batch.chain_head)
+        head, new_breaks = chain.follow(db, admitted.device_id, admitted.epoch, outbox, acked_seq, now_ns)
+    db.execute("UPDATE devices SET last_seen_ns = ? WHERE device_id = ?", (now_ns, admitted.device_id))
     return Kept(
         acked_seq=acked_seq,
         chain_head=head if acked_seq > acked_before else None,
@@ -208,129 +196,19 @@ def _keep_apart(db: Database, outbox: int, event: Event, now_ns: int) -> bool:
 
 def _tally(db: Database, events: Sequence[Event], now_ns: int) -> None:
     day = datetime.fromtimestamp(now_ns / 1e9, UTC).date().isoformat()
-    outcomes = Counter(event.body.outcome.value for event in events if isinstance(event.body, CheckIn))
-    outcomes += Counter(event.body.answer.value for event in events if isinstance(event.body, Service))
-    outcomes[COLLECTED_TWICE] += sum(isinstance(event.body, CollectionConflict) for event in events)
-    outcomes = +outcomes
-    for outcome, count in outcomes.items():
+    outcomes: Counter[Outcome | Answer | str] = Counter()
+    for event in events:
+        match event.body:
+            case CheckIn(outcome=outcome):
+                outcomes[outcome] += 1
+            case Service(answer=answer):
+                outcomes[answer] += 1
+            case CollectionConflict():
+                outcomes[COLLECTED_TWICE] += 1
+            case _:
+                pass
+    for counted, count in outcomes.items():
         db.execute(
             "INSERT INTO tallies VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
-            (day, outcome, count),
+            (day, counted if isinstance(counted, str) else counted.value, count),
         )
-
-
-def _row(outbox: int, event: Event, now_ns: int) -> tuple[Any, ...]:
-    moment, body = event.moment, event.body
-    checked: tuple[Any, ...] = (None,) * 6
-    record_id = entry_id = None
-    match body:
-        case CheckIn():
-            kind, record_id, entry_id = "check_in", body.record_id, body.entry_id
-            checked = (
-                body.outcome.value, body.mode.value, body.tries,
-                body.score_llr, body.threshold_llr, body.reason,
-            )  # fmt: skip
-            details = Details(
-                modalities=tuple(modality.value for modality in body.modalities),
-                operating_point=body.operating_point,
-                gallery_size=body.gallery_size,
-                confirmed=body.confirmed,
-                stages=body.stages,
-            )
-        case Registration():
-            kind, record_id, entry_id = "registration", body.record_id, body.entry_id
-            details = Details(
-                consent=body.consent.value,
-                notice_version=body.notice_version,
-                notice_language=body.notice_language,
-                face_templates=body.face_templates,
-                finger_templates=body.finger_templates,
-            )
-        case DeviceFault():
-            kind = "device_fault"
-            details = Details(part=body.part, recovered=body.recovered, fault=body.kind)
-        case CommandResult():
-            kind = "command_result"
-            details = Details(command=body.kind.value, command_outcome=body.outcome.value, detail=body.detail)
-        case TelemetryDropped():
-            kind = "telemetry_dropped"
-            details = Details(dropped=body.events)
-        case Service():
-            kind, record_id = "service", body.record_id
-            reason = body.reason.value if body.reason else None
-            checked = (body.answer.value, body.workflow.value, None, None, None, reason)
-            details = Details(
-                workflow=body.workflow.value,
-                cycle=body.cycle,
-                basis=body.basis.value if body.basis else None,
-                check_ins=tuple(check_in.hex() for check_in in body.check_ins),
-                household=body.household.hex() if body.household else None,
-                duration_ns=body.duration_ns,
-                declined=body.declined,
-                cohort=body.cohort or None,
-                operator=body.operator or None,
-                supervisor=body.supervisor or None,
-                countersigned_by=body.countersigned_by or None,
-            )
-        case ListLoaded():
-            kind = "list_loaded"
-            details = Details(
-                workflow=body.workflow.value,
-                cycle=body.cycle,
-                entries=body.entries,
-                digest=body.digest.hex(),
-                approved_by=body.approved_by,
-            )
-        case ListErased():
-            kind = "list_erased"
-            details = Details(
-                workflow=body.workflow.value,
-                cycle=body.cycle,
-                entries=body.entries,
-                digest=body.digest.hex(),
-            )
-        case DayClosed():
-            kind = "day_closed"
-            details = Details(
-                workflow=body.workflow.value,
-                cycle=body.cycle,
-                planned=body.planned,
-                served=body.served,
-                exceptions=body.exceptions,
-                already_collected=body.already_collected,
-                conflicts=body.conflicts,
-                waiting=body.waiting,
-                digest=body.seal.hex() or None,
-                operator=body.operator or None,
-            )
-        case Complaint():
-            kind, record_id = "complaint", body.record_id
-            details = Details(workflow=body.workflow.value, concern=body.concern.value)
-        case CollectionConflict():
-            kind, record_id = "conflict", body.second.record_id
-            checked = (COLLECTED_TWICE, None, None, None, None, None)
-            details = Details(
-                cycle=body.cycle,
-                household=body.household.hex(),
-                collected=(_where(body.first), _where(body.second)),
-            )
-        case Resemblance():
-            kind, entry_id = "resemblance", body.entry_id
-            checked = (None, None, None, body.score_llr, None, None)
-            details = Details(resembles=body.resembles.hex(), strength=body.strength.value)
-        case Telemetry():
-            kind = "telemetry"
-            details = Details()
-        case _:
-            assert_never(body)
-    return (
-        outbox, event.seq, kind, now_ns,
-        moment.boot_id, moment.monotonic_ns, moment.wall_ns, moment.quality.value,
-        record_id, entry_id, *checked, msgspec.json.encode(details).decode(), event.content,
-    )  # fmt: skip
-
-
-def _where(collected: CollectedAt) -> str:
-    moment = collected.moment
-    at = datetime.fromtimestamp(moment.wall_ns / 1e9, UTC).isoformat(timespec="seconds")
-    return f"{collected.device_id} {at.replace('+00:00', 'Z')} {collected.record_id.hex()}"

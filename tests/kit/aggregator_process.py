@@ -86,8 +86,7 @@ class AggregatorProcess:
 
     def cpu_s(self) -> float:
         """Return the processor time that the server has used so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime, proc(5)
+        return cpu_s(self._process.pid)
 
     def memory_mb(self) -> float:
         """Return the server's resident memory."""
@@ -106,3 +105,9 @@ class AggregatorProcess:
     def log(self) -> str:
         """Return what the server has logged."""
         return self._store.with_suffix(".log").read_text()
+
+
+def cpu_s(pid: int) -> float:
+    """Return the processor time that a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime, proc(5)

@@ -18,7 +18,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
-from aggregator.unpacking import unpack
+from aggregator.codec import parse_batch
 from aidpost.v1 import event_pb2, link_pb2
 
 SERVICE, METHOD = "aidpost.v1.DeviceLinkService", "Connect"
@@ -98,7 +98,8 @@ class Stream:
         request = await self.context.read()
         if request is grpc.aio.EOF:
             return None
-        events = unpack(request.batch, MAX_BATCH_EVENTS)
+        batch = parse_batch(request.batch, max_events=MAX_BATCH_EVENTS)
+        events = [event_pb2.Event.FromString(event.content) for event in batch.events]
         self.stub.arrivals += [self._key(event) for event in events]
         self.stub.batch_sizes.append(len(events))
         return events

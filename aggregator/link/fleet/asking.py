@@ -6,8 +6,7 @@ import grpc
 
 from aggregator import codec
 from aggregator.codec import COMMAND_KINDS
-from aggregator.holdings import Command
-from aggregator.link.desk import Desk
+from aggregator.link.commanding import CommandDesk
 from aggregator.link.fleet.calls import Context, FleetCalls, malformed, timestamp, within
 from aggregator.store import commands
 from aggregator.unpacking import ID_BYTES
@@ -21,7 +20,7 @@ class Asking(fleet_pb2_grpc.FleetServiceServicer):
     """Writes commands down and brings them to their devices."""
 
     _calls: FleetCalls
-    _command_desk: Desk[Command]
+    _command_desk: CommandDesk
 
     async def SendCommand(  # noqa: N802
         self, request: fleet_pb2.SendCommandRequest, context: Context
@@ -46,7 +45,7 @@ class Asking(fleet_pb2_grpc.FleetServiceServicer):
         )
         if not known:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such device has reported")
-        self._command_desk.look(device_id)
+        self._command_desk.look()
         return fleet_pb2.SendCommandResponse(expires_at=timestamp(expires_ns))
 
     async def ListCommands(  # noqa: N802

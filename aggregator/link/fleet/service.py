@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from aggregator.authority import Authority
 from aggregator.exporting.desk import ExportDesk
-from aggregator.holdings import Command
-from aggregator.link.desk import Desk
+from aggregator.link.commanding import CommandDesk
 from aggregator.link.fleet.asking import Asking
 from aggregator.link.fleet.auditing import Auditing
 from aggregator.link.fleet.calls import FleetCalls
@@ -27,7 +26,7 @@ class FleetService(Joining, Asking, Auditing, Exporting):
         authority: Authority,
         callers: Callers,
         presence: Presence,
-        command_desk: Desk[Command],
+        command_desk: CommandDesk,
         export_desk: ExportDesk,
         wall_ns: Callable[[], int],
     ) -> None:
