@@ -12,10 +12,12 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import uvloop
 
+from aggregator.account_commands import accounts
 from aggregator.adjudication_commands import adjudications
 from aggregator.administer import approve, audit, claim, init, pending, revoke, user
 from aggregator.ask import command
@@ -46,12 +48,16 @@ from aggregator.lists import list_
 from aggregator.logs import configure_logs
 from aggregator.receipts import ReceiptKeyUnusable
 from aggregator.report.commands import report
-from aggregator.server import Aggregator, Bound, Settings
+from aggregator.server import Aggregator, Bound, Settings, Shown
 from aggregator.store.database import open_reader
 from aggregator.store.errors import StoreError
 from aggregator.store.reader import read_devices, read_double_collections, read_events, read_missing
 from aggregator.unpacking import MAX_INT64
 from trust.tls.address import Address, AddressInUse, AddressRefused
+from trust.web.certificate import CertificateUnusable, context_of, names_of
+
+if TYPE_CHECKING:
+    from aggregator.dashboard.openid import OpenIdSettings
 
 MAX_FILES = 16_384  # three for each of 4,096 connections, and the store
 _AGE = re.compile(r"(\d+)(s|min|h|d)")
@@ -123,6 +129,19 @@ def main() -> None:
 @click.option(
     "--dashboard", type=_AddressType(), default="127.0.0.1:8080", show_default=True, help="For people."
 )
+@click.option(
+    "--dashboard-certificate",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="PEM file with the dashboard's certificate and chain: with it, it may listen beyond this machine.",
+)
+@click.option(
+    "--dashboard-key", type=click.Path(path_type=Path, dir_okay=False), help="PEM file with its key."
+)
+@click.option(
+    "--openid",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="TOML file of an identity provider, for signing in at the dashboard (docs/dashboard.md).",
+)
 @click.option("--max-store-mb", type=click.IntRange(min=1), help="The size that the store may reach, in MB.")
 @click.option(
     "--export-policy",
@@ -140,6 +159,9 @@ def serve(
     insecure_loopback: bool,
     listen: Address,
     dashboard: Address,
+    dashboard_certificate: Path | None,
+    dashboard_key: Path | None,
+    openid: Path | None,
     max_store_mb: int | None,
     export_policy_file: Path | None,
     signers: tuple[str, ...],
@@ -157,11 +179,13 @@ def serve(
         )
     if insecure_loopback and not listen.is_loopback:
         raise click.UsageError("with --insecure-loopback the server listens on this machine alone")
-    if not dashboard.is_loopback:
+    if not dashboard.is_loopback and dashboard_certificate is None:
         raise click.UsageError(
-            "the dashboard asks nobody who they are, so it listens on this machine alone: "
-            "forward its port by SSH to see it elsewhere"
+            "without --dashboard-certificate and --dashboard-key the dashboard listens "
+            "on this machine alone: name them, or forward its port by SSH"
         )
+    if (dashboard_certificate is None) is not (dashboard_key is None):
+        raise click.UsageError("--dashboard-certificate and --dashboard-key go together: name both")
     _raise_file_limit()
     try:
         authority = None if identity is None else Authority.load(identity)
@@ -173,6 +197,8 @@ def serve(
         authority=authority,
         listen=listen,
         dashboard=dashboard,
+        shown=_shown(dashboard_certificate, dashboard_key),
+        openid=None if openid is None else _openid(openid),
         max_store_bytes=None if max_store_mb is None else max_store_mb * 1_000_000,
         export_policy=export_policy,
     )
@@ -192,6 +218,30 @@ def _export_policy(file: Path, signers: tuple[str, ...]) -> ExportPolicy:
         raise click.UsageError("--export-signer is 64 hex digits, as `export key` shows them") from error
 
 
+def _shown(certificate: Path | None, key: Path | None) -> Shown | None:
+    if certificate is None or key is None:
+        return None
+    try:
+        return Shown(context_of(certificate, key), names_of(certificate))
+    except CertificateUnusable as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _openid(path: Path) -> OpenIdSettings:
+    try:
+        from aggregator.dashboard import openid  # an extra, for those who use it
+    except ImportError as error:
+        raise click.ClickException(
+            f"--openid needs {error.name}, which is not installed: pip install 'aidpost[openid]'"
+        ) from error
+    try:
+        settings = openid.OpenIdSettings.read(path)
+        settings.secret()
+    except openid.OpenIdMisconfigured as error:
+        raise click.ClickException(str(error)) from error
+    return settings
+
+
 def _raise_file_limit() -> None:
     """Let the process have the files that its connections need, three for each."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -209,7 +259,7 @@ async def _serve(settings: Settings, ready_file: Path | None) -> None:
 
 
 def _announce(bound: Bound, ready_file: Path | None) -> None:
-    ready = {"listen": str(bound.listen), "dashboard": f"http://{bound.dashboard}", "pid": os.getpid()}
+    ready = {"listen": str(bound.listen), "dashboard": bound.dashboard_url, "pid": os.getpid()}
     line = json.dumps(ready)
     if ready_file is not None:
         partial = ready_file.with_name(ready_file.name + ".partial")
@@ -309,6 +359,7 @@ for _command in (
     init,
     claim,
     user,
+    accounts,
     audit,
     command,
     import_bundles,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from aggregator.columns import CLOCK_QUALITIES, events_of
@@ -27,6 +28,7 @@ from aggregator.records import (
     Strength,
     TelemetryDropped,
 )
+from aggregator.state_codec import parse_reported
 from aggregator.telemetry_codec import telemetry
 from aggregator.unpacking import MAX_INT64, MAX_TEXT, open_batch
 from aggregator.work_codec import MAX_CYCLE, complaint, day_closed, list_erased, list_loaded, service
@@ -34,6 +36,7 @@ from aidpost.v1 import batch_pb2, event_pb2, fleet_pb2, ingest_pb2, link_pb2
 from trust.chain import LINK_BYTES
 from trust.consent import Consent
 from trust.names import is_name
+from trust.state import ReportedState
 
 SECOND_NS = 1_000_000_000
 MAX_LANGUAGE_TAG = 35  # RFC 5646, 4.4.1: a buffer of 35 characters holds every registered tag
@@ -67,18 +70,23 @@ _COMMAND_OUTCOMES = {
     event_pb2.COMMAND_OUTCOME_REFUSED: CommandOutcome.REFUSED,
     event_pb2.COMMAND_OUTCOME_INTERRUPTED: CommandOutcome.INTERRUPTED,
 }
-_OUTCOMES_OF_COMMANDS = {outcome: message for message, outcome in _COMMAND_OUTCOMES.items()}
+_OUTCOMES_OF_COMMANDS = {
+    **{outcome: message for message, outcome in _COMMAND_OUTCOMES.items()},
+    CommandOutcome.CANCELLED: event_pb2.COMMAND_OUTCOME_CANCELLED,
+}
 
 
-def parse_request(request: link_pb2.ConnectRequest, *, max_events: int) -> Hello | Batch:
-    """Return the hello or the batch; raises Malformed."""
+def parse_request(request: link_pb2.ConnectRequest, *, max_events: int) -> Hello | Batch | ReportedState:
+    """Return the hello, the batch or the report; raises Malformed."""
     match request.WhichOneof("message"):
         case "hello":
             return parse_hello(request.hello)
         case "batch":
             return parse_batch(request.batch, max_events=max_events)
+        case "reported":
+            return parse_reported(request.reported)
         case _:
-            raise Malformed("a message holds neither a hello nor a batch")
+            raise Malformed("a message holds neither a hello nor a batch nor a reported state")
 
 
 def parse_report(request: ingest_pb2.ReportResultsRequest, *, max_events: int) -> tuple[Hello, Batch]:
@@ -119,11 +127,14 @@ def ack(acked_seq: int, server_ns: int, credit: Credit, receipt: bytes) -> link_
     )
 
 
-def command(command_id: bytes, kind: CommandKind, expires_ns: int) -> link_pb2.ConnectResponse:
+def command(asked: Command) -> link_pb2.ConnectResponse:
     """Return a command as a message of the stream."""
     return link_pb2.ConnectResponse(
         command=link_pb2.Command(
-            command_id=command_id, kind=_KINDS_OF_COMMANDS[kind], expires_at=timestamp(expires_ns)
+            command_id=asked.command_id,
+            kind=_KINDS_OF_COMMANDS[CommandKind(asked.kind)],
+            expires_at=timestamp(asked.expires_ns),
+            duration=Duration(seconds=asked.duration_s) if asked.duration_s else None,
         )
     )
 

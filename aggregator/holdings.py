@@ -234,7 +234,10 @@ class Overview(msgspec.Struct, frozen=True):
 
 
 class Command(msgspec.Struct, frozen=True):
-    """What an operator asked of a device; the last four are None until there is something to say."""
+    """What an operator asked of a device; from delivered_ns on None until there is something to say.
+
+    duration_s: how long what was asked for goes on, 0 where that means nothing.
+    """
 
     command_id: bytes
     device_id: str
@@ -242,6 +245,7 @@ class Command(msgspec.Struct, frozen=True):
     asked_by: str
     asked_ns: int
     expires_ns: int
+    duration_s: int
     delivered_ns: int | None
     outcome: str | None
     detail: str | None

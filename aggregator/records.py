@@ -129,6 +129,10 @@ class CommandKind(Enum):
     TAIL_LOG = "tail log"
 
 
+GOES_ON = frozenset({CommandKind.OPEN_SUPPORT, CommandKind.TAIL_LOG})
+"""Commands for a while, which their duration says."""
+
+
 @unique
 class CommandOutcome(Enum):
     """How a command ended."""
@@ -138,6 +142,7 @@ class CommandOutcome(Enum):
     EXPIRED = "expired"
     REFUSED = "refused"
     INTERRUPTED = "interrupted"
+    CANCELLED = "cancelled"
 
 
 class CommandResult(msgspec.Struct, frozen=True, gc=False):

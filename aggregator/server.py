@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import tempfile
 import time
 from collections.abc import Callable
@@ -11,17 +12,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from structlog.typing import FilteringBoundLogger
 
 from aggregator.authority import Authority
-from aggregator.dashboard.app import create_app
-from aggregator.dashboard.server import DashboardServer
+from aggregator.dashboard.app import Dashboard
+from aggregator.dashboard.signing_in import Provider
 from aggregator.exporting.desk import ExportDesk
 from aggregator.exporting.policy import ExportPolicy
 from aggregator.link.admission import Admissions
 from aggregator.link.authorisation import ENROLMENT, FLEET, GALLERY, INGEST, LINK, Authorisation
-from aggregator.link.commanding import CommandDesk
+from aggregator.link.desks import Desks
 from aggregator.link.enrolment import EnrolmentService
 from aggregator.link.fleet.service import FleetService
 from aggregator.link.galleries import GalleryService
@@ -38,6 +40,18 @@ from trust.tls.address import Address, AddressRefused
 from trust.tls.callers import Callers
 from trust.tls.gate import Gate, GateLimits
 from trust.tls.refusals import Refusals
+from trust.web.server import PageServer
+
+if TYPE_CHECKING:
+    from aggregator.dashboard.openid import OpenIdSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the dashboard shows over the network; names: that its certificate is for."""
+
+    tls: ssl.SSLContext
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +61,15 @@ class Settings:
     authority: None for a development server, which asks nobody for a certificate and listens on loopback.
     max_store_bytes: the size that the store's file may reach, None for no limit. export_policy: whose
     signature was checked; without one nothing goes to others.
+    shown: what the dashboard does TLS with, None on loopback. openid: its identity provider, None for none.
     """
 
     store: Path
     listen: Address
     dashboard: Address
     authority: Authority | None
+    shown: Shown | None = None
+    openid: OpenIdSettings | None = None
     max_store_bytes: int | None = None
     export_policy: ExportPolicy | None = None
     limits: Limits = field(default_factory=Limits)
@@ -65,6 +82,12 @@ class Bound:
 
     listen: Address
     dashboard: Address
+    over_tls: bool = False
+
+    @property
+    def dashboard_url(self) -> str:
+        """Return the dashboard's address as a browser takes it."""
+        return f"{'https' if self.over_tls else 'http'}://{self.dashboard}"
 
 
 class Aggregator:
@@ -107,21 +130,47 @@ class Aggregator:
         starting.push_async_callback(view.close)
         await view.open()
         presence = Presence()
-        desk = CommandDesk(view.due_commands, self._log)
-        handing_out = asyncio.create_task(desk.run(), name="commands")
-        starting.push_async_callback(asyncio.wait, {handing_out})
-        starting.callback(handing_out.cancel)
+        desks = Desks.over(view, wall_ns, self._log)
+        handing_out = {asyncio.create_task(each.run()) for each in (desks.commands, desks.desired)}
+        starting.push_async_callback(asyncio.wait, handing_out)
+        for task in handing_out:
+            starting.callback(task.cancel)
         if settings.authority is None:
-            listen = await self._start_open(starting, store, presence, desk)
+            listen = await self._start_open(starting, store, presence, desks)
         else:
-            listen = await self._start_gated(starting, store, presence, desk, settings.authority)
-        app = create_app(view.overview, view.missing, view.adjudications, presence.connected, wall_ns)
-        dashboard_server = DashboardServer(settings.dashboard, app)
-        starting.push_async_callback(dashboard_server.stop)
-        return Bound(listen, await dashboard_server.start())
+            listen = await self._start_gated(starting, store, view, presence, desks, settings.authority)
+        dashboard = await self._start_dashboard(starting, store, view, presence)
+        return Bound(listen, dashboard, over_tls=settings.shown is not None)
+
+    async def _start_dashboard(
+        self, starting: AsyncExitStack, store: StoreWriter, view: StoreView, presence: Presence
+    ) -> Address:
+        settings, shown = self._settings, self._settings.shown
+        provider: Provider | None = None
+        if settings.openid is not None:
+            from aggregator.dashboard.openid import OpenIdProvider  # an extra, for those who use it
+
+            provider = OpenIdProvider(settings.openid, self._wall_ns)
+        dashboard = Dashboard(
+            view,
+            store,
+            presence.connected,
+            self._wall_ns,
+            names=() if shown is None else shown.names,
+            provider=provider,
+        )
+        server = PageServer(
+            settings.dashboard,
+            dashboard.app,
+            None if shown is None else shown.tls,
+            is_signed_in=dashboard.is_signed_in,
+            elsewhere="name another with --dashboard",
+        )
+        starting.push_async_callback(server.stop)
+        return await server.start()
 
     async def _start_open(
-        self, starting: AsyncExitStack, store: StoreWriter, presence: Presence, desk: CommandDesk
+        self, starting: AsyncExitStack, store: StoreWriter, presence: Presence, desks: Desks
     ) -> Address:
         """Serve devices without certificates, for development on one machine."""
         settings = self._settings
@@ -129,7 +178,7 @@ class Aggregator:
             raise AddressRefused("without certificates the server listens on this machine alone")
         self._log.warning("server.insecure", why="no authority: nobody is authenticated, nothing encrypted")
         self._link = LinkServer(
-            self._for_devices(store, presence, desk, None, Refusals(self._log, time.monotonic)),
+            self._for_devices(store, presence, desks, None, Refusals(self._log, time.monotonic)),
             presence,
             None,
         )
@@ -140,18 +189,19 @@ class Aggregator:
         self,
         starting: AsyncExitStack,
         store: StoreWriter,
+        view: StoreView,
         presence: Presence,
-        desk: CommandDesk,
+        desks: Desks,
         authority: Authority,
     ) -> Address:
         settings, log, wall_ns = self._settings, self._log, self._wall_ns
         callers, refusals = Callers(), Refusals(log, time.monotonic)
         enrolment = EnrolmentService(store, authority, callers, presence, wall_ns, log, refusals)
         exports = ExportDesk(settings.store, settings.export_policy, authority.pseudonym_key, wall_ns)
-        fleet = FleetService(store, authority, callers, presence, desk, exports, wall_ns)  # type: ignore[abstract]
+        fleet = FleetService(store, authority, callers, presence, desks.commands, exports, wall_ns)  # type: ignore[abstract]
         sealed = GalleryService(store, callers, wall_ns, refusals)
         services: dict[str, Register] = {
-            **self._for_devices(store, presence, desk, callers, refusals),
+            **self._for_devices(store, presence, desks, callers, refusals),
             ENROLMENT: partial(enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server, enrolment),
             GALLERY: partial(gallery_pb2_grpc.add_GalleryServiceServicer_to_server, sealed),
             FLEET: partial(fleet_pb2_grpc.add_FleetServiceServicer_to_server, fleet),
@@ -177,7 +227,7 @@ class Aggregator:
         self,
         store: StoreWriter,
         presence: Presence,
-        desk: CommandDesk,
+        desks: Desks,
         callers: Callers | None,
         refusals: Refusals,
     ) -> dict[str, Register]:
@@ -185,7 +235,9 @@ class Aggregator:
         limits, wall_ns, log = self._settings.limits, self._wall_ns, self._log
         key = ReceiptKey.beside(self._settings.store)
         admissions = Admissions(store, presence, callers, refusals, key, limits.credit, wall_ns)
-        link = DeviceLinkService(store, presence, admissions, desk, limits, wall_ns, log)
+        link = DeviceLinkService(
+            store, presence, admissions, desks.commands, desks.desired, limits, wall_ns, log
+        )
         ingest = IngestService(store, admissions, limits.max_batch_events, log)
         return {
             LINK: partial(link_pb2_grpc.add_DeviceLinkServiceServicer_to_server, link),

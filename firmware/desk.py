@@ -212,6 +212,19 @@ class Desk:
         self._gallery_changed()
         return len(entries) + forgotten
 
+    async def erase_entry(self, entry_id: bytes) -> bool:
+        """Erase one entry by its id, one that cannot be opened here too; returns whether there is one.
+
+        Raises DeskBusy and StoreError.
+        """
+        if self.busy:
+            raise DeskBusy("a person is being served here: erase when that session has ended")
+        moment = self._clock.now()
+        await self._in_inference(partial(self._matcher.remove, entry_id))
+        erased = await self._in_store(lambda store: store.shared.withdraw(moment, entry_id))
+        self._gallery_changed()
+        return erased
+
     async def _remove(self, moment: Moment, entry_id: bytes) -> None:
         await self._in_store(lambda store: store.gallery.remove(moment, entry_id))
 

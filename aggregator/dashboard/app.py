@@ -1,126 +1,97 @@
-"""The dashboard's routes, and the headers that every answer carries."""
+"""The dashboard's routes, and what stands before each of them."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
-from aggregator.dashboard.adjudications import make_adjudications_page
-from aggregator.dashboard.missing import make_missing_page
-from aggregator.dashboard.views import make_page
-from aggregator.holdings import Adjudication, Missing, Overview
+from aggregator.dashboard.audit import AuditPage
+from aggregator.dashboard.overviews import Overviews
+from aggregator.dashboard.pages import FOLDER, Pages
+from aggregator.dashboard.sessions import Sessions
+from aggregator.dashboard.signing_in import Provider, SigningIn
+from aggregator.dashboard.visitors import AskWho
 from aggregator.store.errors import StoreError
+from aggregator.store.view import StoreView
+from aggregator.store.writer import StoreWriter
+from trust.web.protection import LOOPBACK_NAMES, ProtectiveHeaders
 
-LATEST_CHECK_INS = 50
-# The page is not authenticated: no other site may read it by pointing its own name at this machine.
-ALLOWED_HOSTS = ["127.0.0.1", "localhost", "::1", "[::1]"]
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
-_FOLDER = Path(__file__).parent
-
-OverviewSource = Callable[[int], Awaitable[Overview]]
-MissingSource = Callable[[], Awaitable[tuple[Missing, ...]]]
-AdjudicationSource = Callable[[], Awaitable[tuple[Adjudication, ...]]]
+HSTS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
-def create_app(
-    overview: OverviewSource,
-    missing: MissingSource,
-    adjudications: AdjudicationSource,
-    connected: Callable[[], frozenset[str]],
-    wall_ns: Callable[[], int],
-) -> Starlette:
-    """Return the application.
+class Dashboard:
+    """The application and what it remembers of browsers.
 
-    overview: what the store holds, with so many of the latest check-ins. missing: what it lacks.
-    connected: who has a live stream. adjudications: pairs of entries that may be of one person, to look at:
-    the page knows nobody, so they are decided by command.
+    connected: who has a live stream. names: of the host, as browsers send them: no other site may read the
+    pages by pointing its own name at this machine. provider: of identities, None without one.
     """
-    pages = Environment(
-        loader=FileSystemLoader(_FOLDER / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
-    async def answer(template: str, **context: object) -> Response:
-        page = make_page(await overview(LATEST_CHECK_INS), connected(), wall_ns())
-        return HTMLResponse(pages.get_template(template).render(page=page, **context))
+    def __init__(
+        self,
+        view: StoreView,
+        store: StoreWriter,
+        connected: Callable[[], frozenset[str]],
+        wall_ns: Callable[[], int],
+        *,
+        names: Sequence[str] = (),
+        provider: Provider | None = None,
+    ) -> None:
+        self._view = view
+        over_tls = bool(names)
+        self._pages = Pages(wall_ns)
+        self._sessions = Sessions(
+            view, store, wall_ns, over_tls=over_tls, always_asks=over_tls or provider is not None
+        )
+        routes: list[BaseRoute] = [
+            *SigningIn(self._pages, self._sessions, store, wall_ns, provider).routes(),
+            *AuditPage(self._pages, view).routes(),
+            *Overviews(self._pages, view, connected).routes(),
+            Route("/healthz", self._healthz),
+            Mount("/static", StaticFiles(directory=FOLDER / "static")),
+        ]
+        self.app = Starlette(
+            routes=routes,
+            middleware=[
+                Middleware(ProtectiveHeaders, more=HSTS if over_tls else None),
+                Middleware(
+                    TrustedHostMiddleware,
+                    allowed_hosts=[*LOOPBACK_NAMES, *names],
+                    www_redirect=False,
+                ),
+                Middleware(AskWho, sessions=self._sessions),
+            ],
+            exception_handlers={StoreError: self._unavailable, HTTPException: self._refused},
+        )
 
-    async def index(request: Request) -> Response:
-        return await answer("index.html", live=request.query_params.get("live") != "off")
+    def is_signed_in(self, scope: Scope) -> bool:
+        """Whether somebody signed in sends a request, who finds room whoever else comes."""
+        return self._sessions.is_signed_in(scope)
 
-    async def fragment(_request: Request) -> Response:
-        return await answer("overview.html")
-
-    async def lacking(_request: Request) -> Response:
-        page = make_missing_page(await missing(), connected(), wall_ns())
-        return HTMLResponse(pages.get_template("missing.html").render(page=page))
-
-    async def pairs(_request: Request) -> Response:
-        page = make_adjudications_page(await adjudications(), wall_ns())
-        return HTMLResponse(pages.get_template("adjudications.html").render(page=page))
-
-    async def healthz(_request: Request) -> Response:
-        await overview(0)
+    async def _healthz(self, _request: Request) -> Response:
+        await self._view.overview(0)
         return PlainTextResponse("ok\n")
 
-    async def unavailable(_request: Request, _error: Exception) -> Response:
-        return PlainTextResponse("The store cannot be read: see the server's log.\n", status_code=503)
+    async def _unavailable(self, request: Request, _error: Exception) -> Response:
+        return self._pages.said(
+            request, 503, "The store cannot be read", "See the server's log for what to do."
+        )
 
-    return Starlette(
-        routes=[
-            Route("/", index),
-            Route("/fragments/overview", fragment),
-            Route("/missing", lacking),
-            Route("/adjudications", pairs),
-            Route("/healthz", healthz),
-            Mount("/static", StaticFiles(directory=_FOLDER / "static")),
-        ],
-        middleware=[
-            Middleware(_ProtectiveHeaders),
-            Middleware(TrustedHostMiddleware, allowed_hosts=ALLOWED_HOSTS, www_redirect=False),
-        ],
-        exception_handlers={StoreError: unavailable},
-    )
-
-
-class _ProtectiveHeaders:
-    """Adds the headers to every answer, those of other middleware too."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_protected(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
-                # Static files have an ETag to ask with; pages are never kept.
-                headers["Cache-Control"] = "no-cache" if "etag" in headers else "no-store"
-            await send(message)
-
-        await self._app(scope, receive, send_protected)
+    async def _refused(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 -- Starlette calls it for no other
+        heading = HTTPStatus(error.status_code).phrase
+        sentence = "" if error.detail == heading else error.detail
+        if error.status_code == HTTPStatus.NOT_FOUND and not sentence:
+            sentence = "There is no such page: choose one above."
+        answer = self._pages.said(request, error.status_code, heading, sentence)
+        answer.headers.update(error.headers or {})
+        return answer

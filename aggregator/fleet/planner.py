@@ -10,6 +10,7 @@ import msgspec
 
 from aggregator.fleet.rings import named
 from aggregator.fleet.rollout import Change, Ring, Thresholds
+from aggregator.fleet.terms import Site
 from trust.state import ServiceWindow
 
 HORIZON = timedelta(days=730)
@@ -31,16 +32,6 @@ class PlanDevice(msgspec.Struct, frozen=True):
     silent: bool = False
     held: frozenset[str] = frozenset()
     known_settings: frozenset[str] | None = None
-
-
-class PlanSite(msgspec.Struct, frozen=True):
-    """What bounds the changes of one site; 0 bytes for no limit, cost in thousandths of the currency."""
-
-    name: str
-    window: ServiceWindow | None = None
-    daily_budget_bytes: int = 0
-    megabyte_cost_milli: int = 0
-    currency: str = ""
 
 
 class PlannedRing(msgspec.Struct, frozen=True):
@@ -68,10 +59,10 @@ def plan(
     rings: Sequence[Ring],
     thresholds: Thresholds,
     devices: Sequence[PlanDevice],
-    sites: Mapping[str, PlanSite],
+    sites: Mapping[str, Site],
     now: datetime,
 ) -> Plan:
-    """Return the plan; devices: those of the rollout with their rings. Raises ZoneInfoNotFoundError.
+    """Return the plan; devices: those of the rollout with their rings; sites: at least theirs, by name.
 
     Files are fetched at any time within the site's bytes of a day, which begins at midnight there, and taken
     up in its next window. How fast the link is, and how long people are served in a window, is not known.
@@ -108,7 +99,7 @@ def lacking_bytes(change: Change, device: PlanDevice) -> int:
 
 
 def next_open(window: ServiceWindow, after: datetime) -> datetime:
-    """Return when the window holds, from `after` on; raises ZoneInfoNotFoundError."""
+    """Return when the window holds, from `after` on."""
     if window.holds(after):
         return after
     zone = ZoneInfo(window.time_zone)
@@ -124,7 +115,7 @@ def next_open(window: ServiceWindow, after: datetime) -> datetime:
     )
 
 
-def _taken_up(site: PlanSite, size_bytes: int, begins: datetime) -> datetime | None:
+def _taken_up(site: Site, size_bytes: int, begins: datetime) -> datetime | None:
     """Return when the site's devices have taken the change up, None for never."""
     fetched = begins
     if site.daily_budget_bytes and size_bytes > site.daily_budget_bytes:
@@ -137,9 +128,7 @@ def _taken_up(site: PlanSite, size_bytes: int, begins: datetime) -> datetime | N
     return fetched if site.window is None else next_open(site.window, fetched)
 
 
-def _cost_milli(
-    change: Change, devices: Iterable[PlanDevice], sites: Mapping[str, PlanSite]
-) -> dict[str, int]:
+def _cost_milli(change: Change, devices: Iterable[PlanDevice], sites: Mapping[str, Site]) -> dict[str, int]:
     of_site: dict[str, int] = {}
     for each in devices:
         of_site[each.site] = of_site.get(each.site, 0) + lacking_bytes(change, each)
@@ -174,7 +163,7 @@ def _of_devices(change: Change, devices: Sequence[PlanDevice]) -> Iterable[str]:
         )
 
 
-def _of_sites(devices: Sequence[PlanDevice], sites: Mapping[str, PlanSite], late: set[str]) -> Iterable[str]:
+def _of_sites(devices: Sequence[PlanDevice], sites: Mapping[str, Site], late: set[str]) -> Iterable[str]:
     names = sorted({each.site for each in devices})
     if windowless := [name for name in names if sites[name].window is None]:
         yield (

@@ -94,10 +94,21 @@ def step(rollout: Rollout, observed: Observed, now_ns: int) -> tuple[Rollout, tu
             # Who has the change before it and has not taken it up yet is not to do so.
             return _restored(rollout, frozenset({Standing.TOLD}), Standing.PENDING)
         case RolloutState.CANCELLED:
-            whose = {Standing.TOLD, *(ANSWERED if rollout.take_back else ())}
-            return _restored(rollout, frozenset(whose), Standing.TAKEN_BACK)
+            return _restored(rollout, _to_take_back(rollout), Standing.TAKEN_BACK)
         case RolloutState.PAUSED | RolloutState.DONE:
             return rollout, ()
+
+
+def awaits(rollout: Rollout) -> bool:
+    """Tell whether a turn may still change anything."""
+    match rollout.state:
+        case RolloutState.RUNNING | RolloutState.PAUSED | RolloutState.STOPPED:
+            return True
+        case RolloutState.CANCELLED:
+            whose = _to_take_back(rollout)
+            return any(each.standing in whose for each in rollout.members)
+        case RolloutState.DONE:  # who was silent at its end may be back
+            return any(each.standing is Standing.TOLD and not each.gone for each in rollout.members)
 
 
 def pause(rollout: Rollout, actor: str) -> Rollout | NotAllowed:
@@ -202,6 +213,10 @@ def _restored(
     due = [each for each in rollout.members if each.standing in whose][:TELL_AT_ONCE]
     restored = {each.device_id: replace(each, standing=becomes, waiting=False) for each in due}
     return _with_members(rollout, restored), tuple(Restore(device_id) for device_id in restored)
+
+
+def _to_take_back(rollout: Rollout) -> frozenset[Standing]:
+    return frozenset({Standing.TOLD, *(ANSWERED if rollout.take_back else ())})
 
 
 def _taken_in(rollout: Rollout, observed: Observed, now_ns: int) -> Rollout:

@@ -12,20 +12,21 @@ import grpc
 from google.protobuf.message import DecodeError
 from structlog.typing import FilteringBoundLogger
 
-from aggregator import codec
+from aggregator import codec, state_codec
 from aggregator.holdings import Command
 from aggregator.link import ending
 from aggregator.link.admission import Admissions
-from aggregator.link.commanding import CommandDesk
+from aggregator.link.desk import Desk
 from aggregator.link.ending import LinkEnded
 from aggregator.link.presence import Presence
 from aggregator.malformed import Malformed
-from aggregator.records import Batch, CommandKind, Credit, Hello
-from aggregator.store import commands
+from aggregator.records import Batch, Credit, Hello
+from aggregator.store import commands, fleet_reports
 from aggregator.store.errors import StoreError
 from aggregator.store.ingest import Admitted, Kept
 from aggregator.store.writer import StoreWriter
 from aidpost.v1 import link_pb2, link_pb2_grpc
+from trust.state import DesiredState, ReportedState
 
 Context: TypeAlias = "grpc.aio.ServicerContext[link_pb2.ConnectRequest, link_pb2.ConnectResponse]"
 # What the acknowledging side works off, in order: a batch on its way to the disk, or why the stream ends.
@@ -61,12 +62,14 @@ class _Stream:
         admitted: Admitted,
         ended: asyncio.Future[LinkEnded],
         asked: asyncio.Queue[Command],
+        desired: asyncio.Queue[DesiredState],
         log: FilteringBoundLogger,
     ) -> None:
         self.context = context
         self.admitted = admitted
         self.ended = ended
         self.asked = asked
+        self.desired = desired
         self.log = log
         self._writing = asyncio.Lock()  # gRPC takes one message at a time
         self._events = 0
@@ -96,7 +99,8 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
         store: StoreWriter,
         presence: Presence,
         admissions: Admissions,
-        command_desk: CommandDesk,
+        command_desk: Desk[Command],
+        desired_desk: Desk[DesiredState],
         limits: Limits,
         wall_ns: Callable[[], int],
         log: FilteringBoundLogger,
@@ -105,6 +109,7 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
         self._presence = presence
         self._admissions = admissions
         self._command_desk = command_desk
+        self._desired_desk = desired_desk
         self._limits = limits
         self._wall_ns = wall_ns
         self._log = log
@@ -128,10 +133,11 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
         with (
             self._presence.joined(hello.device_id) as ended,
             self._command_desk.listening(hello.device_id) as asked,
+            self._desired_desk.listening(hello.device_id) as desired,
         ):
             log.info("link.open", last_seq=hello.last_seq, acked_seq=admitted.acked_seq)
             await context.write(self._admissions.welcome(admitted, self._limits.max_batch_events))
-            await self._relay(_Stream(context, admitted, ended, asked, log))
+            await self._relay(_Stream(context, admitted, ended, asked, desired, log))
         log.info("link.closed")
 
     async def _hello(self, context: Context) -> Hello:
@@ -143,17 +149,18 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
         match first:
             case Hello():
                 return first
-            case None | Batch():
+            case None | Batch() | ReportedState():
                 raise ending.malformed(Malformed("the first message must be a hello"))
             case _:
                 assert_never(first)
 
     async def _relay(self, stream: _Stream) -> None:
-        """Read, acknowledge and command side by side until the device hangs up or the stream has to end."""
+        """Read, acknowledge, command and tell side by side until the device hangs up or the stream ends."""
         pending: _Pending = asyncio.Queue(self._limits.max_batches_waiting)
         reading = asyncio.create_task(self._receive(stream, pending))
         acknowledging = asyncio.create_task(self._acknowledge(stream, pending))
         commanding = asyncio.create_task(self._command(stream))
+        telling = asyncio.create_task(self._tell(stream))
         ended = stream.ended
         try:
             anything: set[asyncio.Future[Any]] = {reading, acknowledging, ended}
@@ -169,9 +176,10 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
         except TimeoutError:
             raise ended.result() from None
         finally:
-            for task in (reading, acknowledging, commanding):
+            tasks = (reading, acknowledging, commanding, telling)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(reading, acknowledging, commanding, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _receive(self, stream: _Stream, pending: _Pending) -> None:
         while True:
@@ -192,6 +200,12 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
                         await pending.put(ending.malformed(Malformed("more is under way than the credit")))
                         return
                     await pending.put((message, self._store.keep(stream.admitted, message)))
+                case ReportedState():
+                    try:
+                        await self._note(stream, message)
+                    except StoreError as error:
+                        await pending.put(ending.not_stored(error))
+                        return
                 case _:
                     assert_never(message)
 
@@ -235,13 +249,27 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
     async def _command(self, stream: _Stream) -> None:
         while True:
             command = await stream.asked.get()
-            kind = CommandKind(command.kind)
-            await stream.write(codec.command(command.command_id, kind, command.expires_ns))
-            stream.log.info("link.commanded", kind=command.kind, command=command.command_id.hex())
             note = partial(commands.note_delivered, command_id=command.command_id, now_ns=self._wall_ns())
-            await self._store.submit(note)
+            if await self._store.submit(note):
+                await stream.write(codec.command(command))
+                stream.log.info("link.commanded", kind=command.kind, command=command.command_id.hex())
 
-    async def _read(self, context: Context) -> Hello | Batch | None:
+    async def _note(self, stream: _Stream, report: ReportedState) -> None:
+        """Keep what the device reports, before anything more is read; it may be told something for it."""
+        device_id, now_ns = stream.admitted.device_id, self._wall_ns()
+        noted = await self._store.submit(lambda db: fleet_reports.note(db, device_id, report, now_ns))
+        if noted.doubt:
+            stream.log.error("link.report_doubted", why=noted.doubt)
+        stream.log.info("link.reported", generation=report.generation, result=report.result.value)
+        self._desired_desk.look(device_id)
+
+    async def _tell(self, stream: _Stream) -> None:
+        while True:
+            desired = await stream.desired.get()
+            await stream.write(link_pb2.ConnectResponse(desired=state_codec.desired(desired)))
+            stream.log.info("link.told", generation=desired.generation)
+
+    async def _read(self, context: Context) -> Hello | Batch | ReportedState | None:
         """Return the next message, None when the device has hung up; raises LinkEnded."""
         try:
             request: object = await context.read()

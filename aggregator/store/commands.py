@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from enum import Enum, unique
+
 from sqlite_utils import Database
 
 from aggregator.holdings import Command
-from aggregator.records import CommandKind, CommandResult
+from aggregator.records import CommandKind, CommandOutcome, CommandResult
 from aggregator.store import administration
+from aggregator.store.many import rows_of
 
 _COMMANDS = f"SELECT {', '.join(Command.__struct_fields__)} FROM commands"  # noqa: S608
 
@@ -20,25 +24,63 @@ def send(
     asked_by: str,
     now_ns: int,
     expires_ns: int,
+    duration_s: int = 0,
 ) -> bool:
     """Ask a device for something, once for each command_id; False for a device that never reported."""
     known = db.execute("SELECT 1 FROM devices WHERE device_id = ?", (device_id,)).fetchone()
     if known is None:
         return False
     sent = db.execute(
-        """INSERT INTO commands (command_id, device_id, kind, asked_by, asked_ns, expires_ns)
-           VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING""",
-        (command_id, device_id, kind.value, asked_by, now_ns, expires_ns),
+        """INSERT INTO commands (command_id, device_id, kind, asked_by, asked_ns, expires_ns, duration_s)
+           VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING""",
+        (command_id, device_id, kind.value, asked_by, now_ns, expires_ns, duration_s),
     )
     if sent.rowcount:
         administration.append(db, now_ns, asked_by, f"command {kind.value}", device_id)
     return True
 
 
-def due(db: Database, now_ns: int) -> tuple[Command, ...]:
-    """Return the commands that have no result yet and have not expired, oldest first."""
-    rows = db.execute(f"{_COMMANDS} WHERE outcome IS NULL AND expires_ns > ? ORDER BY asked_ns", (now_ns,))
-    return tuple(Command(*row) for row in rows)
+def due(db: Database, now_ns: int, device_ids: Collection[str]) -> dict[str, tuple[Command, ...]]:
+    """Return the commands of these devices that have no result yet and have not expired, oldest first."""
+    found: dict[str, list[Command]] = {}
+    statement = f"{_COMMANDS} WHERE outcome IS NULL AND expires_ns > ? AND device_id IN (?*)"
+    for row in rows_of(db, statement, device_ids, now_ns):
+        command = Command(*row)
+        found.setdefault(command.device_id, []).append(command)
+    return {
+        device_id: tuple(sorted(each, key=lambda command: command.asked_ns))
+        for device_id, each in found.items()
+    }
+
+
+@unique
+class Cancelled(Enum):
+    """What became of taking a command back."""
+
+    DONE = "done"
+    MISSING = "missing"
+    DELIVERED = "delivered"
+    ENDED = "ended"
+
+
+def cancel(db: Database, command_id: bytes, now_ns: int, actor: str) -> Cancelled:
+    """Take a command back that was not delivered yet; its row stays, with that it was."""
+    row = db.execute(
+        "SELECT device_id, kind, delivered_ns, outcome FROM commands WHERE command_id = ?", (command_id,)
+    ).fetchone()
+    if row is None:
+        return Cancelled.MISSING
+    device_id, kind, delivered_ns, outcome = row
+    if outcome is not None:
+        return Cancelled.ENDED
+    if delivered_ns is not None:
+        return Cancelled.DELIVERED
+    db.execute(
+        "UPDATE commands SET outcome = ?, detail = ?, done_ns = ? WHERE command_id = ?",
+        (CommandOutcome.CANCELLED.value, f"taken back by {actor}", now_ns, command_id),
+    )
+    administration.append(db, now_ns, actor, f"command {kind} cancelled", device_id)
+    return Cancelled.DONE
 
 
 def read(db: Database, device_id: str | None, limit: int) -> tuple[Command, ...]:
@@ -49,12 +91,14 @@ def read(db: Database, device_id: str | None, limit: int) -> tuple[Command, ...]
     return tuple(Command(*row) for row in reversed(rows))
 
 
-def note_delivered(db: Database, command_id: bytes, now_ns: int) -> None:
-    """A command was sent to its device."""
-    db.execute(
-        "UPDATE commands SET delivered_ns = coalesce(delivered_ns, ?) WHERE command_id = ?",
+def note_delivered(db: Database, command_id: bytes, now_ns: int) -> bool:
+    """A command is about to be sent to its device; False for one that was taken back meanwhile."""
+    noted = db.execute(
+        """UPDATE commands SET delivered_ns = coalesce(delivered_ns, ?)
+           WHERE command_id = ? AND outcome IS NULL""",
         (now_ns, command_id),
     )
+    return noted.rowcount > 0
 
 
 def note_result(db: Database, device_id: str, result: CommandResult, now_ns: int) -> None:

@@ -164,7 +164,7 @@ def _missing(db: Database, scope: Scope) -> Missing | None:
 
 def _changed(before: Desire, what: DesireChange, now_ns: int, actor: str) -> Desire:
     settings: dict[str, str | None] = {**before.settings}
-    settings |= {name: None if value is None else _canonical(value) for name, value in what.settings.items()}
+    settings |= {name: None if value is None else canonical(value) for name, value in what.settings.items()}
     artifacts = {artifact.kind.value: artifact for artifact in before.artifacts} | what.artifacts
     return Desire(
         before.scope,
@@ -214,6 +214,6 @@ def _unusable(value: str) -> str:
     return ""
 
 
-def _canonical(value: str) -> str:
+def canonical(value: str) -> str:
     """Return the same JSON without spaces, its keys in order, so that equal wishes have equal digests."""
     return msgspec.json.encode(msgspec.json.decode(value), order="sorted").decode()

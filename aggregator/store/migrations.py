@@ -7,7 +7,12 @@ from contextlib import closing
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from aggregator.store import migrations_of_fleet, migrations_of_telemetry
+from aggregator.store import (
+    migrations_of_accounts,
+    migrations_of_fleet,
+    migrations_of_rollouts,
+    migrations_of_telemetry,
+)
 from aggregator.store.errors import StoreTooNew
 
 APPLICATION_ID = 0x41696470  # "Aidp": tells the store from any other SQLite file
@@ -288,7 +293,12 @@ def m0007_leases(db: Database) -> None:
 
 
 # Parts with tables of their own keep their steps beside this list.
-for _step in (migrations_of_fleet.m0010_fleet, migrations_of_telemetry.m0020_telemetry):
+for _step in (
+    migrations_of_fleet.m0010_fleet,
+    migrations_of_telemetry.m0020_telemetry,
+    migrations_of_accounts.m0030_accounts,
+    migrations_of_rollouts.m0040_rollouts,
+):
     migrations()(_step)
 
 

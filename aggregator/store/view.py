@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from sqlite_utils import Database
 
-from aggregator.holdings import Adjudication, Command, Missing, Overview
-from aggregator.store import adjudications, commands
+from aggregator.holdings import Adjudication, Missing, Overview
+from aggregator.store import adjudications
 from aggregator.store.database import open_reader, translated
 from aggregator.store.reader import read_missing, read_overview
 
@@ -46,10 +46,6 @@ class StoreView:
         """Return devices, the latest results and today's counts; raises StoreError."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._overview, results)
 
-    async def due_commands(self) -> tuple[Command, ...]:
-        """Return the commands that wait for their devices; raises StoreError."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._due_commands)
-
     async def missing(self) -> tuple[Missing, ...]:
         """Return what is not held of each device that lacks anything; raises StoreError."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._missing)
@@ -73,10 +69,6 @@ class StoreView:
     def _missing(self) -> tuple[Missing, ...]:
         with translated(self._path):
             return read_missing(self._db)
-
-    def _due_commands(self) -> tuple[Command, ...]:
-        with translated(self._path):
-            return commands.due(self._db, self._wall_ns())
 
     def _overview(self, results: int) -> Overview:
         day = datetime.fromtimestamp(self._wall_ns() / 1e9, UTC).date().isoformat()

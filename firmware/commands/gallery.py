@@ -52,6 +52,7 @@ def show(config_path: Path) -> None:
             return
         number = next((each.number for each in roster.members if each.author_key == card.author_key), 0)
         waiting = store.shared.waiting(roster.epoch, number, [m.number for m in roster.members], entries + 1)
+        unopened = store.shared.unopened()
     click.echo(f"{roster.purpose.value} at {roster.site}: {entries} entries, version {held.version}")
     click.echo(f"Key {roster.epoch}, roster {roster.edition}, custodian {roster.custodian_words}")
     for member in roster.members:
@@ -64,3 +65,7 @@ def show(config_path: Path) -> None:
         f"Not told yet: {len(waiting.erased)} erasures, {len(waiting.new)} entries, "
         f"{len(waiting.former)} to be sealed anew"
     )
+    if unopened:
+        click.echo(f"{len(unopened)} cannot be used here; `aidpost erase --entry` withdraws one:")
+    for entry_id in unopened:
+        click.echo(f"  {entry_id.hex()}")

@@ -23,6 +23,7 @@ from firmware.session.check_in import CheckInResult, Suggestion
 from firmware.session.registration import NoticeAnswer, RegistrationResult
 from inference.operating_point import STRENGTH_MEANING
 from trust.consent import Consent
+from trust.gallery.change import ENTRY_ID_BYTES
 
 
 class SubjectType(click.ParamType[str]):
@@ -125,17 +126,38 @@ def identify(config_path: Path, operator: str) -> None:
 
 @click.command()
 @config_option
-@subject_argument
-def erase(config_path: Path, subject: str) -> None:
-    """Erase every entry of SUBJECT from the gallery."""
+@click.argument("subject", type=SubjectType(), required=False)
+@click.option("--entry", metavar="ID", help="One entry by its id, as `aidpost gallery show` names it.")
+def erase(config_path: Path, subject: str | None, entry: str | None) -> None:
+    """Erase every entry of SUBJECT from the gallery.
+
+    With --entry: one entry of the shared gallery, one that cannot be opened here too.
+    """
+    if (subject is None) is (entry is None):
+        raise click.UsageError("name a subject, or an entry with --entry")
+    entry_id = None if entry is None else _entry_id(entry)
 
     async def work(appliance: Appliance) -> int:
-        return await appliance.desk.erase(subject)
+        if entry_id is not None:
+            return int(await appliance.desk.erase_entry(entry_id))
+        return await appliance.desk.erase(subject or "")
 
     count = with_appliance(read_config(config_path), work)
+    if count == 0 and entry_id is not None:
+        raise click.ClickException("there is no entry with this id, or it is erased already")
     if count == 0:
         raise click.ClickException("nothing is kept under this subject: nobody is registered with biometrics")
     click.echo(f"Erased {count} {'entry' if count == 1 else 'entries'}.")
+
+
+def _entry_id(text: str) -> bytes:
+    try:
+        entry_id = bytes.fromhex(text)
+    except ValueError:
+        entry_id = b""
+    if len(entry_id) != ENTRY_ID_BYTES:
+        raise click.UsageError(f"an entry's id has {2 * ENTRY_ID_BYTES} digits from 0 to f")
+    return entry_id
 
 
 async def ask_staff(suggestions: Sequence[Suggestion]) -> int | None:

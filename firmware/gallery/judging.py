@@ -26,15 +26,14 @@ from trust.gallery.sealing import Place, seal, unseal
 class Judged:
     """What may be taken over.
 
-    opened: entries by id; the caller wipes their templates. unopened: entries that this appliance has no key
-    for, that do not open, or that other models made. withheld: whose changes others have seen more
+    opened: entries by id, without those that this appliance has no key for, that do not open, or that other
+    models made; the caller wipes their templates. withheld: whose changes others have seen more
     of, up to which number. root_differs: everything is in order, and yet the whole is not what the
     aggregator has.
     """
 
     taken: Taken
     opened: Mapping[bytes, Reference]
-    unopened: int
     withheld: Mapping[int, int]
     root_differs: bool
     link: bytes
@@ -69,7 +68,7 @@ class Judging:
         judge.finish()
         taken = tuple(each for each in changes if each[1] not in judge.unproved)
         newest = {change.entry_id: change for _, change in taken if change.is_whole}
-        opened, unopened = self._opened(newest)
+        opened = self._opened(newest)
         seen = dict(held.seen)
         for author, seq in judge.seen.items():
             seen[author] = max(seq, seen.get(author, 0))
@@ -84,15 +83,13 @@ class Judging:
         return Judged(
             Taken(taken, judge.heads, seen, max(judge.epoch, held.epoch)),
             opened,
-            unopened,
             behind,
             root != delivery.root,
             changes[-1][1].link if changes else held.link,
         )
 
-    def _opened(self, newest: Mapping[bytes, Change]) -> tuple[dict[bytes, Reference], int]:
+    def _opened(self, newest: Mapping[bytes, Change]) -> dict[bytes, Reference]:
         opened: dict[bytes, Reference] = {}
-        unopened = 0
         for change in newest.values():
             if change.kind is Kind.ERASE:
                 continue
@@ -102,11 +99,9 @@ class Judging:
                 # One member's bad entry must not keep everybody else's, and their erasures, from coming.
                 structlog.get_logger().warning("entry not opened", reason=str(refused))
                 reference = None
-            if reference is None:
-                unopened += 1
-            else:
+            if reference is not None:
                 opened[change.entry_id] = reference
-        return opened, unopened
+        return opened
 
     def _reference(self, change: Change) -> Reference | None:
         key = self.keyring.key(change.epoch)

@@ -24,6 +24,7 @@ from sensors.board.port import Button
 from trust import certificates
 from trust.tls.address import Address
 from trust.tls.contexts import Shown, page_server
+from trust.web.certificate import CertificateUnusable, context_of
 from trust.web.server import PageServer
 
 log = structlog.get_logger()
@@ -148,14 +149,7 @@ class OperatorPage:
 
 def tablet_context(certificate: Path, key: Path) -> ssl.SSLContext:
     """Return what a site's own certificate and key come to. Raises PageMisconfigured."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.set_alpn_protocols(["http/1.1"])
     try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise PageMisconfigured(
-            f"the page's certificate {certificate} with key {key} cannot be used ({error}): both are PEM "
-            "files, the key without a passphrase"
-        ) from error
-    return context
+        return context_of(certificate, key)
+    except CertificateUnusable as error:
+        raise PageMisconfigured(str(error)) from error

@@ -173,6 +173,24 @@ class SharedGallery:
         self._journal.erase_from_log(erased=bool(taken.changes))
         return list(arrivals.values()), erased
 
+    def withdraw(self, moment: Moment, entry_id: bytes) -> bool:
+        """Erase an entry by its id, one that cannot be opened here too; returns whether there was one."""
+        with self._journal.transaction():
+            removed = self._erase(moment, entry_id, "reference removed")
+            if not removed and entry_id in self._unopened():
+                removed = True
+                tombstones.put(self._db, entry_id)
+                changes.strip(self._db, entry_id)
+                changes.mark_opened(self._db, [entry_id])  # so that its erasure is told
+                self._journal.note("reference removed", moment, entry_id)
+        self._journal.erase_from_log(erased=removed)
+        return removed
+
+    def unopened(self) -> list[bytes]:
+        """Return the entries of the others that cannot be used here."""
+        with self._journal.reading():
+            return self._unopened()
+
     def waiting(self, epoch: int, author: int, members: Sequence[int], limit: int) -> Waiting:
         """Return what is to be told, erasures first, at most `limit` of each.
 
@@ -291,6 +309,13 @@ class SharedGallery:
         with self._journal.reading():
             rows = self._db.execute("SELECT entry_id, link FROM gallery_changes WHERE newest").fetchall()
         return tree.buckets((entry_id, link) for entry_id, link in rows)
+
+    def _unopened(self) -> list[bytes]:
+        rows = self._db.execute(
+            """SELECT entry_id FROM gallery_changes WHERE newest AND unopened AND NOT erases
+               AND entry_id NOT IN (SELECT entry_id FROM erasures_seen) ORDER BY place"""
+        )
+        return [entry_id for (entry_id,) in rows]
 
     def _newest_roster(self) -> bytes:
         (data,) = self._db.execute(

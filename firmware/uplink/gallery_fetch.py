@@ -180,7 +180,8 @@ class Fetching:
         await self._with.in_store(partial(_note_alike, moment, alike))
         await self._with.in_store(lambda store: store.shared.drop_former())
         self._with.note(added=len(added))
-        self._report_unopened(judged)
+        unopened = await self._with.in_store(lambda store: store.shared.unopened())
+        self._report(judged, len(unopened))
 
     def _taken_up(self, added: Sequence[Reference], *, compared: bool) -> list[tuple[Reference, Alike]]:
         """Take entries into memory; returns which resemble which entry, where that was asked for."""
@@ -198,14 +199,16 @@ class Fetching:
             if reference.entry_id not in here:
                 await self._with.in_inference(partial(self._with.matcher.remove, reference.entry_id))
 
-    def _report_unopened(self, judged: Judged) -> None:
-        if judged.unopened:
+    def _report(self, judged: Judged, unopened: int) -> None:
+        if unopened:
             self._with.report(
                 "unopened",
-                f"{judged.unopened} entries of the gallery cannot be used here: they are sealed under a key "
-                "from before this appliance was a member, were made by other models, or do not open: the log "
-                "says which",
+                f"{unopened} entries of the gallery cannot be used here: they are sealed under a key "
+                "from before this appliance was a member, were made by other models, or do not open: "
+                "`aidpost gallery show` says which, and `aidpost erase --entry` withdraws one",
             )
+        else:
+            self._with.report("unopened", None)
         if judged.withheld:
             self._with.report("withheld", "the aggregator keeps changes back that other appliances have seen")
         else:

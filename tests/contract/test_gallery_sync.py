@@ -20,7 +20,14 @@ from firmware.uplink.gallery_calls import NoGallery
 from tests.kit.galleries import Author
 from tests.kit.link_device import PATIENCE_S
 from tests.kit.shared_site import Site, site
-from tests.kit.store_values import PURPOSE, face_template, finger_template, opened_behind_its_back, reference
+from tests.kit.store_values import (
+    PURPOSE,
+    face_template,
+    finger_template,
+    moment,
+    opened_behind_its_back,
+    reference,
+)
 from trust.consent import Purpose
 from trust.gallery.change import Part
 from trust.gallery.sealing import Place, SealedModality, seal
@@ -384,3 +391,14 @@ async def test_an_entry_that_does_not_open_keeps_nothing_else_away(shared: Site)
     assert gate.subjects() == {"card-2"}
     assert "refused" not in gate.reports
     assert gate.reports["unopened"].startswith("2 entries")
+    # Nobody can open them, and yet anybody can withdraw them, here and everywhere.
+    assert gate.store.shared.unopened() == [b"\x05" * 16, b"\x06" * 16]
+    for entry_id in gate.store.shared.unopened():
+        assert gate.store.shared.withdraw(moment(), entry_id)
+        assert not gate.store.shared.withdraw(moment(), entry_id)
+    await gate.sync()
+    await desk.sync()
+    assert (await shared.state()).erased == 3
+    for appliance in (desk, gate):
+        assert appliance.store.shared.unopened() == []
+        assert "unopened" not in appliance.reports

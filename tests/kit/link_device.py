@@ -17,7 +17,7 @@ from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-from aidpost.v1 import batch_pb2, event_pb2, link_pb2
+from aidpost.v1 import batch_pb2, event_pb2, link_pb2, state_pb2
 from firmware.uplink.packing import pack
 from trust.chain import first_link, next_link
 
@@ -199,6 +199,31 @@ class LinkDevice:
         """Send one batch; return what was acknowledged after it."""
         await self.send(events)
         return await self.ack()
+
+    async def report_state(
+        self,
+        desired: state_pb2.DesiredState | None,
+        result: state_pb2.DesiredResult.ValueType,
+        **said: object,
+    ) -> None:
+        """Report what became of a desired state; said: other fields of the report."""
+        fields: dict[str, object] = {"software_version": "0.1.0", "result": result}
+        if desired is not None:
+            fields |= {"generation": desired.generation, "known_settings": [s.name for s in desired.settings]}
+            if result == state_pb2.DESIRED_RESULT_APPLIED:
+                fields |= {
+                    "digest": desired.digest,
+                    "settings": desired.settings,
+                    "artifacts": desired.artifacts,
+                }
+        reported = state_pb2.ReportedState(**(fields | said))  # type: ignore[arg-type]
+        await self.write(link_pb2.ConnectRequest(reported=reported))
+
+    async def desired(self) -> state_pb2.DesiredState:
+        """Return what the device is told to be, which has to be the next message."""
+        response = await self.read()
+        assert response.WhichOneof("message") == "desired", response
+        return response.desired
 
     async def done_writing(self) -> None:
         """Hang up politely."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from msgspec.structs import replace
 
-from aggregator.dashboard.app import create_app
 from aggregator.holdings import (
     Adjudication,
     Details,
@@ -27,6 +27,7 @@ from aggregator.holdings import (
 from aggregator.records import Outcome, StageTime, Strength
 from aggregator.store.errors import StoreUnavailable
 from tests.kit.aggregator_fixture import NOW_NS
+from tests.kit.dashboard_rig import dashboard_rig, words
 from tests.kit.link_device import EPOCH, digest
 from trust.service import Answer
 
@@ -92,40 +93,35 @@ async def show_nothing(results: int) -> Overview:
     return Overview((), (), Tallies("2026-01-01", {}, {}))
 
 
-async def show_missing() -> tuple[Missing, ...]:
-    seen_ns = NOW_NS - 90_000_000_000
-    return (Missing("desk-3", "gate", seen_ns, EPOCH, 5, 12, 7, ((2, 2), (6, 9), (11, 12))),)
-
-
-async def show_pairs() -> tuple[Adjudication, ...]:
-    told_ns = NOW_NS - 90_000_000_000
-    pair = Adjudication(
-        7, b"g" * 16, "gate", "clinic check-in", b"\x1a" * 16, b"\x2b" * 16, 12.5, Strength.STRONG, "desk-1",
-        told_ns, None, "", "", None,
-    )  # fmt: skip
-    proposed = replace(pair, number=8, same=True, proposed_by="amina")
-    decided = replace(proposed, number=9, confirmed_by="tomas", decided_ns=NOW_NS)
-    return (pair, proposed, decided)
+MISSING = (Missing("desk-3", "gate", NOW_NS - 90_000_000_000, EPOCH, 5, 12, 7, ((2, 2), (6, 9), (11, 12))),)
+PAIR = Adjudication(
+    7, b"g" * 16, "gate", "clinic check-in", b"\x1a" * 16, b"\x2b" * 16, 12.5, Strength.STRONG, "desk-1",
+    NOW_NS - 90_000_000_000, None, "", "", None,
+)  # fmt: skip
+PROPOSED = replace(PAIR, number=8, same=True, proposed_by="amina")
+PAIRS = (PAIR, PROPOSED, replace(PROPOSED, number=9, confirmed_by="tomas", decided_ns=NOW_NS))
 
 
 async def fail(results: int) -> Overview:
     raise StoreUnavailable("disk gone")
 
 
-def browser(source: object = show_overview, host: str = "127.0.0.1:8080") -> httpx.AsyncClient:
-    connected = frozenset({"desk-1"})
-    app = create_app(source, show_missing, show_pairs, lambda: connected, lambda: NOW_NS)  # type: ignore[arg-type]
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://{host}")
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with browser() as client:
+@asynccontextmanager
+async def browser(
+    folder: Path, source: Callable[[int], Awaitable[Overview]] = show_overview, host: str = "127.0.0.1:8080"
+) -> AsyncIterator[httpx.AsyncClient]:
+    async with dashboard_rig(folder) as rig, rig.browser(host) as client:
+        rig.connected.add("desk-1")
+        rig.view.played_overview = source
+        rig.view.played_missing = MISSING
+        rig.view.played_adjudications = PAIRS
         yield client
 
 
-def words(html: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with browser(tmp_path) as client:
+        yield client
 
 
 async def test_the_page_says_what_is_held(client: httpx.AsyncClient) -> None:
@@ -148,11 +144,13 @@ async def test_the_page_says_what_is_held(client: httpx.AsyncClient) -> None:
         (EnrolmentState.PENDING, "waits for approval"),
     ],
 )
-async def test_a_device_that_may_not_connect_is_said_to_be_so(barred: EnrolmentState, word: str) -> None:
+async def test_a_device_that_may_not_connect_is_said_to_be_so(
+    barred: EnrolmentState, word: str, tmp_path: Path
+) -> None:
     async def shut_out(results: int) -> Overview:
         return Overview((replace(device("desk-2"), barred=barred),), (), OVERVIEW.tallies)
 
-    async with browser(shut_out) as client:
+    async with browser(tmp_path, shut_out) as client:
         assert f"desk-2 north-gate {word} 2 min ago" in words((await client.get("/")).text)
 
 
@@ -161,14 +159,14 @@ async def test_the_numbers_that_a_lost_device_took_with_it_are_named(client: htt
     assert f"desk-3 gate not connected 2 min ago {EPOCH.hex()[:8]} 5 12 7 2, 6–9, 11–12" in page
 
 
-async def test_devices_that_wait_for_an_operator_are_named() -> None:
+async def test_devices_that_wait_for_an_operator_are_named(tmp_path: Path) -> None:
     asking = Enrolment("desk-4", "gate", EnrolmentState.PENDING, "3f2a-91bc-07de-5a10", NOW_NS, None)
     copied = Enrolment("desk-5", "gate", EnrolmentState.HELD, "07de-5a10-3f2a-91bc", NOW_NS, NOW_NS)
 
     async def waiting(results: int) -> Overview:
         return Overview((), (), OVERVIEW.tallies, (asking, copied))
 
-    async with browser(waiting) as client:
+    async with browser(tmp_path, waiting) as client:
         page = words((await client.get("/")).text)
     assert "desk-4 at gate asks to join with the key 3f2a-91bc-07de-5a10" in page
     assert "desk-5 at gate was seen twice" in page
@@ -191,11 +189,11 @@ async def test_every_outcome_has_a_word_and_a_shape_and_none_is_red(client: http
     assert "fault" not in results
 
 
-async def test_what_comes_from_devices_cannot_become_markup() -> None:
+async def test_what_comes_from_devices_cannot_become_markup(tmp_path: Path) -> None:
     async def hostile(results: int) -> Overview:
         return Overview((), (stored(1, Outcome.RETRY, reason="<script>alert(1)</script>"),), OVERVIEW.tallies)
 
-    async with browser(hostile) as client:
+    async with browser(tmp_path, hostile) as client:
         html = (await client.get("/fragments/overview")).text
     assert "<script" not in html
     assert "&lt;script&gt;" in html
@@ -236,7 +234,7 @@ async def test_every_answer_carries_the_protective_headers(path: str, client: ht
     assert "frame-ancestors 'none'" in policy
     assert "unsafe-inline" not in policy
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
 
 
 async def test_there_is_no_inline_script_or_style_for_the_policy_to_block(client: httpx.AsyncClient) -> None:
@@ -244,22 +242,23 @@ async def test_there_is_no_inline_script_or_style_for_the_policy_to_block(client
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", html)
 
 
-async def test_another_sites_name_for_this_machine_is_refused() -> None:
-    async with browser(host="attacker.example") as client:
+async def test_another_sites_name_for_this_machine_is_refused(tmp_path: Path) -> None:
+    async with browser(tmp_path, host="attacker.example") as client:
         assert (await client.get("/")).status_code == 400
 
 
-async def test_an_empty_store_says_what_will_appear() -> None:
-    async with browser(show_nothing) as client:
+async def test_an_empty_store_says_what_will_appear(tmp_path: Path) -> None:
+    async with browser(tmp_path, show_nothing) as client:
         page = words((await client.get("/")).text)
     assert "No device has reported yet" in page
     assert "No check-in has been reported yet" in page
 
 
-async def test_a_store_that_cannot_be_read_is_not_healthy() -> None:
-    async with browser(fail) as client:
+async def test_a_store_that_cannot_be_read_is_not_healthy(tmp_path: Path) -> None:
+    async with browser(tmp_path, fail) as client:
         assert [(await client.get(path)).status_code for path in ("/", "/healthz")] == [503, 503]
-    async with browser() as client:
+    (tmp_path / "well").mkdir()
+    async with browser(tmp_path / "well") as client:
         assert (await client.get("/healthz")).text == "ok\n"
 
 

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.fleet.planner import Plan, PlanDevice, PlanSite, next_open, plan
+from aggregator.fleet.planner import Plan, PlanDevice, next_open, plan
 from aggregator.fleet.rollout import Change, Ring, Thresholds
+from aggregator.fleet.terms import Site
 from trust.state import Artifact, ArtifactKind, ServiceWindow
 
 NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)  # a Thursday
@@ -22,7 +23,7 @@ RINGS = (Ring("canary", "", 10, 3600), Ring("rest", "", 100, 0))
 UNJUDGED = Thresholds(failure_to_acquire_points=0, no_match_points=0)
 
 
-def planned(*devices: PlanDevice, sites: tuple[PlanSite, ...], terms: Thresholds = UNJUDGED) -> Plan:
+def planned(*devices: PlanDevice, sites: tuple[Site, ...], terms: Thresholds = UNJUDGED) -> Plan:
     return plan(CHANGE, RINGS, terms, devices, {site.name: site for site in sites}, NOW)
 
 
@@ -37,8 +38,8 @@ def test_bytes_are_those_that_each_device_lacks_and_cost_what_their_site_pays() 
         device("desk-2", 1),
         device("desk-3", 1, "juba-1"),
         sites=(
-            PlanSite("kakuma-1", NIGHT, megabyte_cost_milli=5_000, currency="KES"),
-            PlanSite("juba-1", NIGHT, megabyte_cost_milli=12, currency="USD"),
+            Site("kakuma-1", 1, window=NIGHT, megabyte_cost_milli=5_000, currency="KES"),
+            Site("juba-1", 1, window=NIGHT, megabyte_cost_milli=12, currency="USD"),
         ),
     )
     assert [(ring.devices, ring.sites, ring.size_bytes) for ring in found.rings] == [
@@ -50,21 +51,21 @@ def test_bytes_are_those_that_each_device_lacks_and_cost_what_their_site_pays() 
 
 
 def test_rings_end_in_the_windows_of_their_sites_after_their_soak() -> None:
-    found = planned(device("desk-1", 0), device("desk-2", 1), sites=(PlanSite("kakuma-1", NIGHT),))
+    found = planned(device("desk-1", 0), device("desk-2", 1), sites=(Site("kakuma-1", 1, window=NIGHT),))
     first = datetime(2026, 11, 26, 18, 0, tzinfo=UTC)
     assert [ring.ends for ring in found.rings] == [first, first]  # the window is still open then
     assert found.ends == first
 
 
 def test_files_larger_than_a_days_bytes_come_in_days_that_begin_at_midnight_there() -> None:
-    budget = PlanSite("kakuma-1", NIGHT, daily_budget_bytes=10_000_000)
+    budget = Site("kakuma-1", 1, window=NIGHT, daily_budget_bytes=10_000_000)
     found = planned(device("desk-1", 0), device("desk-2", 1), sites=(budget,))
     # 30,004,000 bytes: the last come on the fourth day, from 21:00 UTC of the third, when the window is open.
     assert found.rings[0].ends == datetime(2026, 11, 28, 22, 0, tzinfo=UTC)
 
 
 def test_a_site_that_would_take_years_has_no_end_and_is_named() -> None:
-    sites = (PlanSite("kakuma-1", NIGHT), PlanSite("juba-1", NIGHT, daily_budget_bytes=20_000))
+    sites = (Site("kakuma-1", 1, window=NIGHT), Site("juba-1", 1, window=NIGHT, daily_budget_bytes=20_000))
     found = planned(device("desk-1", 0), device("desk-2", 1, "juba-1"), sites=sites)
     assert found.rings[0].ends is not None
     assert (found.rings[1].ends, found.ends) == (None, None)
@@ -79,7 +80,7 @@ def test_remarks_name_what_to_look_at_before_the_start() -> None:
         device("desk-1", 0, silent=True),
         device("desk-2", 1, known_settings=None),
         device("desk-3", 1, known_settings=frozenset(), software_version="0.0.9"),
-        sites=(PlanSite("kakuma-1"),),
+        sites=(Site("kakuma-1", 1),),
         terms=Thresholds(),
     )
     assert found.remarks == (

@@ -6,7 +6,8 @@ import grpc
 
 from aggregator import codec
 from aggregator.codec import COMMAND_KINDS
-from aggregator.link.commanding import CommandDesk
+from aggregator.holdings import Command
+from aggregator.link.desk import Desk
 from aggregator.link.fleet.calls import Context, FleetCalls, malformed, timestamp, within
 from aggregator.store import commands
 from aggregator.unpacking import ID_BYTES
@@ -20,7 +21,7 @@ class Asking(fleet_pb2_grpc.FleetServiceServicer):
     """Writes commands down and brings them to their devices."""
 
     _calls: FleetCalls
-    _command_desk: CommandDesk
+    _command_desk: Desk[Command]
 
     async def SendCommand(  # noqa: N802
         self, request: fleet_pb2.SendCommandRequest, context: Context
@@ -45,7 +46,7 @@ class Asking(fleet_pb2_grpc.FleetServiceServicer):
         )
         if not known:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such device has reported")
-        self._command_desk.look()
+        self._command_desk.look(device_id)
         return fleet_pb2.SendCommandResponse(expires_at=timestamp(expires_ns))
 
     async def ListCommands(  # noqa: N802

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from aggregator.authority import Authority
 from aggregator.exporting.desk import ExportDesk
-from aggregator.link.commanding import CommandDesk
+from aggregator.holdings import Command
+from aggregator.link.desk import Desk
 from aggregator.link.fleet.asking import Asking
 from aggregator.link.fleet.auditing import Auditing
 from aggregator.link.fleet.calls import FleetCalls
@@ -26,7 +27,7 @@ class FleetService(Joining, Asking, Auditing, Exporting):
         authority: Authority,
         callers: Callers,
         presence: Presence,
-        command_desk: CommandDesk,
+        command_desk: Desk[Command],
         export_desk: ExportDesk,
         wall_ns: Callable[[], int],
     ) -> None:

@@ -207,6 +207,8 @@ class _CommandOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Comman
     """This appliance cannot do it."""
     COMMAND_OUTCOME_INTERRUPTED: _CommandOutcome.ValueType  # 5
     """The power failed, or the appliance was stopped, while it was being done."""
+    COMMAND_OUTCOME_CANCELLED: _CommandOutcome.ValueType  # 6
+    """An operator took it back before it was delivered; never from an appliance."""
 
 class CommandOutcome(_CommandOutcome, metaclass=_CommandOutcomeEnumTypeWrapper):
     """How a command ended."""
@@ -220,6 +222,8 @@ COMMAND_OUTCOME_REFUSED: CommandOutcome.ValueType  # 4
 """This appliance cannot do it."""
 COMMAND_OUTCOME_INTERRUPTED: CommandOutcome.ValueType  # 5
 """The power failed, or the appliance was stopped, while it was being done."""
+COMMAND_OUTCOME_CANCELLED: CommandOutcome.ValueType  # 6
+"""An operator took it back before it was delivered; never from an appliance."""
 Global___CommandOutcome: _TypeAlias = CommandOutcome  # noqa: Y015
 
 class _Workflow:

@@ -66,7 +66,9 @@ class ConnectResponse(_message.Message):
     @_builtins.property
     def command(self) -> Global___Command: ...
     @_builtins.property
-    def desired(self) -> _state_pb2.DesiredState: ...
+    def desired(self) -> _state_pb2.DesiredState:
+        """After a reported state whose generation is lower, or that still waits: then the window may be another."""
+
     def __init__(
         self,
         *,

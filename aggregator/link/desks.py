@@ -1,0 +1,38 @@
+"""What waits in the store for devices, and the desks that bring it to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from structlog.typing import FilteringBoundLogger
+
+from aggregator.holdings import Command
+from aggregator.link.desk import Desk
+from aggregator.store import commands, fleet_states
+from aggregator.store.view import StoreView
+from trust.state import DesiredState
+
+
+@dataclass(frozen=True, slots=True)
+class Desks:
+    """What waits for devices: commands, and what they should be."""
+
+    commands: Desk[Command]
+    desired: Desk[DesiredState]
+
+    @classmethod
+    def over(cls, view: StoreView, wall_ns: Callable[[], int], log: FilteringBoundLogger) -> Desks:
+        """Return the desks that look into a store."""
+
+        async def due_commands(device_ids: frozenset[str]) -> dict[str, tuple[Command, ...]]:
+            return await view.read(lambda db: commands.due(db, wall_ns(), device_ids))
+
+        async def due_states(device_ids: frozenset[str]) -> dict[str, tuple[DesiredState, ...]]:
+            found = await view.read(lambda db: fleet_states.due(db, device_ids))
+            return {device_id: (state,) for device_id, state in found.items()}
+
+        return cls(
+            Desk(due_commands, lambda command: command.command_id, "commands", log),
+            Desk(due_states, lambda state: (state.generation, state.window), "desired", log),
+        )
