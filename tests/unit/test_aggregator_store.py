@@ -44,17 +44,10 @@ def test_a_new_store_is_private_durable_and_has_every_migration_by_name(tmp_path
     with open_writer(path, None) as db:
         assert db.journal_mode == "wal"
         assert db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
-        assert [migration.name for migration in migrations.applied(db)] == [
-            "m0001_devices_and_events",
-            "m0002_identities",
-            "m0003_chain_and_commands",
-            "m0004_claims_of_one_device",
-            "m0005_galleries",
-            "m0006_adjudications",
-            "m0007_leases",
-            "m0010_fleet",
-            "m0020_telemetry",
-        ]
+        names = [migration.name for migration in migrations.applied(db)]
+        assert names[0] == "m0001_devices_and_events"
+        assert names == sorted(set(names))
+        assert not migrations.pending(db)
     assert path.stat().st_mode & 0o077 == 0
 
 
@@ -168,9 +161,10 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
 
 async def test_a_batch_that_finds_no_room_does_not_fail_those_that_wait_beside_it(tmp_path: Path) -> None:
     faults: list[StoreError | None] = []
-    writer = StoreWriter(
-        tmp_path / "store.db", wall_ns=lambda: NOW_NS, max_bytes=300_000, on_fault=faults.append
-    )
+    path = tmp_path / "store.db"
+    make_store(path)
+    room = path.stat().st_size + 100_000  # for a batch, and not for two thousand events
+    writer = StoreWriter(path, wall_ns=lambda: NOW_NS, max_bytes=room, on_fault=faults.append)
     await writer.open()
     one, two = [
         await writer.admit(Hello(device_id, EPOCH, 0, "0.1.0", "gate", 1, EPOCH), None)
