@@ -6,7 +6,7 @@ import asyncio
 import ssl
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,17 +17,22 @@ from typing import TYPE_CHECKING
 from structlog.typing import FilteringBoundLogger
 
 from aggregator.authority import Authority
+from aggregator.bundle_shelf import BundleShelf
+from aggregator.caretaking import caretaking
 from aggregator.dashboard.app import Dashboard
 from aggregator.dashboard.signing_in import Provider
 from aggregator.exporting.desk import ExportDesk
 from aggregator.exporting.policy import ExportPolicy
 from aggregator.link.admission import Admissions
-from aggregator.link.authorisation import ENROLMENT, FLEET, GALLERY, INGEST, LINK, Authorisation
+from aggregator.link.authorisation import DIAGNOSTICS, ENROLMENT, FLEET, GALLERY, INGEST, LINK, Authorisation
 from aggregator.link.desks import Desks
+from aggregator.link.diagnostics import DiagnosticsService, erase_old_bundles
 from aggregator.link.enrolment import EnrolmentService
+from aggregator.link.fleet.calls import FleetCalls
 from aggregator.link.fleet.service import FleetService
 from aggregator.link.galleries import GalleryService
 from aggregator.link.ingest import IngestService
+from aggregator.link.log_relay import LogRelay
 from aggregator.link.presence import Presence
 from aggregator.link.server import LinkServer, Register
 from aggregator.link.service import DeviceLinkService, Limits
@@ -35,7 +40,14 @@ from aggregator.receipts import ReceiptKey
 from aggregator.store.errors import StoreError
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
-from aidpost.v1 import enrolment_pb2_grpc, fleet_pb2_grpc, gallery_pb2_grpc, ingest_pb2_grpc, link_pb2_grpc
+from aidpost.v1 import (
+    artifact_pb2_grpc,
+    enrolment_pb2_grpc,
+    fleet_pb2_grpc,
+    gallery_pb2_grpc,
+    ingest_pb2_grpc,
+    link_pb2_grpc,
+)
 from trust.tls.address import Address, AddressRefused
 from trust.tls.callers import Callers
 from trust.tls.gate import Gate, GateLimits
@@ -198,12 +210,17 @@ class Aggregator:
         callers, refusals = Callers(), Refusals(log, time.monotonic)
         enrolment = EnrolmentService(store, authority, callers, presence, wall_ns, log, refusals)
         exports = ExportDesk(settings.store, settings.export_policy, authority.pseudonym_key, wall_ns)
-        fleet = FleetService(store, authority, callers, presence, desks.commands, exports, wall_ns)  # type: ignore[abstract]
+        calls = FleetCalls(store, callers, wall_ns)
+        shelf, relay = BundleShelf.beside(settings.store), LogRelay()
+        fleet = FleetService(calls, authority, presence, desks.commands, exports, shelf, relay)  # type: ignore[abstract]
+        handed_in = DiagnosticsService(calls, shelf, relay)
+        self._look_after(starting, partial(erase_old_bundles, store, shelf, wall_ns))
         sealed = GalleryService(store, callers, wall_ns, refusals)
         services: dict[str, Register] = {
             **self._for_devices(store, presence, desks, callers, refusals),
             ENROLMENT: partial(enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server, enrolment),
             GALLERY: partial(gallery_pb2_grpc.add_GalleryServiceServicer_to_server, sealed),
+            DIAGNOSTICS: partial(artifact_pb2_grpc.add_DiagnosticsServiceServicer_to_server, handed_in),
             FLEET: partial(fleet_pb2_grpc.add_FleetServiceServicer_to_server, fleet),
         }
         self._link = LinkServer(services, presence, Authorisation(callers, store, wall_ns, refusals))
@@ -222,6 +239,12 @@ class Aggregator:
         starting.push_async_callback(self._link.stop)
         await self._link.start(inner)
         return await gate.start()
+
+    def _look_after(self, starting: AsyncExitStack, work: Callable[[], Awaitable[None]]) -> None:
+        """Do `work` now and every hour until the stop; it is no fault of the server's if it fails."""
+        task = asyncio.create_task(caretaking(work, self._log), name="caretaking")
+        starting.push_async_callback(asyncio.wait, {task})
+        starting.callback(task.cancel)
 
     def _for_devices(
         self,

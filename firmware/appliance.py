@@ -24,6 +24,7 @@ from firmware.config import Config
 from firmware.custody import Custody
 from firmware.day.day import Day
 from firmware.desk import Desk
+from firmware.diagnostics.log_tail import LogTail
 from firmware.housekeeping import Housekeeping
 from firmware.link import AggregatorLink
 from firmware.mesh.book import Book
@@ -31,6 +32,7 @@ from firmware.mesh.opening import Mesh
 from firmware.meter.building import build_collector
 from firmware.meter.collector import Collector
 from firmware.meter.samples import SampleMeter
+from firmware.notice_board import NoticeBoard
 from firmware.opening import (
     Hardware,
     open_keys,
@@ -89,11 +91,20 @@ class Appliance:
     collector: Collector
 
     def __init__(
-        self, config: Config, hardware: Hardware, clock: Clock | None = None, guard: KeyGuard | None = None
+        self,
+        config: Config,
+        hardware: Hardware,
+        clock: Clock | None = None,
+        guard: KeyGuard | None = None,
+        tail: LogTail | None = None,
     ) -> None:
-        """guard: opened already, and closed at the end; None opens it at the start, where nobody is asked."""
+        """guard: opened already, and closed at the end; None opens it at the start, where nobody is asked.
+
+        tail: the newest lines of the log, for the desk.
+        """
         self._config = config
         self._opened_guard = guard
+        self._tail = tail or LogTail()
         self._hardware = hardware
         self._hints = TimeHints()
         self._clock = replace(clock or Clock(), judge=self._hints.judge)
@@ -101,7 +112,7 @@ class Appliance:
         self._board: Board | None = None
         self._saved: Saved | None = None
         self._beside = Beside(self._stack)
-        self.notices: dict[str, str] = {}
+        self.notices = NoticeBoard()
         """What staff must know, in sentences, by the part that it is about."""
 
     async def __aenter__(self) -> Self:
@@ -155,6 +166,7 @@ class Appliance:
             self.custody,
             self._beside,
             self.notices,
+            self._tail,
         )
 
         engine = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")

@@ -265,6 +265,12 @@ class Retention(_Table, frozen=True, kw_only=True):
     policy: Path
 
 
+class Support(_Table, frozen=True, kw_only=True):
+    """What the site agrees to. log: that the desk may follow the log for a while; staff see when it does."""
+
+    log: bool = False
+
+
 class Lease(_Table, frozen=True, kw_only=True):
     """How long the keys live without contact to the aggregator: days of uptime, and boots."""
 
@@ -318,6 +324,7 @@ class Config(_Table, frozen=True, kw_only=True):
     retention: Retention | None = None
     issuer: Issuer = Issuer()
     telemetry: Telemetry = Telemetry()
+    support: Support = Support()
 
 
 def load(path: Path) -> Config:

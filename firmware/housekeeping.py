@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import MutableMapping
 
 import structlog
 
@@ -31,7 +32,7 @@ class Housekeeping:
         link: AggregatorLink,
         day: Day,
         retention: Retention | None,
-        notices: dict[str, str],
+        notices: MutableMapping[str, str],
     ) -> None:
         self._in_store = in_store
         self._clock = clock

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib.metadata import version
@@ -20,9 +20,12 @@ from firmware.clock import Clock
 from firmware.config import Config
 from firmware.config import Uplink as UplinkSettings
 from firmware.custody import Custody
+from firmware.diagnostics.examination import Examination
+from firmware.diagnostics.handlers import Diagnostics
+from firmware.diagnostics.log_tail import LogTail
 from firmware.opening import open_membership, uplink_target
 from firmware.order_handlers import Part, renew_lease, self_test, sync_now
-from firmware.orders import LastAct, Orders, at_once
+from firmware.orders import Handler, LastAct, Orders, at_once
 from firmware.records import CommandKind, DeviceFault
 from firmware.session.acquire import InThread
 from firmware.session.matching import Matcher
@@ -31,6 +34,8 @@ from firmware.store.errors import StoreError
 from firmware.store.thread import StoreThread
 from firmware.uplink.backoff import Backoff
 from firmware.uplink.channel import Dialler, InTheClear
+from firmware.uplink.codec import Command
+from firmware.uplink.diagnostics_calls import DiagnosticsCalls
 from firmware.uplink.gallery_sync import GallerySync
 from firmware.uplink.metering import LinkMeter
 from firmware.uplink.time_hints import TimeHints
@@ -41,7 +46,10 @@ log = structlog.get_logger()
 
 
 class AggregatorLink:
-    """hints: what the aggregator's time says of the clock. notices: for staff, by the part they are about."""
+    """hints: what the aggregator's time says of the clock. notices: for staff, by the part they are about.
+
+    tail: the newest lines of the log.
+    """
 
     uplink: Uplink | None
     sharing: GallerySync | None
@@ -55,7 +63,8 @@ class AggregatorLink:
         hints: TimeHints,
         custody: Custody,
         beside: Beside,
-        notices: dict[str, str],
+        notices: MutableMapping[str, str],
+        tail: LogTail,
     ) -> None:
         self._config = config
         self._guard = guard
@@ -65,6 +74,7 @@ class AggregatorLink:
         self._custody = custody
         self._beside = beside
         self._notices = notices
+        self._tail = tail
         self._changed = asyncio.Event()
         self._connected = False
         self.meter = LinkMeter()
@@ -78,6 +88,8 @@ class AggregatorLink:
 
         stack: hangs up when it is closed. parts: that a self-test looks at.
         """
+        uplink_settings = self._config.uplink
+        dialler = None if uplink_settings is None else self._dialler(uplink_settings, matcher, in_inference)
         orders = Orders(
             self._store.run,
             self._clock,
@@ -86,7 +98,9 @@ class AggregatorLink:
                 CommandKind.SELF_TEST: partial(self_test, self._store.run, parts),
                 CommandKind.RENEW_LEASE: partial(renew_lease, self._custody.renew),
                 CommandKind.SYNC_NOW: partial(sync_now, self._store.run, self.committed),
+                **({} if dialler is None else self._diagnostics(dialler, parts, matcher)),
             },
+            beside=frozenset({CommandKind.COLLECT_DIAGNOSTICS, CommandKind.TAIL_LOG}),
             last_acts={
                 CommandKind.LOCK: LastAct(
                     at_once,
@@ -98,15 +112,14 @@ class AggregatorLink:
             acknowledged=self.until_acknowledged,
         )
         self._beside.run("orders", orders.run())
-        if self._config.uplink is None:
+        if uplink_settings is None or dialler is None:
             return
-        dialler = self._dialler(self._config.uplink, matcher, in_inference)
         self.uplink = uplink = Uplink(
-            uplink_target(self._config.uplink),
+            uplink_target(uplink_settings),
             dialler,
             self._store.run,
             self._clock,
-            Backoff(random.SystemRandom(), cap_s=self._config.uplink.retry_cap_s),
+            Backoff(random.SystemRandom(), cap_s=uplink_settings.retry_cap_s),
             device_id=self._config.device.id,
             software_version=version("aidpost"),
             on_change=self._uplink_changed,
@@ -173,6 +186,27 @@ class AggregatorLink:
         self._beside.run("certificate", membership.keep_valid())
         self._share_gallery(membership, matcher, in_inference)
         return membership
+
+    def _diagnostics(
+        self, dialler: Dialler, parts: Mapping[str, Part], matcher: Matcher
+    ) -> Mapping[CommandKind, Handler]:
+        """Return the handlers of the orders that look into this appliance."""
+        examination = Examination(
+            self._config, self._store.run, parts, matcher, self._notices, lambda: self._connected
+        )
+        calls = DiagnosticsCalls(dialler, lambda: Backoff(random.SystemRandom(), cap_s=60.0))
+        diagnostics = Diagnostics(
+            self._config, self._tail, calls, examination.findings, self._notices, self._left_s
+        )
+        return {
+            CommandKind.COLLECT_DIAGNOSTICS: diagnostics.collect,
+            CommandKind.TAIL_LOG: diagnostics.tail,
+        }
+
+    def _left_s(self, command: Command) -> float:
+        """Return how long a command is worth doing, by the aggregator's clock where it is known."""
+        server = self._hints.server_time(self._clock.monotonic_ns())
+        return 3600.0 if server is None else max(0.0, (command.expires_ns - server.earliest_ns) / 1e9)
 
     def _share_gallery(self, dialler: Dialler, matcher: Matcher, in_inference: InThread) -> None:
         """Share the gallery in a lane of its own; nobody who is served waits for it."""

@@ -17,6 +17,8 @@ import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import ExcInfo
 
+from firmware.diagnostics.log_tail import LogTail
+
 _SAMPLES = "image pixels frame template embedding minutiae face finger fingers descriptor probe sample"
 _PERSONS = (
     "subject person name number household appointment card token code scanned text typed entry receipt "
@@ -45,8 +47,9 @@ class LossyStream:
             self._stream.flush()
 
 
-def configure(level: str = "info", *, stream: Any = None) -> None:
-    """Set up logging for this process; level is debug, info, warning or error."""
+def configure(level: str = "info", *, stream: Any = None) -> LogTail:
+    """Set up logging for this process; level is debug, info, warning or error. Returns the newest lines."""
+    tail = LogTail(cast("TextIO", LossyStream(stream or sys.stderr)))
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -56,9 +59,10 @@ def configure(level: str = "info", *, stream: Any = None) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", LossyStream(stream or sys.stderr))),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", tail)),
         cache_logger_on_first_use=False,
     )
+    return tail
 
 
 # Local variables of a trace back would hold frames and templates.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 
 from firmware.clock import Clock
 from firmware.config import Config
@@ -66,7 +66,7 @@ class Reports:
     notices: by part, as the appliance shows them. record: writes an event.
     """
 
-    def __init__(self, notices: dict[str, str], record: Callable[[DeviceFault], None]) -> None:
+    def __init__(self, notices: MutableMapping[str, str], record: Callable[[DeviceFault], None]) -> None:
         self._notices = notices
         self._record = record
         self._known: dict[str, str] = {}

@@ -17,7 +17,7 @@ from aggregator.store import identities
 from aggregator.store.errors import StoreError
 from aggregator.store.identities import Standing
 from aggregator.store.writer import StoreWriter
-from aidpost.v1 import enrolment_pb2, fleet_pb2, gallery_pb2, ingest_pb2, link_pb2
+from aidpost.v1 import artifact_pb2, enrolment_pb2, fleet_pb2, gallery_pb2, ingest_pb2, link_pb2
 from trust.names import PEOPLE, Role
 from trust.tls.callers import Caller, Callers
 from trust.tls.refusals import Refusals
@@ -29,6 +29,7 @@ ENROLMENT = enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"].full_n
 LINK = link_pb2.DESCRIPTOR.services_by_name["DeviceLinkService"].full_name
 INGEST = ingest_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
 FLEET = fleet_pb2.DESCRIPTOR.services_by_name["FleetService"].full_name
+DIAGNOSTICS = artifact_pb2.DESCRIPTOR.services_by_name["DiagnosticsService"].full_name
 GALLERY = gallery_pb2.DESCRIPTOR.services_by_name["GalleryService"].full_name
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 _REFLECTION = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name
@@ -55,6 +56,12 @@ ALLOWED: Mapping[str, frozenset[Role | None]] = MappingProxyType(
         f"/{FLEET}/SendCommand": _OPERATORS,
         f"/{FLEET}/ListCommands": _OVERSIGHT,
         f"/{FLEET}/ExportResults": _ADMINISTRATOR,
+        f"/{FLEET}/ListDiagnostics": _OVERSIGHT,
+        f"/{FLEET}/FetchDiagnostics": _OPERATORS,
+        f"/{FLEET}/FollowLog": _OPERATORS,
+        f"/{DIAGNOSTICS}/GetUpload": _DEVICES,
+        f"/{DIAGNOSTICS}/Upload": _DEVICES,
+        f"/{DIAGNOSTICS}/TailLog": _DEVICES,
         f"/{FLEET}/ListAudit": frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),
         f"/{GALLERY}/PublishCard": _DEVICES,
         f"/{GALLERY}/ListCards": _CUSTODY | _OVERSIGHT,

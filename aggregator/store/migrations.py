@@ -9,6 +9,7 @@ from sqlite_utils.migrations import Migrations
 
 from aggregator.store import (
     migrations_of_accounts,
+    migrations_of_diagnostics,
     migrations_of_fleet,
     migrations_of_rollouts,
     migrations_of_telemetry,
@@ -298,6 +299,7 @@ for _step in (
     migrations_of_telemetry.m0020_telemetry,
     migrations_of_accounts.m0030_accounts,
     migrations_of_rollouts.m0040_rollouts,
+    migrations_of_diagnostics.m0050_diagnostics,
 ):
     migrations()(_step)
 

@@ -16,6 +16,7 @@ from firmware.appliance import Appliance
 from firmware.commands.common import ask_pin, clear_errors, config_option, read_config, signal_line
 from firmware.commands.console import ConsoleScreens
 from firmware.config import Config
+from firmware.diagnostics.log_tail import LogTail
 from firmware.lane import Lane
 from firmware.opening import Hardware, open_keys
 from firmware.session.machine import Show
@@ -40,23 +41,23 @@ def run(config_path: Path, log_level: str) -> None:
             f"{config_path}: `aidpost run` is driven by the operator page or by buttons: add a [page] table, "
             'or a [board] table (driver = "gpio", or "console" to try it here)'
         )
-    log.configure(log_level)
+    tail = log.configure(log_level)
     # Before the event loop: Ctrl-C and SIGTERM end the wait for a PIN at once.
     with clear_errors(), open_keys(config, ask_pin) as guard:
-        asyncio.run(_serve(config, guard))
+        asyncio.run(_serve(config, guard, tail))
 
 
-async def _serve(config: Config, guard: KeyGuard) -> None:
+async def _serve(config: Config, guard: KeyGuard, tail: LogTail) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with Appliance(config, Hardware.of(config), guard=guard) as appliance:
+    async with Appliance(config, Hardware.of(config), guard=guard, tail=tail) as appliance:
         appliance.presenter.add_listener(lambda effect: click.echo(signal_line(effect)))
         async with _front(appliance, config):
-            for notice in appliance.notices.values():
-                click.echo(notice)
+            if appliance.notices:
                 appliance.presenter.show(Show(Signal.DEVICE_FAULT))
+            appliance.notices.listen(click.echo)
             waits = [asyncio.ensure_future(event.wait()) for event in (stop, appliance.custody.over)]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:

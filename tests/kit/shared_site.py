@@ -118,7 +118,7 @@ def same_subject(store: Store, by_hand: Mapping[bytes, bytes], reference: Refere
     ]
 
 
-class _Showing:
+class Showing:
     """The `Dialler` of an appliance in a test."""
 
     def __init__(self, target: Callable[[], str], authority: Authority, identity: DeviceIdentity) -> None:
@@ -181,7 +181,7 @@ class Site:
                     daily_bytes=daily_bytes,
                     lease=lease,
                 ),
-                _Showing(lambda: self.server.target, self.authority, identity),
+                Showing(lambda: self.server.target, self.authority, identity),
                 in_store_of(store),
                 directly,
                 matcher,

@@ -1,0 +1,96 @@
+"""Diagnostics for the desk: bundles that devices handed in, and their logs while they are written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import grpc
+
+from aggregator.bundle_shelf import BundleShelf
+from aggregator.link.fleet.calls import Context, FleetCalls, malformed, timestamp
+from aggregator.link.log_relay import LogRelay
+from aggregator.store import diagnostics
+from aggregator.store.diagnostics import Bundle
+from aidpost.v1 import export_pb2, fleet_pb2_grpc
+
+PAGE = (100, 1000)
+
+
+class Diagnosing(fleet_pb2_grpc.FleetServiceServicer):
+    """Who looked at what is in the audit log."""
+
+    _calls: FleetCalls
+    _shelf: BundleShelf
+    _relay: LogRelay
+
+    async def ListDiagnostics(  # noqa: N802
+        self, request: export_pb2.ListDiagnosticsRequest, context: Context
+    ) -> export_pb2.ListDiagnosticsResponse:
+        """List bundles, newest first."""
+        size = min(request.page_size or PAGE[0], PAGE[1])
+        before_ns = None
+        if request.page_token:
+            if not request.page_token.isascii() or not request.page_token.isdigit():
+                await malformed(context, "page_token is not one that an answer gave")
+            before_ns = min(int(request.page_token), 2**63 - 1)
+        device_id = request.device_id or None
+        found = await self._calls.do(
+            context, lambda db, _now_ns, _actor: diagnostics.read(db, device_id, before_ns, size)
+        )
+        more = str(found[-1].received_ns) if len(found) == size else ""
+        return export_pb2.ListDiagnosticsResponse(bundles=map(_message, found), next_page_token=more)
+
+    async def FetchDiagnostics(  # noqa: N802
+        self, request: export_pb2.FetchDiagnosticsRequest, context: Context
+    ) -> AsyncIterator[export_pb2.FetchDiagnosticsResponse]:
+        """Send a bundle from an offset on."""
+        command_id = request.command_id
+        found = await self._calls.do(
+            context, lambda db, now_ns, actor: diagnostics.fetched(db, command_id, now_ns, actor)
+        )
+        if found is None:
+            await context.abort(
+                grpc.StatusCode.NOT_FOUND,
+                "no whole bundle of this command is held: `fleet diagnostics list` shows what is",
+            )
+        pieces = self._shelf.read(command_id, min(request.offset, 2**63 - 1))
+        try:
+            while (data := await asyncio.to_thread(next, pieces, None)) is not None:
+                yield export_pb2.FetchDiagnosticsResponse(data=data)
+        except OSError as error:
+            await context.abort(grpc.StatusCode.DATA_LOSS, f"the bundle cannot be read ({error.strerror})")
+
+    async def FollowLog(  # noqa: N802
+        self, request: export_pb2.FollowLogRequest, context: Context
+    ) -> AsyncIterator[export_pb2.FollowLogResponse]:
+        """Send the lines of a device's log until its command ends."""
+        command_id = request.command_id
+        ends_ns = await self._calls.do(
+            context, lambda db, now_ns, actor: diagnostics.followed(db, command_id, now_ns, actor)
+        )
+        if ends_ns is None:
+            await context.abort(
+                grpc.StatusCode.NOT_FOUND,
+                "no command asks for this log, or it has ended: send tail-log first",
+            )
+            raise AssertionError("abort does not return")
+        left_s = max(0.0, (ends_ns - self._calls.wall_ns()) / 1e9)
+        try:
+            async with asyncio.timeout(left_s):
+                async for lines in self._relay.follow(command_id):
+                    yield export_pb2.FollowLogResponse(lines=lines)
+        except TimeoutError:
+            return
+
+
+def _message(found: Bundle) -> export_pb2.DiagnosticBundle:
+    return export_pb2.DiagnosticBundle(
+        command_id=found.command_id,
+        device_id=found.device_id,
+        received_at=timestamp(found.received_ns),
+        bytes=found.total_bytes,
+        digest=found.digest,
+        expires_at=timestamp(found.expires_ns),
+        complete=found.complete,
+    )
