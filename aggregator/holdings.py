@@ -222,15 +222,10 @@ class Tallies(msgspec.Struct, frozen=True):
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """What the dashboard's first page shows.
+    """What the page of results shows; results: the latest check-ins and services, newest first."""
 
-    results: the latest check-ins and services. waiting: keys that an operator has to decide on.
-    """
-
-    devices: tuple[Device, ...]
     results: tuple[StoredEvent, ...]
     tallies: Tallies
-    waiting: tuple[Enrolment, ...] = ()
 
 
 class Command(msgspec.Struct, frozen=True):

@@ -163,14 +163,21 @@ class Aggregator:
             from aggregator.dashboard.openid import OpenIdProvider  # an extra, for those who use it
 
             provider = OpenIdProvider(settings.openid, self._wall_ns)
+        fleet_view = StoreView(settings.store, self._wall_ns)
+        starting.push_async_callback(fleet_view.close)
+        await fleet_view.open()
         dashboard = Dashboard(
             view,
             store,
             presence.connected,
             self._wall_ns,
+            fleet_view=fleet_view,
             names=() if shown is None else shown.names,
             provider=provider,
         )
+        keeping = asyncio.create_task(dashboard.watching.keep(), name="fleet")
+        starting.push_async_callback(asyncio.wait, {keeping})
+        starting.callback(keeping.cancel)
         server = PageServer(
             settings.dashboard,
             dashboard.app,

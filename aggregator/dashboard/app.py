@@ -16,11 +16,13 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from aggregator.dashboard.audit import AuditPage
+from aggregator.dashboard.fleet_page import FleetPages
 from aggregator.dashboard.overviews import Overviews
 from aggregator.dashboard.pages import FOLDER, Pages
 from aggregator.dashboard.sessions import Sessions
 from aggregator.dashboard.signing_in import Provider, SigningIn
 from aggregator.dashboard.visitors import AskWho
+from aggregator.dashboard.watching import Watching
 from aggregator.store.errors import StoreError
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
@@ -32,8 +34,9 @@ HSTS = {"Strict-Transport-Security": "max-age=31536000"}
 class Dashboard:
     """The application and what it remembers of browsers.
 
-    connected: who has a live stream. names: of the host, as browsers send them: no other site may read the
-    pages by pointing its own name at this machine. provider: of identities, None without one.
+    connected: who has a live stream. fleet_view: for what takes longer, so that no page waits for it.
+    names: of the host, as browsers send them: no other site may read the pages by pointing its own name here.
+    provider: of identities, None without one.
     """
 
     def __init__(
@@ -43,11 +46,13 @@ class Dashboard:
         connected: Callable[[], frozenset[str]],
         wall_ns: Callable[[], int],
         *,
+        fleet_view: StoreView | None = None,
         names: Sequence[str] = (),
         provider: Provider | None = None,
     ) -> None:
         self._view = view
         over_tls = bool(names)
+        self.watching = Watching(fleet_view or view, connected, wall_ns)
         self._pages = Pages(wall_ns)
         self._sessions = Sessions(
             view, store, wall_ns, over_tls=over_tls, always_asks=over_tls or provider is not None
@@ -55,6 +60,7 @@ class Dashboard:
         routes: list[BaseRoute] = [
             *SigningIn(self._pages, self._sessions, store, wall_ns, provider).routes(),
             *AuditPage(self._pages, view).routes(),
+            *FleetPages(self._pages, view, self.watching, connected).routes(),
             *Overviews(self._pages, view, connected).routes(),
             Route("/healthz", self._healthz),
             Mount("/static", StaticFiles(directory=FOLDER / "static")),

@@ -1,4 +1,4 @@
-"""The pages that show what is held: devices and results, what is missing, who may be one person."""
+"""The pages that show what is held: results, what is missing, who may be one person."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from aggregator.dashboard.views import make_page
 from aggregator.store.view import StoreView
 
 LATEST_CHECK_INS = 50
+RENEWED_EVERY_S = 3
 
 
 class Overviews:
@@ -28,23 +29,23 @@ class Overviews:
     def routes(self) -> list[Route]:
         """Return the routes."""
         return [
-            Route("/", self._index),
-            Route("/fragments/overview", self._fragment),
+            Route("/results", self._index),
+            Route("/fragments/results", self._fragment),
             Route("/missing", self._missing),
             Route("/adjudications", self._adjudications),
         ]
 
     async def _index(self, request: Request) -> Response:
-        return await self._overview(request, "index.html")
+        return await self._overview(request, "results.html")
 
     async def _fragment(self, request: Request) -> Response:
-        return await self._overview(request, "overview.html")
+        return await self._overview(request, "results_part.html")
 
     async def _overview(self, request: Request, template: str) -> Response:
         held = await self._view.overview(LATEST_CHECK_INS)
-        page = make_page(held, self._connected(), self._pages.wall_ns())
+        page = make_page(held, self._pages.wall_ns())
         live = request.query_params.get("live") != "off"
-        return self._pages.answer(request, template, page=page, live=live)
+        return self._pages.answer(request, template, page=page, live=live, every_s=RENEWED_EVERY_S)
 
     async def _missing(self, request: Request) -> Response:
         page = make_missing_page(await self._view.missing(), self._connected(), self._pages.wall_ns())

@@ -27,6 +27,7 @@ class Place(msgspec.Struct, frozen=True):
 
 PLACES = (
     Place("/", "Fleet"),
+    Place("/results", "Results"),
     Place("/missing", "Missing"),
     Place("/adjudications", "Same person?"),
     Place("/audit", "Audit", Right.REVIEW),

@@ -104,21 +104,17 @@ class ResultRow(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Everything that the overview shows."""
+    """Everything that the page of results shows."""
 
     now: Stamp
     counts: tuple[Count, ...]
-    devices: tuple[DeviceRow, ...]
     results: tuple[ResultRow, ...]
-    faulty: int
-    waiting: tuple[str, ...]
     services: tuple[Count, ...] = ()
 
 
-def make_page(overview: Overview, connected: frozenset[str], now_ns: int) -> Page:
+def make_page(overview: Overview, now_ns: int) -> Page:
     """Return the page for what is held now."""
     now = utc(now_ns)
-    devices = tuple(_device(device, device.device_id in connected, now) for device in overview.devices)
     tallies = overview.tallies
     return Page(
         now=Stamp(f"{now:%H:%M:%S}", iso(now)),
@@ -126,10 +122,7 @@ def make_page(overview: Overview, connected: frozenset[str], now_ns: int) -> Pag
             Count(look, tallies.on_day.get(outcome.value, 0), tallies.total.get(outcome.value, 0))
             for outcome, look in LOOKS.items()
         ),
-        devices=devices,
         results=tuple(_result(event, now) for event in overview.results),
-        faulty=sum(1 for device in devices if device.faults),
-        waiting=tuple(map(_waiting, overview.waiting)),
         services=tuple(
             Count(look, tallies.on_day.get(word, 0), total)
             for word, look in [(answer.value, look) for answer, look in ANSWERS.items()]
@@ -139,6 +132,11 @@ def make_page(overview: Overview, connected: frozenset[str], now_ns: int) -> Pag
     )
 
 
+def waiting_lines(enrolments: Sequence[Enrolment]) -> tuple[str, ...]:
+    """Return who waits for an operator, a sentence each."""
+    return tuple(map(_waiting, enrolments))
+
+
 def _waiting(enrolment: Enrolment) -> str:
     who = f"{enrolment.device_id} at {enrolment.site}"
     if enrolment.state is EnrolmentState.HELD:
@@ -146,7 +144,8 @@ def _waiting(enrolment: Enrolment) -> str:
     return f"{who} asks to join with the key {enrolment.key_words}"
 
 
-def _device(device: Device, connected: bool, now: datetime) -> DeviceRow:
+def device_row(device: Device, connected: bool, now: datetime) -> DeviceRow:
+    """Return what to say of a device, of its link and of what is held of it."""
     last_seen = utc(device.last_seen_ns)
     return DeviceRow(
         device_id=device.device_id,

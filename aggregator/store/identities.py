@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import Enum, unique
 from typing import TypeAlias
 
@@ -289,12 +289,17 @@ def has_administrator(db: Database) -> bool:
     return bool(db.execute("SELECT 1 FROM people WHERE role = ? AND removed_ns IS NULL", (role,)).fetchone())
 
 
-def enrolments(db: Database) -> tuple[Enrolment, ...]:
-    """Return every key that asked to join, by device and time."""
-    rows = db.execute("""
-        SELECT device_id, site, state, public_key, requested_ns,
-            (SELECT max(ends_ns) FROM certificates WHERE certificates.enrolment = enrolments.enrolment)
-        FROM enrolments ORDER BY device_id, requested_ns""")
+def enrolments(
+    db: Database, states: Collection[EnrolmentState] = tuple(EnrolmentState)
+) -> tuple[Enrolment, ...]:
+    """Return the keys that asked to join and are in one of these states, by device and time."""
+    marks = ", ".join("?" * len(states))
+    rows = db.execute(
+        f"""SELECT device_id, site, state, public_key, requested_ns,
+                (SELECT max(ends_ns) FROM certificates WHERE certificates.enrolment = enrolments.enrolment)
+            FROM enrolments WHERE state IN ({marks}) ORDER BY device_id, requested_ns""",  # noqa: S608
+        [state.value for state in states],
+    )
     return tuple(
         Enrolment(device_id, site, EnrolmentState(state), key_words(key), requested_ns, ends_ns)
         for device_id, site, state, key, requested_ns, ends_ns in rows
@@ -304,13 +309,15 @@ def enrolments(db: Database) -> tuple[Enrolment, ...]:
 def barred(db: Database) -> dict[str, EnrolmentState]:
     """Return the devices of which no key is approved, and why: on hold, waiting, or shut out."""
     keys: dict[str, set[EnrolmentState]] = {}
-    for device_id, state in db.execute("SELECT DISTINCT device_id, state FROM enrolments"):
+    for device_id, state in db.execute(
+        """SELECT DISTINCT device_id, state FROM enrolments AS each WHERE state <> :approved AND NOT EXISTS (
+               SELECT 1 FROM enrolments WHERE device_id = each.device_id AND state = :approved)""",
+        {"approved": EnrolmentState.APPROVED.value},
+    ):
         keys.setdefault(device_id, set()).add(EnrolmentState(state))
     order = (EnrolmentState.HELD, EnrolmentState.PENDING, EnrolmentState.REVOKED, EnrolmentState.REPLACED)
     return {
-        device_id: next(state for state in order if state in states)
-        for device_id, states in keys.items()
-        if EnrolmentState.APPROVED not in states
+        device_id: next(state for state in order if state in states) for device_id, states in keys.items()
     }
 
 

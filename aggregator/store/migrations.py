@@ -297,6 +297,7 @@ def m0007_leases(db: Database) -> None:
 for _step in (
     migrations_of_fleet.m0010_fleet,
     migrations_of_telemetry.m0020_telemetry,
+    migrations_of_telemetry.m0022_hours_of_sites,
     migrations_of_accounts.m0030_accounts,
     migrations_of_rollouts.m0040_rollouts,
     migrations_of_diagnostics.m0050_diagnostics,

@@ -35,3 +35,19 @@ def m0020_telemetry(db: Database) -> None:
             count INTEGER NOT NULL,
             PRIMARY KEY (what, hour, device_id)
         ) STRICT, WITHOUT ROWID""")
+
+
+def m0022_hours_of_sites(db: Database) -> None:
+    """The sums again by site: a page about a fleet of 10,000 reads a twenty-fifth of the rows."""
+    db.execute("""
+        CREATE TABLE hourly_of_sites (
+            what TEXT NOT NULL,
+            hour INTEGER NOT NULL,
+            site TEXT NOT NULL,
+            count INTEGER NOT NULL,
+            PRIMARY KEY (what, hour, site)
+        ) STRICT, WITHOUT ROWID""")
+    db.execute("""
+        INSERT INTO hourly_of_sites
+        SELECT what, hour, site, sum(count) FROM hourly JOIN devices USING (device_id)
+        GROUP BY what, hour, site""")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from aggregator.holdings import (
     Details,
     Device,
     DoubleCollection,
+    Enrolment,
     EnrolmentState,
     HandOver,
     Missing,
@@ -25,6 +26,7 @@ from aggregator.holdings import (
     Tallies,
 )
 from aggregator.store.identities import barred, enrolments
+from aggregator.store.many import rows_of
 from trust.service import Answer
 
 MAX_RANGES = 20  # of missing numbers, for one outbox; a device with more needs a person, not a list
@@ -61,10 +63,15 @@ def read_events(
     return (stored_event(row) for row in rows)
 
 
-def read_devices(db: Database) -> tuple[Device, ...]:
-    """Return all devices, by identifier, as of one commit."""
+def read_devices(db: Database, device_ids: Collection[str] | None = None) -> tuple[Device, ...]:
+    """Return these devices, or all, by identifier, as of one commit."""
     with db.atomic():
-        return _devices(db)
+        return _devices(db, device_ids)
+
+
+def read_waiting(db: Database) -> tuple[Enrolment, ...]:
+    """Return the keys that an operator has to decide on."""
+    return enrolments(db, WAITING)
 
 
 def read_missing(db: Database, device_id: str | None = None) -> tuple[Missing, ...]:
@@ -111,16 +118,18 @@ def read_overview(db: Database, day: str, results: int) -> Overview:
     """Return what the dashboard shows, as of one commit; results: how many of the latest, newest first."""
     with db.atomic():
         latest = tuple(read_events(db, kinds=RESULT_KINDS, limit=results))
-        waiting = tuple(each for each in enrolments(db) if each.state in WAITING)
-        return Overview(read_devices(db), latest[::-1], read_tallies(db, day), waiting)
+        return Overview(latest[::-1], read_tallies(db, day))
 
 
-def _devices(db: Database) -> tuple[Device, ...]:
+def _devices(db: Database, device_ids: Collection[str] | None) -> tuple[Device, ...]:
     outboxes: dict[str, list[Outbox]] = {}
-    for device_id, *row in db.execute("""
-        SELECT device_id, outbox, epoch, acked_seq, top_seq, held, disputed_ns,
-            (SELECT count(*) FROM conflicts WHERE conflicts.outbox = outboxes.outbox)
-        FROM outboxes ORDER BY outbox"""):
+    for device_id, *row in rows_of(
+        db,
+        """SELECT device_id, outbox, epoch, acked_seq, top_seq, held, disputed_ns,
+               (SELECT count(*) FROM conflicts WHERE conflicts.outbox = outboxes.outbox)
+           FROM outboxes WHERE device_id IN (?*) ORDER BY outbox""",
+        device_ids,
+    ):
         outboxes.setdefault(device_id, []).append(_outbox(db, *row))
     faults: dict[str, list[OpenFault]] = {}
     for device_id, part, fault, since_ns in db.execute(
@@ -128,9 +137,12 @@ def _devices(db: Database) -> tuple[Device, ...]:
     ):
         faults.setdefault(device_id, []).append(OpenFault(part, fault, since_ns))
     shut_out = barred(db)
-    devices = db.execute("""
-        SELECT device_id, site, software_version, first_seen_ns, last_seen_ns
-        FROM devices ORDER BY device_id""")
+    devices = rows_of(
+        db,
+        """SELECT device_id, site, software_version, first_seen_ns, last_seen_ns
+           FROM devices WHERE device_id IN (?*) ORDER BY device_id""",
+        device_ids,
+    )
     return tuple(
         Device(
             device_id=device_id,

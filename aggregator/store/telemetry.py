@@ -37,6 +37,13 @@ def note(db: Database, device_id: str, new: Sequence[Event], newest: Event, now_
                ON CONFLICT (what, hour, device_id) DO UPDATE SET count = hourly.count + excluded.count""",
             [(what, hour, device_id, count) for (what, hour), count in sums.items()],
         )
+        (site,) = db.execute("SELECT site FROM devices WHERE device_id = ?", (device_id,)).fetchone()
+        db.conn.executemany(
+            """INSERT INTO hourly_of_sites VALUES (?, ?, ?, ?)
+               ON CONFLICT (what, hour, site)
+               DO UPDATE SET count = hourly_of_sites.count + excluded.count""",
+            [(what, hour, site, count) for (what, hour), count in sums.items()],
+        )
     latest = None
     for event in new:
         if isinstance(event.body, Telemetry):
@@ -97,8 +104,20 @@ def by_hour(
     """Yield (hour, what, count) of the whole fleet over these hours."""
     for what in whats:
         yield from db.execute(
-            """SELECT hour, what, sum(count) FROM hourly
+            """SELECT hour, what, sum(count) FROM hourly_of_sites
                WHERE what = ? AND hour >= ? AND hour < ? GROUP BY hour, what""",
+            (what, from_hour, to_hour),
+        )
+
+
+def by_site(
+    db: Database, whats: Sequence[str], from_hour: int, to_hour: int
+) -> Iterable[tuple[str, str, int]]:
+    """Yield (site, what, count) over these hours; what a device counted stays where it then was."""
+    for what in whats:
+        yield from db.execute(
+            """SELECT site, what, sum(count) FROM hourly_of_sites
+               WHERE what = ? AND hour >= ? AND hour < ? GROUP BY site, what""",
             (what, from_hour, to_hour),
         )
 
@@ -141,4 +160,5 @@ def forget_sums(db: Database, now_ns: int) -> None:
     """Erase sums that are too old."""
     before = (now_ns - KEEP_SUMS_NS) // HOUR_NS
     for what in list(known_sums(db)):
-        db.execute("DELETE FROM hourly WHERE what = ? AND hour < ?", (what, before))
+        for table in ("hourly", "hourly_of_sites"):
+            db.execute(f"DELETE FROM {table} WHERE what = ? AND hour < ?", (what, before))  # noqa: S608

@@ -1,4 +1,4 @@
-"""The dashboard's first page: what it says, what it never says, and the headers it carries."""
+"""The dashboard's pages: what they say, what they never say, and the headers they carry."""
 
 from __future__ import annotations
 
@@ -14,12 +14,7 @@ from msgspec.structs import replace
 from aggregator.holdings import (
     Adjudication,
     Details,
-    Device,
-    Enrolment,
-    EnrolmentState,
     Missing,
-    OpenFault,
-    Outbox,
     Overview,
     StoredEvent,
     Tallies,
@@ -58,20 +53,9 @@ def stored(seq: int, outcome: Outcome | Answer, **changed: object) -> StoredEven
     return StoredEvent(**(fields | changed))
 
 
-def device(
-    device_id: str, *, faults: tuple[OpenFault, ...] = (), missing: tuple[tuple[int, int], ...] = ()
-) -> Device:
-    outbox = Outbox(EPOCH, acked_seq=3, top_seq=9, held=7, missing=missing, conflicts=0, disputed=False)
-    return Device(device_id, "north-gate", "0.1.0", NOW_NS, NOW_NS - 90_000_000_000, (outbox,), faults)
-
-
 CONFLICT = Details(collected=(f"desk-1 08:41 {'1' * 32}", f"desk-2 08:57 {'2' * 32}"))
 SERVICE = Details(workflow="distribution", basis="card only", declined=True, duration_ns=21_400_000_000)
 OVERVIEW = Overview(
-    devices=(
-        device("desk-1", missing=((4, 5), (8, 8))),
-        device("desk-2", faults=(OpenFault("camera", "SensorTimeout", NOW_NS),)),
-    ),
     results=(
         *(stored(seq, outcome) for seq, outcome in enumerate(Outcome, start=1)),
         stored(9, Answer.GIVEN, kind="service", mode=None, details=SERVICE),
@@ -90,7 +74,7 @@ async def show_overview(results: int) -> Overview:
 
 
 async def show_nothing(results: int) -> Overview:
-    return Overview((), (), Tallies("2026-01-01", {}, {}))
+    return Overview((), Tallies("2026-01-01", {}, {}))
 
 
 MISSING = (Missing("desk-3", "gate", NOW_NS - 90_000_000_000, EPOCH, 5, 12, 7, ((2, 2), (6, 9), (11, 12))),)
@@ -125,9 +109,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_the_page_says_what_is_held(client: httpx.AsyncClient) -> None:
-    page = words((await client.get("/")).text)
-    assert "desk-1 north-gate connected 2 min ago 7 4–5, 8 0.1.0 none" in page
-    assert "desk-2 north-gate not connected 2 min ago 7 none 0.1.0 camera: SensorTimeout" in page
+    page = words((await client.get("/results")).text)
     assert "08:59:00 Match desk-1 1:1 2 8.2 above 6.5 815 capture 812 · compare 3.4" in page
     assert "Match 12 345 in all" in page
     assert "08:59:00 Ration given card only, biometrics declined desk-1 distribution" in page
@@ -136,44 +118,13 @@ async def test_the_page_says_what_is_held(client: httpx.AsyncClient) -> None:
     assert "Collected twice desk-1 08:41, then desk-2 08:57 desk-1 distribution" in page
 
 
-@pytest.mark.parametrize(
-    ("barred", "word"),
-    [
-        (EnrolmentState.REVOKED, "revoked"),
-        (EnrolmentState.HELD, "on hold"),
-        (EnrolmentState.PENDING, "waits for approval"),
-    ],
-)
-async def test_a_device_that_may_not_connect_is_said_to_be_so(
-    barred: EnrolmentState, word: str, tmp_path: Path
-) -> None:
-    async def shut_out(results: int) -> Overview:
-        return Overview((replace(device("desk-2"), barred=barred),), (), OVERVIEW.tallies)
-
-    async with browser(tmp_path, shut_out) as client:
-        assert f"desk-2 north-gate {word} 2 min ago" in words((await client.get("/")).text)
-
-
 async def test_the_numbers_that_a_lost_device_took_with_it_are_named(client: httpx.AsyncClient) -> None:
     page = words((await client.get("/missing")).text)
     assert f"desk-3 gate not connected 2 min ago {EPOCH.hex()[:8]} 5 12 7 2, 6–9, 11–12" in page
 
 
-async def test_devices_that_wait_for_an_operator_are_named(tmp_path: Path) -> None:
-    asking = Enrolment("desk-4", "gate", EnrolmentState.PENDING, "3f2a-91bc-07de-5a10", NOW_NS, None)
-    copied = Enrolment("desk-5", "gate", EnrolmentState.HELD, "07de-5a10-3f2a-91bc", NOW_NS, NOW_NS)
-
-    async def waiting(results: int) -> Overview:
-        return Overview((), (), OVERVIEW.tallies, (asking, copied))
-
-    async with browser(tmp_path, waiting) as client:
-        page = words((await client.get("/")).text)
-    assert "desk-4 at gate asks to join with the key 3f2a-91bc-07de-5a10" in page
-    assert "desk-5 at gate was seen twice" in page
-
-
 async def test_every_outcome_has_a_word_and_a_shape_and_none_is_red(client: httpx.AsyncClient) -> None:
-    html = (await client.get("/fragments/overview")).text
+    html = (await client.get("/fragments/results")).text
     results = html[html.index("results-scroll") :]
     shown = re.findall(r'<span class="outcome (\w+)"><svg.*?</svg> ([^<]+)</span>', results, re.DOTALL)
     assert [word for _, word in shown] == [
@@ -191,24 +142,24 @@ async def test_every_outcome_has_a_word_and_a_shape_and_none_is_red(client: http
 
 async def test_what_comes_from_devices_cannot_become_markup(tmp_path: Path) -> None:
     async def hostile(results: int) -> Overview:
-        return Overview((), (stored(1, Outcome.RETRY, reason="<script>alert(1)</script>"),), OVERVIEW.tallies)
+        return Overview((stored(1, Outcome.RETRY, reason="<script>alert(1)</script>"),), OVERVIEW.tallies)
 
     async with browser(tmp_path, hostile) as client:
-        html = (await client.get("/fragments/overview")).text
+        html = (await client.get("/fragments/results")).text
     assert "<script" not in html
     assert "&lt;script&gt;" in html
 
 
 async def test_only_opaque_identifiers_of_a_record_are_shown(client: httpx.AsyncClient) -> None:
-    html = (await client.get("/")).text
+    html = (await client.get("/results")).text
     assert digest("record 1").hex()[:8] in html
     assert digest("entry").hex()[:8] not in html  # entries name people to those who hold the gallery
 
 
 async def test_the_page_works_without_javascript_and_can_be_paused(client: httpx.AsyncClient) -> None:
-    live, paused = (await client.get("/")).text, (await client.get("/?live=off")).text
+    live, paused = (await client.get("/results")).text, (await client.get("/results?live=off")).text
     assert '<noscript><meta http-equiv="refresh"' in live
-    assert 'hx-get="/fragments/overview"' in live
+    assert 'hx-get="/fragments/results"' in live
     assert "hx-get" not in paused
     assert "refresh" not in paused
     assert "desk-1" in paused
@@ -217,7 +168,7 @@ async def test_the_page_works_without_javascript_and_can_be_paused(client: httpx
 async def test_nothing_is_fetched_from_elsewhere_and_every_file_named_is_there(
     client: httpx.AsyncClient,
 ) -> None:
-    html = (await client.get("/")).text
+    html = (await client.get("/results")).text
     named = re.findall(r'(?:src|href)="([^"]+)"', html)
     files = [path for path in named if path.startswith("/static/")]
     assert all(path.startswith(("/", "#")) and not path.startswith("//") for path in named)
@@ -227,7 +178,9 @@ async def test_nothing_is_fetched_from_elsewhere_and_every_file_named_is_there(
     assert "url(" not in (DASHBOARD / "static" / "style.css").read_text()
 
 
-@pytest.mark.parametrize("path", ["/", "/fragments/overview", "/healthz", "/static/style.css", "/nowhere"])
+@pytest.mark.parametrize(
+    "path", ["/", "/results", "/fragments/results", "/healthz", "/static/style.css", "/nowhere"]
+)
 async def test_every_answer_carries_the_protective_headers(path: str, client: httpx.AsyncClient) -> None:
     headers = (await client.get(path)).headers
     policy = headers["content-security-policy"]
@@ -238,25 +191,24 @@ async def test_every_answer_carries_the_protective_headers(path: str, client: ht
 
 
 async def test_there_is_no_inline_script_or_style_for_the_policy_to_block(client: httpx.AsyncClient) -> None:
-    html = (await client.get("/")).text
+    html = (await client.get("/results")).text
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", html)
 
 
 async def test_another_sites_name_for_this_machine_is_refused(tmp_path: Path) -> None:
     async with browser(tmp_path, host="attacker.example") as client:
-        assert (await client.get("/")).status_code == 400
+        assert (await client.get("/results")).status_code == 400
 
 
 async def test_an_empty_store_says_what_will_appear(tmp_path: Path) -> None:
     async with browser(tmp_path, show_nothing) as client:
-        page = words((await client.get("/")).text)
-    assert "No device has reported yet" in page
+        page = words((await client.get("/results")).text)
     assert "No check-in has been reported yet" in page
 
 
 async def test_a_store_that_cannot_be_read_is_not_healthy(tmp_path: Path) -> None:
     async with browser(tmp_path, fail) as client:
-        assert [(await client.get(path)).status_code for path in ("/", "/healthz")] == [503, 503]
+        assert [(await client.get(path)).status_code for path in ("/results", "/healthz")] == [503, 503]
     (tmp_path / "well").mkdir()
     async with browser(tmp_path / "well") as client:
         assert (await client.get("/healthz")).text == "ok\n"

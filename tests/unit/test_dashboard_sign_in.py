@@ -154,9 +154,9 @@ async def test_a_page_that_renews_itself_keeps_nobody_signed_in(rig: DashboardRi
     async with rig.browser() as browser:
         await sign_in(browser)
         rig.clock.pass_s(IDLE_S - 60)
-        assert (await browser.get("/fragments/overview")).status_code == 200
+        assert (await browser.get("/fragments/fleet")).status_code == 200
         rig.clock.pass_s(120)
-        renewed = await browser.get("/fragments/overview")
+        renewed = await browser.get("/fragments/fleet")
         assert (renewed.status_code, renewed.headers["hx-redirect"]) == (401, "/sign-in")
 
 
