@@ -68,7 +68,7 @@ class Judging:
         judge.finish()
         taken = tuple(each for each in changes if each[1] not in judge.unproved)
         newest = {change.entry_id: change for _, change in taken if change.is_whole}
-        opened = self._opened(newest)
+        opened, hours = self._opened(newest)
         seen = dict(held.seen)
         for author, seq in judge.seen.items():
             seen[author] = max(seq, seen.get(author, 0))
@@ -81,42 +81,45 @@ class Judging:
             if seq > (judge.heads[author].seq if author in judge.heads else 0)
         }
         return Judged(
-            Taken(taken, judge.heads, seen, max(judge.epoch, held.epoch)),
+            Taken(taken, judge.heads, seen, max(judge.epoch, held.epoch), hours),
             opened,
             behind,
             root != delivery.root,
             changes[-1][1].link if changes else held.link,
         )
 
-    def _opened(self, newest: Mapping[bytes, Change]) -> dict[bytes, Reference]:
+    def _opened(self, newest: Mapping[bytes, Change]) -> tuple[dict[bytes, Reference], dict[bytes, int]]:
         opened: dict[bytes, Reference] = {}
+        hours: dict[bytes, int] = {}
         for change in newest.values():
             if change.kind is Kind.ERASE:
                 continue
             try:
-                reference = self._reference(change)
+                found = self._reference(change)
             except EntryRefused as refused:
                 # One member's bad entry must not keep everybody else's, and their erasures, from coming.
                 structlog.get_logger().warning("entry not opened", reason=str(refused))
-                reference = None
-            if reference is not None:
-                opened[change.entry_id] = reference
-        return opened
+                found = None
+            if found is not None:
+                opened[change.entry_id], hours[change.entry_id] = found
+        return opened, hours
 
-    def _reference(self, change: Change) -> Reference | None:
+    def _reference(self, change: Change) -> tuple[Reference, int] | None:
         key = self.keyring.key(change.epoch)
         if key is None:
             return None
         subjects: set[str] = set()
+        hours: list[int] = []
         templates: list[Template] = []
         try:
             for part in change.parts:
                 if part.sealed is None:
                     raise AssertionError("a change that was judged whole has its parts")
                 place = Place(change.gallery_id, change.epoch, change.entry_id, part.modality, change.version)
-                subject, of_part = payload.decode(part.modality, unseal(key, place, part.sealed))
-                subjects.add(subject)
-                templates.extend(of_part)
+                content = payload.decode(part.modality, unseal(key, place, part.sealed))
+                subjects.add(content.subject)
+                templates.extend(content.templates)
+                hours.append(content.hour)
             if len(subjects) != 1:
                 raise EntryRefused(f"the parts of the entry {change.entry_id.hex()} name different subjects")
             protected = self.protect(change.entry_id, [each for each in templates if self.usable(each)])
@@ -125,7 +128,8 @@ class Judging:
                 template.wipe()
         if not protected:
             return None
-        return Reference(change.entry_id, subjects.pop(), protected, self.purpose, self.site)
+        reference = Reference(change.entry_id, subjects.pop(), protected, self.purpose, self.site)
+        return reference, min(hours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +150,13 @@ class Making:
         self,
         waiting: Waiting,
         references: Mapping[bytes, Reference],
+        hours: Mapping[bytes, int],
         head: Head | None,
         seen: tuple[tuple[int, int], ...],
     ) -> list[Change]:
         """Make and sign what waits, erasures first; references: the entries to be sealed, by id.
 
+        hours: in which they were registered, where that is known.
         head: of this appliance's own changes. seen: told with the first of them. Raises ChangeRefused where
         an entry is too large to be shared.
         """
@@ -165,7 +171,7 @@ class Making:
             if kind is Kind.PUT:
                 if (reference := references.get(entry_id)) is None:
                     continue  # erased meanwhile
-                parts = self._sealed(reference, version)
+                parts = self._sealed(reference, hours.get(entry_id, 0), version)
             change = Change(
                 gallery_id,
                 self.member.number,
@@ -182,13 +188,13 @@ class Making:
             made.append(change)
         return made
 
-    def _sealed(self, reference: Reference, version: int) -> tuple[Part, ...]:
+    def _sealed(self, reference: Reference, hour: int, version: int) -> tuple[Part, ...]:
         key = self.keyring.key(self.roster.epoch)
         if key is None:
             raise AssertionError("a member has the key of its roster")
         plain, parts = self.plain(reference.entry_id, reference.templates), []
         try:
-            contents = payload.encode(reference.subject, plain)
+            contents = payload.encode(reference.subject, plain, hour)
         finally:
             for template in plain:
                 template.wipe()

@@ -88,12 +88,16 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Changes that were judged and taken, in the order of the log, with their places in it."""
+    """Changes that were judged and taken, in the order of the log, with their places in it.
+
+    hours: in which entries were registered, since 1970-01-01 UTC, 0 where that is not known.
+    """
 
     changes: tuple[tuple[int, Change], ...]
     heads: Mapping[int, Head]
     seen: Mapping[int, int]
     epoch: int
+    hours: Mapping[bytes, int]
 
 
 class Spent(msgspec.Struct, frozen=True):

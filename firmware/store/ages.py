@@ -1,7 +1,8 @@
 """How long each entry of the gallery has been here; used in the store's thread, one transaction each.
 
 An age is counted in uptime, and by the wall clock where that was good at both ends: whichever says more. An
-entry's age begins when it is first seen by the count, at the start or within the hour.
+entry's age begins when it is first seen by the count, at the start or within the hour; by the wall clock it
+begins in the hour of the registration, wherever that was.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import msgspec
 from firmware import lease
 from firmware.lease import LeaseUse
 from firmware.records import Moment
+from firmware.store import registered
 from firmware.store.errors import PolicyWentBack
 from firmware.store.journal import Journal
 
@@ -38,8 +40,12 @@ class Ages:
                 (msgspec.msgpack.encode(now), use.uptime_ns),
             )
             rows = db.execute("SELECT entry_id, began, uptime_ns FROM ages").fetchall()
+            hours = registered.read(db)
         return {
-            entry_id: _age_ns(msgspec.msgpack.decode(began, type=Moment), since_ns, now, use.uptime_ns)
+            entry_id: max(
+                _age_ns(msgspec.msgpack.decode(began, type=Moment), since_ns, now, use.uptime_ns),
+                _since_hour_ns(hours.get(entry_id, 0), now),
+            )
             for entry_id, began, since_ns in rows
         }
 
@@ -61,3 +67,7 @@ class Ages:
 def _age_ns(began: Moment, began_uptime_ns: int, now: Moment, uptime_ns: int) -> int:
     by_wall_ns = now.wall_ns - began.wall_ns if now.quality.is_set and began.quality.is_set else 0
     return max(uptime_ns - began_uptime_ns, by_wall_ns)
+
+
+def _since_hour_ns(hour: int, now: Moment) -> int:
+    return now.wall_ns - hour * registered.HOUR_NS if hour and now.quality.is_set else 0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import structlog
 
 from firmware.records import Attempts, Moment
-from firmware.store import changes, entries, protecting, tombstones
+from firmware.store import changes, entries, protecting, registered, tombstones
 from firmware.store.errors import StoreDamaged
 from firmware.store.journal import Journal
 from firmware.store.reference import Reference
@@ -74,13 +74,14 @@ class Gallery:
     def add(self, moment: Moment, reference: Reference) -> None:
         """Add an entry that came from elsewhere."""
         with self._journal.transaction():
-            self.insert_within(reference)
+            self.insert_within(moment, reference)
             self._journal.note("reference added", moment, reference.entry_id)
 
-    def insert_within(self, reference: Reference) -> None:
+    def insert_within(self, moment: Moment, reference: Reference) -> None:
         """Add an entry, within the caller's transaction."""
         self._journal.refuse_other(reference.purpose, reference.site)
         entries.insert(self._db, reference)
+        registered.put(self._db, {reference.entry_id: registered.hour_of(moment)})
 
     def note_export(self, moment: Moment, entry_ids: Sequence[bytes], facts: dict[str, str]) -> None:
         """Write down that templates of these entries are given away; facts: to whom, and which file."""

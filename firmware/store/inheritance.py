@@ -58,6 +58,7 @@ WORK_TABLES = {
     "retention": ("id", "uptime, edition"),
     "tombstones": ("number", "entry_id"),
     "erasures_seen": ("number", "entry_id, author, seq"),
+    "registered": ("number", "entry_id, hour"),
 }
 
 

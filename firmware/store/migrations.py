@@ -14,6 +14,7 @@ from firmware.store.migrations_of_gallery import (
     m014_adjudged,
     m016_tombstones,
     m019_erasures_seen,
+    m021_registered,
 )
 from firmware.store.migrations_of_telemetry import m020_telemetry
 from firmware.store.migrations_of_work import (
@@ -180,6 +181,7 @@ _STEPS = (
     m018_desired_state,
     m019_erasures_seen,
     m020_telemetry,
+    m021_registered,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

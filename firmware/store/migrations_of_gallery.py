@@ -151,3 +151,17 @@ def m019_erasures_seen(database: Database) -> None:
             seq INTEGER NOT NULL
         ) STRICT;
     """)
+
+
+def m021_registered(database: Database) -> None:
+    """Keep in which hour each entry was registered."""
+    database.executescript("""
+        -- hour: since 1970-01-01 UTC; no row where no clock was good.
+        CREATE TABLE registered (
+            number INTEGER PRIMARY KEY,
+            entry_id BLOB NOT NULL UNIQUE CHECK (length(entry_id) = 16),
+            hour INTEGER NOT NULL
+        ) STRICT;
+        CREATE TRIGGER registered_goes_with_its_entry AFTER DELETE ON gallery
+            BEGIN DELETE FROM registered WHERE entry_id = OLD.entry_id; END;
+    """)

@@ -13,7 +13,7 @@ import msgspec
 from firmware.gallery import change_message
 from firmware.gallery.values import Delivery, Held, Spent, Taken, Waiting
 from firmware.records import Moment
-from firmware.store import changes, entries, erasures_seen, tombstones
+from firmware.store import changes, entries, erasures_seen, registered, tombstones
 from firmware.store.journal import Journal
 from firmware.store.reference import Reference
 from trust.gallery import tree
@@ -154,6 +154,7 @@ class SharedGallery:
             changes.keep(self._db, taken.changes, known, absent - to_tell)
             changes.mark_opened(self._db, [*arrivals, *to_tell])
             entries.insert_all(self._db, list(arrivals.values()))
+            registered.put(self._db, {entry_id: taken.hours.get(entry_id, 0) for entry_id in arrivals})
             for entry_id in erased:
                 self._erase(moment, entry_id, "erased elsewhere")
             tombstones.drop(self._db, erased)
@@ -245,6 +246,11 @@ class SharedGallery:
         """Return an entry of the gallery, to be sealed."""
         with self._journal.reading():
             return entries.select_entry(self._db, entry_id, self._journal.purpose, self._journal.site)
+
+    def hours(self) -> dict[bytes, int]:
+        """Return in which hour each entry was registered, since 1970-01-01 UTC, where that is known."""
+        with self._journal.reading():
+            return registered.read(self._db)
 
     def untold(self, author: int) -> tuple[tuple[int, int], ...]:
         """Return of which other authors this one has seen more than it has said: (author, number)."""

@@ -244,7 +244,7 @@ class Store:
             raise ValueError("no templates are stored without consent")
         with self._journal.transaction():
             if reference:
-                self.gallery.insert_within(reference)
+                self.gallery.insert_within(moment, reference)
             return self._journal.commit(moment, registration, origin)
 
     def commit_fault(self, moment: Moment, fault: DeviceFault) -> int | None:

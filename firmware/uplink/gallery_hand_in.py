@@ -31,10 +31,13 @@ async def hand_in(exchange: Exchange, calls: GalleryCalls) -> bool:
         if not waiting:
             break
         references = await exchange.in_store(partial(_read, waiting))
+        hours = await exchange.in_store(lambda store: store.shared.hours())
         seen = await exchange.in_store(lambda store: store.shared.untold(member.number))
         head = held.heads.get(member.number)
         try:
-            changes = await exchange.in_background(partial(making.changes, waiting, references, head, seen))
+            changes = await exchange.in_background(
+                partial(making.changes, waiting, references, hours, head, seen)
+            )
         finally:
             wipe(references.values())
         if not changes:
@@ -70,7 +73,7 @@ async def untold_erasures(exchange: Exchange, held: Held, changes: Sequence[Chan
     making = Making(roster, member, exchange.keyring, exchange.keys, exchange.matcher.plain)
     head = held.heads.get(member.number)
     waiting = Waiting(tuple(erased), (), ())
-    return await exchange.in_background(partial(making.changes, waiting, {}, head, ()))
+    return await exchange.in_background(partial(making.changes, waiting, {}, {}, head, ()))
 
 
 async def _waiting(exchange: Exchange, roster: Roster, number: int) -> Waiting:

@@ -51,7 +51,7 @@ async def push_unanswered(shared: Site, appliance: Appliance, *entry_ids: bytes)
     making = Making(roster, member, keyring, appliance.author.keys, appliance.matcher.plain)
     found = {each: appliance.store.shared.reference(each) for each in entry_ids}
     references = {entry_id: each for entry_id, each in found.items() if each is not None}
-    changes = making.changes(Waiting((), entry_ids, ()), references, held.heads.get(member.number), ())
+    changes = making.changes(Waiting((), entry_ids, ()), references, {}, held.heads.get(member.number), ())
     async with connected(appliance.sharing._dialler) as calls:
         assert (await calls.push(roster.gallery_id, held.version, changes))[0] is not None
     keyring.close()

@@ -16,17 +16,20 @@ from firmware.custodian.errors import CustodianError
 from firmware.gallery import payload
 from firmware.gallery.change_message import to_message
 from firmware.lease import LeaseLimits
+from firmware.records import ClockQuality
 from firmware.uplink.gallery_calls import NoGallery
 from tests.kit.galleries import Author
 from tests.kit.link_device import PATIENCE_S
 from tests.kit.shared_site import Site, site
 from tests.kit.store_values import (
+    HOUR_NS,
     PURPOSE,
     face_template,
     finger_template,
     moment,
     opened_behind_its_back,
     reference,
+    registration,
 )
 from trust.consent import Purpose
 from trust.gallery.change import Part
@@ -359,6 +362,26 @@ async def test_a_store_is_repaired_after_a_rotation_too(shared: Site) -> None:
     assert (await lane.sync()).added == 1
     assert lane.subjects() == desk.subjects() == {"card-1", "card-2"}
     assert "refused" not in lane.reports
+
+
+async def test_the_days_of_an_entry_are_counted_from_its_registration_wherever_that_was(shared: Site) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    known = moment(quality=ClockQuality.CHECKED)
+    desk.store.commit_registration(known, registration(reference(1)), reference(1))
+    desk.register(reference(2))  # by a clock that nobody has checked
+    await desk.sync()
+    await gate.sync()
+    # Who was taken out has its entries sealed anew by another one: no day is won by that.
+    shared.custodians.rotate("desk-1")
+    newcomer = await shared.appliance("gate-2")
+    await shared.admit(newcomer)
+    await gate.sync()
+    await newcomer.sync()
+    later = moment(240, boot=2, quality=ClockQuality.CHECKED)
+    for appliance in (gate, newcomer):
+        ages = appliance.store.ages.count(later)
+        assert ages == {reference(1).entry_id: 240 * HOUR_NS, reference(2).entry_id: 0}
 
 
 async def test_an_entry_that_does_not_open_keeps_nothing_else_away(shared: Site) -> None:

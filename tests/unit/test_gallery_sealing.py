@@ -18,7 +18,7 @@ from trust.gallery.change import Change
 from trust.gallery.errors import CardRefused, ChangeRefused, EntryRefused, RosterRefused
 from trust.gallery.judge import Head, Judge
 from trust.gallery.roster import Roster, wrap_context
-from trust.gallery.sealing import Place, SealedModality, seal, unseal
+from trust.gallery.sealing import NONCE_BYTES, TAG_BYTES, Place, SealedModality, seal, unseal
 from trust.keys.secret import SecretKey
 
 
@@ -62,10 +62,11 @@ def test_another_appliance_of_the_gallery_opens_what_was_sealed(
     with gate.epoch_key(roster) as key:
         opened = unseal(key, place(change, SealedModality.FACE), sealed(change, SealedModality.FACE))
         fingers = unseal(key, place(change, SealedModality.FINGER), sealed(change, SealedModality.FINGER))
-    subject, (face,) = payload.decode(SealedModality.FACE, opened)
-    assert subject == "card-7"
+    content = payload.decode(SealedModality.FACE, opened)
+    assert content.subject == "card-7"
+    (face,) = content.templates
     assert float(face.embedding @ face_template(7).embedding) > 0.9999  # type: ignore[union-attr]
-    _, (finger,) = payload.decode(SealedModality.FINGER, fingers)
+    (finger,) = payload.decode(SealedModality.FINGER, fingers).templates
     assert np.allclose(finger.minutiae[:, :2], finger_template(7).minutiae[:, :2], atol=0.13)  # type: ignore[union-attr]
 
 
@@ -119,6 +120,22 @@ def test_an_entry_opens_at_its_own_place_alone(what: str) -> None:
         }
         with pytest.raises(EntryRefused):
             unseal(key, *moved[what]())
+
+
+def test_the_size_of_a_sealed_part_is_one_of_a_few() -> None:
+    with SecretKey.random(32) as key:
+        at = Place(bytes(16), 1, bytes(16), SealedModality.FINGER, 1)
+        contents = [bytes(size) for size in range(300, 1100, 8)]  # one or two samples of 20 to 60 minutiae
+        parts = [seal(key, at, content) for content in contents]
+        assert {len(part) - NONCE_BYTES - TAG_BYTES for part in parts} == {384, 512, 768, 1024, 1536}
+        assert [unseal(key, at, part) for part in parts] == contents
+
+
+@pytest.mark.parametrize("subject", ["", "Anna Meier", "card-1\n", "a" * 64, "<b>"])
+def test_a_sealed_subject_that_is_no_number_is_refused(subject: str) -> None:
+    for modality, content in payload.encode(subject, (face_template(1), finger_template(1))).items():
+        with pytest.raises(EntryRefused):
+            payload.decode(modality, content)
 
 
 def test_what_is_sealed_twice_differs() -> None:

@@ -17,12 +17,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from trust.gallery import fields
-from trust.gallery.sealing import SealedModality
+from trust.gallery.sealing import NONCE_BYTES, TAG_BYTES, SealedModality
 
 LINK_BYTES = 32
 SIGNATURE_BYTES = 64
 ENTRY_ID_BYTES = 16
-MAX_SEALED_BYTES = 48 * 1024  # 6,000 minutiae; a change is one message, and an appliance takes 64 KiB in one
+# 6,000 minutiae; a change is one message, and an appliance takes 64 KiB in one
+MAX_SEALED_BYTES = 48 * 1024 + NONCE_BYTES + TAG_BYTES
 MAX_SEEN = 64
 
 

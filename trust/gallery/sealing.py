@@ -21,9 +21,10 @@ from trust.keys.secret import SecretKey
 
 NONCE_BYTES = 12
 TAG_BYTES = 16
-PADDED_TO_BYTES = 64
-"""Lengths are rounded up: they do not tell how long a card number is. How many minutiae there are they tell
-to some 8, since one takes 8 bytes: they are much the same in two galleries and can link them."""
+SMALLEST_BYTES = 64
+"""Lengths are rounded up to 64, 96, 128, 192, 256, 384 bytes and so on. They do not tell how long a card
+number is, and how many minutiae there are, 8 bytes each, to some third: finer ones would link a person's
+fingers in two galleries."""
 _PAD = b"\x80"
 
 
@@ -76,4 +77,7 @@ def unseal(key: SecretKey, place: Place, sealed: bytes) -> bytes:
 
 def _padded(content: bytes) -> bytes:
     """ISO/IEC 7816-4: one byte 0x80, then zeros."""
-    return content + _PAD + bytes(-(len(content) + 1) % PADDED_TO_BYTES)
+    size = SMALLEST_BYTES
+    while size <= len(content):
+        size = size * 3 // 2 if size.bit_count() == 1 else size // 3 * 4
+    return content + _PAD + bytes(size - len(content) - 1)
