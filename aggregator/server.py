@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import ssl
 import tempfile
 import time
@@ -40,6 +41,11 @@ from aggregator.receipts import ReceiptKey
 from aggregator.store.errors import StoreError
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
+from aggregator.telling.deliverer import Deliverer
+from aggregator.telling.mail import MailSender, MailServer
+from aggregator.telling.ports import Sender
+from aggregator.telling.webhook import WebhookSender
+from aggregator.watch import Watch
 from aidpost.v1 import (
     artifact_pb2_grpc,
     enrolment_pb2_grpc,
@@ -73,7 +79,9 @@ class Settings:
     authority: None for a development server, which asks nobody for a certificate and listens on loopback.
     max_store_bytes: the size that the store's file may reach, None for no limit. export_policy: whose
     signature was checked; without one nothing goes to others.
-    shown: what the dashboard does TLS with, None on loopback. openid: its identity provider, None for none.
+    mail: where mail to hooks goes out, None for nowhere. hook_trust: whom webhooks must be certified by, None
+    for the system's authorities. shown: what the dashboard does TLS with, None on loopback. openid: its
+    identity provider, None for none.
     """
 
     store: Path
@@ -82,6 +90,8 @@ class Settings:
     authority: Authority | None
     shown: Shown | None = None
     openid: OpenIdSettings | None = None
+    mail: MailServer | None = None
+    hook_trust: ssl.SSLContext | None = None
     max_store_bytes: int | None = None
     export_policy: ExportPolicy | None = None
     limits: Limits = field(default_factory=Limits)
@@ -151,8 +161,27 @@ class Aggregator:
             listen = await self._start_open(starting, store, presence, desks)
         else:
             listen = await self._start_gated(starting, store, view, presence, desks, settings.authority)
+        await self._start_watching(starting, store, presence)
         dashboard = await self._start_dashboard(starting, store, view, presence)
         return Bound(listen, dashboard, over_tls=settings.shown is not None)
+
+    async def _start_watching(self, starting: AsyncExitStack, store: StoreWriter, presence: Presence) -> None:
+        """Look after alerts and what is told of them, with a reader that no page waits for."""
+        settings, wall_ns, log = self._settings, self._wall_ns, self._log
+        view = StoreView(settings.store, wall_ns)
+        starting.push_async_callback(view.close)
+        await view.open()
+        senders: dict[str, Sender] = {"url": WebhookSender(settings.hook_trust)}
+        if settings.mail is not None:
+            senders["email"] = MailSender(settings.mail, settings.hook_trust)
+        for sender in senders.values():
+            starting.push_async_callback(sender.close)
+        deliverer = Deliverer(store, senders, wall_ns, random.SystemRandom(), log)
+        watch = Watch(store, view, presence.connected, wall_ns, log, deliverer.look)
+        tasks = {asyncio.create_task(deliverer.run()), asyncio.create_task(watch.run())}
+        starting.push_async_callback(asyncio.wait, tasks)
+        for task in tasks:
+            starting.callback(task.cancel)
 
     async def _start_dashboard(
         self, starting: AsyncExitStack, store: StoreWriter, view: StoreView, presence: Presence

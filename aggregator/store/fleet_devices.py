@@ -15,11 +15,11 @@ from aggregator.fleet.health import SECOND_NS, Known, judge
 from aggregator.fleet.terms import Facts, FleetDevice, Health
 from aggregator.holdings import OpenFault
 from aggregator.records import DeviceFault
+from aggregator.store import telemetry
 from aggregator.store.fleet_reports import to_reported
 from aggregator.store.fleet_states import desired, groups_of, to_labels
 from aggregator.store.identities import barred
 from aggregator.store.many import rows_of
-from trust.telemetry import Telemetry
 
 
 def note_fault(db: Database, device_id: str, fault: DeviceFault, now_ns: int) -> None:
@@ -140,7 +140,7 @@ def _known(
         "SELECT device_id, part, fault, since_ns FROM open_faults ORDER BY since_ns, part"
     ):
         faults.setdefault(device_id, []).append(OpenFault(part, fault, since_ns))
-    telemetry: dict[str, Telemetry] = {}
+    told = {each.device_id: each.telemetry for each in telemetry.latest(db, device_ids)}
     rows = rows_of(
         db,
         """SELECT device_id, last_seen_ns, usual_silence_ns, content, received_ns, doubt, drift,
@@ -157,7 +157,7 @@ def _known(
             shut_out.get(device_id),
             faults.get(device_id, ()),
             None if content is None else to_reported(content, received_ns, doubt, drift),
-            telemetry.get(device_id),
+            told.get(device_id),
             msgspec.json.decode(remarks, type=list[str]),
         )
         for device_id, last_seen_ns, usual_ns, content, received_ns, doubt, drift, remarks in rows

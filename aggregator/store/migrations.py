@@ -9,6 +9,7 @@ from sqlite_utils.migrations import Migrations
 
 from aggregator.store import (
     migrations_of_accounts,
+    migrations_of_alerts,
     migrations_of_diagnostics,
     migrations_of_fleet,
     migrations_of_rollouts,
@@ -297,6 +298,7 @@ def m0007_leases(db: Database) -> None:
 for _step in (
     migrations_of_fleet.m0010_fleet,
     migrations_of_telemetry.m0020_telemetry,
+    migrations_of_alerts.m0021_alerts,
     migrations_of_telemetry.m0022_hours_of_sites,
     migrations_of_accounts.m0030_accounts,
     migrations_of_rollouts.m0040_rollouts,

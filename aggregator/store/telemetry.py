@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
 from sqlite_utils import Database
 
 from aggregator.fleet.tallies import DAY_NS, HOUR_NS, happened_ns, tally
 from aggregator.records import ClockQuality, Event
+from aggregator.store.many import rows_of
 from trust.telemetry import Telemetry
 
 KEEP_RAW_NS = 30 * DAY_NS
@@ -77,12 +78,13 @@ def read(
     return [(at_ns, seq, _DECODER.decode(content)) for at_ns, seq, content in rows]
 
 
-def latest(db: Database, device_id: str | None = None) -> Iterable[Measured]:
-    """Yield the newest telemetry of one device or of each."""
-    rows = db.execute(
+def latest(db: Database, device_ids: Collection[str] | None = None) -> Iterator[Measured]:
+    """Yield the newest telemetry of these devices or of all."""
+    rows = rows_of(
+        db,
         """SELECT device_id, at_ns, clock_quality, content FROM latest_telemetry
-           WHERE CAST(:device_id AS TEXT) IS NULL OR device_id = :device_id""",
-        {"device_id": device_id},
+           WHERE device_id IN (?*)""",
+        device_ids,
     )
     for of_device, at_ns, clock_quality, content in rows:
         yield Measured(of_device, at_ns, ClockQuality(clock_quality), _DECODER.decode(content))

@@ -1,0 +1,47 @@
+"""Delivers by HTTPS POST, signed as aggregator/fleet/hooks.py says; no redirect is followed."""
+
+from __future__ import annotations
+
+import ssl
+
+import httpx
+
+from aggregator.fleet.hooks import DELIVERY, SIGNATURE, Delivery, Hook, signature
+from aggregator.telling.ports import NotDelivered
+
+TIMEOUT_S = 10.0
+GONE = 410  # RFC 9110, 15.5.11: the place asks for no more
+
+
+class WebhookSender:
+    """context: whom it trusts; the system's authorities by default."""
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        self._client = httpx.AsyncClient(
+            verify=context or ssl.create_default_context(),
+            timeout=TIMEOUT_S,
+            follow_redirects=False,
+            trust_env=False,  # a proxy named in the environment is no place that an administrator chose
+            headers={"User-Agent": "aidpost-aggregator"},
+        )
+
+    async def send(self, hook: Hook, key: bytes, delivery: Delivery, unix_s: int) -> None:
+        """Post the body; any answer from 200 to 299 is an arrival. Raises NotDelivered."""
+        body = delivery.body.encode()
+        headers = {
+            "Content-Type": "application/json",
+            SIGNATURE: signature(key, unix_s, body),
+            DELIVERY: str(delivery.number),
+        }
+        try:
+            # Streamed, and closed unread: an endless answer costs nothing.
+            async with self._client.stream("POST", hook.url, content=body, headers=headers) as response:
+                status = response.status_code
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise NotDelivered(f"{type(error).__name__}: {error}"[:200]) from error
+        if not 200 <= status < 300:
+            raise NotDelivered(f"it answered {status}", gone=status == GONE)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
