@@ -53,6 +53,7 @@ from aggregator.store.database import open_reader
 from aggregator.store.errors import StoreError
 from aggregator.store.reader import read_devices, read_double_collections, read_events, read_missing
 from aggregator.unpacking import MAX_INT64
+from trust.service_manager import ServiceManager
 from trust.tls.address import Address, AddressInUse, AddressRefused
 from trust.web.certificate import CertificateUnusable, context_of, names_of
 
@@ -255,7 +256,10 @@ async def _serve(settings: Settings, ready_file: Path | None) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with Aggregator(settings, configure_logs(), time.time_ns) as bound:
         _announce(bound, ready_file)
+        manager = ServiceManager()
+        manager.ready()
         await stop.wait()
+        manager.stopping()
 
 
 def _announce(bound: Bound, ready_file: Path | None) -> None:

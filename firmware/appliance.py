@@ -131,6 +131,11 @@ class Appliance:
         if self._board is not None:
             self._board.listen(on_event)
 
+    async def alive(self) -> None:
+        """Return once the threads of the store and of inference have answered."""
+        await self.store.run(lambda _store: None)
+        await self._in_inference(lambda: None)
+
     @property
     def clock(self) -> Clock:
         """The clock by which everything here is written down."""
@@ -178,6 +183,7 @@ class Appliance:
         async def in_inference(work: Callable[[], T], /) -> T:
             return await loop.run_in_executor(engine, work)
 
+        self._in_inference = in_inference
         with await self.store.run(lambda store: store.gallery.protection_key()) as key:
             protection = await in_inference(partial(TemplateProtection, key))
         self._stack.callback(protection.wipe)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure that the host's Python is new enough and can create virtual environments, and installs what tests use:
-# valgrind and chromium.
+# valgrind, chromium and systemd.
 # As root on Debian it installs what is missing; otherwise it says what to install.
 set -euo pipefail
 python=${1:-python3}
@@ -26,6 +26,13 @@ if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get 
     echo "Installing chromium ..."
     { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } ||
         echo "chromium is not installed: the operator page will not be tried in a browser." >&2
+fi
+
+# systemd-analyze judges the units; where it cannot be installed that test is skipped.
+if ! command -v systemd-analyze >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing systemd ..."
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends systemd >/dev/null; } ||
+        echo "systemd is not installed: the units will not be judged." >&2
 fi
 
 can_make_environments() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }

@@ -22,6 +22,7 @@ from firmware.opening import Hardware, open_keys
 from firmware.session.machine import Show
 from sensors.board.signals import Signal
 from trust.keys.guard import KeyGuard
+from trust.service_manager import ServiceManager
 
 logger = structlog.get_logger()
 
@@ -58,10 +59,14 @@ async def _serve(config: Config, guard: KeyGuard, tail: LogTail) -> None:
             if appliance.notices:
                 appliance.presenter.show(Show(Signal.DEVICE_FAULT))
             appliance.notices.listen(click.echo)
+            manager = ServiceManager()
+            watching = asyncio.create_task(manager.watch(appliance.alive), name="watchdog")
+            manager.ready()
             waits = [asyncio.ensure_future(event.wait()) for event in (stop, appliance.custody.over)]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
+            for wait in (*waits, watching):
                 wait.cancel()
+            manager.stopping()
             logger.info("stopping")
             if appliance.custody.over.is_set():
                 appliance.presenter.show(Show(Signal.DEVICE_FAULT))
