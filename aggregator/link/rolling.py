@@ -14,6 +14,7 @@ from aggregator.fleet.rollout import Rollout, RolloutState
 from aggregator.fleet.rollout_engine import Observed, step
 from aggregator.store import fleet_rollout_turns, fleet_rollouts
 from aggregator.store.errors import StoreError
+from aggregator.store.fleet_rollout_outcomes import OutcomeReader
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
 
@@ -50,12 +51,13 @@ class RolloutRunner:
         log: FilteringBoundLogger,
     ) -> None:
         self._store = store
-        self._view = view
+        self.view = view
         self._connected = connected
         self._tell = tell
         self._wall_ns = wall_ns
         self._log = log
         self._looked: dict[str, _Looked] = {}
+        self._outcomes = OutcomeReader()
         self._soon = asyncio.Event()
 
     def look(self) -> None:
@@ -79,7 +81,7 @@ class RolloutRunner:
 
     async def turn(self) -> None:
         """Turn every rollout over once; raises StoreError."""
-        names = await self._view.read(fleet_rollouts.under_way)
+        names = await self.view.read(fleet_rollouts.under_way)
         self._looked = {name: self._looked.get(name, _Looked()) for name in names}
         for name, looked in self._looked.items():
             await self._turn(name, looked)
@@ -96,11 +98,11 @@ class RolloutRunner:
                 return None
             rollout = found[0]
             judged = people and rollout.state is RolloutState.RUNNING
-            outcomes = fleet_rollout_turns.outcomes(db, rollout, now_ns) if judged else {}
+            outcomes = self._outcomes.read(db, rollout, now_ns) if judged else {}
             devices = fleet_rollout_turns.observe(db, rollout, now_ns, connected, since_ns)
             return rollout, Observed(devices, outcomes)
 
-        seen = await self._view.read(see)
+        seen = await self.view.read(see)
         if seen is None:
             return
         before, observed = seen

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 
 import msgspec
 from sqlite_utils import Database
 
-from aggregator.fleet.canary import Counts, DeviceOutcomes, RingOutcomes
 from aggregator.fleet.rollout import Change, Rollout, RolloutState, Standing
 from aggregator.fleet.rollout_engine import TELL_AT_ONCE, Act, Observed, Restore, Seen, Tell, step
-from aggregator.fleet.tallies import CHECK_INS, DAY_NS, HOUR_NS
 from aggregator.fleet.terms import Desire, DesireChange, FleetDevice, Health, Invalid, Scope, ScopeKind
-from aggregator.records import Outcome
 from aggregator.store import fleet_desires, fleet_devices, fleet_rollouts
 from trust.state import Artifact, DesiredResult
-
-BEFORE_DAYS = 14
-"""How long changed devices are looked back at: two of each weekday."""
-
-_CHANGED = """
-    SELECT device_id, hour >= :began, sum(count) FROM hourly JOIN rollout_devices USING (device_id)
-    WHERE what = :what AND hour >= :earlier AND hour < :until AND rollout = :rollout AND ring = :ring
-        AND standing = 'applied' AND (hour < :began OR answered_ns < hour * :hour_ns)
-    GROUP BY device_id, hour >= :began"""
-_UNCHANGED = """
-    SELECT hourly.device_id, hour >= :began, sum(count) FROM hourly
-    LEFT JOIN rollout_devices ON rollout = :rollout AND rollout_devices.device_id = hourly.device_id
-    WHERE what = :what AND hour >= :earlier AND hour < :until AND coalesce(standing, 'pending') = 'pending'
-        AND (hour < :began OR hour >= :first)
-    GROUP BY hourly.device_id, hour >= :began"""
-_PRESENTED = {name: outcome for (_, outcome), name in CHECK_INS.items() if outcome is not Outcome.UNAVAILABLE}
 
 
 class Before(msgspec.Struct, frozen=True):
@@ -65,39 +45,6 @@ def observe(
             wanted |= {each.device_id for each in islice(pending, TELL_AT_ONCE)}
     devices = fleet_devices.read(db, sorted(wanted), now_ns, connected)
     return {each.device_id: _seen(each) for each in devices}
-
-
-def outcomes(db: Database, rollout: Rollout, now_ns: int) -> dict[int, RingOutcomes]:
-    """Return what happened to people before and after, of each ring that has changed devices.
-
-    The hour in which a device answered counts for neither period. Those that have not changed are all of the
-    fleet that this rollout has told nothing, over the same periods; the second begins for them with the first
-    answer of the ring.
-    """
-    sites: dict[str, str] = dict(db.execute("SELECT device_id, site FROM devices").fetchall())
-    found = {}
-    for ring, watch in enumerate(rollout.watches):
-        answered = [
-            each.answered_ns
-            for each in rollout.of_ring(ring)
-            if each.standing is Standing.APPLIED and each.answered_ns is not None
-        ]
-        if watch.began_ns is None or not answered:
-            continue
-        began = watch.began_ns // HOUR_NS
-        period = {
-            "rollout": rollout.name,
-            "ring": ring,
-            "earlier": began - BEFORE_DAYS * DAY_NS // HOUR_NS,
-            "began": began,
-            "first": min(answered) // HOUR_NS + 1,
-            "until": now_ns // HOUR_NS + 1,
-            "hour_ns": HOUR_NS,
-        }
-        found[ring] = RingOutcomes(
-            _outcomes(db, _CHANGED, period, sites), _outcomes(db, _UNCHANGED, period, sites)
-        )
-    return found
 
 
 def turn(db: Database, name: str, observed: Observed, now_ns: int) -> tuple[Rollout | None, frozenset[str]]:
@@ -205,22 +152,3 @@ def _answer(device: FleetDevice) -> tuple[DesiredResult | None, str]:
         return DesiredResult.REFUSED, doubt
     refusals = (f"{each.field}: {each.reason}" for each in report.refusals)
     return report.result, next(refusals, "")
-
-
-def _outcomes(
-    db: Database, statement: str, period: Mapping[str, object], sites: Mapping[str, str]
-) -> tuple[DeviceOutcomes, ...]:
-    """Return the devices that have a check-in in either period."""
-    counted: dict[str, tuple[Counter[Outcome], Counter[Outcome]]] = {}
-    for what, outcome in _PRESENTED.items():
-        for device_id, after, count in db.execute(statement, {**period, "what": what}):
-            counted.setdefault(device_id, (Counter(), Counter()))[bool(after)][outcome] += int(count)
-    return tuple(
-        DeviceOutcomes(device_id, sites.get(device_id, ""), _counts(before), _counts(after))
-        for device_id, (before, after) in sorted(counted.items())
-    )
-
-
-def _counts(outcomes: Counter[Outcome]) -> Counts:
-    presented, not_acquired = outcomes.total(), outcomes[Outcome.RETRY]
-    return Counts(presented, not_acquired, presented - not_acquired, outcomes[Outcome.NO_MATCH])

@@ -18,6 +18,7 @@ from aggregator.fleet.terms import Invalid, Scope, ScopeKind
 from aggregator.records import Mode, Outcome
 from aggregator.store import administration, fleet_reports, fleet_rollout_turns, fleet_rollouts
 from aggregator.store.fleet_rollout_making import Wish, make, plan
+from aggregator.store.fleet_rollout_outcomes import OutcomeReader
 from aggregator.store.fleet_rollouts import Held, NameTaken, Overlap
 from tests.kit.aggregator_fixture import NOW_NS
 from tests.kit.fleet_store import ACTOR, POINT, desire, fleet_store, report, wanted
@@ -55,7 +56,7 @@ def made(
 def turn(db: Database, now_ns: int = NOW_NS, name: str = "tries", *, people: bool = False) -> Rollout:
     before = whole(db, name)
     seen = fleet_rollout_turns.observe(db, before, now_ns, DEVICES, 0)
-    outcomes = fleet_rollout_turns.outcomes(db, before, now_ns) if people else {}
+    outcomes = OutcomeReader().read(db, before, now_ns) if people else {}
     after, _ = fleet_rollout_turns.turn(db, name, Observed(seen, outcomes), now_ns)
     assert after is not None
     assert whole(db, name) == after, "what was written down is what was decided"
@@ -189,7 +190,7 @@ def test_people_are_counted_before_the_ring_and_from_the_hour_after_each_answer(
             worse = device_id in changed
             counted(db, device_id, hour + 2, match=160, retry=34 if worse else 4, no_match=6)
         before = whole(db)
-        outcomes = fleet_rollout_turns.outcomes(db, before, NOW_NS + 3 * HOUR_NS)[0]
+        outcomes = OutcomeReader().read(db, before, NOW_NS + 3 * HOUR_NS)[0]
         assert {each.device_id for each in outcomes.changed} == changed
         assert {each.device_id for each in outcomes.unchanged} == set(DEVICES) - changed
         assert outcomes.changed[0].before == Counts(200, 4, 196, 6)
