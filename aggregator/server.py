@@ -162,7 +162,7 @@ class Aggregator:
         else:
             listen = await self._start_gated(starting, store, view, presence, desks, settings.authority)
         await self._start_watching(starting, store, presence)
-        dashboard = await self._start_dashboard(starting, store, view, presence)
+        dashboard = await self._start_dashboard(starting, store, view, presence, desks)
         return Bound(listen, dashboard, over_tls=settings.shown is not None)
 
     async def _start_watching(self, starting: AsyncExitStack, store: StoreWriter, presence: Presence) -> None:
@@ -184,7 +184,12 @@ class Aggregator:
             starting.callback(task.cancel)
 
     async def _start_dashboard(
-        self, starting: AsyncExitStack, store: StoreWriter, view: StoreView, presence: Presence
+        self,
+        starting: AsyncExitStack,
+        store: StoreWriter,
+        view: StoreView,
+        presence: Presence,
+        desks: Desks,
     ) -> Address:
         settings, shown = self._settings, self._settings.shown
         provider: Provider | None = None
@@ -200,6 +205,7 @@ class Aggregator:
             store,
             presence.connected,
             self._wall_ns,
+            look=desks.commands.look,
             fleet_view=fleet_view,
             names=() if shown is None else shown.names,
             provider=provider,

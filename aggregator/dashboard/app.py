@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from aggregator.dashboard.audit import AuditPage
+from aggregator.dashboard.device_routes import DeviceRoutes
 from aggregator.dashboard.fleet_page import FleetPages
 from aggregator.dashboard.overviews import Overviews
 from aggregator.dashboard.pages import FOLDER, Pages
@@ -34,9 +35,9 @@ HSTS = {"Strict-Transport-Security": "max-age=31536000"}
 class Dashboard:
     """The application and what it remembers of browsers.
 
-    connected: who has a live stream. fleet_view: for what takes longer, so that no page waits for it.
-    names: of the host, as browsers send them: no other site may read the pages by pointing its own name here.
-    provider: of identities, None without one.
+    connected: who has a live stream. look: brings a device its new commands. fleet_view: for what takes
+    longer, so that no page waits for it. names: of the host, as browsers send them: no other site may
+    read the pages by pointing its own name here. provider: of identities, None without one.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Dashboard:
         connected: Callable[[], frozenset[str]],
         wall_ns: Callable[[], int],
         *,
+        look: Callable[[str], None] = lambda _device_id: None,
         fleet_view: StoreView | None = None,
         names: Sequence[str] = (),
         provider: Provider | None = None,
@@ -61,6 +63,7 @@ class Dashboard:
             *SigningIn(self._pages, self._sessions, store, wall_ns, provider).routes(),
             *AuditPage(self._pages, view).routes(),
             *FleetPages(self._pages, view, self.watching, connected).routes(),
+            *DeviceRoutes(self._pages, view, store, connected, look).routes(),
             *Overviews(self._pages, view, connected).routes(),
             Route("/healthz", self._healthz),
             Mount("/static", StaticFiles(directory=FOLDER / "static")),

@@ -183,6 +183,30 @@ def ranges_text(ranges: Sequence[tuple[int, int]]) -> str:
     return ", ".join(str(first) if first == last else f"{first}–{last}" for first, last in ranges)
 
 
+def happening(event: StoredEvent) -> tuple[str, Look | None, str]:
+    """Return what an event of any kind was: in a word, its look if it came to something, and more of it."""
+    details = event.details
+    what = event.kind.replace("_", " ")
+    match event.kind:
+        case "check_in":
+            return what, LOOKS[Outcome(event.outcome)], (event.reason or "").replace("_", " ")
+        case "service":
+            return what, ANSWERS[Answer(event.outcome)], details.basis or ""
+        case "device_fault":
+            state = "came back" if details.recovered else "failed"
+            return f"{details.part} {state}", None, details.fault or ""
+        case "command_result":
+            return (
+                f"result: {details.command}",
+                None,
+                f"{details.command_outcome} {details.detail or ''}".strip(),
+            )
+        case "conflict":
+            return what, _TWICE, ""
+        case _:
+            return what, None, (event.reason or details.concern or "").replace("_", " ")
+
+
 def _result(event: StoredEvent, now: datetime) -> ResultRow:
     match event.kind:
         case "service":
@@ -197,7 +221,7 @@ def _conflict(event: StoredEvent, now: datetime) -> ResultRow:
     places = [place.split() for place in event.details.collected or ()]
     return ResultRow(
         record=(event.record_id or b"").hex()[:SHOWN_ID_CHARACTERS],
-        time=_moment(utc(event.wall_ns), now),
+        time=moment(utc(event.wall_ns), now),
         clock_set=event.clock_quality == "synchronised",
         device_id=event.device_id,
         look=_TWICE,
@@ -218,7 +242,7 @@ def _service(event: StoredEvent, now: datetime) -> ResultRow:
     took_ns = details.duration_ns
     return ResultRow(
         record=(event.record_id or b"").hex()[:SHOWN_ID_CHARACTERS],
-        time=_moment(utc(event.wall_ns), now),
+        time=moment(utc(event.wall_ns), now),
         clock_set=event.clock_quality == "synchronised",
         device_id=event.device_id,
         look=ANSWERS[Answer(event.outcome)],
@@ -238,7 +262,7 @@ def _check_in(event: StoredEvent, now: datetime) -> ResultRow:
     total_ns = sum(stage.duration_ns for stage in details.stages)
     return ResultRow(
         record=(event.record_id or b"").hex()[:SHOWN_ID_CHARACTERS],
-        time=_moment(utc(event.wall_ns), now),
+        time=moment(utc(event.wall_ns), now),
         clock_set=event.clock_quality == "synchronised",
         device_id=event.device_id,
         look=LOOKS[Outcome(event.outcome)],
@@ -279,7 +303,8 @@ def iso(time: datetime) -> str:
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _moment(time: datetime, now: datetime) -> Stamp:
+def moment(time: datetime, now: datetime) -> Stamp:
+    """Return a time of day for today, else with its date."""
     same_day = time.date() == now.date()
     return Stamp(f"{time:%H:%M:%S}" if same_day else f"{time:%Y-%m-%d %H:%M}", iso(time))
 

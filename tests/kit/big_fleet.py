@@ -44,6 +44,7 @@ COHORTS = ("woman 18-59", "man 18-59", "woman 60+", "man 60+", "girl 5-17", "boy
 VERSIONS = ("0.9.4", "1.0.0", "1.0.1")
 SETTINGS = {"session.tries": "3", "telemetry.period_s": "900"}
 POINT = Artifact(ArtifactKind.OPERATING_POINT, "default-7", "ab" * 32, 4_180)
+REFUSES = "kit-00007"
 _MINUTE_NS = 60_000_000_000
 
 
@@ -145,6 +146,8 @@ def _reports(db: Database, names: list[str], rng: random.Random) -> None:
             (DesiredResult.APPLIED, DesiredResult.WAITING, DesiredResult.REFUSED, DesiredResult.ROLLED_BACK),
             (95, 3, 1.5, 0.5),
         )[0]
+        if name == REFUSES:
+            result = DesiredResult.REFUSED
         applied = result is DesiredResult.APPLIED
         refusals = (Refusal("settings.session.tries", "3 is more than the policy allows: lower it to 2"),)
         report = ReportedState(

@@ -80,6 +80,7 @@ class DashboardRig:
     app: Starlette
     https: bool
     connected: set[str]
+    looked: list[str]
 
     def browser(self, host: str = "127.0.0.1:8080", peer: str = "127.0.0.1") -> httpx.AsyncClient:
         """Return a browser with no cookies yet, which follows nothing by itself."""
@@ -117,9 +118,18 @@ async def dashboard_rig(
     view = PlayedView(path, clock)
     await view.open()
     connected: set[str] = set()
-    dashboard = Dashboard(view, store, lambda: frozenset(connected), clock, names=names, provider=provider)
+    looked: list[str] = []
+    dashboard = Dashboard(
+        view,
+        store,
+        lambda: frozenset(connected),
+        clock,
+        look=looked.append,
+        names=names,
+        provider=provider,
+    )
     try:
-        yield DashboardRig(view, store, clock, dashboard.app, bool(names), connected)
+        yield DashboardRig(view, store, clock, dashboard.app, bool(names), connected, looked)
     finally:
         await view.close()
         await store.close()
