@@ -13,18 +13,27 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import version
 from typing import Self, TypeVar
 
 import structlog
 
+from firmware import wiping
 from firmware.beside import Beside
 from firmware.cards.scanner import CameraScanner
 from firmware.clock import Clock
 from firmware.config import Config
 from firmware.custody import Custody
 from firmware.day.day import Day
+from firmware.day.self_test import self_test
+from firmware.desired.opening import open_taking_up
+from firmware.desired.shelf import Shelf
+from firmware.desired.starting import Beginning, TakenBack
+from firmware.desired.taking_up import TakingUp
 from firmware.desk import Desk
 from firmware.diagnostics.log_tail import LogTail
+from firmware.endings import Endings
+from firmware.host import Host
 from firmware.housekeeping import Housekeeping
 from firmware.link import AggregatorLink
 from firmware.mesh.book import Book
@@ -33,6 +42,7 @@ from firmware.meter.building import build_collector
 from firmware.meter.collector import Collector
 from firmware.meter.samples import SampleMeter
 from firmware.notice_board import NoticeBoard
+from firmware.occupancy import Occupancy
 from firmware.opening import (
     Hardware,
     open_keys,
@@ -85,6 +95,8 @@ class Appliance:
     matcher: Matcher
     presenter: Presenter
     link: AggregatorLink
+    occupancy: Occupancy
+    taking_up: TakingUp
     mesh: Mesh
     scanner: CameraScanner | None
     live_view: LiveView | None
@@ -97,18 +109,22 @@ class Appliance:
         clock: Clock | None = None,
         guard: KeyGuard | None = None,
         tail: LogTail | None = None,
+        host: Host | None = None,
     ) -> None:
-        """guard: opened already, and closed at the end; None opens it at the start, where nobody is asked.
+        """config: the appliance's own file, over which is laid what its desk desired. guard: opened already,
+        and it stays the caller's; None opens one at the start, where nobody is asked, and closes it.
 
         tail: the newest lines of the log, for the desk.
         """
-        self._config = config
+        self.config = self._base = config
         self._opened_guard = guard
+        self._host = host or Host()
         self._tail = tail or LogTail()
         self._hardware = hardware
         self._hints = TimeHints()
         self._clock = replace(clock or Clock(), judge=self._hints.judge)
         self._stack = AsyncExitStack()
+        self._keys_stack = AsyncExitStack()
         self._board: Board | None = None
         self._saved: Saved | None = None
         self._beside = Beside(self._stack)
@@ -117,14 +133,19 @@ class Appliance:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._start()
+            while not await self._started():
+                await self._stack.aclose()
         except BaseException:
-            await self._stack.aclose()
+            await self._close()
             raise
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
         await self._stack.aclose()
+        await self._keys_stack.aclose()
 
     def listen(self, on_event: Callable[[BoardEvent], None]) -> None:
         """Call `on_event` for each button and tamper change, from a thread of the board's."""
@@ -141,17 +162,41 @@ class Appliance:
         """The clock by which everything here is written down."""
         return self._clock
 
-    async def _start(self) -> None:
-        config, uplink = self._config, self._config.uplink
+    async def _started(self) -> bool:
+        """Start all parts; False where what the desk desired was taken back, so that it is to be tried again
+        without it."""
+        uplink = self._base.uplink
         if uplink is not None:
             uplink_target(uplink)  # an address that cannot be is told before anything starts
-        site_settings(config.site)
-        policy = read_policy(config)  # before anything starts: a purpose that it does not allow is not served
-        guard = self._opened_guard
-        self.guard = await asyncio.to_thread(open_keys, config) if guard is None else guard
-        self._stack.callback(self.guard.close)
+        site_settings(self._base.site)
+        self.notices.clear()
+        await self._open_keys()
+        self._stack.callback(wiping.erase, self._base.device.data)
         self.store = await StoreThread.open(self._open_store)
         self._stack.push_async_callback(self.store.close)
+        shelf = Shelf(self._base.device.data)
+        beginning = Beginning(self._base, shelf, self.store.run, self._clock, self._host)
+        await beginning.begin()
+        self.config = beginning.config
+        try:
+            await self._start(beginning, shelf)
+        except TakenBack:
+            return False
+        except Exception as fault:
+            if await beginning.failed(fault):
+                return False
+            raise
+        return True
+
+    async def _open_keys(self) -> None:
+        if self._opened_guard is None:
+            self._opened_guard = await asyncio.to_thread(open_keys, self._base)
+            self._keys_stack.callback(self._opened_guard.close)
+        self.guard = self._opened_guard
+
+    async def _start(self, beginning: Beginning, shelf: Shelf) -> None:
+        config, device = self.config, self.config.device
+        policy = read_policy(config)  # before any part: a purpose that it does not allow is not served
         self.custody = Custody(
             self.guard,
             self.store.run,
@@ -210,8 +255,40 @@ class Appliance:
         await asyncio.gather(*(worker.start() for worker in workers))
         self._stack.push_async_callback(self.presenter.settle)
 
+        self.occupancy = Occupancy(self._clock.monotonic_ns, quiet_s=self._host.quiet_s)
+        dialler = self.link.dialler()
+
+        async def well_parts() -> tuple[str, ...]:
+            found = await self_test(self.store.run, reader, camera)
+            return tuple(each.part for each in found if each.well) + (() if refused else ("gallery",))
+
+        self.taking_up = open_taking_up(
+            self._base,
+            beginning,
+            shelf,
+            recognition,
+            policy and policy[0],
+            dialler=dialler,
+            occupancy=self.occupancy,
+            host=self._host,
+            in_store=self.store.run,
+            clock=self._clock,
+            hints=self._hints,
+            self_test=well_parts,
+            on_change=self.link.report,
+        )
         parts = {part: worker for part, worker in (("fingerprint", reader), ("camera", camera)) if worker}
-        self.link.start(self._stack, parts, self.matcher, in_inference)
+        self.link.start(
+            self._stack,
+            parts,
+            self.matcher,
+            in_inference,
+            dialler=dialler,
+            endings=Endings(
+                self.occupancy, self._host, self._clock, self._hints, self.custody.destroy, device.data
+            ),
+            taking_up=self.taking_up,
+        )
         self.mesh = await self._stack.enter_async_context(self._open_mesh())
         if self.mesh.fault:
             self.notices["site"] = self.mesh.fault
@@ -268,6 +345,12 @@ class Appliance:
             committed=self.link.committed,
         )
         self._beside.run("telemetry", self.collector.run())
+        self.occupancy.watch(lambda: self.desk.busy)
+        if beginning.tries:
+            await beginning.judge(await well_parts(), version("aidpost"))
+            self.taking_up.went_on(beginning.standing)
+        self._beside.run("desired state", self.taking_up.run())
+        # From here on nothing is tried any more: what the policy says is carried out.
         retention = None
         if policy is not None:
             retention = Retention(
@@ -292,7 +375,8 @@ class Appliance:
 
     def _open_store(self) -> Store:
         with self.guard.store_key() as key:
-            store, self._saved = open_or_mend(store_settings(self._config), key, self._clock.now())
+            store, saved = open_or_mend(store_settings(self._base), key, self._clock.now())
+        self._saved = saved or self._saved
         return store
 
     def _worker(self, part: str, opener: Callable[[], DeviceT] | None) -> DeviceWorker[DeviceT] | None:
@@ -305,7 +389,7 @@ class Appliance:
 
         The next entries are read while the ones before are taken in.
         """
-        purpose = self._config.device.purpose
+        purpose = self.config.device.purpose
         batches = await self.store.run(lambda store: store.gallery.batches(purpose))
         entries, refused = 0, list[str]()
         batch = await self.store.run(lambda _: next(batches, []))
@@ -322,9 +406,9 @@ class Appliance:
         async def in_book(work: Callable[[Book], T], /) -> T:
             return await self.store.run(lambda store: work(store.ledger))
 
-        device = self._config.device
+        device = self._base.device
         return Mesh(
-            site_settings(self._config.site),
+            site_settings(self._base.site),
             self.guard,
             DeviceName(device.id, device.site),
             device.data,

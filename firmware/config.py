@@ -346,24 +346,29 @@ def load(path: Path) -> Config:
         config = msgspec.convert(raw, Config, dec_hook=_decode_path, strict=True)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {explain(str(error), Config)}") from error
+    try:
+        refuse_contradictions(config)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return _rooted(config, path.parent)
+
+
+def refuse_contradictions(config: Config) -> None:
+    """Raise ConfigError where tables do not go together."""
     if config.fingerprint is None and config.camera is None:
-        raise ConfigError(f"{path}: no sensor: add a [fingerprint] or a [camera] table")
+        raise ConfigError("no sensor: add a [fingerprint] or a [camera] table")
     if config.lease is not None and config.uplink is None:
-        raise ConfigError(f"{path}: a [lease] is renewed through the uplink: add [uplink], or leave it out")
+        raise ConfigError("a [lease] is renewed through the uplink: add [uplink], or leave it out")
     if config.page is not None and (config.page.certificate is None) != (config.page.key is None):
-        raise ConfigError(f"{path}: [page] needs both certificate and key, or neither")
+        raise ConfigError("[page] needs both certificate and key, or neither")
     if config.page is not None:
-        try:
-            config.page.tablet_address()
-        except ConfigError as error:
-            raise ConfigError(f"{path}: {error}") from error
+        config.page.tablet_address()
     if config.site is not None and config.device.id in config.site.peers:
         raise ConfigError(
-            f"{path}: [site.peers] names {config.device.id}, this appliance itself: it has the others alone"
+            f"[site.peers] names {config.device.id}, this appliance itself: it has the others alone"
         )
     if config.gallery is not None and (config.uplink is None or config.uplink.insecure_loopback):
-        raise ConfigError(f"{path}: a [gallery] is shared through an [uplink] with certificates: join first")
-    return _rooted(config, path.parent)
+        raise ConfigError("a [gallery] is shared through an [uplink] with certificates: join first")
 
 
 def _address(key: str, text: str | None) -> Address | None:

@@ -16,16 +16,16 @@ from firmware.beside import Beside
 from firmware.cards.making import token_key
 from firmware.cards.payload import UNREADABLE
 from firmware.cards.reading import CardReader, Expected
-from firmware.config import Config, ConfigError
+from firmware.config import Config
 from firmware.config import Page as PageSettings
 from firmware.day.on_page import DayOnPage
 from firmware.lists.loading import ListLoading
 from firmware.notices import Notices
+from firmware.notices.reading import read_notices
 from firmware.session.registration import NoticeAnswer
 from firmware.store.errors import StoreError
 from firmware.store.lists import LoadedList
 from firmware.store.store import Store
-from firmware.workflow.notice import NOTICE_VERSION
 from firmware.workflow.parts import Parts
 from firmware.workflow.ports import Work
 from firmware.workflow.scanning import Scanning
@@ -69,17 +69,16 @@ class Lane:
     def __init__(
         self,
         appliance: Appliance,
-        config: Config,
         local: Callable[[int], datetime] = lambda ns: datetime.fromtimestamp(ns / 1e9).astimezone(),
     ) -> None:
         self._appliance = appliance
-        self._config = config
+        self._config: Config = appliance.config
         self._local = local
         self._known = _Known()
         self._stack = AsyncExitStack()
         self._beside = Beside(self._stack)
         self._loop = asyncio.get_running_loop()
-        self.notices = read_notices(config.page)
+        self.notices = read_notices(self._config.page)
         self._presses: set[asyncio.Task[object]] = set()
         self.page = None
 
@@ -113,6 +112,7 @@ class Lane:
         await self.station.start()
         self._stack.push_async_callback(self.station.stop)
         self._beside.run("station", self.station.run())
+        self._stack.callback(appliance.occupancy.watch(lambda: not self.station.idle, self.station.kept_free))
         self._beside.run("lane", self._keep_looking())
         appliance.listen(self._from_board)
         if settings is not None:
@@ -261,17 +261,3 @@ class Lane:
 
     def _today(self) -> date:
         return self._local(self._appliance.clock.wall_ns()).date()
-
-
-def read_notices(settings: PageSettings | None) -> Notices:
-    """Return the notices, all read: nobody is asked in a language in which there is nothing to answer to.
-
-    Raises ConfigError.
-    """
-    notices = Notices(settings.notices if settings is not None else None)
-    for tag in settings.languages if settings is not None else ():
-        try:
-            notices.find(NOTICE_VERSION, tag)
-        except ValueError as error:
-            raise ConfigError(f"[page] notices: {error}") from error
-    return notices

@@ -18,11 +18,12 @@ import structlog
 from firmware.beside import Beside
 from firmware.clock import Clock
 from firmware.config import Config
-from firmware.config import Uplink as UplinkSettings
 from firmware.custody import Custody
+from firmware.desired.taking_up import TakingUp
 from firmware.diagnostics.examination import Examination
 from firmware.diagnostics.handlers import Diagnostics
 from firmware.diagnostics.log_tail import LogTail
+from firmware.endings import Endings
 from firmware.opening import open_membership, uplink_target
 from firmware.order_handlers import Part, renew_lease, self_test, sync_now
 from firmware.orders import Handler, LastAct, Orders, at_once
@@ -81,15 +82,35 @@ class AggregatorLink:
         self.uplink = None
         self.sharing = None
 
+    def dialler(self) -> Dialler | None:
+        """Return what connects to the aggregator, for all lanes; None without [uplink]. Raises GuardError."""
+        settings = self._config.uplink
+        if settings is None:
+            return None
+        target = uplink_target(settings)
+        if settings.insecure_loopback:
+            log.warning("uplink not encrypted", target=str(target))
+            return InTheClear(target)
+        membership = open_membership(self._config, self._guard, target, self._clock)
+        self._beside.run("certificate", membership.keep_valid())
+        return membership
+
     def start(
-        self, stack: AsyncExitStack, parts: Mapping[str, Part], matcher: Matcher, in_inference: InThread
+        self,
+        stack: AsyncExitStack,
+        parts: Mapping[str, Part],
+        matcher: Matcher,
+        in_inference: InThread,
+        *,
+        dialler: Dialler | None,
+        endings: Endings,
+        taking_up: TakingUp,
     ) -> None:
         """Carry out orders, and connect where the configuration says to what. Raises GuardError.
 
-        stack: hangs up when it is closed. parts: that a self-test looks at.
+        stack: hangs up when it is closed. parts: that a self-test looks at. dialler: as `dialler` made it.
         """
         uplink_settings = self._config.uplink
-        dialler = None if uplink_settings is None else self._dialler(uplink_settings, matcher, in_inference)
         orders = Orders(
             self._store.run,
             self._clock,
@@ -99,14 +120,23 @@ class AggregatorLink:
                 CommandKind.RENEW_LEASE: partial(renew_lease, self._custody.renew),
                 CommandKind.SYNC_NOW: partial(sync_now, self._store.run, self.committed),
                 **({} if dialler is None else self._diagnostics(dialler, parts, matcher)),
+                **endings.handlers,
             },
-            beside=frozenset({CommandKind.COLLECT_DIAGNOSTICS, CommandKind.TAIL_LOG}),
+            beside=frozenset(
+                {
+                    CommandKind.COLLECT_DIAGNOSTICS,
+                    CommandKind.TAIL_LOG,
+                    *endings.handlers,
+                    *endings.last_acts,
+                }
+            ),
             last_acts={
                 CommandKind.LOCK: LastAct(
                     at_once,
                     "the keys are being destroyed",
                     partial(self._custody.destroy, "locked by an operator through the aggregator"),
-                )
+                ),
+                **endings.last_acts,
             },
             committed=self.committed,
             acknowledged=self.until_acknowledged,
@@ -114,6 +144,7 @@ class AggregatorLink:
         self._beside.run("orders", orders.run())
         if uplink_settings is None or dialler is None:
             return
+        self._share_gallery(dialler, matcher, in_inference)
         self.uplink = uplink = Uplink(
             uplink_target(uplink_settings),
             dialler,
@@ -124,6 +155,8 @@ class AggregatorLink:
             software_version=version("aidpost"),
             on_change=self._uplink_changed,
             on_command=orders.take,
+            on_desired=taking_up.hear,
+            reported=taking_up.reported,
             hints=self._hints,
             meter=self.meter,
         )
@@ -162,6 +195,11 @@ class AggregatorLink:
         if self.uplink is not None:
             self.uplink.notify()
 
+    def report(self) -> None:
+        """Tell the aggregator what this appliance is."""
+        if self.uplink is not None:
+            self.uplink.report()
+
     def gallery_changed(self) -> None:
         """Tell the sharing that somebody was registered or erased."""
         if self.sharing is not None:
@@ -176,16 +214,6 @@ class AggregatorLink:
             log.warning("fault not recorded", kind=type(error).__name__, reason=str(error))
             return
         self.committed()
-
-    def _dialler(self, settings: UplinkSettings, matcher: Matcher, in_inference: InThread) -> Dialler:
-        target = uplink_target(settings)
-        if settings.insecure_loopback:
-            log.warning("uplink not encrypted", target=str(target))
-            return InTheClear(target)
-        membership = open_membership(self._config, self._guard, target, self._clock)
-        self._beside.run("certificate", membership.keep_valid())
-        self._share_gallery(membership, matcher, in_inference)
-        return membership
 
     def _diagnostics(
         self, dialler: Dialler, parts: Mapping[str, Part], matcher: Matcher

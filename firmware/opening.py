@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Self
 
+from firmware import wiping
 from firmware.clock import Clock
 from firmware.config import Config, Site, Uplink
 from firmware.guard.opening import no_console, open_guard
@@ -60,7 +61,11 @@ def store_settings(config: Config) -> StoreSettings:
 
 
 def open_keys(config: Config, ask_pin: AskPin = no_console) -> KeyGuard:
-    """Open the key guard that the configuration names; the first start makes the keys. Raises GuardError."""
+    """Open the key guard that the configuration names; the first start makes the keys. Raises GuardError.
+
+    A wipe that was begun is finished first.
+    """
+    wiping.go_on(config.device.data, config.keys.settings())
     folder, exists = config.device.data, store_settings(config).path.exists()
     return open_guard(config.keys.settings(), folder, store_exists=exists, ask_pin=ask_pin)
 

@@ -104,12 +104,6 @@ class Orders:
                 else:
                     await self._do(command)
 
-    def expired(self, command: Command) -> bool:
-        """Whether a command is not done any more."""
-        server = self._hints.server_time(self._clock.monotonic_ns())
-        # The earliest time that the aggregator's clock can show: a slow link alone makes nothing expire.
-        return server is not None and server.earliest_ns >= command.expires_ns
-
     async def _do(self, command: Command) -> None:
         try:
             await self._begin(command)
@@ -126,7 +120,7 @@ class Orders:
             return
         log.info("command", kind=kind.value, command=command.command_id.hex())
         try:
-            if self.expired(command):
+            if self._hints.is_past(command.expires_ns, self._clock.monotonic_ns()):
                 raise OrderExpired("it arrived after its time")
             last_act = self._last_acts.get(kind)
             if last_act is None:

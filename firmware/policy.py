@@ -27,7 +27,8 @@ class PolicyRefused(ValueError):
 class PurposeRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One purpose. basis: of GDPR art. 6 or the law that stands for it. retention_days: after so many days an
     entry is erased by itself. imports_from, imports: which registries may hand over what (`aidpost template
-    import`). exports_to: who may be given templates; nobody else is."""
+    import`). exports_to: who may be given templates; nobody else is. most_fmr, most_fpir: how lax these rates
+    may be set at most; without them the desk sets none that is laxer than the appliance's own file."""
 
     name: Purpose
     basis: Literal["consent", "vital interests", "public interest", "legal obligation", "contract"]
@@ -36,6 +37,8 @@ class PurposeRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     imports_from: tuple[Party, ...] = ()
     imports: tuple[Literal["finger minutiae", "face images"], ...] = ()
     exports_to: tuple[Party, ...] = ()
+    most_fmr: Annotated[float, Meta(gt=0, le=0.01)] | None = None
+    most_fpir: Annotated[float, Meta(gt=0, le=0.05)] | None = None
 
 
 class DataPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

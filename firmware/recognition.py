@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from firmware.config import Config
 from firmware.protection import TemplateProtection
@@ -13,8 +15,24 @@ from inference.face.attack import FaceAttackDetector
 from inference.face.pipeline import FaceRecogniser, FaceSample, build_face_recogniser
 from inference.finger.pipeline import FingerRecogniser, build_finger_recogniser
 from inference.models.catalogue import Catalogue
+from inference.operating_point import OperatingPoint
 from inference.runtime import RuntimeName
 from inference.types import Modality
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What an operating point has to be measured with: models by their modality, and the fitted sources."""
+
+    made_by: Mapping[Modality, str]
+    sources: tuple[str, ...]
+
+    def point(self, path: Path | None) -> OperatingPoint:
+        """Load an operating point, None for the shipped one. Raises OperatingPointRefused."""
+        point = operating_point.load(path or operating_point.DEFAULT, self.made_by)
+        for source in self.sources:
+            point.source(source)  # refuse at the start, not at the first person
+        return point
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +43,7 @@ class Recognition:
     finger: FingerRecogniser | None
     matcher: Matcher
     attack_detector: AttackDetector[FaceSample]
+    measured: Measured
 
 
 def build_recognition(
@@ -43,13 +62,12 @@ def build_recognition(
         made_by[Modality.FACE] = face.made_by
     if finger is not None:
         made_by[Modality.FINGER] = finger.scored_by
-    point = operating_point.load(config.inference.operating_point or operating_point.DEFAULT, made_by)
     sources = ["face"] if config.camera is not None else []
     if config.fingerprint is not None:
         sources.append(f"finger/{config.fingerprint.model}")
-    for source in sources:
-        point.source(source)  # refuse at the start, not at the first person
+    measured = Measured(made_by, tuple(sources))
+    point = measured.point(config.inference.operating_point)
     policy = Policy(config.policy.fmr, config.policy.fpir)
     matcher = Matcher(face, finger, point, policy, sources, protection, config.session.frames_compared())
     detector = FaceAttackDetector() if config.attack.passive else Unchecked()
-    return Recognition(face, finger, matcher, detector)
+    return Recognition(face, finger, matcher, detector, measured)

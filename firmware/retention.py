@@ -9,7 +9,7 @@ import structlog
 
 from firmware.clock import Clock
 from firmware.config import Config
-from firmware.policy import DataPolicy, read_signed, rule_for
+from firmware.policy import DataPolicy, PolicyRefused, read_signed, rule_for
 from firmware.records import Moment
 from firmware.session.acquire import InThread
 from firmware.session.matching import Matcher
@@ -65,7 +65,13 @@ def read_policy(config: Config) -> tuple[DataPolicy, int] | None:
     if config.retention is None:
         return None
     policy = read_signed(config.retention.policy, config.issuer.trusted())
-    return policy, rule_for(policy, config.device.site, config.device.purpose).retention_days
+    rule = rule_for(policy, config.device.site, config.device.purpose)
+    for rate, most in (("fmr", rule.most_fmr), ("fpir", rule.most_fpir)):
+        if most is not None and (set_to := getattr(config.policy, rate)) > most:
+            raise PolicyRefused(
+                f"[policy] {rate} is {set_to:g}, and the site's data policy allows {most:g}: set it lower"
+            )
+    return policy, rule.retention_days
 
 
 def _remove(moment: Moment, entry_id: bytes, store: Store) -> None:

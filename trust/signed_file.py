@@ -15,6 +15,8 @@ import msgspec
 from trust.issuer import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, IssuerKey, Signs, signature_holds
 
 SUFFIX = ".sig"
+_SIGNATURE_FILE_BYTES = 2 * (PUBLIC_KEY_BYTES + SIGNATURE_BYTES) + 2
+"""Public key and signature in hex, a space between and a line's end."""
 MAX_BYTES = 64 * 1024
 
 ContentT = TypeVar("ContentT", bound=msgspec.Struct)
@@ -110,6 +112,15 @@ class SignedFile(Generic[ContentT]):
             return msgspec.convert(raw, self.content, strict=True)
         except ValueError as error:
             raise self.refused(f"{path}: {_plain(error)}") from error
+
+
+def unpack(content: bytes, path: Path) -> None:
+    """Write a file that came in one piece with its signature after it, as `cat FILE FILE.sig` makes it.
+
+    Nothing is checked: `read_signed` does that. Raises OSError.
+    """
+    path.write_bytes(content[:-_SIGNATURE_FILE_BYTES])
+    path.with_name(path.name + SUFFIX).write_bytes(content[-_SIGNATURE_FILE_BYTES:])
 
 
 def _plain(error: ValueError) -> str:

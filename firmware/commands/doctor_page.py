@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from firmware.commands.finding import Finding
 from firmware.config import Config, ConfigError, Page
-from firmware.lane import read_notices
+from firmware.notices.reading import read_notices
 from firmware.opening import store_settings
 from firmware.page.opening import tablet_context
 from firmware.page.recordings import Recordings

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,11 +19,12 @@ from firmware.commands.common import ask_pin, clear_errors, config_option, read_
 from firmware.commands.console import ConsoleScreens
 from firmware.config import Config
 from firmware.diagnostics.log_tail import LogTail
+from firmware.host import Ending, Host
 from firmware.lane import Lane
 from firmware.opening import Hardware, open_keys
 from firmware.session.machine import Show
 from sensors.board.signals import Signal
-from trust.keys.guard import KeyGuard
+from trust.keys.guard import GuardKind, KeyGuard
 from trust.service_manager import ServiceManager
 
 logger = structlog.get_logger()
@@ -45,17 +48,35 @@ def run(config_path: Path, log_level: str) -> None:
     tail = log.configure(log_level)
     # Before the event loop: Ctrl-C and SIGTERM end the wait for a PIN at once.
     with clear_errors(), open_keys(config, ask_pin) as guard:
-        asyncio.run(_serve(config, guard, tail))
+        # Anew with the keys that are open: nobody may be there to ask for a PIN again.
+        ending: Ending | None = Ending.ANEW
+        while ending is Ending.ANEW or (ending is Ending.RESTART and guard.kind is GuardKind.PIN):
+            ending = asyncio.run(_serve(config, guard, tail))
+    if ending is Ending.RESTART:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 -- this very command
 
 
-async def _serve(config: Config, guard: KeyGuard, tail: LogTail) -> None:
+async def _serve(config: Config, guard: KeyGuard, tail: LogTail) -> Ending | None:
+    """Serve people until stopped; returns how to go on, None for not at all."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    endings: list[Ending] = []
+
+    def start_anew(ending: Ending) -> None:
+        endings.append(ending)
+        stop.set()
+
+    def end() -> None:
+        endings.clear()
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with Appliance(config, Hardware.of(config), guard=guard, tail=tail) as appliance:
+        loop.add_signal_handler(number, end)
+    host = Host(start_anew)
+    hardware = Hardware.of(config)
+    async with Appliance(config, hardware, guard=guard, tail=tail, host=host) as appliance:
         appliance.presenter.add_listener(lambda effect: click.echo(signal_line(effect)))
-        async with _front(appliance, config):
+        async with _front(appliance):
             if appliance.notices:
                 appliance.presenter.show(Show(Signal.DEVICE_FAULT))
             appliance.notices.listen(click.echo)
@@ -66,17 +87,19 @@ async def _serve(config: Config, guard: KeyGuard, tail: LogTail) -> None:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in (*waits, watching):
                 wait.cancel()
-            manager.stopping()
-            logger.info("stopping")
+            if not endings:
+                manager.stopping()
+            logger.info("stopping", then=endings[0].value if endings else "")
             if appliance.custody.over.is_set():
                 appliance.presenter.show(Show(Signal.DEVICE_FAULT))
         appliance.custody.refuse_if_gone()
+    return endings[0] if endings else None
 
 
 @asynccontextmanager
-async def _front(appliance: Appliance, config: Config) -> AsyncIterator[None]:
+async def _front(appliance: Appliance) -> AsyncIterator[None]:
     """Serve people at the one lane; at the end whoever is served is led to staff."""
-    async with Lane(appliance, config) as lane:
+    async with Lane(appliance) as lane:
         if lane.page is not None:
             for address in lane.page.addresses.values():
                 click.echo(f"The operator page: {address}")

@@ -104,7 +104,7 @@ async def open_workplace(port: int, console: Console) -> None:
                         person.subject, NoticeAnswer(Consent.ACCEPTED, "demo-1", "en")
                     )
                     stage.leave()
-                async with Lane(appliance, config) as lane:
+                async with Lane(appliance) as lane:
                     _explain(console, lane, cards)
                     Queue(stage, cast, lane.station, console.print)
                     await stop.wait()

@@ -49,6 +49,12 @@ class Ages:
             for entry_id, began, since_ns in rows
         }
 
+    def policy_edition(self) -> int:
+        """Return the newest edition that was in force, 0 before the first."""
+        with self._journal.reading() as db:
+            row = db.execute("SELECT edition FROM retention").fetchone()
+            return 0 if row is None else int(row[0])
+
     def note_policy(self, edition: int) -> None:
         """Note which edition is in force. Raises PolicyWentBack for an older one than before."""
         with self._journal.transaction() as db:

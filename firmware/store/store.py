@@ -33,6 +33,7 @@ from firmware.store.ages import Ages
 from firmware.store.audit import AuditBroken
 from firmware.store.connection import APPLICATION_ID, open_database, translated
 from firmware.store.day import DayBook
+from firmware.store.desired import DesiredBook
 from firmware.store.errors import OtherDevice, StoreError
 from firmware.store.gallery import Gallery
 from firmware.store.inheritance import Inheritance
@@ -79,9 +80,9 @@ class Store:
     """Records, audit log, outbox and gallery in one encrypted file; all methods raise StoreError kinds.
 
     outbox: what the aggregator does not hold yet; space: what is left for what; orders: what the aggregator
-    asked for; telemetry: how far it has counted; gallery: whom people are compared with; shared: what other
-    appliances of the site know of it; adjudged: what people at the aggregator decided of its entries; ages:
-    how long each has been here.
+    asked for; desired: what the appliance should be by its desk; telemetry: how far it has counted; gallery:
+    whom people are compared with; shared: what other appliances of the site know of it; adjudged: what people
+    at the aggregator decided of its entries; ages: how long each has been here.
     staff, lists, ledger, day, work: the tables of the work. All in the same file and the same transactions.
     """
 
@@ -117,6 +118,7 @@ class Store:
         self.outbox = Outbox(self._journal, self.epoch, self.space)
         self.orders = OrderBook(self._journal)
         self.telemetry = TelemetryBook(self._journal, self.space, self.outbox.depth)
+        self.desired = DesiredBook(self._journal)
         self.staff = StaffRegister(self._journal)
         self.lists = ListShelf(self._journal)
         self.ledger = Ledger(self._journal)

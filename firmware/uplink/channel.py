@@ -29,8 +29,8 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.enable_retries", 0),
     # A proxy named in the environment must never see what may only reach this machine.
     ("grpc.enable_http_proxy", 0),
-    # The largest answer, a welcome, has some 30 bytes.
-    ("grpc.max_receive_message_length", 64 * 1024),
+    # The largest answer is a desired state: some 30 settings of 4 KiB at most.
+    ("grpc.max_receive_message_length", 256 * 1024),
 )
 
 

@@ -14,6 +14,9 @@ from aidpost.v1 import batch_pb2, event_pb2, link_pb2
 from firmware.event_message import COMMAND_KINDS, to_message
 from firmware.records import CommandKind, Queued
 from firmware.uplink.packing import pack
+from firmware.uplink.state_message import Desired, from_message
+from firmware.uplink.state_message import to_message as reported_to
+from trust.state import ReportedState
 
 SECOND_NS = 1_000_000_000
 CONNECT = f"/{link_pb2.DESCRIPTOR.services_by_name['DeviceLinkService'].full_name}/Connect"
@@ -80,7 +83,7 @@ class Command(msgspec.Struct, frozen=True):
     duration_s: float = 0.0
 
 
-Answer: TypeAlias = Welcome | Ack | Command
+Answer: TypeAlias = Welcome | Ack | Command | Desired
 
 
 def hello(
@@ -110,6 +113,11 @@ def request(batch: batch_pb2.EventBatch) -> link_pb2.ConnectRequest:
     return link_pb2.ConnectRequest(batch=batch)
 
 
+def reported(state: ReportedState) -> link_pb2.ConnectRequest:
+    """Return what the appliance is as a message of the stream."""
+    return link_pb2.ConnectRequest(reported=reported_to(state))
+
+
 def answer(data: bytes) -> Answer | Malformed:
     """Return what the aggregator said; Malformed as a value, since grpc.aio swallows what is raised here."""
     try:
@@ -117,6 +125,8 @@ def answer(data: bytes) -> Answer | Malformed:
     except DecodeError:
         return Malformed("an answer cannot be read")
     match response.WhichOneof("message"):
+        case "desired":
+            return from_message(response.desired) or Malformed("a desired state has no generation")
         case "welcome":
             welcome = response.welcome
             return Welcome(
@@ -137,7 +147,7 @@ def answer(data: bytes) -> Answer | Malformed:
         case "command":
             return _command(response.command)
         case _:
-            return Malformed("an answer is neither a welcome, an acknowledgement nor a command")
+            return Malformed("an answer is of no kind that there is")
 
 
 def _command(command: link_pb2.Command) -> Command | Malformed:

@@ -17,7 +17,9 @@ from firmware.uplink import codec
 from firmware.uplink.channel import cleaned, retry_delay_s
 from firmware.uplink.errors import BadAnswer, CertificateRefused, LinkLost, NoAnswer
 from firmware.uplink.metering import LinkMeter
+from firmware.uplink.state_message import Desired
 from firmware.uplink.window import Sent, Window
+from trust.state import ReportedState
 
 STATUS_TIMEOUT_S = 1.0  # a call that has ended knows its status at once
 
@@ -65,6 +67,8 @@ class Connection:
     nothing waits. on_ack is called with the number of the welcome and of each acknowledgement, after the
     store has it. on_hint is called with the aggregator's time and with the monotonic times before and after
     it was told, all in ns. on_command is called with each command. meter: counts what goes to and fro.
+    it was told, all in ns. on_command is called with each command, on_desired with each desired state.
+    reported: what is said of this appliance after the welcome, and whenever `report` was called.
     """
 
     def __init__(
@@ -80,6 +84,8 @@ class Connection:
         on_ack: Callable[[int], None],
         on_hint: Callable[[int, int, int], None],
         on_command: Callable[[codec.Command], None],
+        on_desired: Callable[[Desired], None],
+        reported: Callable[[], ReportedState | None],
         monotonic_ns: Callable[[], int],
         meter: LinkMeter,
     ) -> None:
@@ -93,6 +99,9 @@ class Connection:
         self._on_ack = on_ack
         self._on_hint = on_hint
         self._on_command = on_command
+        self._on_desired = on_desired
+        self._reported = reported
+        self._report_due = True
         self._monotonic_ns = monotonic_ns
         self._meter = meter
         self._news = asyncio.Event()
@@ -106,6 +115,11 @@ class Connection:
 
     def notify(self) -> None:
         """There are new rows in the outbox."""
+        self._news.set()
+
+    def report(self) -> None:
+        """What this appliance is has changed."""
+        self._report_due = True
         self._news.set()
 
     async def run(self) -> None:
@@ -164,6 +178,10 @@ class Connection:
     async def _send(self) -> None:
         while True:
             self._news.clear()
+            if self._report_due:
+                self._report_due = False
+                if (state := self._reported()) is not None:
+                    await self._write(codec.reported(state))
             events = await self._gathered()
             batch = self._fitting(events) if events else None
             if batch is not None:
@@ -214,6 +232,8 @@ class Connection:
                     await self._take(ack)
                 case codec.Command() as command:
                     self._on_command(command)
+                case Desired() as desired:
+                    self._on_desired(desired)
                 case codec.Welcome():
                     raise BadAnswer(_wrong("a second welcome came"))
 
@@ -246,7 +266,7 @@ class Connection:
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
             raise await self._lost() from error
         match response:
-            case codec.Welcome() | codec.Ack() | codec.Command():
+            case codec.Welcome() | codec.Ack() | codec.Command() | Desired():
                 return response
             case codec.Malformed():
                 raise BadAnswer(_wrong(str(response)))

@@ -49,6 +49,11 @@ class TimeHints:
             return None
         return Bounds(offset.earliest_ns + monotonic_ns, offset.latest_ns + monotonic_ns)
 
+    def is_past(self, server_ns: int, monotonic_ns: int) -> bool:
+        """Whether a time of the aggregator's clock is surely over: a slow link alone makes nothing expire."""
+        server = self.server_time(monotonic_ns)
+        return server is not None and server.earliest_ns >= server_ns
+
     def judge(self, monotonic_ns: int, wall_ns: int) -> ClockQuality | None:
         """Say whether the wall clock is right, None before the first answer."""
         server = self.server_time(monotonic_ns)

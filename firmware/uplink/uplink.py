@@ -21,7 +21,9 @@ from firmware.uplink.codec import Standing
 from firmware.uplink.errors import CertificateRefused, LinkLost, UplinkError
 from firmware.uplink.link import Connection, Limits
 from firmware.uplink.metering import LinkMeter
+from firmware.uplink.state_message import Desired
 from firmware.uplink.time_hints import TimeHints
+from trust.state import ReportedState
 
 STOP_TIMEOUT_S = 2.0  # closing a channel takes milliseconds; a store call under way a disk flush
 
@@ -57,6 +59,8 @@ class Uplink:
         monotonic_s: Callable[[], float] = time.monotonic,
         on_change: Callable[[UplinkState], None] = lambda _: None,
         on_command: Callable[[codec.Command], None] = lambda _: None,
+        on_desired: Callable[[Desired], None] = lambda _: None,
+        reported: Callable[[], ReportedState | None] = lambda: None,
         hints: TimeHints | None = None,
         meter: LinkMeter | None = None,
     ) -> None:
@@ -71,6 +75,8 @@ class Uplink:
         self._monotonic_s = monotonic_s
         self._on_change = on_change
         self._on_command = on_command
+        self._on_desired = on_desired
+        self._reported = reported
         self._hints = hints or TimeHints()
         self._meter = meter or LinkMeter()
         self._monotonic_ns = clock.monotonic_ns
@@ -90,6 +96,11 @@ class Uplink:
         """Say that there are new rows in the outbox; call it after each commit."""
         if self._connection is not None:
             self._connection.notify()
+
+    def report(self) -> None:
+        """Say that what this appliance is has changed."""
+        if self._connection is not None:
+            self._connection.report()
 
     async def run(self) -> None:
         """Keep a stream open until `stop`."""
@@ -137,6 +148,8 @@ class Uplink:
             on_ack=self._acknowledged,
             on_hint=self._hinted,
             on_command=self._on_command,
+            on_desired=self._on_desired,
+            reported=self._reported,
             monotonic_ns=self._monotonic_ns,
             meter=self._meter,
         )

@@ -156,7 +156,7 @@ async def workplace(
                 await appliance.store.run(lambda store: _load_list(store, appliance, is_clinic=is_clinic))
             stage = Stage(People(), sensor, camera)
             appliance.presenter.add_listener(stage.on_signal)
-            async with Lane(appliance, config) as lane:
+            async with Lane(appliance) as lane:
                 assert lane.page is not None
                 address = lane.page.addresses[Front.TOUCH]
                 yield Workplace(appliance, lane, stage, camera, issuer, address, passing)

@@ -42,7 +42,7 @@ BAD_ANSWERS: list[tuple[str, Play, str]] = [
     ("ack backwards", answers(welcome(0), after_batch=(ack(30), ack(20))), "20 was acknowledged after 30"),
     ("ack below the welcome", answers(welcome(20), after_batch=(ack(10),)), "10 was acknowledged after 20"),
     ("ack beyond all numbers", answers(welcome(0), after_batch=(ack(2**64 - 1),)), "only 40 were sent"),
-    ("no known message", answers(welcome(0), after_batch=(link_pb2.ConnectResponse(),)), "neither a welcome"),
+    ("no known message", answers(welcome(0), after_batch=(link_pb2.ConnectResponse(),)), "of no kind"),
     ("bytes that are no message", answers(b"\xff\xff\xff"), "cannot be read"),
     ("ack before the welcome", answers(ack(1)), "before the welcome"),
     ("two welcomes", answers(welcome(0), welcome(0)), "second welcome"),
@@ -153,6 +153,8 @@ async def test_writing_to_a_stream_that_has_ended_is_a_lost_link(rig: Rig) -> No
         on_ack=lambda _: None,
         on_hint=lambda *_: None,
         on_command=lambda _: None,
+        on_desired=lambda _: None,
+        reported=lambda: None,
         monotonic_ns=lambda: 0,
         meter=LinkMeter(),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -19,9 +19,11 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
 from aggregator.codec import parse_batch
-from aidpost.v1 import event_pb2, link_pb2
+from aidpost.v1 import artifact_pb2, event_pb2, link_pb2, state_pb2
 
 SERVICE, METHOD = "aidpost.v1.DeviceLinkService", "Connect"
+ARTIFACTS = "aidpost.v1.ArtifactService"
+PIECE_BYTES = 4096
 MAX_BATCH_EVENTS = 500
 
 Key: TypeAlias = tuple[str, bytes, int]
@@ -39,10 +41,31 @@ def ack(seq: int) -> link_pb2.ConnectResponse:
     return link_pb2.ConnectResponse(ack=link_pb2.Ack(seq=seq))
 
 
+@dataclass(frozen=True)
+class DownloadFault:
+    """A download breaks off after so many bytes of the file."""
+
+    after_bytes: int
+    code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE
+    retry_s: float | None = 0.0
+
+
+async def refuse(context: Any, code: grpc.StatusCode, retry_s: float | None) -> None:
+    metadata: tuple[tuple[str, bytes], ...] = ()
+    if retry_s is not None:
+        delay = AnyMessage()
+        delay.Pack(RetryInfo(retry_delay=Duration(seconds=int(retry_s), nanos=int(retry_s % 1 * 1e9))))
+        status = Status(code=code.value[0], details=[delay])
+        metadata = (("grpc-status-details-bin", status.SerializeToString()),)
+    await context.abort(code, "as the test\nwants it", metadata)
+
+
 @dataclass
 class AggregatorStub:
     """held: what was committed, each key once; arrivals: every event in order of arrival, repeats too.
 
+    reported: what devices said that they are; who has not heard of `desired` is told of it. files: by their
+    digests; downloads: from which offsets they were asked for; the next download takes the first fault.
     said_hello is set by every hello. port 0: a free one is taken at the first start and kept.
     """
 
@@ -52,6 +75,12 @@ class AggregatorStub:
     batch_sizes: list[int] = field(default_factory=list)
     hellos: list[link_pb2.Hello] = field(default_factory=list)
     said_hello: asyncio.Event = field(default_factory=asyncio.Event)
+    desired: state_pb2.DesiredState | None = None
+    reported: list[state_pb2.ReportedState] = field(default_factory=list)
+    files: dict[bytes, bytes] = field(default_factory=dict)
+    downloads: list[int] = field(default_factory=list)
+    download_faults: deque[DownloadFault] = field(default_factory=deque)
+    _reports: asyncio.Condition = field(default_factory=asyncio.Condition)
     port: int = 0
     _server: grpc.aio.Server | None = None
 
@@ -63,6 +92,12 @@ class AggregatorStub:
         self._server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),)
         )
+        download = grpc.unary_stream_rpc_method_handler(
+            self._download, artifact_pb2.DownloadRequest.FromString, _serialised
+        )
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(ARTIFACTS, {"Download": download}),)
+        )
         self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
         await self._server.start()
 
@@ -70,6 +105,34 @@ class AggregatorStub:
         if self._server is not None:
             await self._server.stop(None)
             self._server = None
+
+    async def until_reported(
+        self, matches: Callable[[state_pb2.ReportedState], bool]
+    ) -> state_pb2.ReportedState:
+        """Wait for a report that says this."""
+        async with self._reports:
+            await self._reports.wait_for(lambda: any(matches(each) for each in self.reported))
+        return next(each for each in self.reported if matches(each))
+
+    async def hear(self, reported: state_pb2.ReportedState) -> None:
+        async with self._reports:
+            self.reported.append(reported)
+            self._reports.notify_all()
+
+    async def _download(
+        self, request: artifact_pb2.DownloadRequest, context: Any
+    ) -> AsyncIterator[artifact_pb2.DownloadResponse]:
+        self.downloads.append(request.offset)
+        content = self.files.get(request.digest)
+        if content is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such file")
+            return
+        fault = self.download_faults.popleft() if self.download_faults else None
+        end = len(content) if fault is None else fault.after_bytes
+        for start in range(request.offset, end, PIECE_BYTES):
+            yield artifact_pb2.DownloadResponse(data=content[start : min(start + PIECE_BYTES, end)])
+        if fault is not None:
+            await refuse(context, fault.code, fault.retry_s)
 
     async def _serve(self, _: object, context: Any) -> None:
         play = self.script.popleft() if self.script else plays_well
@@ -96,6 +159,9 @@ class Stream:
     async def batch(self) -> list[event_pb2.Event] | None:
         """Take a batch without committing it; None when the device has hung up."""
         request = await self.context.read()
+        while request is not grpc.aio.EOF and request.WhichOneof("message") == "reported":
+            await self._reported(request.reported)
+            request = await self.context.read()
         if request is grpc.aio.EOF:
             return None
         batch = parse_batch(request.batch, max_events=MAX_BATCH_EVENTS)
@@ -103,6 +169,12 @@ class Stream:
         self.stub.arrivals += [self._key(event) for event in events]
         self.stub.batch_sizes.append(len(events))
         return events
+
+    async def _reported(self, reported: state_pb2.ReportedState) -> None:
+        await self.stub.hear(reported)
+        desired = self.stub.desired
+        if desired is not None and desired.generation > reported.generation:
+            await self.say(link_pb2.ConnectResponse(desired=desired))
 
     def commit(self, events: list[event_pb2.Event] | None) -> int:
         """Keep events, each key once; returns up to which number everything is held."""
@@ -115,13 +187,7 @@ class Stream:
         await self.context.write(answer)
 
     async def abort(self, code: grpc.StatusCode, retry_s: float | None = None) -> None:
-        metadata: tuple[tuple[str, bytes], ...] = ()
-        if retry_s is not None:
-            delay = AnyMessage()
-            delay.Pack(RetryInfo(retry_delay=Duration(seconds=int(retry_s), nanos=int(retry_s % 1 * 1e9))))
-            status = Status(code=code.value[0], details=[delay])
-            metadata = (("grpc-status-details-bin", status.SerializeToString()),)
-        await self.context.abort(code, "as the test\nwants it", metadata)
+        await refuse(self.context, code, retry_s)
 
     async def until_it_hangs_up(self) -> None:
         while await self.context.read() is not grpc.aio.EOF:

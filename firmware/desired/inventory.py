@@ -1,0 +1,45 @@
+"""What files are in use, those of the software too, as the desk is told."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from firmware.config import Config
+from firmware.desired.terms import InUse
+from firmware.policy import DataPolicy
+from inference import operating_point
+from inference.models.catalogue import DIGEST_CHARACTERS, Catalogue
+from trust.signed_file import SUFFIX
+from trust.state import Artifact, ArtifactKind
+
+
+def model_set(catalogue: Catalogue | None = None) -> Artifact:
+    """Return the models as one file would be: its digest is over their cards' digests, in order of names."""
+    models = catalogue or Catalogue()
+    cards = [models.card(name) for name in models.names()]
+    version = " ".join(f"{card.name}-{card.sha256[:DIGEST_CHARACTERS]}" for card in cards)
+    digest = hashlib.sha256("\n".join(card.sha256 for card in cards).encode()).hexdigest()
+    return Artifact(ArtifactKind.MODELS, version, digest, 0)
+
+
+def files_in_use(
+    config: Config, used: InUse | None, models: Artifact, point_name: str, policy: DataPolicy | None
+) -> Sequence[Artifact]:
+    """Return each kind once, in order; point_name: of the operating point that the matcher has."""
+    found = {ArtifactKind.MODELS: models}
+    point = config.inference.operating_point or operating_point.DEFAULT
+    found[ArtifactKind.OPERATING_POINT] = _file(ArtifactKind.OPERATING_POINT, point_name, point)
+    if config.retention is not None and policy is not None:
+        path = config.retention.policy
+        found[ArtifactKind.POLICY] = _file(
+            ArtifactKind.POLICY, str(policy.edition), path, path.with_name(path.name + SUFFIX)
+        )
+    found |= {each.kind: each for each in (() if used is None else used.artifacts)}
+    return sorted(found.values(), key=lambda each: each.kind.value)
+
+
+def _file(kind: ArtifactKind, version: str, *paths: Path) -> Artifact:
+    content = b"".join(path.read_bytes() for path in paths)
+    return Artifact(kind, version, hashlib.sha256(content).hexdigest(), len(content))

@@ -1,0 +1,132 @@
+"""What an appliance starts with: its own file, and over it what the desk desired, unless that fails."""
+
+from __future__ import annotations
+
+import structlog
+
+from firmware.clock import Clock
+from firmware.config import Config
+from firmware.desired.judging import built
+from firmware.desired.machine import SELF_TEST, Event, SelfTested, Started, Unusable, step
+from firmware.desired.settings import SettingsRefused
+from firmware.desired.shelf import Shelf
+from firmware.desired.terms import Phase, Standing
+from firmware.host import Host
+from firmware.policy import PolicyRefused
+from firmware.power import PowerRefused
+from firmware.store.errors import PolicyWentBack
+from firmware.store.thread import RunInStore
+from firmware.updater import UpdateFailed
+from inference.errors import InferenceError
+from trust.state import Artifact, ArtifactKind, Refusal
+
+log = structlog.get_logger()
+
+
+class TakenBack(Exception):
+    """What was being tried, or was in use, was taken back: the appliance is to be started without it."""
+
+
+class Beginning:
+    """One start. config: with which the parts are built. standing: as the store has it."""
+
+    def __init__(self, base: Config, shelf: Shelf, in_store: RunInStore, clock: Clock, host: Host) -> None:
+        self._base = base
+        self._shelf = shelf
+        self._in_store = in_store
+        self._clock = clock
+        self._host = host
+        self.standing = Standing()
+        self.config = base
+
+    async def begin(self) -> None:
+        """Find out what to start with. Raises StoreError, OSError."""
+        self.standing = await self._in_store(lambda store: store.desired.standing())
+        await self._step(Started())
+        contents = await self._in_store(lambda store: store.desired.files())
+        while (used := self.standing.to_use) is not None:
+            self._shelf.restore(used.artifacts, contents)
+            try:
+                self.config = built(self._base, used, self._shelf)
+            except SettingsRefused as error:
+                await self._take_back(error.refusals)
+            else:
+                return
+        self.config = self._base
+
+    @property
+    def tries(self) -> bool:
+        """Whether something new is being tried: it is in use only once `passed`."""
+        way = self.standing.under_way
+        return way is not None and way.phase is Phase.SELF_TESTING
+
+    async def judge(self, well: tuple[str, ...], version: str) -> None:
+        """Hold the self-test's outcome against what was well before. Raises TakenBack, StoreError.
+
+        well: the parts that are well now. version: of the software that runs.
+        """
+        way = self.standing.under_way
+        if way is None or not self.tries:
+            return
+        refusals = [
+            Refusal(SELF_TEST, f"{part} was well before, and is not with it: what was before is in use again")
+            for part in way.well_before
+            if part not in well
+        ]
+        software = _software(way.desired.artifacts)
+        if software is not None and software.version != version:
+            said = f"the machine started with {version}, and not with {software.version}: look at its log"
+            refusals.append(Refusal("artifacts.software", said))
+        if refusals:
+            await self._take_back(tuple(refusals))
+            raise TakenBack
+        if software is not None:
+            try:
+                await self._host.updater.keep()
+            except UpdateFailed as fault:
+                await self._take_back((Refusal("artifacts.software", str(fault)),))
+                raise TakenBack from fault
+        await self._step(SelfTested())
+
+    async def failed(self, fault: Exception) -> bool:
+        """Take back what the appliance did not start with; returns whether there was any.
+
+        Raises StoreError.
+        """
+        if self.tries:
+            said = f"the appliance did not start with it: {fault}"
+            await self._take_back((Refusal(SELF_TEST, said),))
+            return True
+        if self.standing.in_use is None or not isinstance(
+            fault, InferenceError | PolicyRefused | PolicyWentBack
+        ):
+            return False
+        kind = ArtifactKind.OPERATING_POINT if isinstance(fault, InferenceError) else ArtifactKind.POLICY
+        if all(each.kind is not kind for each in self.standing.in_use.artifacts):
+            return False
+        await self._take_back((Refusal(f"artifacts.{kind.value}", f"it cannot be used any more: {fault}"),))
+        return True
+
+    async def _take_back(self, refusals: tuple[Refusal, ...]) -> None:
+        for refusal in refusals:
+            log.error("desired state taken back", field=refusal.field, reason=refusal.reason)
+        way = self.standing.under_way
+        software = _software(way.desired.artifacts) if way is not None and self.tries else None
+        await self._step(SelfTested(refusals) if self.tries else Unusable(refusals))
+        if software is not None:
+            try:
+                await self._host.updater.take_back()
+                await self._host.power.reboot()
+            except (UpdateFailed, PowerRefused) as fault:
+                log.error("software not taken back", reason=str(fault))  # noqa: TRY400 -- said by the port
+
+    async def _step(self, event: Event) -> None:
+        standing = step(self.standing, event)
+        if standing != self.standing:
+            moment = self._clock.now()
+            await self._in_store(lambda store: store.desired.save(moment, standing))
+            self.standing = standing
+
+
+def _software(artifacts: tuple[Artifact, ...]) -> Artifact | None:
+    return next((each for each in artifacts if each.kind is ArtifactKind.SOFTWARE), None)

@@ -1,0 +1,34 @@
+"""What the appliance runs on: what starts it anew, starts the machine anew, and replaces its software."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, unique
+
+from firmware.occupancy import QUIET_S
+from firmware.power import Power, Systemd
+from firmware.updater import NotFromImage, Updater
+
+
+@unique
+class Ending(Enum):
+    """How an appliance ends that is to go on.
+
+    ANEW: all parts are closed and opened again, in this process. RESTART: the process is begun anew.
+    """
+
+    ANEW = "anew"
+    RESTART = "restart"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """start_anew: asks whoever opened the appliance to end it like this and to go on; None where nobody
+    would, as in a command that serves one person. quiet_s: so long nobody was served before a start anew.
+    """
+
+    start_anew: Callable[[Ending], None] | None = None
+    power: Power = field(default_factory=Systemd)
+    updater: Updater = field(default_factory=NotFromImage)
+    quiet_s: float = QUIET_S

@@ -1,0 +1,153 @@
+"""An appliance with one replay camera under a stub of its aggregator, started anew as its desk asks."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aidpost.v1 import state_pb2
+from firmware.appliance import Appliance
+from firmware.config import Camera, Config, Device, Issuer, Keys, Session, Uplink
+from firmware.host import Ending, Host
+from firmware.opening import Hardware
+from firmware.power import PowerRefused
+from firmware.updater import NotFromImage, Updater
+from sensors.camera.replay import ReplayCamera
+from sensors.errors import SensorUnavailable
+from tests.kit.aggregator_stub import AggregatorStub
+from tests.kit.store_values import DEVICE, SITE
+from trust.consent import Purpose
+from trust.keys.guard import GuardKind
+from trust.state import Artifact, ArtifactKind, DesiredState, ServiceWindow
+
+DEADLINE_S = 30.0
+KINDS = {
+    ArtifactKind.SOFTWARE: state_pb2.ARTIFACT_KIND_SOFTWARE,
+    ArtifactKind.MODELS: state_pb2.ARTIFACT_KIND_MODELS,
+    ArtifactKind.OPERATING_POINT: state_pb2.ARTIFACT_KIND_OPERATING_POINT,
+    ArtifactKind.POLICY: state_pb2.ARTIFACT_KIND_POLICY,
+}
+
+
+class CountedPower:
+    """Counts what would have been reboots; or has no way to."""
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self.reboots = 0
+        self._refuses = refuses
+
+    async def reboot(self) -> None:
+        if self._refuses:
+            raise PowerRefused("this machine has no systemd")
+        self.reboots += 1
+
+
+@dataclass
+class Rig:
+    """camera_is_there: asked at each start. quiet_s: how long nobody was served before it starts anew."""
+
+    folder: Path
+    aggregator: AggregatorStub
+    camera_is_there: bool = True
+    quiet_s: float = 0.0
+    issuer: Issuer = field(default_factory=Issuer)
+    power: CountedPower = field(default_factory=CountedPower)
+    updater: Updater = field(default_factory=NotFromImage)
+    endings: list[Ending] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def config(self) -> Config:
+        return Config(
+            device=Device(id=DEVICE, site=SITE, purpose=Purpose.CLINIC_CHECK_IN, data=self.folder / "state"),
+            keys=Keys(guard=GuardKind.FILE),
+            camera=Camera(driver="replay"),
+            session=Session(tries=4),
+            uplink=Uplink(
+                target=f"127.0.0.1:{self.aggregator.port}", retry_cap_s=0.2, insecure_loopback=True
+            ),
+            issuer=self.issuer,
+        )
+
+    @asynccontextmanager
+    async def started(self) -> AsyncIterator[Appliance]:
+        self.asked.clear()
+        hardware = Hardware(reader=None, camera=self._camera, board=None)
+        host = Host(self._start_anew, self.power, self.updater, self.quiet_s)
+        async with Appliance(self.config, hardware, host=host) as appliance:
+            yield appliance
+
+    async def until_asked_to_start_anew(self) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            await self.asked.wait()
+
+    async def until_reported(
+        self, matches: Callable[[state_pb2.ReportedState], bool]
+    ) -> state_pb2.ReportedState:
+        async with asyncio.timeout(DEADLINE_S):
+            return await self.aggregator.until_reported(matches)
+
+    async def result_of(self, generation: int) -> state_pb2.ReportedState:
+        """Wait until a desired state is decided."""
+        waiting = state_pb2.DESIRED_RESULT_WAITING
+        return await self.until_reported(
+            lambda each: each.generation == generation and each.result != waiting
+        )
+
+    def _start_anew(self, ending: Ending) -> None:
+        self.endings.append(ending)
+        self.asked.set()
+
+    def _camera(self) -> ReplayCamera:
+        if not self.camera_is_there:
+            raise SensorUnavailable("the camera is gone: plug it in")
+        return ReplayCamera()
+
+
+@asynccontextmanager
+async def rig(folder: Path) -> AsyncIterator[Rig]:
+    aggregator = AggregatorStub()
+    await aggregator.start()
+    try:
+        yield Rig(folder, aggregator)
+    finally:
+        await aggregator.stop()
+
+
+def artifact(kind: ArtifactKind, content: bytes, version: str = "1") -> Artifact:
+    return Artifact(kind, version, hashlib.sha256(content).hexdigest(), len(content))
+
+
+def wanted(
+    generation: int,
+    settings: dict[str, str] | None = None,
+    *artifacts: Artifact,
+    window: ServiceWindow | None = None,
+) -> state_pb2.DesiredState:
+    """A desired state as the aggregator sends it."""
+    state = DesiredState(generation, settings or {}, artifacts, window)
+    message = state_pb2.DesiredState(
+        generation=generation,
+        settings=[
+            state_pb2.Setting(name=name, value=value) for name, value in sorted(state.settings.items())
+        ],
+        artifacts=[
+            state_pb2.Artifact(
+                kind=KINDS[each.kind],
+                version=each.version,
+                digest=bytes.fromhex(each.digest),
+                bytes=each.size_bytes,
+            )
+            for each in artifacts
+        ],
+        digest=bytes.fromhex(state.digest()),
+    )
+    if window is not None:
+        message.window.time_zone = window.time_zone
+        message.window.weekdays.extend(window.weekdays)
+        message.window.start.seconds, message.window.end.seconds = window.start_s, window.end_s
+    return message
