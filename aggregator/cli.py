@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,7 +107,26 @@ _store = click.option(
 _format = click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
 
 
-@click.group()
+class _WithParts(click.Group):
+    """Takes in the commands that other packages register, each loaded when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_parts().names})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if (own := super().get_command(ctx, cmd_name)) is not None:
+            return own
+        if cmd_name not in _parts().names:
+            return None
+        part = _parts()[cmd_name].load()
+        return part if isinstance(part, click.Command) else None
+
+
+def _parts() -> EntryPoints:
+    return entry_points(group="aidpost_aggregator.commands")
+
+
+@click.group(cls=_WithParts)
 @click.version_option(package_name="aidpost")
 def main() -> None:
     """Aidpost aggregator: receives the results of the appliances."""
