@@ -24,6 +24,7 @@ from aggregator.dashboard.app import Dashboard
 from aggregator.dashboard.signing_in import Provider
 from aggregator.exporting.desk import ExportDesk
 from aggregator.exporting.policy import ExportPolicy
+from aggregator.exporting.telling import ResultTeller
 from aggregator.link.admission import Admissions
 from aggregator.link.authorisation import DIAGNOSTICS, ENROLMENT, FLEET, GALLERY, INGEST, LINK, Authorisation
 from aggregator.link.desks import Desks
@@ -179,6 +180,10 @@ class Aggregator:
         deliverer = Deliverer(store, senders, wall_ns, random.SystemRandom(), log)
         watch = Watch(store, view, presence.connected, wall_ns, log, deliverer.look)
         tasks = {asyncio.create_task(deliverer.run()), asyncio.create_task(watch.run())}
+        if settings.authority is not None:
+            key = settings.authority.pseudonym_key
+            teller = ResultTeller(store, settings.export_policy, key, wall_ns, deliverer.look, log)
+            tasks.add(asyncio.create_task(teller.run()))
         starting.push_async_callback(asyncio.wait, tasks)
         for task in tasks:
             starting.callback(task.cancel)

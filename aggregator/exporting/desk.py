@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from aggregator.exporting import files
 from aggregator.exporting.fhir import FHIR_KINDS
-from aggregator.exporting.policy import ExportPolicy, ExportRefused, FileForm
+from aggregator.exporting.policy import ExportPolicy, ExportRefused, FileForm, in_force
 from aggregator.exporting.rows import Pseudonyms, row
 from aggregator.store.database import open_reader, translated
 from aggregator.store.exporting import read_for_export
@@ -52,12 +52,7 @@ class ExportDesk:
 
     def export(self, wanted: Wanted) -> Exported:
         """Write what is wanted; a thread of its own may do it. Raises ExportRefused and StoreError."""
-        if self._policy is None:
-            raise ExportRefused(
-                "this aggregator has no export policy, and without one nothing goes out: name a signed one "
-                "with `serve --export-policy` (docs/exports.md)"
-            )
-        recipient = self._policy.recipient(wanted.recipient)
+        recipient = in_force(self._policy).recipient(wanted.recipient)
         recipient.check(wanted.form, datetime.fromtimestamp(self._wall_ns() / 1e9, UTC).date().isoformat())
         sites = recipient.allowed_sites(wanted.sites)
         if wanted.from_ns >= wanted.to_ns:

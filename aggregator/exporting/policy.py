@@ -18,6 +18,8 @@ from trust.signed_file import SignedFile
 
 Kind: TypeAlias = Literal["check_in", "registration", "service", "complaint", "day_closed"]
 FileForm: TypeAlias = Literal["csv", "parquet", "fhir"]
+Form: TypeAlias = Literal["csv", "parquet", "fhir", "webhook"]
+"""How results go out: as a file that is fetched, or told by a hook of the recipient's name."""
 Column: TypeAlias = Literal[
     "received_at", "time", "clock_quality", "site", "device", "kind", "record", "household", "outcome",
     "mode", "tries", "confirmed", "modalities", "reason", "score_llr", "threshold_llr", "operating_point",
@@ -42,7 +44,7 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     name: _Name
     why: _Text
-    formats: Annotated[tuple[FileForm, ...], Meta(min_length=1)]
+    formats: Annotated[tuple[Form, ...], Meta(min_length=1)]
     kinds: Annotated[tuple[Kind, ...], Meta(min_length=1)]
     columns: Annotated[tuple[Column, ...], Meta(min_length=1)]
     sites: tuple[_Name, ...] = ()
@@ -57,7 +59,7 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             )
         return tuple(asked) or self.sites
 
-    def check(self, form: FileForm, today: str) -> None:
+    def check(self, form: Form, today: str) -> None:
         """Raise ExportRefused unless this form may go to this recipient on this day, as 2026-01-31."""
         if form not in self.formats:
             raise ExportRefused(
@@ -98,6 +100,16 @@ _FILE = SignedFile(
     document="docs/exports.md",
     refused=ExportRefused,
 )
+
+
+def in_force(policy: ExportPolicy | None) -> ExportPolicy:
+    """Return the policy. Raises ExportRefused where there is none."""
+    if policy is None:
+        raise ExportRefused(
+            "this aggregator has no export policy, and without one nothing goes out: name a signed one "
+            "with `serve --export-policy` (docs/exports.md)"
+        )
+    return policy
 
 
 def read(path: Path) -> ExportPolicy:

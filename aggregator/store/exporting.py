@@ -34,5 +34,34 @@ def read_for_export(
     return (_found(row) for row in rows)
 
 
+def read_after(
+    db: Database, arrival: int, *, kinds: Sequence[str], sites: Sequence[str], limit: int
+) -> tuple[list[SiteEvent], int]:
+    """Return the first events after a place in the order of arrival, and the place after them.
+
+    sites: none for all.
+    """
+    rows = db.execute(
+        f"""SELECT {", ".join(COLUMNS)}, site, arrival
+            FROM events JOIN outboxes USING (outbox) JOIN devices USING (device_id)
+            WHERE arrival > :arrival
+                AND kind IN (SELECT value FROM json_each(:kinds))
+                AND (:every OR site IN (SELECT value FROM json_each(:sites)))
+            ORDER BY arrival LIMIT :limit""",  # noqa: S608
+        {
+            "arrival": arrival,
+            "kinds": json.dumps(tuple(kinds)),
+            "sites": json.dumps(tuple(sites)),
+            "every": not sites,
+            "limit": limit,
+        },
+    ).fetchall()
+    if len(rows) == limit:
+        upto = rows[-1][-1]
+    else:
+        (upto,) = db.execute("SELECT coalesce(max(arrival), 0) FROM events").fetchone()
+    return [_found(row[:-1]) for row in rows], max(arrival, int(upto))
+
+
 def _found(row: tuple[Any, ...]) -> SiteEvent:
     return SiteEvent(stored_event(row[:-1]), row[-1])

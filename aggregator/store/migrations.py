@@ -303,6 +303,7 @@ for _step in (
     migrations_of_accounts.m0030_accounts,
     migrations_of_rollouts.m0040_rollouts,
     migrations_of_diagnostics.m0050_diagnostics,
+    migrations_of_diagnostics.m0051_result_places,
 ):
     migrations()(_step)
 

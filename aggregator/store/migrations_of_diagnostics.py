@@ -1,4 +1,7 @@
-"""The table of what devices hand in when they are asked: a step of `aggregator.store.migrations`."""
+"""The tables of what devices hand in when they are asked, and of who is told results.
+
+Steps of `aggregator.store.migrations`.
+"""
 
 from __future__ import annotations
 
@@ -18,3 +21,12 @@ def m0050_diagnostics(db: Database) -> None:
             complete INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID""")
     db.execute("CREATE INDEX diagnostics_by_time ON diagnostics (received_ns)")
+
+
+def m0051_result_places(db: Database) -> None:
+    """How far, in the order of arrival, each hook was told results."""
+    db.execute("""
+        CREATE TABLE result_places (
+            hook TEXT PRIMARY KEY REFERENCES hooks ON DELETE CASCADE,
+            arrival INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""")
