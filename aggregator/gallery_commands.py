@@ -14,7 +14,8 @@ from aggregator.administer import credential_option, galleries, iso, server_opti
 from aggregator.export import FILE_WIDTH_CHARACTERS
 from aidpost.v1 import gallery_pb2
 from trust.gallery.card import Card
-from trust.gallery.errors import CardRefused
+from trust.gallery.errors import CardRefused, RosterRefused
+from trust.gallery.roster import MAX_ROSTER_BYTES, Roster
 
 
 @click.group()
@@ -57,8 +58,14 @@ def cards(site: str, folder: Path | None, server: str, credential: Path) -> None
 @credential_option
 def publish(roster: Path, server: str, credential: Path) -> None:
     """Hand in the custodian's newest ROSTER; the appliances get it at their next sync."""
+    try:
+        with roster.open("rb") as file:
+            data = file.read(MAX_ROSTER_BYTES + 1)
+        Roster.parse(data)
+    except (OSError, RosterRefused) as error:
+        raise click.ClickException(f"cannot publish {roster}: {error}") from error
     with galleries(server, credential) as service:
-        service.PublishRoster(gallery_pb2.PublishRosterRequest(roster=roster.read_bytes()))
+        service.PublishRoster(gallery_pb2.PublishRosterRequest(roster=data))
     click.echo(f"Published {roster}.")
 
 

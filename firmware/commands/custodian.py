@@ -13,8 +13,8 @@ from firmware.custodian.errors import CustodianError
 from firmware.custodian.key_set import KeySet, share_name
 from firmware.custodian.shares import MAX_CUSTODIANS, check_passphrase
 from trust.consent import Purpose
-from trust.gallery.card import Card
-from trust.gallery.errors import GalleryError
+from trust.gallery.card import MAX_CARD_BYTES, Card
+from trust.gallery.errors import CardRefused, GalleryError
 from trust.keys.errors import GuardError
 from trust.keys.stretching import Argon2Cost
 from trust.names import is_name
@@ -173,9 +173,12 @@ def _asking(files: tuple[Path, ...], *, twice: bool = False) -> Callable[[int], 
 
 def _read_card(path: Path) -> Card:
     try:
-        return Card.parse(path.read_bytes())
+        with path.open("rb") as file:
+            return Card.parse(file.read(MAX_CARD_BYTES + 1))
     except OSError as error:
         raise CustodianError(f"cannot read the card {path}: {error.strerror}") from error
+    except CardRefused as error:
+        raise CardRefused(f"{path}: {error}") from error
 
 
 def _say_roster(key_set: KeySet, said: str) -> None:

@@ -148,8 +148,13 @@ class KeySet:
         return self._folder / ROSTER
 
     def cards(self) -> list[tuple[int, Card]]:
-        """Return the members' numbers and cards."""
-        return [(known.number, Card.parse(known.card)) for known in self._file.members]
+        """Return the members' numbers and cards. Raises CustodianError."""
+        try:
+            return [(known.number, card) for known, card in self._known()]
+        except CardRefused as error:
+            raise CustodianError(
+                f"a member's card in {self._folder / SET} is damaged: take the copy that was kept of it"
+            ) from error
 
     def admit(self, card: Card, words: str, secret: SecretKey) -> None:
         """Wrap the gallery's key for the holder of a card too; a former card of the device is replaced.

@@ -12,8 +12,10 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from firmware.custodian.errors import CustodianError
 from firmware.guard.wrapping import unwrap, wrap
@@ -34,7 +36,7 @@ class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     gallery_id: bytes
     number: int
     of: int
-    salt: bytes
+    salt: Annotated[bytes, Meta(min_length=SALT_BYTES, max_length=SALT_BYTES)]
     cost: Argon2Cost
     wrapped: bytes = b""
 
@@ -93,7 +95,7 @@ def read_share(path: Path) -> Share:
     except msgspec.DecodeError as error:
         raise CustodianError(f"{path} is no custodian's share, or it is damaged") from error
     if share.format != _FORMAT:
-        raise CustodianError(f"{path} was written by a newer version of Aidpost: install that version")
+        raise CustodianError(f"{path} was written by another version of Aidpost: use that version")
     return share
 
 

@@ -98,6 +98,12 @@ def mark_opened(database: Database, entry_ids: Collection[bytes]) -> None:
     _many(database, statement, [(entry_id,) for entry_id in entry_ids])
 
 
+def is_unopened(database: Database, entry_id: bytes) -> bool:
+    """Whether an entry is there that cannot be used here, or whose erasure was shown and then held back."""
+    statement = "SELECT 1 FROM gallery_changes WHERE entry_id = ? AND newest AND unopened AND NOT erases"
+    return database.execute(statement, (entry_id,)).fetchone() is not None
+
+
 def mark_unopened(database: Database, entry_id: bytes) -> None:
     """Note that an entry is not in the gallery here, and that nobody here erased it."""
     database.execute("UPDATE gallery_changes SET unopened = 1 WHERE entry_id = ? AND newest", (entry_id,))

@@ -178,7 +178,7 @@ class SharedGallery:
         """Erase an entry by its id, one that cannot be opened here too; returns whether there was one."""
         with self._journal.transaction():
             removed = self._erase(moment, entry_id, "reference removed")
-            if not removed and entry_id in self._unopened():
+            if not removed and changes.is_unopened(self._db, entry_id):
                 removed = True
                 tombstones.put(self._db, entry_id)
                 changes.strip(self._db, entry_id)
@@ -270,7 +270,9 @@ class SharedGallery:
             for author, seq in (pair for change in made for pair in change.seen):
                 self._db.execute("UPDATE gallery_authors SET told = ? WHERE author = ?", (seq, author))
             self._note_position(version, made[-1].link, made[-1].epoch)
-            tombstones.drop(self._db, [each.entry_id for each in made if each.kind is Kind.ERASE])
+            erased = [each.entry_id for each in made if each.kind is Kind.ERASE]
+            tombstones.drop(self._db, erased)
+            erasures_seen.drop(self._db, erased)
         self._journal.erase_from_log(erased=any(change.version > 1 for change in made))
 
     def beyond(self, heads: Mapping[int, int]) -> list[Change]:

@@ -26,7 +26,7 @@ from firmware.uplink.gallery_staging import Staging
 from tests.kit.galleries import Custodians, passphrase
 from tests.kit.link_device import PATIENCE_S
 from tests.kit.shared_site import Site, site
-from tests.kit.store_values import face_template, finger_template, reference
+from tests.kit.store_values import face_template, finger_template, moment, reference
 from trust.gallery.errors import ChangeRefused
 from trust.gallery.roster import Roster
 
@@ -478,6 +478,9 @@ async def test_an_erasure_that_was_shown_and_then_held_back_stays_carried_out_an
     await gate.sync()
     assert gate.subjects() == set()
     assert "withheld" in gate.reports
+    assert gate.store.shared.withdraw(moment(), reference(1).entry_id)  # by staff there: theirs to tell
+    await gate.sync()
+    assert (await shared.state()).erased == 1
 
 
 async def test_what_is_kept_back_of_an_author_as_a_whole_stays_reported(shared: Site) -> None:

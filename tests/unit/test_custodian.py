@@ -120,6 +120,26 @@ def test_a_new_card_of_a_member_needs_a_new_key(tmp_path: Path) -> None:
     assert (roster.epoch, member.number) == (2, 2)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"salt": ""},
+        {"cost": {"memory_kib": 1 << 31}},
+        {"cost": {"lanes": 0}},
+        {"wrapped": ""},
+        {"format": "2"},
+    ],
+)
+def test_a_share_that_was_changed_is_refused_before_it_costs_anything(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    custodians = Custodians(tmp_path / "set")
+    path = tmp_path / "set" / share_name(1)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(CustodianError, match=r"custodian"), custodians.key_set.opened((), passphrase):
+        pass
+
+
 def test_a_card_of_another_site_is_refused(tmp_path: Path) -> None:
     custodians = Custodians(tmp_path / "set")
     elsewhere = Author(tmp_path / "far", "far-1", site="elsewhere").card
@@ -132,4 +152,7 @@ def test_a_damaged_set_says_so(tmp_path: Path) -> None:
     (tmp_path / "set" / SET).write_text("{}")
     with pytest.raises(CustodianError, match="damaged"):
         KeySet.read(custodians.folder)
+    (card := tmp_path / "x.card").write_bytes(b"no card")
+    wrap = run("custodian", "wrap", "--set", str(Custodians(tmp_path / "other").folder), str(card), "words")
+    assert (wrap.exit_code, "x.card: this is no card" in said(wrap)) == (1, True)
     assert run("custodian", "show", "--set", str(tmp_path / "nowhere")).exit_code == 1

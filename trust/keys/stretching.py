@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from trust.keys.secret import SecretKey
 
@@ -17,9 +19,10 @@ class Argon2Cost(Struct, frozen=True):
     As it stands, RFC 9106 §4, the second recommended setting, for devices short of memory.
     """
 
-    memory_kib: int = 64 * 1024
-    passes: int = 3
-    lanes: int = 4
+    # As high as a file may ask for: whoever can write one could else stop the machine with it.
+    memory_kib: Annotated[int, Meta(ge=8, le=1 << 20)] = 64 * 1024
+    passes: Annotated[int, Meta(ge=1, le=64)] = 3
+    lanes: Annotated[int, Meta(ge=1, le=16)] = 4
 
 
 SIGN_IN_COST = Argon2Cost(memory_kib=19 * 1024, passes=2, lanes=1)
