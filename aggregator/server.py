@@ -257,9 +257,9 @@ class Aggregator:
         callers, refusals = Callers(), Refusals(log, time.monotonic)
         enrolment = EnrolmentService(store, authority, callers, presence, wall_ns, log, refusals)
         exports = ExportDesk(settings.store, settings.export_policy, authority.pseudonym_key, wall_ns)
-        calls = FleetCalls(store, callers, wall_ns)
+        calls = FleetCalls(store, view, callers, wall_ns)
         shelf, relay = BundleShelf.beside(settings.store), LogRelay()
-        fleet = FleetService(calls, authority, presence, desks.commands, exports, shelf, relay)  # type: ignore[abstract]
+        fleet = FleetService(calls, authority, presence, desks, exports, shelf, relay)  # type: ignore[abstract]
         handed_in = DiagnosticsService(calls, shelf, relay)
         self._look_after(starting, partial(erase_old_bundles, store, shelf, wall_ns))
         sealed = GalleryService(store, callers, wall_ns, refusals)

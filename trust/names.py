@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+NAMES = "names are 1 to 63 of A-Z a-z 0-9 . _ - and begin with a letter or digit"
 _SERIAL = re.compile(r"[0-9a-f]{1,40}")
 _SCHEME = "spiffe://aidpost"
 
@@ -121,5 +122,5 @@ def _one(subject: x509.Name, oid: x509.ObjectIdentifier) -> str:
 
 def _checked(text: str) -> str:
     if not is_name(text):
-        raise NameRefused("names are 1 to 63 of A-Z a-z 0-9 . _ - and begin with a letter or digit")
+        raise NameRefused(NAMES)
     return text

@@ -7,6 +7,7 @@ from enum import Enum, unique
 import msgspec
 
 from trust.state import Artifact, DesiredState, ReportedState, ServiceWindow
+from trust.telemetry import Telemetry
 
 MAX_LABELS = 64
 
@@ -137,7 +138,10 @@ class Reported(msgspec.Struct, frozen=True):
 
 
 class FleetDevice(msgspec.Struct, frozen=True):
-    """One device as the desk sees it; problems: in short, the worst first. desired: None before the first."""
+    """One device as the desk sees it; problems: in short, the worst first.
+
+    desired, reported, telemetry: None before the first. telemetry_ns: when that was measured.
+    """
 
     device_id: str
     site: str
@@ -152,6 +156,8 @@ class FleetDevice(msgspec.Struct, frozen=True):
     groups: tuple[str, ...]
     desired: Desired | None
     reported: Reported | None
+    telemetry: Telemetry | None = None
+    telemetry_ns: int = 0
 
 
 class StoredArtifact(msgspec.Struct, frozen=True):

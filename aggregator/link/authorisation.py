@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +14,8 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 from aggregator.link import ending
 from aggregator.link.ending import LinkEnded
+from aggregator.link.refusing import Refused
+from aggregator.records import CommandKind
 from aggregator.store import identities
 from aggregator.store.errors import StoreError
 from aggregator.store.identities import Standing
@@ -55,14 +58,41 @@ ALLOWED: Mapping[str, frozenset[Role | None]] = MappingProxyType(
         f"/{FLEET}/RemovePerson": _ADMINISTRATOR,
         f"/{FLEET}/SendCommand": _OPERATORS,
         f"/{FLEET}/ListCommands": _OVERSIGHT,
-        f"/{FLEET}/ExportResults": _ADMINISTRATOR,
+        f"/{FLEET}/SendCommands": _OPERATORS,
+        f"/{FLEET}/CancelCommand": _OPERATORS,
+        f"/{FLEET}/ListAudit": frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),
+        f"/{FLEET}/ListDevices": _OVERSIGHT,
+        f"/{FLEET}/GetDevice": _OVERSIGHT,
+        f"/{FLEET}/UpdateDevice": _OPERATORS,
+        f"/{FLEET}/ListTelemetry": _OVERSIGHT,
+        f"/{FLEET}/ListSites": _OVERSIGHT,
+        f"/{FLEET}/UpdateSite": _OPERATORS,
+        f"/{FLEET}/ListGroups": _OVERSIGHT,
+        f"/{FLEET}/UpdateGroup": _OPERATORS,
+        f"/{FLEET}/DeleteGroup": _OPERATORS,
+        f"/{FLEET}/GetDesire": _OVERSIGHT,
+        f"/{FLEET}/UpdateDesire": _OPERATORS,
+        f"/{FLEET}/AddArtifact": _ADMINISTRATOR,
+        f"/{FLEET}/ListArtifacts": _OVERSIGHT,
+        f"/{FLEET}/PlanRollout": _OVERSIGHT,
+        f"/{FLEET}/CreateRollout": _OPERATORS,
+        f"/{FLEET}/GetRollout": _OVERSIGHT,
+        f"/{FLEET}/ListRollouts": _OVERSIGHT,
+        f"/{FLEET}/PauseRollout": _OPERATORS,
+        f"/{FLEET}/ResumeRollout": _OPERATORS,
+        f"/{FLEET}/CancelRollout": _OPERATORS,
+        f"/{FLEET}/ListAlerts": _OVERSIGHT,
+        f"/{FLEET}/AcknowledgeAlert": _OPERATORS,
+        f"/{FLEET}/ListHooks": _ADMINISTRATOR,
+        f"/{FLEET}/UpdateHook": _ADMINISTRATOR,
+        f"/{FLEET}/DeleteHook": _ADMINISTRATOR,
         f"/{FLEET}/ListDiagnostics": _OVERSIGHT,
         f"/{FLEET}/FetchDiagnostics": _OPERATORS,
         f"/{FLEET}/FollowLog": _OPERATORS,
+        f"/{FLEET}/ExportResults": _ADMINISTRATOR,
         f"/{DIAGNOSTICS}/GetUpload": _DEVICES,
         f"/{DIAGNOSTICS}/Upload": _DEVICES,
         f"/{DIAGNOSTICS}/TailLog": _DEVICES,
-        f"/{FLEET}/ListAudit": frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),
         f"/{GALLERY}/PublishCard": _DEVICES,
         f"/{GALLERY}/ListCards": _CUSTODY | _OVERSIGHT,
         f"/{GALLERY}/PublishRoster": _CUSTODY,
@@ -79,6 +109,9 @@ ALLOWED: Mapping[str, frozenset[Role | None]] = MappingProxyType(
     }
 )
 """A call that is not listed is refused, also if a service has it."""
+
+FOR_ADMINISTRATORS = frozenset({CommandKind.LOCK, CommandKind.WIPE})
+"""Commands after which nothing on the device opens any more; operators may send the others."""
 
 
 class Authorisation(grpc.aio.ServerInterceptor):
@@ -123,7 +156,8 @@ class Authorisation(grpc.aio.ServerInterceptor):
     def _guard_unary(self, method: str, inner: Any) -> Any:
         async def guarded(request: Any, context: Any) -> Any:
             await self._check(method, context)
-            return await inner(request, context)
+            async with _refusals(context):
+                return await inner(request, context)
 
         return guarded
 
@@ -131,7 +165,7 @@ class Authorisation(grpc.aio.ServerInterceptor):
         async def guarded(request: Any, context: Any) -> None:
             life_s = await self._check(method, context)
             try:
-                async with asyncio.timeout(life_s) as life:
+                async with asyncio.timeout(life_s) as life, _refusals(context):
                     answers = inner(request, context)
                     if hasattr(answers, "__aiter__"):
                         async for answer in answers:
@@ -173,6 +207,17 @@ class Authorisation(grpc.aio.ServerInterceptor):
         caller = self._callers.of(context)
         self._refusals.note(f"{caller} at {caller.address}", "there is no such call")
         await context.abort(grpc.StatusCode.PERMISSION_DENIED, "there is no such call")
+
+
+@asynccontextmanager
+async def _refusals(context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
+    """End the call with what a service raises: a refusal, or a fault of the store."""
+    try:
+        yield
+    except Refused as refused:
+        await refused.abort(context)
+    except StoreError as error:
+        await ending.not_stored(error).abort(context)
 
 
 def _refuse_role(caller: Caller, method: str) -> None:

@@ -10,8 +10,9 @@ import grpc
 
 from aggregator.bundle_shelf import MAX_BUNDLE_BYTES, BundleDamaged, BundleRefused, BundleShelf
 from aggregator.fields import DIGEST_BYTES
-from aggregator.link.fleet.calls import Context, FleetCalls, malformed
+from aggregator.link.fleet.calls import Context, FleetCalls
 from aggregator.link.log_relay import LogRelay
+from aggregator.link.refusing import Refused, bad_field, not_allowed, not_now
 from aggregator.records import CommandKind
 from aggregator.store import diagnostics
 from aggregator.store.diagnostics import Asked
@@ -49,12 +50,12 @@ class DiagnosticsService(artifact_pb2_grpc.DiagnosticsServiceServicer):
         device_id = await self._asked(context, first.command_id, CommandKind.COLLECT_DIAGNOSTICS)
         command_id, offset, total = first.command_id, first.offset, first.total_bytes
         if not 0 < total <= MAX_BUNDLE_BYTES:
-            await context.abort(
+            raise Refused(
                 grpc.StatusCode.RESOURCE_EXHAUSTED, f"a bundle has at most {MAX_BUNDLE_BYTES} bytes"
             )
         expected = first.digest
         if len(expected) != DIGEST_BYTES:
-            await malformed(context, f"digest must be {DIGEST_BYTES} bytes")
+            raise bad_field("digest", f"write {DIGEST_BYTES} bytes")
         await self._calls.do(
             context,
             lambda db, now_ns, _actor: diagnostics.begin(db, command_id, device_id, total, expected, now_ns),
@@ -62,19 +63,19 @@ class DiagnosticsService(artifact_pb2_grpc.DiagnosticsServiceServicer):
         try:
             async for piece in request_iterator:
                 if len(piece.data) > MAX_PIECE_BYTES or offset + len(piece.data) > total:
-                    await malformed(context, "a piece goes beyond what was announced")
+                    raise bad_field("data", "a piece goes beyond what was announced")
                 await asyncio.to_thread(self._shelf.append, command_id, offset, piece.data)
                 offset += len(piece.data)
             if offset == total:
                 await asyncio.to_thread(self._shelf.finish, command_id, expected)
         except BundleDamaged as damaged:
-            await context.abort(grpc.StatusCode.DATA_LOSS, str(damaged))
+            raise Refused(grpc.StatusCode.DATA_LOSS, str(damaged)) from damaged
         except BundleRefused as refused:
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(refused))
+            raise not_now("BUNDLE_REFUSED", command_id.hex(), str(refused)) from refused
         except OSError as error:
-            await context.abort(
+            raise Refused(
                 grpc.StatusCode.UNAVAILABLE, f"the aggregator cannot keep bundles ({error.strerror})"
-            )
+            ) from error
         if offset == total:
             await self._calls.do(context, lambda db, _now_ns, _actor: diagnostics.complete(db, command_id))
         return artifact_pb2.UploadResponse(held_bytes=offset)
@@ -92,14 +93,13 @@ class DiagnosticsService(artifact_pb2_grpc.DiagnosticsServiceServicer):
         return artifact_pb2.TailLogResponse()
 
     async def _asked(self, context: Context, command_id: bytes, kind: CommandKind) -> str:
-        """Return the device that calls, or end the call where it was not asked."""
+        """Return the device that calls; raises Refused where it was not asked."""
         peer = self._calls.callers.of(context).peer
         if peer is None or not isinstance(peer.named, DeviceName):
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "devices alone hand in diagnostics")
-            raise AssertionError("abort does not return")
+            raise not_allowed("DEVICE_NEEDED", "devices alone hand in diagnostics")
         device_id = peer.named.device_id
         if len(command_id) != ID_BYTES:
-            await malformed(context, f"command_id must be {ID_BYTES} bytes")
+            raise bad_field("command_id", f"write {ID_BYTES} bytes")
         asked = await self._calls.do(
             context,
             lambda db, now_ns, _actor: diagnostics.asked(db, command_id, device_id, kind, now_ns),
@@ -107,8 +107,7 @@ class DiagnosticsService(artifact_pb2_grpc.DiagnosticsServiceServicer):
         if asked is Asked.YES:
             return device_id
         why = "the command has expired" if asked is Asked.EXPIRED else "this device was not asked for it"
-        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, why)
-        raise AssertionError("abort does not return")
+        raise not_now("NOT_ASKED", command_id.hex(), why)
 
 
 async def erase_old_bundles(store: StoreWriter, shelf: BundleShelf, wall_ns: Callable[[], int]) -> None:

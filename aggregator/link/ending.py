@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
-
 import grpc
-from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
-from google.rpc.status_pb2 import Status
 
+from aggregator.link.refusing import Refused
 from aggregator.malformed import Malformed
 from aggregator.store.errors import StoreError, StoreFull
 from aggregator.store.identities import Standing
@@ -20,24 +17,13 @@ RETRY_SHUT_OUT_S = 600  # a person has to decide; the device still notices withi
 RETRY_STOPPING_S = 1  # a restart takes about that long
 
 
-class LinkEnded(Exception):
+class LinkEnded(Refused):
     """The stream ends with this status; retry_s: when to try again, None to leave that to the device."""
 
     def __init__(self, code: grpc.StatusCode, message: str, retry_s: int | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
+        details = () if retry_s is None else (RetryInfo(retry_delay=Duration(seconds=retry_s)),)
+        super().__init__(code, message, *details)
         self.retry_s = retry_s
-
-    async def abort(self, context: grpc.aio.ServicerContext[Any, Any]) -> NoReturn:
-        """End the call with this status and, where a delay is known, google.rpc.RetryInfo."""
-        metadata: tuple[tuple[str, bytes], ...] = ()
-        if self.retry_s is not None:
-            detail = AnyMessage()
-            detail.Pack(RetryInfo(retry_delay=Duration(seconds=self.retry_s)))
-            status = Status(code=self.code.value[0], message=self.message, details=[detail])
-            metadata = (("grpc-status-details-bin", status.SerializeToString()),)
-        await context.abort(self.code, self.message, metadata)
 
 
 def barred(standing: Standing) -> LinkEnded:

@@ -61,18 +61,22 @@ class Cancelled(Enum):
     MISSING = "missing"
     DELIVERED = "delivered"
     ENDED = "ended"
+    EXPIRED = "expired"
 
 
 def cancel(db: Database, command_id: bytes, now_ns: int, actor: str) -> Cancelled:
     """Take a command back that was not delivered yet; its row stays, with that it was."""
     row = db.execute(
-        "SELECT device_id, kind, delivered_ns, outcome FROM commands WHERE command_id = ?", (command_id,)
+        "SELECT device_id, kind, delivered_ns, outcome, expires_ns FROM commands WHERE command_id = ?",
+        (command_id,),
     ).fetchone()
     if row is None:
         return Cancelled.MISSING
-    device_id, kind, delivered_ns, outcome = row
+    device_id, kind, delivered_ns, outcome, expires_ns = row
     if outcome is not None:
         return Cancelled.ENDED
+    if expires_ns <= now_ns:
+        return Cancelled.EXPIRED
     if delivered_ns is not None:
         return Cancelled.DELIVERED
     db.execute(

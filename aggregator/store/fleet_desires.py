@@ -14,7 +14,8 @@ from aggregator.fleet.terms import Desire, DesireChange, Invalid, Missing, Scope
 from aggregator.store import administration
 from aggregator.store.fleet_artifacts import find as find_artifact
 from aggregator.store.fleet_states import DESIRES, Content, Recomputed, recompute, stable_facts, to_desire
-from trust.state import MAX_VALUE_BYTES, SETTING, ArtifactKind
+from aggregator.store.many import rows_of
+from trust.state import MAX_VALUE_BYTES, SETTING, ArtifactKind, ReportedState
 
 MAX_SETTINGS = 200  # of one scope
 _SETTING = re.compile(SETTING)
@@ -118,6 +119,24 @@ def check(db: Database, what: DesireChange) -> Invalid | None:
                 "no such file is held: add it first, and desire it as the list shows it",
             )
     return None
+
+
+def unknown_settings(db: Database, made: Changed, what: DesireChange) -> tuple[str, ...]:
+    """Return a remark for each new setting that some of the changed devices said that they do not know."""
+    asked = {name for name, value in what.settings.items() if value is not None}
+    without = dict.fromkeys(sorted(asked), 0)
+    for (content,) in rows_of(
+        db, "SELECT content FROM reported_states WHERE device_id IN (?*)", made.recomputed.changed
+    ):
+        known = set(msgspec.json.decode(content, type=ReportedState).known_settings)
+        for name in asked - known:
+            without[name] += 1
+    return tuple(
+        f"settings.{name}: {count} of {len(made.recomputed.changed)} changed device(s) do not know it, and "
+        "would refuse the whole: give them a newer version first, or desire it in a narrower scope"
+        for name, count in without.items()
+        if count
+    )
 
 
 def touched(db: Database, scope: Scope) -> Collection[str] | None:

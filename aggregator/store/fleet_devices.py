@@ -20,6 +20,8 @@ from aggregator.store.fleet_reports import to_reported
 from aggregator.store.fleet_states import desired, groups_of, to_labels
 from aggregator.store.identities import barred
 from aggregator.store.many import rows_of
+from aggregator.store.telemetry import Measured
+from trust.telemetry import Telemetry
 
 
 def note_fault(db: Database, device_id: str, fault: DeviceFault, now_ns: int) -> None:
@@ -94,7 +96,8 @@ def read(
             device_ids,
         )
     }
-    wanted, known = desired(db, rows), _known(db, now_ns, connected, rows)
+    wanted, measured = desired(db, rows), _measured(db, rows)
+    known = _known(db, now_ns, connected, rows, measured)
     groups = groups_of(
         db,
         [
@@ -121,17 +124,28 @@ def read(
                 groups[device_id],
                 wanted.get(device_id),
                 known[device_id].reported,
+                measured[device_id].telemetry if device_id in measured else None,
+                measured[device_id].at_ns if device_id in measured else 0,
             )
         )
     return tuple(found)
 
 
 def _healths(db: Database, now_ns: int, connected: Collection[str]) -> dict[str, Health]:
-    return {device_id: judge(known)[0] for device_id, known in _known(db, now_ns, connected, None).items()}
+    known = _known(db, now_ns, connected, None, _measured(db, None))
+    return {device_id: judge(each)[0] for device_id, each in known.items()}
+
+
+def _measured(db: Database, device_ids: Collection[str] | None) -> dict[str, Measured]:
+    return {each.device_id: each for each in telemetry.latest(db, device_ids)}
 
 
 def _known(
-    db: Database, now_ns: int, connected: Collection[str], device_ids: Collection[str] | None
+    db: Database,
+    now_ns: int,
+    connected: Collection[str],
+    device_ids: Collection[str] | None,
+    measured: dict[str, Measured],
 ) -> dict[str, Known]:
     """Return what the health of these devices, or of all, rests on."""
     shut_out = barred(db)
@@ -140,7 +154,6 @@ def _known(
         "SELECT device_id, part, fault, since_ns FROM open_faults ORDER BY since_ns, part"
     ):
         faults.setdefault(device_id, []).append(OpenFault(part, fault, since_ns))
-    told = {each.device_id: each.telemetry for each in telemetry.latest(db, device_ids)}
     rows = rows_of(
         db,
         """SELECT device_id, last_seen_ns, usual_silence_ns, content, received_ns, doubt, drift,
@@ -157,11 +170,19 @@ def _known(
             shut_out.get(device_id),
             faults.get(device_id, ()),
             None if content is None else to_reported(content, received_ns, doubt, drift),
-            told.get(device_id),
+            _current(measured.get(device_id), last_seen_ns),
             msgspec.json.decode(remarks, type=list[str]),
         )
         for device_id, last_seen_ns, usual_ns, content, received_ns, doubt, drift, remarks in rows
     }
+
+
+def _current(measured: Measured | None, last_seen_ns: int) -> Telemetry | None:
+    """Return what a device measured last, unless it was heard of for long since without measuring."""
+    if measured is None:
+        return None
+    age_s = (last_seen_ns - measured.at_ns) / SECOND_NS
+    return measured.telemetry if age_s <= max(2 * measured.telemetry.period_s, 3600) else None
 
 
 def _silent_s(now_ns: int, last_seen_ns: int) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 from sqlite_utils import Database
 
@@ -9,9 +11,9 @@ from aggregator.fleet.filters import FilterRefused, parse, parse_stable
 from aggregator.fleet.terms import MAX_LABELS, Group, Invalid, Missing, Scope, ScopeKind, Site, Stale
 from aggregator.store import administration, fleet_desires
 from aggregator.store.fleet_states import recompute, to_labels, to_window
-from trust.names import is_name
+from aggregator.store.many import rows_of
+from trust.names import NAMES, is_name
 
-NAMES = "names are 1 to 63 of A-Z a-z 0-9 . _ - and begin with a letter or digit"
 MAX_RANK = 1_000_000
 MAX_TITLE = 200
 _SITES = """
@@ -67,6 +69,18 @@ def put_site(
     if before is None or before.labels != kept.labels:  # groups may rest on them
         recompute(db, now_ns, fleet_desires.touched(db, Scope(ScopeKind.SITE, site.name)))
     return find_site(db, site.name) or kept
+
+
+def without_consent(db: Database, device_ids: Collection[str], now_ns: int) -> str | None:
+    """Return a site of these devices that does not agree to be looked into now, None where all do."""
+    rows = rows_of(
+        db,
+        """SELECT site FROM devices LEFT JOIN sites ON sites.name = devices.site
+           WHERE coalesce(support_consent_until_ns, 0) <= ? AND device_id IN (?*) ORDER BY site""",
+        device_ids,
+        now_ns,
+    )
+    return next((site for (site,) in rows), None)
 
 
 def find_group(db: Database, name: str) -> Group | None:

@@ -16,10 +16,10 @@ from aggregator.fleet.rollout import Change, Ring, Rollout, Thresholds, Watch
 from aggregator.fleet.rollout_engine import NotAllowed
 from aggregator.fleet.terms import DesireChange, FleetDevice, Health, Invalid, Missing, Stale
 from aggregator.store import fleet_desires, fleet_devices, fleet_inventory, fleet_rollouts
-from aggregator.store.fleet_inventory import MAX_TITLE, NAMES
+from aggregator.store.fleet_inventory import MAX_TITLE
 from aggregator.store.fleet_rollouts import Held
 from aggregator.store.identities import barred
-from trust.names import is_name
+from trust.names import NAMES, is_name
 
 MAX_SOAK_S = 90 * 24 * 3600
 MAX_POINTS = 100

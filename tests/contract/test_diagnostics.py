@@ -12,6 +12,7 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from aggregator.authority import Authority
 from aggregator.bundle_shelf import BundleShelf
@@ -19,12 +20,20 @@ from aggregator.link.diagnostics import erase_old_bundles
 from aggregator.store import diagnostics
 from aggregator.store.diagnostics import KEPT_NS
 from aggregator.store.writer import StoreWriter
-from aidpost.v1 import artifact_pb2, artifact_pb2_grpc, event_pb2, export_pb2, fleet_pb2, fleet_pb2_grpc
+from aidpost.v1 import (
+    artifact_pb2,
+    artifact_pb2_grpc,
+    event_pb2,
+    export_pb2,
+    fleet_pb2,
+    fleet_pb2_grpc,
+    inventory_pb2,
+)
 from firmware.uplink.backoff import Backoff
 from firmware.uplink.diagnostics_calls import CHUNK_BYTES, DiagnosticsCalls, NotWanted
 from tests.kit.aggregator_fixture import NOW_NS, running_aggregator
 from tests.kit.identities import DeviceIdentity, Held, first_administrator, joined, shown
-from tests.kit.link_device import PATIENCE_S, LinkDevice
+from tests.kit.link_device import PATIENCE_S, SITE, LinkDevice
 from tests.kit.shared_site import Showing
 
 COLLECT, TAIL = event_pb2.COMMAND_KIND_COLLECT_DIAGNOSTICS, event_pb2.COMMAND_KIND_TAIL_LOG
@@ -53,6 +62,11 @@ class Post:
             duration=Duration(seconds=60) if kind == TAIL else None,
         )
         await self.fleet.SendCommand(request, timeout=PATIENCE_S)
+
+    async def agree(self) -> None:
+        """Let the site agree to be looked into."""
+        site = inventory_pb2.Site(name=SITE, support_consent_until=Timestamp(seconds=NOW_NS // 10**9 + 3600))
+        await self.fleet.UpdateSite(inventory_pb2.UpdateSiteRequest(site=site), timeout=PATIENCE_S)
 
     def calls(self, device: DeviceIdentity) -> DiagnosticsCalls:
         return DiagnosticsCalls(
@@ -167,6 +181,7 @@ async def test_a_bundle_is_erased_when_its_time_is_over(tmp_path: Path) -> None:
 
 
 async def test_a_log_is_followed_while_its_device_tells_it(post: Post) -> None:
+    await post.agree()
     await post.ask(TAIL)
     follow = post.fleet.FollowLog(export_pb2.FollowLogRequest(command_id=ASKED), timeout=PATIENCE_S)
     telling = asyncio.create_task(post.calls(post.first).tell_log(ASKED, _once(["first", "second"])))

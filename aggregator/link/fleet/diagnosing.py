@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 import grpc
 
 from aggregator.bundle_shelf import BundleShelf
-from aggregator.link.fleet.calls import Context, FleetCalls, malformed, timestamp
+from aggregator.link.fleet.calls import Context, FleetCalls, timestamp
 from aggregator.link.log_relay import LogRelay
+from aggregator.link.refusing import Refused, bad_field, not_found
 from aggregator.store import diagnostics
 from aggregator.store.diagnostics import Bundle
 from aidpost.v1 import export_pb2, fleet_pb2_grpc
@@ -32,7 +33,7 @@ class Diagnosing(fleet_pb2_grpc.FleetServiceServicer):
         before_ns = None
         if request.page_token:
             if not request.page_token.isascii() or not request.page_token.isdigit():
-                await malformed(context, "page_token is not one that an answer gave")
+                raise bad_field("page_token", "take it from the answer before, or leave it empty")
             before_ns = min(int(request.page_token), 2**63 - 1)
         device_id = request.device_id or None
         found = await self._calls.do(
@@ -50,16 +51,14 @@ class Diagnosing(fleet_pb2_grpc.FleetServiceServicer):
             context, lambda db, now_ns, actor: diagnostics.fetched(db, command_id, now_ns, actor)
         )
         if found is None:
-            await context.abort(
-                grpc.StatusCode.NOT_FOUND,
-                "no whole bundle of this command is held: `fleet diagnostics list` shows what is",
-            )
+            raise not_found("bundle", command_id.hex(), "`fleet diagnostics list` shows what is held whole")
         pieces = self._shelf.read(command_id, min(request.offset, 2**63 - 1))
         try:
             while (data := await asyncio.to_thread(next, pieces, None)) is not None:
                 yield export_pb2.FetchDiagnosticsResponse(data=data)
         except OSError as error:
-            await context.abort(grpc.StatusCode.DATA_LOSS, f"the bundle cannot be read ({error.strerror})")
+            why = f"the bundle cannot be read ({error.strerror})"
+            raise Refused(grpc.StatusCode.DATA_LOSS, why) from error
 
     async def FollowLog(  # noqa: N802
         self, request: export_pb2.FollowLogRequest, context: Context
@@ -70,11 +69,9 @@ class Diagnosing(fleet_pb2_grpc.FleetServiceServicer):
             context, lambda db, now_ns, actor: diagnostics.followed(db, command_id, now_ns, actor)
         )
         if ends_ns is None:
-            await context.abort(
-                grpc.StatusCode.NOT_FOUND,
-                "no command asks for this log, or it has ended: send tail-log first",
+            raise not_found(
+                "log", command_id.hex(), "no command asks for it, or it has ended, send tail-log first"
             )
-            raise AssertionError("abort does not return")
         left_s = max(0.0, (ends_ns - self._calls.wall_ns()) / 1e9)
         try:
             async with asyncio.timeout(left_s):

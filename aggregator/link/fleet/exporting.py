@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from aggregator.export import iso
 from aggregator.exporting.desk import ExportDesk, Exported, Wanted
 from aggregator.exporting.policy import ExportRefused, FileForm
-from aggregator.link import ending
-from aggregator.link.fleet.calls import Context, FleetCalls, malformed
+from aggregator.link.fleet.calls import Context, FleetCalls
+from aggregator.link.refusing import bad_field, not_now
 from aggregator.store import administration
-from aggregator.store.errors import StoreError
 from aidpost.v1 import export_pb2, fleet_pb2_grpc
 
 CHUNK_BYTES = 64 * 1024
@@ -37,16 +35,14 @@ class Exporting(fleet_pb2_grpc.FleetServiceServicer):
         """Write the file, note it, and send it."""
         form = _FORMS.get(request.format)
         if form is None:
-            await malformed(context, "format is csv, parquet or fhir")
+            raise bad_field("format", "write csv, parquet or fhir")
         # "from" is a word of Python's: the generated class has it by name alone.
         begins, ends = getattr(request, "from"), request.to
         wanted = Wanted(request.recipient, form, _ns(begins), _ns(ends), tuple(request.sites))
         try:
             made = await asyncio.to_thread(self._export_desk.export, wanted)
         except ExportRefused as refused:
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(refused))
-        except StoreError as error:
-            await ending.not_stored(error).abort(context)
+            raise not_now("EXPORT_POLICY", wanted.recipient, str(refused)) from refused
         with made.file:
             subject = _subject(wanted, made)
             await self._calls.do(

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import grpc
-
 from aggregator.authority import Authority
 from aggregator.holdings import EnrolmentState
 from aggregator.link import ending
-from aggregator.link.fleet.calls import Context, FleetCalls, malformed, timestamp, within
+from aggregator.link.fleet.calls import Context, FleetCalls, timestamp, within
 from aggregator.link.presence import Presence
+from aggregator.link.refusing import bad_field, not_found
 from aggregator.store import claims, identities
 from aidpost.v1 import fleet_pb2, fleet_pb2_grpc
 from trust.checking import RequestRefused, read_request
 from trust.claim import claim_digest
-from trust.names import DeviceName, is_name
+from trust.names import NAMES, DeviceName, is_name
 
 CLAIM_S = (60, 30 * 24 * 3600)
 PERSON_S = (24 * 3600, 400 * 24 * 3600)
@@ -40,8 +39,8 @@ class Joining(fleet_pb2_grpc.FleetServiceServicer):
     ) -> fleet_pb2.CreateClaimResponse:
         """Make a code; its secret is kept as a keyed digest alone."""
         if not is_name(request.site):
-            await malformed(context, "site is no name")
-        await within(context, "lifetime", request.lifetime.seconds, CLAIM_S)
+            raise bad_field("site", NAMES)
+        within("lifetime", request.lifetime.seconds, CLAIM_S)
         claim = self._authority.new_claim()
         digest = claim_digest(self._authority.claim_key, claim.secret)
         ends_ns = self._calls.wall_ns() + request.lifetime.seconds * 1_000_000_000
@@ -79,8 +78,8 @@ class Joining(fleet_pb2_grpc.FleetServiceServicer):
             context, lambda db, now_ns, actor: identities.approve(db, device_id, words, now_ns, actor)
         )
         if not approved:
-            await context.abort(
-                grpc.StatusCode.NOT_FOUND, "no key with these words waits under this device: list them again"
+            raise not_found(
+                "enrolment", device_id, "no key with these words waits under this device, list them again"
             )
         self._presence.end(device_id, ending.superseded())  # whoever that was is judged anew
         return fleet_pb2.ApproveDeviceResponse()
@@ -94,7 +93,7 @@ class Joining(fleet_pb2_grpc.FleetServiceServicer):
             context, lambda db, now_ns, actor: identities.revoke(db, device_id, now_ns, actor)
         )
         if not revoked:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "no such device, or it is revoked already")
+            raise not_found("device", device_id, "no such device has joined, or it is revoked already")
         self._presence.end(device_id, ending.revoked())
         return fleet_pb2.RevokeDeviceResponse()
 
@@ -102,14 +101,14 @@ class Joining(fleet_pb2_grpc.FleetServiceServicer):
         self, request: fleet_pb2.AddPersonRequest, context: Context
     ) -> fleet_pb2.AddPersonResponse:
         """Give the person of the request a role and a certificate."""
-        await within(context, "lifetime", request.lifetime.seconds, PERSON_S)
+        within("lifetime", request.lifetime.seconds, PERSON_S)
         try:
             asked = read_request(request.certificate_request)
         except RequestRefused as error:
-            await malformed(context, str(error))
+            raise bad_field("certificate_request", str(error)) from error
         person = asked.named
         if isinstance(person, DeviceName):
-            await malformed(context, "a device joins by a claim code")
+            raise bad_field("certificate_request", "a device joins by a claim code")
         life = timedelta(seconds=request.lifetime.seconds)
         certificate = self._authority.issue(asked, self._calls.wall_ns(), life)
         await self._calls.do(
@@ -126,5 +125,5 @@ class Joining(fleet_pb2_grpc.FleetServiceServicer):
             context, lambda db, now_ns, actor: identities.remove_person(db, request.name, now_ns, actor)
         )
         if not removed:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "no such person")
+            raise not_found("person", request.name, "the audit log has everybody who was added")
         return fleet_pb2.RemovePersonResponse()

@@ -5,19 +5,21 @@ from __future__ import annotations
 from aggregator.authority import Authority
 from aggregator.bundle_shelf import BundleShelf
 from aggregator.exporting.desk import ExportDesk
-from aggregator.holdings import Command
-from aggregator.link.desk import Desk
+from aggregator.link.desks import Desks
 from aggregator.link.fleet.asking import Asking
 from aggregator.link.fleet.auditing import Auditing
 from aggregator.link.fleet.calls import FleetCalls
+from aggregator.link.fleet.desiring import Desiring
+from aggregator.link.fleet.devices import Devices
 from aggregator.link.fleet.diagnosing import Diagnosing
 from aggregator.link.fleet.exporting import Exporting
 from aggregator.link.fleet.joining import Joining
+from aggregator.link.fleet.places import Places
 from aggregator.link.log_relay import LogRelay
 from aggregator.link.presence import Presence
 
 
-class FleetService(Joining, Asking, Auditing, Exporting, Diagnosing):
+class FleetService(Joining, Asking, Auditing, Exporting, Diagnosing, Devices, Places, Desiring):
     """Does what operators ask for, one subject in each of its bases."""
 
     def __init__(
@@ -25,7 +27,7 @@ class FleetService(Joining, Asking, Auditing, Exporting, Diagnosing):
         calls: FleetCalls,
         authority: Authority,
         presence: Presence,
-        command_desk: Desk[Command],
+        desks: Desks,
         export_desk: ExportDesk,
         shelf: BundleShelf,
         relay: LogRelay,
@@ -33,7 +35,7 @@ class FleetService(Joining, Asking, Auditing, Exporting, Diagnosing):
         self._calls = calls
         self._authority = authority
         self._presence = presence
-        self._command_desk = command_desk
+        self._desks = desks
         self._export_desk = export_desk
         self._shelf = shelf
         self._relay = relay

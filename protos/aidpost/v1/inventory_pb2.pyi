@@ -840,19 +840,25 @@ class UpdateDesireResponse(_message.Message):
 
     DESIRE_FIELD_NUMBER: _builtins.int
     CHANGED_DEVICES_FIELD_NUMBER: _builtins.int
+    REMARKS_FIELD_NUMBER: _builtins.int
     changed_devices: _builtins.int
     """How many devices have another desired state now."""
     @_builtins.property
     def desire(self) -> Global___Desire: ...
+    @_builtins.property
+    def remarks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What to look at: groups that contradict each other, settings that some of the devices do not know."""
+
     def __init__(
         self,
         *,
         desire: Global___Desire | None = ...,
         changed_devices: _builtins.int = ...,
+        remarks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["desire", b"desire"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_devices", b"changed_devices", "desire", b"desire"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_devices", b"changed_devices", "desire", b"desire", "remarks", b"remarks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
