@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
@@ -53,8 +53,8 @@ class Retention:
         for entry_id in due:
             # First from memory: whatever happens to the store, nobody is matched with this entry any more.
             await self._in_inference(partial(self._matcher.remove, entry_id))
-            await self._in_store(partial(_remove, now, entry_id))
         if due:
+            await self._in_store(partial(_remove, now, due))
             log.info("entries expired", entries=len(due))
             self._gallery_changed()
         return len(due)
@@ -74,5 +74,5 @@ def read_policy(config: Config) -> tuple[DataPolicy, int] | None:
     return policy, rule.retention_days
 
 
-def _remove(moment: Moment, entry_id: bytes, store: Store) -> None:
-    store.gallery.remove(moment, entry_id, "reference expired")
+def _remove(moment: Moment, entry_ids: Sequence[bytes], store: Store) -> None:
+    store.gallery.remove_all(moment, entry_ids, "reference expired")

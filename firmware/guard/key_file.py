@@ -210,6 +210,22 @@ def write_private(path: Path, content: bytes | memoryview) -> None:
         ) from error
 
 
+def replace_private(path: Path, content: bytes) -> None:
+    """Write a file that its owner alone may read anew in one step, and overwrite what it held."""
+    fresh = path.with_name(path.name + _NEW)
+    _shred(fresh)
+    write_private(fresh, content)
+    try:
+        former = path.open("r+b") if path.exists() else None
+        fresh.replace(path)
+        _sync_folder(path.parent)
+        if former is not None:
+            with former:
+                _overwrite(former.fileno())
+    except OSError as error:
+        raise GuardUnavailable(f"cannot write {path}: {error.strerror}; try again") from error
+
+
 def _written(folder: Path, name: str, content: msgspec.Struct) -> Path:
     path = folder / f"{name}{_NEW}"
     _shred(path)

@@ -19,6 +19,7 @@ from firmware.guard.wrapping import unwrap, wrap
 from firmware.records import Moment
 from firmware.store import inheritance
 from firmware.store.connection import open_database, translated
+from firmware.store.entry_keys import EntryKeys
 from firmware.store.errors import BackupRefused, StoreDamaged, StoreError, StoreKeyWrong
 from firmware.store.inheritance import Inheritance
 from firmware.store.migrations import migrate
@@ -111,7 +112,9 @@ def read(source: Path, passphrase: bytearray, folder: Path, purpose: Purpose, si
                     migrate(former)
                 former.close()
                 with RangeReader(database, key) as reader:
-                    inherited = inheritance.read(reader, purpose, site)
+                    entry_keys = _entry_keys(reader)
+                    inherited = inheritance.read(reader, purpose, site, entry_keys)
+                    entry_keys.close()
             except (StoreDamaged, StoreKeyWrong) as error:
                 raise BackupRefused(
                     f"{source} cannot be restored: this backup is damaged or was changed; take an earlier one"
@@ -121,6 +124,14 @@ def read(source: Path, passphrase: bytearray, folder: Path, purpose: Purpose, si
     if inherited.lost:
         raise BackupRefused(f"{source} is damaged: take an earlier backup")
     return replace(inherited, as_of_ns=header.made_ns)
+
+
+def _entry_keys(reader: RangeReader) -> EntryKeys:
+    """Return the keys of the entries of a backup; one of an earlier version has none."""
+    if "entry_keys" not in reader.tables():
+        return EntryKeys()
+    rows, _ = reader.rows("entry_keys", "number", "id, key")
+    return EntryKeys((wrap_id, key) for _, wrap_id, key in rows)
 
 
 def _header(line: bytes, source: Path) -> _Header:

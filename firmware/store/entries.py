@@ -10,56 +10,81 @@ import msgspec
 from sqlite_utils import Database
 
 from firmware.records import Attempts
+from firmware.store.entry_keys import EntryKeys
 from firmware.store.errors import StoreDamaged, StoreError
 from firmware.store.reference import Reference
 from inference import template_codec
 from inference.errors import TemplateDamaged
 from trust.consent import Purpose
+from trust.gallery.errors import EntryRefused
 
 _SELECT = """
-    SELECT gallery.number, entry_id, subject, template
+    SELECT gallery.number, entry_id, subject, sealed_key, template
     FROM gallery JOIN protected_templates ON protected_templates.entry = gallery.number
 """
 _ORDER = " ORDER BY entry, position"  # as the index lies: by gallery.number it was sorted, at twice the time
 
 
-def insert(database: Database, reference: Reference) -> None:
+def insert(database: Database, keys: EntryKeys, reference: Reference) -> None:
     """Add an entry. Raises StoreError when its id is taken or it has no template."""
     encoded = [template_codec.encode(template) for template in reference.templates]
-    insert_encoded(database, reference.entry_id, reference.subject, encoded)
+    insert_encoded(database, keys, reference.entry_id, reference.subject, encoded)
 
 
-def insert_encoded(database: Database, entry_id: bytes, subject: str, templates: Sequence[bytes]) -> None:
+def insert_encoded(
+    database: Database, keys: EntryKeys, entry_id: bytes, subject: str, templates: Sequence[bytes]
+) -> None:
     """Add an entry whose templates are bytes already. Raises as `insert` does."""
     if not templates:
         raise StoreError("a gallery entry needs at least one template; register the person without an entry")
     if database.execute("SELECT 1 FROM gallery WHERE entry_id = ?", (entry_id,)).fetchone():
         raise StoreError("the gallery has an entry of this id already; give each entry a new random id")
+    wrapped, seal = keys.new(entry_id)
     number = database.execute(
-        "INSERT INTO gallery (entry_id, subject) VALUES (?, ?)", (entry_id, subject)
+        "INSERT INTO gallery (entry_id, subject, sealed_key) VALUES (?, ?, ?)", (entry_id, subject, wrapped)
     ).lastrowid
     for position, template in enumerate(templates):
         database.execute(
             "INSERT INTO protected_templates (entry, position, template) VALUES (?, ?, ?)",
-            (number, position, template),
+            (number, position, seal.seal(template)),
         )
 
 
-def insert_all(database: Database, references: Sequence[Reference]) -> None:
+def insert_all(database: Database, keys: EntryKeys, references: Sequence[Reference]) -> None:
     """Add entries whose ids are not taken, many at a time."""
+    made = [keys.new(each.entry_id) for each in references]
     (first,) = database.execute("SELECT coalesce(max(number), 0) + 1 FROM gallery").fetchone()
     database.conn.executemany(
-        "INSERT INTO gallery (number, entry_id, subject) VALUES (?, ?, ?)",
-        [(number, each.entry_id, each.subject) for number, each in enumerate(references, first)],
+        "INSERT INTO gallery (number, entry_id, subject, sealed_key) VALUES (?, ?, ?, ?)",
+        [
+            (number, each.entry_id, each.subject, wrapped)
+            for number, (each, (wrapped, _)) in enumerate(zip(references, made, strict=True), first)
+        ],
     )
     database.conn.executemany(
         "INSERT INTO protected_templates (entry, position, template) VALUES (?, ?, ?)",
         [
-            (number, position, template_codec.encode(template))
-            for number, each in enumerate(references, first)
+            (number, position, seal.seal(template_codec.encode(template)))
+            for number, (each, (_, seal)) in enumerate(zip(references, made, strict=True), first)
             for position, template in enumerate(each.templates)
         ],
     )
+
+
+def seal_unsealed(database: Database, keys: EntryKeys) -> int:
+    """Seal the templates that a version before entries had keys stored; returns of how many entries."""
+    rows = database.execute("SELECT number, entry_id FROM gallery WHERE sealed_key = x''").fetchall()
+    for number, entry_id in rows:
+        wrapped, seal = keys.new(entry_id)
+        database.execute("UPDATE gallery SET sealed_key = ? WHERE number = ?", (wrapped, number))
+        templates = database.execute(
+            "SELECT number, template FROM protected_templates WHERE entry = ?", (number,)
+        ).fetchall()
+        database.conn.executemany(
+            "UPDATE protected_templates SET template = ? WHERE number = ?",
+            [(seal.seal(template), place) for place, template in templates],
+        )
+    return len(rows)
 
 
 def all_ids(database: Database) -> set[bytes]:
@@ -74,7 +99,7 @@ def delete(database: Database, entry_id: bytes) -> str | None:
 
 
 def select_after(
-    database: Database, number: int, limit: int, purpose: Purpose, site: str
+    database: Database, keys: EntryKeys, number: int, limit: int, purpose: Purpose, site: str
 ) -> tuple[list[Reference], int]:
     """Return the next entries in the order of their making, and the number of the last of them."""
     (last,) = database.execute(
@@ -86,23 +111,27 @@ def select_after(
     rows = database.execute(
         _SELECT + "WHERE gallery.number > ? AND gallery.number <= ?" + _ORDER, (number, last)
     )
-    return _references(rows, purpose, site), last
+    return _references(rows, keys, purpose, site), last
 
 
-def select_entry(database: Database, entry_id: bytes, purpose: Purpose, site: str) -> Reference | None:
+def select_entry(
+    database: Database, keys: EntryKeys, entry_id: bytes, purpose: Purpose, site: str
+) -> Reference | None:
     """Return one entry, or None."""
     rows = database.execute(_SELECT + "WHERE entry_id = ?" + _ORDER, (entry_id,))
-    return next(iter(_references(rows, purpose, site)), None)
+    return next(iter(_references(rows, keys, purpose, site)), None)
 
 
-def select_subject(database: Database, subject: str, purpose: Purpose, site: str) -> list[Reference]:
+def select_subject(
+    database: Database, keys: EntryKeys, subject: str, purpose: Purpose, site: str
+) -> list[Reference]:
     """Return the entries of one card or case number: a household's card has several collectors.
 
     Capital and small letters are the same. Where two that differ in nothing else were registered before that
     was refused, the one as it is written here.
     """
     rows = database.execute(_SELECT + "WHERE subject = ?" + _ORDER, (_spelled(database, subject),))
-    return _references(rows, purpose, site)
+    return _references(rows, keys, purpose, site)
 
 
 def _spelled(database: Database, subject: str) -> str:
@@ -145,12 +174,15 @@ def size(database: Database) -> int:
     return int(entries)
 
 
-def _references(rows: Iterable[tuple[Any, ...]], purpose: Purpose, site: str) -> list[Reference]:
+def _references(
+    rows: Iterable[tuple[Any, ...]], keys: EntryKeys, purpose: Purpose, site: str
+) -> list[Reference]:
     references = []
-    for (_, entry_id, subject), group in groupby(rows, key=lambda row: row[:3]):
+    for (_, entry_id, subject, wrapped), group in groupby(rows, key=lambda row: row[:4]):
         try:
-            templates = tuple(template_codec.decode(row[3]) for row in group)
-        except TemplateDamaged as error:
+            seal = keys.opened(entry_id, wrapped)
+            templates = tuple(template_codec.decode(seal.opened(row[4])) for row in group)
+        except (TemplateDamaged, EntryRefused) as error:
             raise StoreDamaged(
                 f"the gallery entry {entry_id.hex()} cannot be read ({error}); "
                 "remove it and register the person again"

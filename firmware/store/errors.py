@@ -19,6 +19,10 @@ class StoreKeyWrong(StoreError, ValueError):
     """Keys and store do not belong together, or nothing of the file is left."""
 
 
+class EntryKeysMissing(StoreError, LookupError):
+    """The file beside the store does not hold the keys of its entries."""
+
+
 class StoreNotEncrypted(StoreError, ValueError):
     """The file is a plain SQLite database."""
 

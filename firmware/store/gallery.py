@@ -46,13 +46,17 @@ class Gallery:
         """Return one entry, or None."""
         self._refuse_other(purpose)
         with self._journal.reading():
-            return entries.select_entry(self._db, entry_id, purpose, self._journal.site)
+            return entries.select_entry(
+                self._db, self._journal.entry_keys, entry_id, purpose, self._journal.site
+            )
 
     def find_subject(self, purpose: Purpose, subject: str) -> list[Reference]:
         """Return the entries under a card or case number: the collectors of a household share one."""
         self._refuse_other(purpose)
         with self._journal.reading():
-            return entries.select_subject(self._db, subject, purpose, self._journal.site)
+            return entries.select_subject(
+                self._db, self._journal.entry_keys, subject, purpose, self._journal.site
+            )
 
     def entry_ids(self, purpose: Purpose, subjects: Sequence[str]) -> list[bytes]:
         """Return the ids of the entries under these numbers, to search among."""
@@ -80,7 +84,7 @@ class Gallery:
     def insert_within(self, moment: Moment, reference: Reference) -> None:
         """Add an entry, within the caller's transaction."""
         self._journal.refuse_other(reference.purpose, reference.site)
-        entries.insert(self._db, reference)
+        entries.insert(self._db, self._journal.entry_keys, reference)
         registered.put(self._db, {reference.entry_id: registered.hour_of(moment)})
 
     def note_export(self, moment: Moment, entry_ids: Sequence[bytes], facts: dict[str, str]) -> None:
@@ -94,9 +98,13 @@ class Gallery:
 
         act: as it stands in the audit log.
         """
+        return bool(self.remove_all(moment, [entry_id], act))
+
+    def remove_all(self, moment: Moment, entry_ids: Sequence[bytes], act: str) -> int:
+        """Erase entries as `remove` does, in one transaction and with one new key; returns how many."""
         with self._journal.transaction():
-            removed = self.erase_within(moment, entry_id, act)
-        self._journal.erase_from_log(erased=removed)
+            removed = sum(self.erase_within(moment, entry_id, act) for entry_id in entry_ids)
+        self._journal.erase_from_log(erased=removed > 0)
         return removed
 
     def erase_within(self, moment: Moment, entry_id: bytes, act: str) -> bool:
@@ -107,12 +115,24 @@ class Gallery:
         subject = entries.delete(self._db, entry_id)
         if subject is None:
             return False
+        self._journal.shred()
         tombstones.put(self._db, entry_id)
         changes.strip(self._db, entry_id)
         self._journal.note(act, moment, entry_id)
         if not entries.ids_of(self._db, [subject]):
             self._forget(moment, subject)
         return True
+
+    def finish_shredding(self, *, also_current: bool) -> None:
+        """Drop the keys that a power cut left behind after an erasure; no damaged store waits to be read.
+
+        also_current: wrap the entries anew, so that no earlier copy, such as one that was set aside, opens.
+        """
+        if also_current:
+            with self._journal.transaction():
+                self._journal.shred()
+        with self._journal.reading():
+            self._journal.entry_keys.drop_former(self._db)
 
     def protection_key(self) -> SecretKey:
         """Return the key that the templates are protected under; the caller closes it."""
@@ -123,9 +143,10 @@ class Gallery:
         """Draw the first key from the store's where there is none, and protect what is stored plain."""
         with self._journal.transaction():
             protecting.ensure_key(self._db, store_key, self._journal.purpose, self._journal.site)
-            made = protecting.protect_plain(self._db)
-        if made:
-            log.info("templates protected", templates=made)
+            sealed = entries.seal_unsealed(self._db, self._journal.entry_keys)
+            made = protecting.protect_plain(self._db, self._journal.entry_keys)
+        if made or sealed:
+            log.info("templates protected", templates=made, sealed=sealed)
             self._journal.erase_from_log(erased=True)
 
     def renew_protection(self, moment: Moment) -> int:
@@ -135,7 +156,7 @@ class Gallery:
         """
         try:
             with self._journal.transaction():
-                renewed = protecting.renew(self._db)
+                renewed = protecting.renew(self._db, self._journal.entry_keys)
                 self._journal.note("templates renewed", moment, b"", {"templates": str(renewed)})
         except (InferenceError, GalleryError) as error:
             raise StoreDamaged(f"a template cannot be made anew: {error}") from error
@@ -146,7 +167,9 @@ class Gallery:
         last = 0
         while True:
             with self._journal.reading():
-                batch, last = entries.select_after(self._db, last, BATCH, purpose, self._journal.site)
+                batch, last = entries.select_after(
+                    self._db, self._journal.entry_keys, last, BATCH, purpose, self._journal.site
+                )
             if not batch:
                 return
             yield batch

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +20,15 @@ from firmware.records import Event, Moment
 from firmware.store import audit, protecting
 from firmware.store.audit import AuditEntry, first_link, next_link
 from firmware.store.entries import insert_encoded
+from firmware.store.entry_keys import EntryKeys
 from firmware.store.errors import StoreDamaged
 from firmware.store.events import decoded, put
 from firmware.store.reading import RangeReader
 from inference import plain_codec, template_codec
 from inference.errors import TemplateDamaged
 from trust.consent import Purpose
+from trust.gallery.entry_seal import EntrySeal
+from trust.gallery.errors import EntryRefused
 
 # Of the table `appliance`. The aggregator takes only a higher generation, so that a restored backup is held
 # back until an operator has approved the device anew.
@@ -96,10 +100,11 @@ class Inheritance:
     lost: dict[str, int] = field(default_factory=dict)
 
 
-def read(reader: RangeReader, purpose: Purpose, site: str) -> Inheritance:
+def read(reader: RangeReader, purpose: Purpose, site: str, entry_keys: EntryKeys) -> Inheritance:
     """Read a former store, the audit log and the outbox first.
 
-    purpose, site: of the new store, for the entries of a file whose own cannot be read.
+    purpose, site: of the new store, for the entries of a file whose own cannot be read. entry_keys: under
+    which the entries of the former one are.
     """
     # Only the columns that are there: a damaged file may be of an earlier version, and cannot be migrated.
     appliance = reader.only_row("appliance") or {}
@@ -109,7 +114,7 @@ def read(reader: RangeReader, purpose: Purpose, site: str) -> Inheritance:
     audit_rows, audit_lost = reader.rows("audit", "number", "entry, chain", at_least=last_seq)
     audit = _chained(audit_rows, chain_epoch)
     waiting, events_lost = _waiting(reader, last_seq)
-    references, entries_lost = _references(reader, Purpose(former_purpose), former_site)
+    references, entries_lost = _references(reader, Purpose(former_purpose), former_site, entry_keys)
     work, work_lost = _work(reader)
     lost = {
         "audit rows": audit_lost + len(audit_rows) - len(audit),
@@ -131,7 +136,13 @@ def read(reader: RangeReader, purpose: Purpose, site: str) -> Inheritance:
 
 
 def take_over(
-    database: Database, former: Inheritance, moment: Moment, purpose: Purpose, epoch: bytes, cause: str
+    database: Database,
+    entry_keys: EntryKeys,
+    former: Inheritance,
+    moment: Moment,
+    purpose: Purpose,
+    epoch: bytes,
+    cause: str,
 ) -> bytes:
     """Write what was read into a new store of this epoch, within the caller's transaction.
 
@@ -141,7 +152,7 @@ def take_over(
     values = former.carried | {"chain_epoch": began, "epoch_began_at": len(former.audit) + 1}
     changes = ", ".join(f"{name} = ?" for name in values)
     database.execute(f"UPDATE appliance SET {changes}", tuple(values.values()))  # noqa: S608
-    foreign = _take_over_entries(database, former.references)
+    foreign = _take_over_entries(database, entry_keys, former.references)
     for row in former.audit:
         database.execute("INSERT INTO audit (entry, chain) VALUES (?, ?)", row)
     facts = {"cause": cause, "waiting": str(len(former.waiting))}
@@ -167,7 +178,7 @@ def take_over(
     return began
 
 
-def _take_over_entries(database: Database, entries: Sequence[FormerEntry]) -> int:
+def _take_over_entries(database: Database, keys: EntryKeys, entries: Sequence[FormerEntry]) -> int:
     """Write the entries, protected; returns how many had nothing that is of use under the gallery's key.
 
     That happens where the page with a renewed key cannot be read.
@@ -181,7 +192,7 @@ def _take_over_entries(database: Database, entries: Sequence[FormerEntry]) -> in
                 if _is_plain(data) or template_codec.decode(data).key_id == protection.key_id
             ]
             if usable:
-                insert_encoded(database, entry.entry_id, entry.subject, usable)
+                insert_encoded(database, keys, entry.entry_id, entry.subject, usable)
             else:
                 foreign += 1
     finally:
@@ -250,8 +261,18 @@ def _work(reader: RangeReader) -> tuple[dict[str, Sequence[tuple[Any, ...]]], in
     return found, lost
 
 
-def _references(reader: RangeReader, purpose: Purpose, site: str) -> tuple[list[FormerEntry], int]:
-    entries, lost = reader.rows("gallery", "number", "entry_id, subject")
+def _references(
+    reader: RangeReader, purpose: Purpose, site: str, entry_keys: EntryKeys
+) -> tuple[list[FormerEntry], int]:
+    has_keys = "sealed_key" in reader.columns("gallery")  # not in an earlier version
+    entries, lost = reader.rows(
+        "gallery", "number", f"entry_id, subject, {'sealed_key' if has_keys else 'NULL'}"
+    )
+    seals: dict[int, EntrySeal] = {}
+    for number, entry_id, _, wrapped in entries:
+        if wrapped:
+            with suppress(EntryRefused):
+                seals[number] = entry_keys.opened(entry_id, wrapped)
     rows, templates_lost = reader.rows("templates", "entry", "entry, template")  # of an earlier version
     if "protected_templates" in reader.tables():
         present, present_lost = reader.rows("protected_templates", "number", "entry, template")
@@ -259,13 +280,15 @@ def _references(reader: RangeReader, purpose: Purpose, site: str) -> tuple[list[
     by_entry: dict[int, list[bytes]] = {}
     for _, entry, data in rows:
         try:
-            (plain_codec if _is_plain(data) else template_codec).decode(data)
-        except TemplateDamaged:
+            # What is sealed begins with a random byte: an entry that has a key holds nothing else.
+            content = seals[entry].opened(data) if entry in seals else data
+            (plain_codec if _is_plain(content) else template_codec).decode(content)
+        except (TemplateDamaged, EntryRefused):
             templates_lost += 1
         else:
-            by_entry.setdefault(entry, []).append(data)
+            by_entry.setdefault(entry, []).append(content)
     references = []
-    for number, entry_id, subject in entries:
+    for number, entry_id, subject, _ in entries:
         if templates := by_entry.get(number):
             references.append(FormerEntry(entry_id, subject, tuple(templates), purpose, site))
         else:

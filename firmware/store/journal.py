@@ -17,6 +17,7 @@ from firmware.records import EventBody, Moment
 from firmware.store import audit, events
 from firmware.store.audit import AuditEntry
 from firmware.store.connection import empty_wal, translated
+from firmware.store.entry_keys import EntryKeys
 from firmware.store.errors import PurposeRefused
 from trust.consent import Purpose
 
@@ -36,6 +37,7 @@ class Journal:
         purpose: Purpose,
         site: str,
         chain_epoch: bytes,
+        entry_keys: EntryKeys,
     ) -> None:
         self.path = path
         self.database = database
@@ -43,13 +45,32 @@ class Journal:
         self.purpose = purpose
         self.site = site
         self.chain_epoch = chain_epoch
+        self.entry_keys = entry_keys
+        self._within = self._shreds = False
         self._wal_holds_erased = True  # as far as is known: the power may have failed after an erasure
 
     @contextmanager
     def transaction(self) -> Iterator[Database]:
         """Make what the block does one change: all of it is on the disk afterwards, or nothing."""
-        with self.reading() as database, database.atomic():
-            yield database
+        if self._within:
+            with self.reading() as database, database.atomic():
+                yield database
+            return
+        self._within, self._shreds = True, False
+        try:
+            with self.reading() as database, database.atomic():
+                yield database
+                if self._shreds:
+                    self.entry_keys.replace(database)
+        finally:
+            self._within = False
+        if self._shreds:
+            with self.reading() as database:
+                self.entry_keys.drop_former(database)
+
+    def shred(self) -> None:
+        """Let what the caller's transaction erases be unreadable when it ends, in every older copy too."""
+        self._shreds = True
 
     @contextmanager
     def reading(self) -> Iterator[Database]:

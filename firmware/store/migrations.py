@@ -15,6 +15,7 @@ from firmware.store.migrations_of_gallery import (
     m016_tombstones,
     m019_erasures_seen,
     m021_registered,
+    m022_entry_keys,
 )
 from firmware.store.migrations_of_telemetry import m020_telemetry
 from firmware.store.migrations_of_work import (
@@ -182,6 +183,7 @@ _STEPS = (
     m019_erasures_seen,
     m020_telemetry,
     m021_registered,
+    m022_entry_keys,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

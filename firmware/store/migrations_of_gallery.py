@@ -165,3 +165,9 @@ def m021_registered(database: Database) -> None:
         CREATE TRIGGER registered_goes_with_its_entry AFTER DELETE ON gallery
             BEGIN DELETE FROM registered WHERE entry_id = OLD.entry_id; END;
     """)
+
+
+def m022_entry_keys(database: Database) -> None:
+    """Keep with each entry the key that its templates are sealed under."""
+    # Wrapped (`firmware.store.entry_keys`), or empty until the store is opened first.
+    database.execute("ALTER TABLE gallery ADD COLUMN sealed_key BLOB NOT NULL DEFAULT x''")

@@ -63,6 +63,7 @@ def open_or_mend(settings: StoreSettings, key: SecretKey, moment: Moment) -> tup
         store = settings.open(key)
     try:
         saved = quarantine.save_rows(store, path, key, moment)
+        store.gallery.finish_shredding(also_current=saved is not None)
     except BaseException:
         store.close()
         raise

@@ -11,6 +11,7 @@ import hmac
 from sqlite_utils import Database
 
 from firmware.protection import TemplateProtection
+from firmware.store.entry_keys import EntryKeys
 from firmware.store.errors import StoreDamaged
 from inference import plain_codec, template_codec
 from inference.errors import TemplateDamaged
@@ -45,22 +46,23 @@ def protection(database: Database) -> TemplateProtection:
         return TemplateProtection(secret)
 
 
-def protect_plain(database: Database) -> int:
+def protect_plain(database: Database, entry_keys: EntryKeys) -> int:
     """Protect the templates that a former version stored plain, some 3 ms each; returns how many.
 
     Raises StoreDamaged for one that cannot be read.
     """
     rows = database.execute(
-        "SELECT entry, position, entry_id, template FROM templates JOIN gallery ON entry = number"
+        "SELECT entry, position, entry_id, sealed_key, template FROM templates JOIN gallery ON entry = number"
     ).fetchall()
     if not rows:
         return 0
     keyed = protection(database)
     try:
-        for entry, position, entry_id, data in rows:
+        for entry, position, entry_id, wrapped, data in rows:
+            sealed = entry_keys.opened(entry_id, wrapped).seal(protected(keyed, data, entry_id))
             database.execute(
                 "INSERT INTO protected_templates (entry, position, template) VALUES (?, ?, ?)",
-                (entry, position, protected(keyed, data, entry_id)),
+                (entry, position, sealed),
             )
         database.execute("DELETE FROM templates")
     except TemplateDamaged as error:
@@ -79,7 +81,7 @@ def protected(keyed: TemplateProtection, plain: bytes, entry_id: bytes) -> bytes
         template.wipe()
 
 
-def renew(database: Database) -> int:
+def renew(database: Database, entry_keys: EntryKeys) -> int:
     """Draw a new key and make every template anew under it; returns how many.
 
     Templates under the former key and the new one do not link by themselves; whole galleries do
@@ -90,13 +92,14 @@ def renew(database: Database) -> int:
         database.execute("UPDATE appliance SET protection_key = ?", (bytes(view),))
     keyed = protection(database)
     rows = database.execute(
-        """SELECT protected_templates.number, entry_id, template
+        """SELECT protected_templates.number, entry_id, sealed_key, template
            FROM protected_templates JOIN gallery ON entry = gallery.number"""
     ).fetchall()
     try:
-        for number, entry_id, data in rows:
-            plain = former.plain(template_codec.decode(data), entry_id)
-            made = template_codec.encode(keyed.protect(plain, entry_id))
+        for number, entry_id, wrapped, data in rows:
+            seal = entry_keys.opened(entry_id, wrapped)
+            plain = former.plain(template_codec.decode(seal.opened(data)), entry_id)
+            made = seal.seal(template_codec.encode(keyed.protect(plain, entry_id)))
             plain.wipe()
             database.execute("UPDATE protected_templates SET template = ? WHERE number = ?", (made, number))
     finally:

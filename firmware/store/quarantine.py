@@ -106,9 +106,9 @@ def notes(path: Path) -> list[Saved]:
 def _read(path: Path, key: SecretKey, store: Store) -> Inheritance:
     with RangeReader(path, key) as reader:
         if reader.knows_its_tables():
-            return inheritance.read(reader, store.purpose, store.site)
+            return inheritance.read(reader, store.purpose, store.site, store.entry_keys)
     with with_new_first_page(path, key) as copy, RangeReader(copy, key) as reader:
-        return inheritance.read(reader, store.purpose, store.site)
+        return inheritance.read(reader, store.purpose, store.site, store.entry_keys)
 
 
 def _numbered(path: Path) -> list[tuple[int, Path]]:

@@ -36,6 +36,12 @@ class RangeReader:
         rows = self._query("SELECT name FROM sqlite_schema WHERE type = 'table'")
         return frozenset(name for (name,) in rows or ())
 
+    def columns(self, table: str) -> frozenset[str]:
+        """Return the names of a table's columns, as far as they can be read."""
+        return frozenset(
+            name for (name,) in self._query("SELECT name FROM pragma_table_info(?)", table) or ()
+        )
+
     def only_row(self, table: str) -> dict[str, Any] | None:
         """Return a table's only row by column, None when it cannot be read."""
         columns = self._query("SELECT name FROM pragma_table_info(?)", table)

@@ -153,7 +153,7 @@ class SharedGallery:
             to_tell |= absent & erased_here
             changes.keep(self._db, taken.changes, known, absent - to_tell)
             changes.mark_opened(self._db, [*arrivals, *to_tell])
-            entries.insert_all(self._db, list(arrivals.values()))
+            entries.insert_all(self._db, self._journal.entry_keys, list(arrivals.values()))
             registered.put(self._db, {entry_id: taken.hours.get(entry_id, 0) for entry_id in arrivals})
             for entry_id in erased:
                 self._erase(moment, entry_id, "erased elsewhere")
@@ -245,7 +245,9 @@ class SharedGallery:
     def reference(self, entry_id: bytes) -> Reference | None:
         """Return an entry of the gallery, to be sealed."""
         with self._journal.reading():
-            return entries.select_entry(self._db, entry_id, self._journal.purpose, self._journal.site)
+            return entries.select_entry(
+                self._db, self._journal.entry_keys, entry_id, self._journal.purpose, self._journal.site
+            )
 
     def hours(self) -> dict[bytes, int]:
         """Return in which hour each entry was registered, since 1970-01-01 UTC, where that is known."""

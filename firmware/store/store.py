@@ -34,6 +34,7 @@ from firmware.store.audit import AuditBroken
 from firmware.store.connection import APPLICATION_ID, open_database, translated
 from firmware.store.day import DayBook
 from firmware.store.desired import DesiredBook
+from firmware.store.entry_keys import EntryKeys
 from firmware.store.errors import OtherDevice, StoreError
 from firmware.store.gallery import Gallery
 from firmware.store.inheritance import Inheritance
@@ -76,6 +77,11 @@ def lock_of(path: Path) -> Path:
     return path.with_name(path.name + ".lock")
 
 
+def keys_of(path: Path) -> Path:
+    """Return the file that holds what the entries of the store at `path` are wrapped under."""
+    return path.with_name(path.name + ".entries")
+
+
 class Store:
     """Records, audit log, outbox and gallery in one encrypted file; all methods raise StoreError kinds.
 
@@ -91,11 +97,13 @@ class Store:
         path: Path,
         lock: ProcessLock,
         database: Database,
+        entry_keys: EntryKeys,
         max_pages: int | None,
         limits: SpaceLimits | None,
         free_share: Callable[[], float] | None,
     ) -> None:
         self._lock = lock
+        self.entry_keys = entry_keys
         self._db = database
         row = database.execute(
             "SELECT device_id, epoch, site, purpose, chain_epoch FROM appliance"
@@ -111,6 +119,7 @@ class Store:
             purpose=self.purpose,
             site=self.site,
             chain_epoch=row[4] or row[1],
+            entry_keys=entry_keys,
         )
         self.space = Space(
             self._journal, limits or SpaceLimits(), max_pages, free_share or partial(disk_free_share, path)
@@ -157,7 +166,9 @@ class Store:
         except BaseException:
             lock.release()
             raise
+        entry_keys = EntryKeys()
         try:
+            entry_keys = EntryKeys.open(keys_of(path), key)
             epoch = new_epoch()
             with translated(path):
                 migrate(database)
@@ -166,11 +177,13 @@ class Store:
                        VALUES (1, ?, ?, ?, ?, ?)""",
                     (device_id, epoch, site, purpose.value, first_link(device_id, epoch)),
                 )
-                store = cls(path, lock, database, max_pages, limits, free_share)
+                store = cls(path, lock, database, entry_keys, max_pages, limits, free_share)
             store._refuse_other_device(device_id)
             store._journal.refuse_other(purpose, site)
+            entry_keys.require(database)
             store.gallery.protect(key)
         except BaseException:
+            entry_keys.close()
             database.close()
             lock.release()
             raise
@@ -179,6 +192,7 @@ class Store:
     def close(self) -> None:
         """Close the file and let other processes have it."""
         self._db.close()
+        self.entry_keys.close()
         self._lock.release()
 
     # Events
@@ -276,15 +290,23 @@ class Store:
         with self._journal.transaction():
             for reference in former.references:
                 self._journal.refuse_other(reference.purpose, reference.site)
-            began = inheritance.take_over(self._db, former, moment, self.purpose, self.epoch, cause)
+            began = inheritance.take_over(
+                self._db, self.entry_keys, former, moment, self.purpose, self.epoch, cause
+            )
         self._journal.chain_epoch = began
 
     def copy_to(self, target: Path, key: SecretKey) -> None:
-        """Write all tables into the empty file `target`, encrypted under `key`."""
+        """Write all tables and the entries' keys into the empty file `target`, encrypted under `key`."""
         with translated(target), lent_text(key) as literal:
             self._db.execute("ATTACH ? AS copy KEY ?", (str(target), literal))
             try:
                 self._db.execute("SELECT sqlcipher_export('copy')").fetchone()
+                self._db.execute(
+                    "CREATE TABLE copy.entry_keys (number INTEGER PRIMARY KEY, id BLOB, key BLOB)"
+                )
+                self._db.conn.executemany(
+                    "INSERT INTO copy.entry_keys (id, key) VALUES (?, ?)", self.entry_keys.rows()
+                )
                 self._db.execute(f"PRAGMA copy.application_id = {APPLICATION_ID:d}")
             finally:
                 self._db.execute("DETACH copy")

@@ -72,7 +72,7 @@ def fill(folder: Path, entries: int, fingers: int) -> None:
             shown = protected(made[number % SEEDS], entry_id)
             references.append(Reference(entry_id, f"card-{number}", shown, PURPOSE, SITE))
         with store._journal.transaction() as database:
-            insert_all(database, references)
+            insert_all(database, store.entry_keys, references)
     store.close()
 
 

@@ -13,7 +13,7 @@ from firmware.store import backup, quarantine
 from firmware.store.errors import BackupRefused, PurposeRefused, StoreError
 from firmware.store.opening import StoreSettings, open_or_mend
 from firmware.store.quarantine import Saved
-from firmware.store.store import Store
+from firmware.store.store import Store, keys_of
 from tests.kit.store_values import (
     DEVICE,
     PURPOSE,
@@ -75,6 +75,7 @@ def test_each_single_bad_page_costs_its_own_rows_alone(tmp_path: Path) -> None:
         folder = tmp_path / str(page)
         folder.mkdir()
         shutil.copy(whole, folder)
+        shutil.copy(keys_of(whole), folder)
         spoil(folder / "store.db", page)
         store, saved = mend(folder)
         if saved is None:  # a page that holds nothing
@@ -131,9 +132,13 @@ def test_without_its_first_page_everything_is_saved(tmp_path: Path) -> None:
 def test_a_power_cut_while_rows_are_saved_saves_them_once(tmp_path: Path) -> None:
     used_store(tmp_path).close()
     spoil(tmp_path / "store.db", 5)
-    store, saved = mend(tmp_path)
+    quarantine.set_aside(tmp_path / "store.db")
+    store = open_store(tmp_path)
+    with store_key() as key:
+        saved = quarantine.save_rows(store, tmp_path / "store.db", key, moment())
     store.close()
     assert saved is not None
+    keys = keys_of(tmp_path / "store.db").read_bytes()
     # The note was not written yet when the power failed: the next start must not take the rows over again.
     (tmp_path / "damaged-1" / "saved.json").unlink()
     store, again = mend(tmp_path)
@@ -144,6 +149,7 @@ def test_a_power_cut_while_rows_are_saved_saves_them_once(tmp_path: Path) -> Non
     (tmp_path / "damaged-1" / "saved.json").unlink()
     for part in tmp_path.glob("store.db*"):
         part.unlink()
+    keys_of(tmp_path / "store.db").write_bytes(keys)
     store, again = mend(tmp_path)
     assert again == saved
     store.close()
@@ -186,7 +192,7 @@ def test_a_power_cut_while_a_store_is_moved_does_not_lose_its_log(tmp_path: Path
     store = used_store(tmp_path)
     folder = tmp_path / "after the cut"
     folder.mkdir()
-    for part in ("store.db", "store.db-wal"):
+    for part in ("store.db", "store.db-wal", "store.db.entries"):
         shutil.copy(tmp_path / part, folder)
     store.close()
     (folder / "damaged-1").mkdir()
@@ -239,7 +245,11 @@ def test_a_backup_opens_on_another_device_and_numbers_what_waits_anew(tmp_path: 
     assert isinstance(twice.verify_audit(), int)
     assert twice.counts().waiting == len(waiting) + 1
     twice.close()
-    assert {path.name for path in (tmp_path / "new").iterdir()} == {"store.db", "store.db.lock"}
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {
+        "store.db",
+        "store.db.entries",
+        "store.db.lock",
+    }
 
 
 def test_an_erasure_that_is_not_told_yet_is_taken_over(tmp_path: Path) -> None:

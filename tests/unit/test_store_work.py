@@ -30,6 +30,7 @@ from firmware.records import (
     Service,
 )
 from firmware.store import inheritance
+from firmware.store.entry_keys import EntryKeys
 from firmware.store.errors import AlreadyCollected, ListRefused, LossCapReached, PurposeRefused
 from firmware.store.reading import RangeReader
 from firmware.store.store import Store
@@ -382,8 +383,8 @@ def test_a_new_store_takes_over_who_collected(tmp_path: Path) -> None:
     former = distribution(tmp_path)
     former.work.conclude(at(1), given("hh-0001", 1, basis=Basis.EXCEPTION))
     former.close()
-    with store_key() as key, RangeReader(tmp_path / "store.db", key) as reader:
-        inherited = inheritance.read(reader, Purpose.DISTRIBUTION, SITE)
+    with store_key() as key, closing(EntryKeys()) as none, RangeReader(tmp_path / "store.db", key) as reader:
+        inherited = inheritance.read(reader, Purpose.DISTRIBUTION, SITE, none)
     assert inherited.lost == {}
     (tmp_path / "new").mkdir()
     store = open_store(tmp_path / "new", purpose=Purpose.DISTRIBUTION)
