@@ -121,6 +121,7 @@ def erasure(told: Erasure) -> gallery_pb2.Erasure:
                 asked_at=None if each.asked_ns is None else _timestamp(each.asked_ns),
                 lease_uptime_s=each.lease.uptime_s,
                 lease_boots=each.lease.boots,
+                former_member=not each.is_member,
             )
             for each in told.unconfirmed
         ],

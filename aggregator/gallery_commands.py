@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import click
@@ -106,16 +107,15 @@ def erasures(only_open: bool, server: str, credential: Path) -> None:
 
     A device confirms by asking for what comes after: it carries out every erasure before anything else. One
     that stays away becomes unreadable after its lease, counted in its own uptime and boots since it was last
-    heard of: while it lies switched off nothing is counted, so there is no date.
+    heard of. The date is for one that runs on; while it lies switched off nothing is counted. One that was
+    taken out of the gallery while it had the entry stays in the list.
     """
     with galleries(server, credential) as service:
-        found = service.ListErasures(gallery_pb2.ListErasuresRequest()).erasures
+        found = service.ListErasures(gallery_pb2.ListErasuresRequest(only_open=only_open)).erasures
     table = Table(
         *("entry", "site", "purpose", "told", "by", "confirmed by", "not yet by"), box=SIMPLE, pad_edge=False
     )
     for each in found:
-        if only_open and not each.unconfirmed_by:
-            continue
         missing = [unconfirmed_words(waits) for waits in each.unconfirmed_by]
         table.add_row(
             each.entry_id.hex(),
@@ -131,13 +131,18 @@ def erasures(only_open: bool, server: str, credential: Path) -> None:
 
 def unconfirmed_words(waits: gallery_pb2.UnconfirmedBy) -> str:
     """Say when a device that may still have an entry last asked, and what makes it unreadable."""
+    device = f"{waits.device_id}, no member any more" if waits.former_member else waits.device_id
     if not waits.HasField("asked_at"):
-        return f"{waits.device_id} (never asked)"
+        return f"{device} (never asked)"
     lease = "has no lease: it stays readable"
     if waits.lease_uptime_s:
+        by = waits.asked_at.ToDatetime(UTC) + timedelta(seconds=waits.lease_uptime_s)
         days = waits.lease_uptime_s / 86_400
-        lease = f"unreadable after {days:g} days of uptime or {waits.lease_boots} boots without contact"
-    return f"{waits.device_id} (asked {iso(waits.asked_at)}, {lease})"
+        lease = (
+            f"unreadable by {by:%Y-%m-%d} if it runs on, otherwise after {days:g} days of uptime or "
+            f"{waits.lease_boots} boots without contact"
+        )
+    return f"{device} (asked {iso(waits.asked_at)}, {lease})"
 
 
 def _galleries(server: str, credential: Path) -> list[gallery_pb2.GalleryState]:

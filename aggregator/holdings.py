@@ -268,11 +268,15 @@ NO_LEASE = Lease(0, 0)
 
 
 class Unconfirmed(msgspec.Struct, frozen=True):
-    """A device that may still have an erased entry; asked_ns: None for never; lease: as it told then."""
+    """A device that may still have an erased entry; asked_ns: None for never; lease: as it told then.
+
+    is_member: otherwise it was taken out of the gallery while it had the entry, and will not ask again.
+    """
 
     device_id: str
     asked_ns: int | None
     lease: Lease
+    is_member: bool
 
 
 class Erasure(msgspec.Struct, frozen=True):

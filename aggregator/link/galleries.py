@@ -107,7 +107,10 @@ class GalleryService(gallery_pb2_grpc.GalleryServiceServicer):
     ) -> gallery_pb2.ListErasuresResponse:
         """List erasures."""
         found = await self._do(
-            context, lambda db, _now_ns, _actor: gallery_overview.erasures(db, MAX_ERASURES)
+            context,
+            lambda db, _now_ns, _actor: gallery_overview.erasures(
+                db, MAX_ERASURES, only_open=request.only_open
+            ),
         )
         return gallery_pb2.ListErasuresResponse(erasures=map(gallery_codec.erasure, found))
 

@@ -185,7 +185,7 @@ def figures(db: Database, period: Period, now_ns: int) -> Figures:
                 for each in read_double_collections(db)
             ),
             erasures=tuple(
-                each for each in gallery_overview.erasures(db, MAX_ERASURES) if period.holds(each.told_ns)
+                gallery_overview.erasures(db, MAX_ERASURES, between_ns=(period.from_ns, period.to_ns))
             ),
             list_erasures=erased,
             open_lists=still_there,

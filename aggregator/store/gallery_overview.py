@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
+import msgspec
 from sqlite_utils import Database
 
 from aggregator.holdings import NO_LEASE, Erasure, Gallery, GalleryMember, Lease, Unconfirmed
 from aggregator.store import gallery_rows
+
+LATEST_NS = 2**63 - 1
+
+# former: devices that are no members any more, had a version of the entry, and not its erasure.
+_ERASURES = """
+    WITH members AS (
+        SELECT value ->> 0 AS gallery, value ->> 1 AS device_id FROM json_each(:members)
+    ), told AS (
+        SELECT gallery_log.*, (
+            SELECT json_group_array(device_id) FROM gallery_positions AS held
+            WHERE held.gallery = gallery_log.gallery AND held.version < gallery_log.version
+                AND (held.gallery, held.device_id) NOT IN (SELECT gallery, device_id FROM members)
+                AND EXISTS (
+                    SELECT 1 FROM gallery_log AS put
+                    WHERE put.gallery = gallery_log.gallery AND put.entry_id = gallery_log.entry_id
+                        AND NOT put.erases AND put.version <= held.version)
+        ) AS former
+        FROM gallery_log
+        WHERE erases AND received_ns >= :from_ns AND received_ns < :to_ns
+    )
+    SELECT gallery, gallery_id, site, purpose, entry_id, received_ns, author, told.version, former
+    FROM told JOIN galleries USING (gallery)
+    WHERE NOT :only_open OR former <> '[]' OR EXISTS (
+        SELECT 1 FROM members LEFT JOIN gallery_positions AS held USING (gallery, device_id)
+        WHERE members.gallery = told.gallery AND coalesce(held.version, 0) < told.version)
+    ORDER BY received_ns DESC, told.version DESC LIMIT :limit
+"""
 
 
 def read(db: Database) -> list[Gallery]:
@@ -17,8 +45,18 @@ def read(db: Database) -> list[Gallery]:
     return [_gallery(db, *row) for row in rows]
 
 
-def erasures(db: Database, limit: int) -> list[Erasure]:
-    """Return the latest erasures, newest first, with who has carried them out."""
+def erasures(
+    db: Database,
+    limit: int,
+    *,
+    only_open: bool = False,
+    between_ns: tuple[int, int] = (0, LATEST_NS),
+) -> list[Erasure]:
+    """Return the latest erasures, newest first, with who has carried them out.
+
+    only_open: those that a device has not carried out yet, or one that was taken out of the gallery while it
+    had the entry. between_ns: told from the first to before the second.
+    """
     rosters = {
         gallery: gallery_rows.rosters(db, gallery)[epoch].members
         for gallery, epoch in db.execute("SELECT gallery, epoch FROM galleries").fetchall()
@@ -30,14 +68,19 @@ def erasures(db: Database, limit: int) -> list[Erasure]:
                FROM gallery_positions"""
         )
     }
+    members = [(gallery, each.device_id) for gallery, found in rosters.items() for each in found]
     rows = db.execute(
-        """SELECT gallery, gallery_id, site, purpose, entry_id, received_ns, author, gallery_log.version
-           FROM gallery_log JOIN galleries USING (gallery) WHERE erases
-           ORDER BY received_ns DESC, gallery_log.version DESC LIMIT ?""",
-        (limit,),
-    )
+        _ERASURES,
+        {
+            "members": msgspec.json.encode(members).decode(),
+            "only_open": only_open,
+            "from_ns": between_ns[0],
+            "to_ns": between_ns[1],
+            "limit": limit,
+        },
+    ).fetchall()
     found = []
-    for gallery, gallery_id, site, purpose, entry_id, told_ns, author, version in rows:
+    for gallery, gallery_id, site, purpose, entry_id, told_ns, author, version, former in rows:
         confirmed: list[str] = []
         unconfirmed: list[Unconfirmed] = []
         for member in rosters[gallery]:
@@ -45,7 +88,10 @@ def erasures(db: Database, limit: int) -> list[Erasure]:
             if held >= version:
                 confirmed.append(member.device_id)
             else:
-                unconfirmed.append(Unconfirmed(member.device_id, asked_ns, lease))
+                unconfirmed.append(Unconfirmed(member.device_id, asked_ns, lease, is_member=True))
+        for device_id in sorted(msgspec.json.decode(former, type=list[str])):
+            _, asked_ns, lease = positions[gallery, device_id]
+            unconfirmed.append(Unconfirmed(device_id, asked_ns, lease, is_member=False))
         told_by = next((each.device_id for each in rosters[gallery] if each.number == author), "")
         found.append(
             Erasure(

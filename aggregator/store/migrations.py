@@ -294,6 +294,12 @@ def m0007_leases(db: Database) -> None:
         db.execute(f"ALTER TABLE gallery_positions ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
 
 
+@migrations()
+def m0008_versions_of_entries(db: Database) -> None:
+    """Find whether a device that is no member any more had an entry."""
+    db.execute("CREATE INDEX gallery_entries ON gallery_log (gallery, entry_id, version)")
+
+
 # Parts with tables of their own keep their steps beside this list.
 for _step in (
     migrations_of_fleet.m0010_fleet,

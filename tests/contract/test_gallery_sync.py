@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import grpc
@@ -308,10 +309,36 @@ async def test_the_ledger_of_erasures_says_how_a_device_that_stays_away_becomes_
     (told,) = await shared.erasures()
     leases = {each.device_id: (each.lease_uptime_s, each.lease_boots) for each in told.unconfirmed_by}
     assert leases == {"gate-1": (30 * 86_400, 200), "lane-1": (0, 0)}
+    by = told.unconfirmed_by[0].asked_at.ToDatetime() + timedelta(days=30)
     assert [unconfirmed_words(each).split(", ", 1)[1] for each in told.unconfirmed_by] == [
-        "unreadable after 30 days of uptime or 200 boots without contact)",
+        f"unreadable by {by:%Y-%m-%d} if it runs on, otherwise after 30 days of uptime or 200 boots without "
+        "contact)",
         "has no lease: it stays readable)",
     ]
+
+
+async def test_a_device_that_was_taken_out_stays_in_the_ledger_of_what_it_had(shared: Site) -> None:
+    desk = await shared.appliance("desk-1")
+    gone = await shared.appliance("gone-1", lease=LeaseLimits(30 * 86_400_000_000_000, 200))
+    await shared.admit(desk, gone)
+    desk.register(reference(1))
+    for appliance in (desk, gone, gone):
+        await appliance.sync()
+    shared.custodians.rotate("gone-1")
+    await shared.publish()
+    desk.register(reference(2))  # which the one that is gone never had
+    await desk.sync()
+    for entry in (reference(1), reference(2)):
+        desk.erase(entry.entry_id)
+        await desk.sync()
+    await desk.sync()
+    every, still = await shared.erasures(), await shared.erasures(only_open=True)
+    assert [each.entry_id for each in every] == [reference(2).entry_id, reference(1).entry_id]
+    assert [each.entry_id for each in still] == [reference(1).entry_id]
+    (waits,) = still[0].unconfirmed_by
+    assert (waits.device_id, waits.former_member) == ("gone-1", True)
+    assert unconfirmed_words(waits).startswith("gone-1, no member any more (asked ")
+    assert "unreadable by " in unconfirmed_words(waits)
 
 
 async def test_rosters_that_no_message_holds_are_carried_in_pieces_and_former_ones_not_at_all(

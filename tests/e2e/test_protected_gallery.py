@@ -13,6 +13,8 @@ from firmware.guard.settings import GuardSettings
 from firmware.protection import TemplateProtection
 from firmware.records import Outcome
 from firmware.store.connection import connect
+from firmware.store.entry_keys import EntryKeys
+from firmware.store.store import keys_of
 from inference import plain_codec, template_codec
 from inference.types import ProtectedFace, ProtectedFinger
 from tests.kit.line import Line, line
@@ -56,12 +58,16 @@ def make_plain(state: Path) -> int:
         with SecretKey.taken_from(bytearray(own)) as secret:
             protection = TemplateProtection(secret)
         rows = database.execute(
-            """SELECT entry, position, entry_id, template
+            """SELECT entry, position, entry_id, sealed_key, template
                FROM protected_templates JOIN gallery ON entry = gallery.number"""
         ).fetchall()
-        for entry, position, entry_id, data in rows:
+        keys = EntryKeys.open(keys_of(state / "aidpost.db"), key)
+        for entry, position, entry_id, wrapped, sealed in rows:
+            data = keys.opened(entry_id, wrapped).opened(sealed)
             plain = plain_codec.encode(protection.plain(template_codec.decode(data), entry_id))
             database.execute("INSERT INTO templates VALUES (?, ?, ?)", (entry, position, plain))
+        keys.close()
         database.execute("DELETE FROM protected_templates")
+        database.execute("UPDATE gallery SET sealed_key = x''")
         database.execute("UPDATE appliance SET protection_key = x''")
     return len(rows)

@@ -220,9 +220,10 @@ class Site:
         self.custodians.admit(*(appliance.author.card for appliance in appliances))
         await self.publish()
 
-    async def erasures(self) -> list[gallery_pb2.Erasure]:
+    async def erasures(self, *, only_open: bool = False) -> list[gallery_pb2.Erasure]:
+        request = gallery_pb2.ListErasuresRequest(only_open=only_open)
         async with self.galleries() as service:
-            answer = await service.ListErasures(gallery_pb2.ListErasuresRequest(), timeout=PATIENCE_S)
+            answer = await service.ListErasures(request, timeout=PATIENCE_S)
         return list(answer.erasures)
 
     async def person(self, name: str, role: Role = Role.OPERATOR) -> Held:

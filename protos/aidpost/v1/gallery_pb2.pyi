@@ -371,12 +371,17 @@ Global___GalleryMember: _TypeAlias = GalleryMember  # noqa: Y015
 class ListErasuresRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    ONLY_OPEN_FIELD_NUMBER: _builtins.int
+    only_open: _builtins.bool
+    """Those alone that a device has not carried out yet."""
     def __init__(
         self,
+        *,
+        only_open: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["only_open", b"only_open"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -459,10 +464,13 @@ class UnconfirmedBy(_message.Message):
     ASKED_AT_FIELD_NUMBER: _builtins.int
     LEASE_UPTIME_S_FIELD_NUMBER: _builtins.int
     LEASE_BOOTS_FIELD_NUMBER: _builtins.int
+    FORMER_MEMBER_FIELD_NUMBER: _builtins.int
     device_id: _builtins.str
     lease_uptime_s: _builtins.int
     """As in SyncRequest, when it last asked."""
     lease_boots: _builtins.int
+    former_member: _builtins.bool
+    """It was taken out of the gallery while it had the entry: it asks no more, and its lease is what is left."""
     @_builtins.property
     def asked_at(self) -> _timestamp_pb2.Timestamp:
         """When it last asked for changes; absent before the first time."""
@@ -474,10 +482,11 @@ class UnconfirmedBy(_message.Message):
         asked_at: _timestamp_pb2.Timestamp | None = ...,
         lease_uptime_s: _builtins.int = ...,
         lease_boots: _builtins.int = ...,
+        former_member: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "device_id", b"device_id", "lease_boots", b"lease_boots", "lease_uptime_s", b"lease_uptime_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "device_id", b"device_id", "former_member", b"former_member", "lease_boots", b"lease_boots", "lease_uptime_s", b"lease_uptime_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
