@@ -36,6 +36,7 @@ from aggregator.link.galleries import GalleryService
 from aggregator.link.ingest import IngestService
 from aggregator.link.log_relay import LogRelay
 from aggregator.link.presence import Presence
+from aggregator.link.rolling import TURN_S, RolloutRunner
 from aggregator.link.server import LinkServer, Register
 from aggregator.link.service import DeviceLinkService, Limits
 from aggregator.receipts import ReceiptKey
@@ -82,7 +83,7 @@ class Settings:
     signature was checked; without one nothing goes to others.
     mail: where mail to hooks goes out, None for nowhere. hook_trust: whom webhooks must be certified by, None
     for the system's authorities. shown: what the dashboard does TLS with, None on loopback. openid: its
-    identity provider, None for none.
+    identity provider, None for none. rollout_turn_s: how often rollouts look at their devices.
     """
 
     store: Path
@@ -96,6 +97,7 @@ class Settings:
     max_store_bytes: int | None = None
     export_policy: ExportPolicy | None = None
     limits: Limits = field(default_factory=Limits)
+    rollout_turn_s: float = TURN_S
     gate_limits: GateLimits = field(default_factory=GateLimits)
 
 
@@ -259,7 +261,8 @@ class Aggregator:
         exports = ExportDesk(settings.store, settings.export_policy, authority.pseudonym_key, wall_ns)
         calls = FleetCalls(store, view, callers, wall_ns)
         shelf, relay = BundleShelf.beside(settings.store), LogRelay()
-        fleet = FleetService(calls, authority, presence, desks, exports, shelf, relay)  # type: ignore[abstract]
+        rollouts = await self._start_rollouts(starting, store, presence, desks)
+        fleet = FleetService(calls, authority, presence, desks, exports, shelf, relay, rollouts)  # type: ignore[abstract]
         handed_in = DiagnosticsService(calls, shelf, relay)
         self._look_after(starting, partial(erase_old_bundles, store, shelf, wall_ns))
         sealed = GalleryService(store, callers, wall_ns, refusals)
@@ -286,6 +289,27 @@ class Aggregator:
         starting.push_async_callback(self._link.stop)
         await self._link.start(inner)
         return await gate.start()
+
+    async def _start_rollouts(
+        self, starting: AsyncExitStack, store: StoreWriter, presence: Presence, desks: Desks
+    ) -> RolloutRunner:
+        # A view of its own: adding up what happened to people keeps no page waiting.
+        view = StoreView(self._settings.store, self._wall_ns)
+        starting.push_async_callback(view.close)
+        await view.open()
+        runner = RolloutRunner(
+            store,
+            view,
+            presence.connected,
+            lambda device_ids: desks.desired.look(*device_ids),
+            self._wall_ns,
+            self._log,
+            self._settings.rollout_turn_s,
+        )
+        task = asyncio.create_task(runner.run(), name="rollouts")
+        starting.push_async_callback(asyncio.wait, {task})
+        starting.callback(task.cancel)
+        return runner
 
     def _look_after(self, starting: AsyncExitStack, work: Callable[[], Awaitable[None]]) -> None:
         """Do `work` now and every hour until the stop; it is no fault of the server's if it fails."""

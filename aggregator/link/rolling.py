@@ -49,6 +49,7 @@ class RolloutRunner:
         tell: Callable[[Collection[str]], None],
         wall_ns: Callable[[], int],
         log: FilteringBoundLogger,
+        turn_s: float = TURN_S,
     ) -> None:
         self._store = store
         self.view = view
@@ -56,6 +57,7 @@ class RolloutRunner:
         self._tell = tell
         self._wall_ns = wall_ns
         self._log = log
+        self._turn_s = turn_s
         self._looked: dict[str, _Looked] = {}
         self._outcomes = OutcomeReader()
         self._soon = asyncio.Event()
@@ -76,7 +78,7 @@ class RolloutRunner:
                     self._log.error("rollouts.not_turned", kind=type(error).__name__, why=str(error))
                 failing = True
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._soon.wait(), TURN_S)
+                await asyncio.wait_for(self._soon.wait(), self._turn_s)
             self._soon.clear()
 
     async def turn(self) -> None:

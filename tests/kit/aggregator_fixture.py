@@ -13,6 +13,7 @@ import structlog
 from aggregator.authority import Authority
 from aggregator.exporting.policy import ExportPolicy
 from aggregator.holdings import Device, StoredEvent
+from aggregator.link.rolling import TURN_S
 from aggregator.link.service import Limits
 from aggregator.server import Aggregator, Settings
 from aggregator.store.database import open_reader
@@ -58,6 +59,7 @@ async def running_aggregator(
     gate_limits: GateLimits | None = None,
     export_policy: ExportPolicy | None = None,
     clock: Callable[[], int] = lambda: NOW_NS,
+    rollout_turn_s: float = TURN_S,
 ) -> AsyncIterator[Running]:
     """Run an aggregator on the store until the end of the block; without an authority, the open one."""
     anywhere = Address("127.0.0.1", 0)
@@ -70,6 +72,7 @@ async def running_aggregator(
         limits=limits or Limits(),
         gate_limits=gate_limits or GateLimits(),
         export_policy=export_policy,
+        rollout_turn_s=rollout_turn_s,
     )
     log = structlog.testing.LogCapture()
     logger = structlog.wrap_logger(

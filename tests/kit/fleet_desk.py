@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from grpc_status import rpc_status
 
 from aggregator.authority import Authority
+from aggregator.link.rolling import TURN_S
 from aidpost.v1 import artifact_pb2_grpc, fleet_pb2_grpc, inventory_pb2
 from tests.kit.aggregator_fixture import NOW_NS, Running, running_aggregator
 from tests.kit.identities import DeviceIdentity, Held, first_administrator, joined, shown
@@ -35,10 +36,11 @@ class Clock:
 
 @dataclass
 class FleetDesk:
-    """A running aggregator, an administrator's calls, and the clock."""
+    """A running aggregator, an administrator with the calls of one, and the clock."""
 
     server: Running
     authority: Authority
+    administrator: Held
     fleet: fleet_pb2_grpc.FleetServiceAsyncStub
     clock: Clock
 
@@ -85,17 +87,22 @@ class FleetDesk:
 
 
 @asynccontextmanager
-async def fleet_desk(folder: Path) -> AsyncIterator[FleetDesk]:
-    """Run an aggregator with an administrator at its desk."""
-    authority, clock = Authority.create(folder / "identity"), Clock()
+async def fleet_desk(
+    folder: Path, *, rollout_turn_s: float = TURN_S, before: FleetDesk | None = None
+) -> AsyncIterator[FleetDesk]:
+    """Run an aggregator with an administrator at its desk; before: the same one, before a restart."""
     store = folder / "store.db"
-    administrator = first_administrator(authority, store)
+    if before is None:
+        authority, clock = Authority.create(folder / "identity"), Clock()
+        administrator = first_administrator(authority, store)
+    else:
+        authority, clock, administrator = before.authority, before.clock, before.administrator
     async with (
-        running_aggregator(store, authority=authority, clock=clock) as server,
+        running_aggregator(store, authority=authority, clock=clock, rollout_turn_s=rollout_turn_s) as server,
         shown(server.target, authority.certificate, administrator) as channel,
     ):
         fleet: fleet_pb2_grpc.FleetServiceAsyncStub = fleet_pb2_grpc.FleetServiceStub(channel)
-        yield FleetDesk(server, authority, fleet, clock)
+        yield FleetDesk(server, authority, administrator, fleet, clock)
 
 
 async def refused(call: Awaitable[Any], code: grpc.StatusCode, kind: type[DetailT]) -> DetailT:

@@ -15,11 +15,13 @@ from aggregator.link.fleet.diagnosing import Diagnosing
 from aggregator.link.fleet.exporting import Exporting
 from aggregator.link.fleet.joining import Joining
 from aggregator.link.fleet.places import Places
+from aggregator.link.fleet.rolling_out import RollingOut
 from aggregator.link.log_relay import LogRelay
 from aggregator.link.presence import Presence
+from aggregator.link.rolling import RolloutRunner
 
 
-class FleetService(Joining, Asking, Auditing, Exporting, Diagnosing, Devices, Places, Desiring):
+class FleetService(Joining, Asking, Auditing, Exporting, Diagnosing, Devices, Places, Desiring, RollingOut):
     """Does what operators ask for, one subject in each of its bases."""
 
     def __init__(
@@ -31,6 +33,7 @@ class FleetService(Joining, Asking, Auditing, Exporting, Diagnosing, Devices, Pl
         export_desk: ExportDesk,
         shelf: BundleShelf,
         relay: LogRelay,
+        rollouts: RolloutRunner,
     ) -> None:
         self._calls = calls
         self._authority = authority
@@ -39,3 +42,4 @@ class FleetService(Joining, Asking, Auditing, Exporting, Diagnosing, Devices, Pl
         self._export_desk = export_desk
         self._shelf = shelf
         self._relay = relay
+        self._rollouts = rollouts
