@@ -53,6 +53,8 @@ from aggregator.server import Aggregator, Bound, Settings, Shown
 from aggregator.store.database import open_reader
 from aggregator.store.errors import StoreError
 from aggregator.store.reader import read_devices, read_double_collections, read_events, read_missing
+from aggregator.telling import settings as telling
+from aggregator.telling.settings import TellingMisconfigured
 from aggregator.unpacking import MAX_INT64
 from trust.service_manager import ServiceManager
 from trust.tls.address import Address, AddressInUse, AddressRefused
@@ -173,6 +175,21 @@ def main() -> None:
 @click.option(
     "--export-signer", "signers", multiple=True, help="A key that may sign it, as `export key` shows it."
 )
+@click.option(
+    "--metrics", type=_AddressType(), help="For Prometheus, on this machine alone, as 127.0.0.1:9464."
+)
+@click.option("--mail-server", help="Where mail of alerts goes out, as mail.example:587.")
+@click.option("--mail-from", help="The address that it comes from.")
+@click.option(
+    "--mail-login",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File with two lines: the mail server's user and password.",
+)
+@click.option(
+    "--hook-authorities",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="PEM file: who certifies webhooks and the mail server, instead of the system's authorities.",
+)
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Written when the server listens.")
 def serve(
     store: Path,
@@ -186,6 +203,11 @@ def serve(
     max_store_mb: int | None,
     export_policy_file: Path | None,
     signers: tuple[str, ...],
+    metrics: Address | None,
+    mail_server: str | None,
+    mail_from: str | None,
+    mail_login: Path | None,
+    hook_authorities: Path | None,
     ready_file: Path | None,
 ) -> None:
     """Take the devices' events and show them, until SIGTERM or Ctrl-C.
@@ -205,6 +227,10 @@ def serve(
             "without --dashboard-certificate and --dashboard-key the dashboard listens "
             "on this machine alone: name them, or forward its port by SSH"
         )
+    if metrics is not None and not metrics.is_loopback:
+        raise click.UsageError(
+            "--metrics listens on this machine alone: put a proxy with TLS before it, or forward its port"
+        )
     if (dashboard_certificate is None) is not (dashboard_key is None):
         raise click.UsageError("--dashboard-certificate and --dashboard-key go together: name both")
     _raise_file_limit()
@@ -213,6 +239,11 @@ def serve(
     except AuthorityError as error:
         raise click.ClickException(str(error)) from error
     export_policy = None if export_policy_file is None else _export_policy(export_policy_file, signers)
+    try:
+        mail = telling.mail_server(mail_server, mail_from, mail_login)
+        trusted = telling.hook_trust(hook_authorities)
+    except TellingMisconfigured as error:
+        raise click.UsageError(str(error)) from error
     settings = Settings(
         store=store,
         authority=authority,
@@ -222,6 +253,9 @@ def serve(
         openid=None if openid is None else _openid(openid),
         max_store_bytes=None if max_store_mb is None else max_store_mb * 1_000_000,
         export_policy=export_policy,
+        metrics=metrics,
+        mail=mail,
+        hook_trust=trusted,
     )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -284,6 +318,8 @@ async def _serve(settings: Settings, ready_file: Path | None) -> None:
 
 def _announce(bound: Bound, ready_file: Path | None) -> None:
     ready = {"listen": str(bound.listen), "dashboard": bound.dashboard_url, "pid": os.getpid()}
+    if bound.metrics is not None:
+        ready["metrics"] = f"http://{bound.metrics}/metrics"
     line = json.dumps(ready)
     if ready_file is not None:
         partial = ready_file.with_name(ready_file.name + ".partial")

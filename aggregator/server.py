@@ -39,7 +39,9 @@ from aggregator.link.presence import Presence
 from aggregator.link.rolling import TURN_S, RolloutRunner
 from aggregator.link.server import LinkServer, Register
 from aggregator.link.service import DeviceLinkService, Limits
+from aggregator.metrics import create_app as create_metrics
 from aggregator.receipts import ReceiptKey
+from aggregator.store import measures
 from aggregator.store.errors import StoreError
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
@@ -81,9 +83,10 @@ class Settings:
     authority: None for a development server, which asks nobody for a certificate and listens on loopback.
     max_store_bytes: the size that the store's file may reach, None for no limit. export_policy: whose
     signature was checked; without one nothing goes to others.
-    mail: where mail to hooks goes out, None for nowhere. hook_trust: whom webhooks must be certified by, None
-    for the system's authorities. shown: what the dashboard does TLS with, None on loopback. openid: its
-    identity provider, None for none. rollout_turn_s: how often rollouts look at their devices.
+    metrics: where Prometheus asks, None for nowhere. mail: where mail to hooks goes out, None for nowhere.
+    hook_trust: whom webhooks must be certified by, None for the system's authorities. shown: what the
+    dashboard does TLS with, None on loopback. openid: its identity provider, None for none.
+    rollout_turn_s: how often rollouts look at their devices.
     """
 
     store: Path
@@ -92,6 +95,7 @@ class Settings:
     authority: Authority | None
     shown: Shown | None = None
     openid: OpenIdSettings | None = None
+    metrics: Address | None = None
     mail: MailServer | None = None
     hook_trust: ssl.SSLContext | None = None
     max_store_bytes: int | None = None
@@ -108,6 +112,7 @@ class Bound:
     listen: Address
     dashboard: Address
     over_tls: bool = False
+    metrics: Address | None = None
 
     @property
     def dashboard_url(self) -> str:
@@ -164,12 +169,14 @@ class Aggregator:
             listen = await self._start_open(starting, store, presence, desks)
         else:
             listen = await self._start_gated(starting, store, view, presence, desks, settings.authority)
-        await self._start_watching(starting, store, presence)
+        metrics = await self._start_watching(starting, store, presence)
         dashboard = await self._start_dashboard(starting, store, view, presence, desks)
-        return Bound(listen, dashboard, over_tls=settings.shown is not None)
+        return Bound(listen, dashboard, over_tls=settings.shown is not None, metrics=metrics)
 
-    async def _start_watching(self, starting: AsyncExitStack, store: StoreWriter, presence: Presence) -> None:
-        """Look after alerts and what is told of them, with a reader that no page waits for."""
+    async def _start_watching(
+        self, starting: AsyncExitStack, store: StoreWriter, presence: Presence
+    ) -> Address | None:
+        """Look after alerts, what is told of them, and metrics, with a reader that no page waits for."""
         settings, wall_ns, log = self._settings, self._wall_ns, self._log
         view = StoreView(settings.store, wall_ns)
         starting.push_async_callback(view.close)
@@ -189,6 +196,12 @@ class Aggregator:
         starting.push_async_callback(asyncio.wait, tasks)
         for task in tasks:
             starting.callback(task.cancel)
+        if settings.metrics is None:
+            return None
+        app = create_metrics(lambda: view.read(measures.read), presence.connected, wall_ns)
+        server = PageServer(settings.metrics, app, elsewhere="name another with --metrics")
+        starting.push_async_callback(server.stop)
+        return await server.start()
 
     async def _start_dashboard(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,6 @@ import msgspec
 
 from aggregator.fleet.hooks import Delivery, Hook
 from aggregator.telling.ports import NotDelivered
-from trust.tls.address import Address
 
 TIMEOUT_S = 20.0
 
@@ -25,10 +25,19 @@ class MailServer:
     sender: the address that it comes from. user, password: empty where the server asks for none.
     """
 
-    address: Address
+    host: str
+    port: int
     sender: str
     user: str = ""
     password: str = ""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether mail stays on this machine."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
 
 class _Told(msgspec.Struct):
@@ -48,9 +57,9 @@ class MailSender:
         try:
             await aiosmtplib.send(
                 message(hook.email, server.sender, delivery, unix_s),
-                hostname=server.address.host,
-                port=server.address.port,
-                start_tls=not server.address.is_loopback,
+                hostname=server.host,
+                port=server.port,
+                start_tls=not server.is_loopback,
                 tls_context=self._context,
                 username=server.user or None,
                 password=server.password or None,

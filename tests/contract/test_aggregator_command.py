@@ -76,7 +76,7 @@ async def test_a_ready_file_that_cannot_be_written_is_said_clearly(tmp_path: Pat
         await server.start()
 
 
-@pytest.mark.parametrize("option", ["--listen", "--dashboard"])
+@pytest.mark.parametrize("option", ["--listen", "--dashboard", "--metrics"])
 @pytest.mark.parametrize("address", ["0.0.0.0:50051", "[::]:50051", "192.0.2.7:50051"])
 def test_nothing_that_other_machines_can_reach_is_open_to_everybody(
     tmp_path: Path, option: str, address: str
@@ -102,7 +102,25 @@ def test_what_is_no_address_is_refused_with_an_example(tmp_path: Path, address: 
     assert "127.0.0.1:50051" in answer.stderr
 
 
-@pytest.mark.parametrize("option", ["listen", "dashboard"])
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--mail-server=mail.example:587",), "--mail-from"),
+        (("--mail-from=aidpost@ops.example",), "name it too"),
+        (("--hook-authorities=README.md",), "no certificates in PEM"),
+    ],
+)
+def test_mail_and_webhooks_that_cannot_work_are_told_at_the_start(
+    tmp_path: Path, words: tuple[str, ...], says: str
+) -> None:
+    answer = CliRunner().invoke(
+        main, ["serve", f"--store={tmp_path / 's.db'}", "--insecure-loopback", *words]
+    )
+    assert answer.exit_code == 2
+    assert says in " ".join(answer.stderr.split())
+
+
+@pytest.mark.parametrize("option", ["listen", "dashboard", "metrics"])
 async def test_a_busy_port_is_said_clearly(tmp_path: Path, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         busy = f"127.0.0.1:{other.getsockname()[1]}"

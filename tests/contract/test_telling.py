@@ -264,7 +264,7 @@ async def test_mail_reaches_a_mail_server_and_is_tried_again(rig: Rig) -> None:
     listening = await asyncio.get_running_loop().create_server(lambda: SMTP(mailbox), "127.0.0.1", 0)
     try:
         port = listening.sockets[0].getsockname()[1]
-        server = MailServer(address=Address("127.0.0.1", port), sender="aidpost@ops.example")
+        server = MailServer(host="127.0.0.1", port=port, sender="aidpost@ops.example")
         rig.deliverer = Deliverer(
             rig.store,
             {"email": MailSender(server)},

@@ -8,20 +8,15 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from aggregator.codec import parse_batch
 from aggregator.fleet.tallies import DAY_NS, HOUR_NS, happened_ns
-from aggregator.records import ClockQuality, Hello, Moment
-from aggregator.store import ingest, telemetry
+from aggregator.records import ClockQuality, Moment
+from aggregator.store import telemetry
 from aggregator.store.database import open_writer
-from aggregator.store.ingest import Admitted, Kept
 from aidpost.v1 import event_pb2
-from firmware.event_message import to_message
-from firmware.records import ClockQuality as DeviceClockQuality
-from firmware.records import Event, EventBody, Measured
-from firmware.records import Moment as DeviceMoment
+from firmware.records import Measured
 from tests.kit.aggregator_fixture import NOW_NS
-from tests.kit.link_device import EPOCH, SITE, Chained
 from tests.kit.store_values import check_in
+from tests.kit.telemetry_sender import Sender
 from tests.kit.telemetry_values import BUSY
 from tests.kit.work_values import service
 from trust.service import Basis
@@ -34,31 +29,6 @@ NOW_HOUR = NOW_NS // HOUR_NS
 def db(tmp_path: Path) -> Iterator[Database]:
     with open_writer(tmp_path / "store.db", None) as db:
         yield db
-
-
-class Sender:
-    """One device that sends what it is given, numbered and chained, one second apart, now."""
-
-    def __init__(self, db: Database, device_id: str = DEVICE, *, sent: int = 0) -> None:
-        self._db = db
-        self._chained = Chained(device_id, EPOCH)
-        self._seq = sent
-        hello = Hello(device_id, EPOCH, 10_000, "0.1.0", SITE, 1, bytes(16))
-        admitted = ingest.admit(db, hello, NOW_NS)
-        assert isinstance(admitted, Admitted)
-        self._admitted = admitted
-
-    def send(self, *bodies: EventBody, now_ns: int = NOW_NS) -> Kept:
-        messages = []
-        for body in bodies:
-            self._seq += 1
-            moment = DeviceMoment(b"b" * 16, self._seq * 1_000_000_000, 0, DeviceClockQuality.UNSET)
-            messages.append(to_message(Event(self._seq, moment, body)))
-        return self.send_again(messages, now_ns)
-
-    def send_again(self, messages: list[event_pb2.Event], now_ns: int = NOW_NS) -> Kept:
-        batch = parse_batch(self._chained.pack(messages), max_events=500)
-        return ingest.keep(self._db, self._admitted, batch, now_ns)
 
 
 def test_the_newest_and_the_raw_ones_are_held_as_the_device_measured(db: Database) -> None:
