@@ -109,10 +109,16 @@ def step(standing: Standing, event: Event) -> Standing:
 
 
 def _arrived(standing: Standing, desired: DesiredState, refusals: tuple[Refusal, ...]) -> Standing:
+    way = standing.under_way
+    if way is not None and way.desired.generation == desired.generation:
+        # The same once more, as after a broken link, or with another window of its site.
+        may_wait = way.phase in (Phase.FETCHING, Phase.AWAITING_QUIET)
+        if not may_wait or refusals or way.desired.digest() != desired.digest():
+            return standing
+        return _in_phase(standing, way, way.phase, desired=desired)
     follows = standing.following is not None and standing.following.generation == desired.generation
     if desired.generation <= standing.newest and not follows:
         return standing
-    way = standing.under_way
     if way is not None and way.phase in (Phase.APPLYING, Phase.SELF_TESTING):
         return msgspec.structs.replace(standing, following=desired)
     standing = msgspec.structs.replace(standing, following=None)

@@ -64,8 +64,9 @@ async def refuse(context: Any, code: grpc.StatusCode, retry_s: float | None) -> 
 class AggregatorStub:
     """held: what was committed, each key once; arrivals: every event in order of arrival, repeats too.
 
-    reported: what devices said that they are; who has not heard of `desired` is told of it. files: by their
-    digests; downloads: from which offsets they were asked for; the next download takes the first fault.
+    reported: what devices said that they are; who has not heard of `desired` is told of it. commands: said
+    after each welcome. files: by their digests; downloads: from which offsets they were asked for; the next
+    download takes the first fault.
     said_hello is set by every hello. port 0: a free one is taken at the first start and kept.
     """
 
@@ -80,7 +81,8 @@ class AggregatorStub:
     files: dict[bytes, bytes] = field(default_factory=dict)
     downloads: list[int] = field(default_factory=list)
     download_faults: deque[DownloadFault] = field(default_factory=deque)
-    _reports: asyncio.Condition = field(default_factory=asyncio.Condition)
+    commands: list[link_pb2.Command] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
     port: int = 0
     _server: grpc.aio.Server | None = None
 
@@ -110,14 +112,20 @@ class AggregatorStub:
         self, matches: Callable[[state_pb2.ReportedState], bool]
     ) -> state_pb2.ReportedState:
         """Wait for a report that says this."""
-        async with self._reports:
-            await self._reports.wait_for(lambda: any(matches(each) for each in self.reported))
-        return next(each for each in self.reported if matches(each))
+        while True:
+            self.changed.clear()
+            if found := [each for each in self.reported if matches(each)]:
+                return found[0]
+            await self.changed.wait()
 
-    async def hear(self, reported: state_pb2.ReportedState) -> None:
-        async with self._reports:
-            self.reported.append(reported)
-            self._reports.notify_all()
+    async def result(self, command_id: bytes) -> event_pb2.CommandResult:
+        """Wait for what became of a command."""
+        while True:
+            self.changed.clear()
+            for event in self.held.values():
+                if event.command_result.command_id == command_id:
+                    return event.command_result
+            await self.changed.wait()
 
     async def _download(
         self, request: artifact_pb2.DownloadRequest, context: Any
@@ -171,7 +179,8 @@ class Stream:
         return events
 
     async def _reported(self, reported: state_pb2.ReportedState) -> None:
-        await self.stub.hear(reported)
+        self.stub.reported.append(reported)
+        self.stub.changed.set()
         desired = self.stub.desired
         if desired is not None and desired.generation > reported.generation:
             await self.say(link_pb2.ConnectResponse(desired=desired))
@@ -181,6 +190,7 @@ class Stream:
         for event in events or ():
             first = self.stub.held.setdefault(self._key(event), event)
             assert first == event, "a key came again with another content"
+        self.stub.changed.set()
         return self._acked()
 
     async def say(self, answer: Answer) -> None:
@@ -205,6 +215,8 @@ class Stream:
 
 async def plays_well(stream: Stream) -> None:
     await stream.say(welcome(await stream.hello()))
+    for command in stream.stub.commands:
+        await stream.say(link_pb2.ConnectResponse(command=command))
     while (events := await stream.batch()) is not None:
         await stream.say(ack(stream.commit(events)))
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aidpost.v1 import state_pb2
+from aidpost.v1 import event_pb2, link_pb2, state_pb2
 from firmware.appliance import Appliance
 from firmware.config import Camera, Config, Device, Issuer, Keys, Session, Uplink
 from firmware.host import Ending, Host
@@ -97,6 +97,18 @@ class Rig:
         return await self.until_reported(
             lambda each: each.generation == generation and each.result != waiting
         )
+
+    def ask(self, kind: event_pb2.CommandKind.ValueType) -> bytes:
+        """Ask for something at the next hello; returns the command's id."""
+        command_id = bytes([kind]) * 16
+        command = link_pb2.Command(command_id=command_id, kind=kind)
+        command.expires_at.seconds = 4_000_000_000
+        self.aggregator.commands.append(command)
+        return command_id
+
+    async def result(self, command_id: bytes) -> event_pb2.CommandResult:
+        async with asyncio.timeout(DEADLINE_S):
+            return await self.aggregator.result(command_id)
 
     def _start_anew(self, ending: Ending) -> None:
         self.endings.append(ending)

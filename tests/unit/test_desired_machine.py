@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from firmware.desired.machine import (
     step,
 )
 from firmware.desired.terms import InUse, Phase, Standing
-from trust.state import Artifact, ArtifactKind, DesiredResult, DesiredState, Refusal
+from trust.state import Artifact, ArtifactKind, DesiredResult, DesiredState, Refusal, ServiceWindow
 
 BAD = (Refusal("settings.session.tries", "no"),)
 POINT = Artifact(ArtifactKind.OPERATING_POINT, "field", "ab" * 32, 10)
@@ -95,6 +96,17 @@ def test_a_newer_one_replaces_what_is_fetched_and_follows_what_is_applied() -> N
     assert then.following is None
     assert then.decision is not None
     assert then.decision.generation == 3  # it asks for what is in use by now
+
+
+def test_another_window_of_the_site_counts_for_one_that_waits() -> None:
+    night = ServiceWindow("Africa/Nairobi", 20 * 3600, 4 * 3600)
+    moved = msgspec.structs.replace(desired(1), window=night)
+    standing = after(Arrived(desired(1)), Examined(), Arrived(moved))
+    assert standing.under_way is not None
+    assert standing.under_way.phase is Phase.AWAITING_QUIET
+    assert standing.under_way.desired.window == night
+    other = msgspec.structs.replace(desired(1, 5), window=night)
+    assert after(Arrived(other), standing=standing) == standing
 
 
 def test_an_older_one_changes_nothing_and_the_same_again_starts_nothing() -> None:
