@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "audit": ("firmware.commands.audit", "Check the audit log, offline, show or export it."),
         "bench": ("firmware.commands.bench", "Measure stage times and memory of the whole appliance."),
         "cards": ("firmware.commands.cards", "Make QR cards and visit tokens to print."),
+        "config": ("firmware.commands.configuration", "Show which settings are in use, and from where."),
         "custodian": ("firmware.commands.custodian", "Make a gallery's keys, and say who may read it."),
         "decision": ("firmware.commands.decision", "Replay why a decision was what it was."),
         "day": ("firmware.commands.day", "Open and close the day; write its report."),

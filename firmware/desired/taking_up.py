@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import structlog
 
 from firmware.clock import Clock
+from firmware.desired import view
 from firmware.desired.fetching import Fetching
 from firmware.desired.judging import Judge
 from firmware.desired.machine import Arrived, Event, Examined, Quiet, step
@@ -123,7 +124,7 @@ class TakingUp:
     async def run(self) -> None:
         """Take up what comes, until cancelled."""
         with self._held_free:
-            await asyncio.to_thread(self._shelf.keep, self._standing.digests())
+            await self._tidy()
             while True:
                 try:
                     await self._turn()
@@ -226,8 +227,14 @@ class TakingUp:
             phase=way.phase.value if way is not None else "",
             result=standing.decision.result.value if way is None and standing.decision is not None else "",
         )
-        await asyncio.to_thread(self._shelf.keep, standing.digests())
+        await self._tidy()
         self._on_change()
+
+    async def _tidy(self) -> None:
+        """Erase the files that are not needed, and write down for people how it stands."""
+        standing = self._standing
+        await asyncio.to_thread(self._shelf.keep, standing.digests())
+        await asyncio.to_thread(view.write, self._judge.base.device.data, standing)
 
     def _small_files(self, standing: Standing) -> dict[str, bytes]:
         """Return the content of the small files of a state that was examined, for the store."""

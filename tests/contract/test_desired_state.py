@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from aidpost.v1 import state_pb2
 from firmware import policy
+from firmware.commands.configuration import config
 from firmware.config import Issuer
 from firmware.desired.shelf import FOLDER
 from firmware.host import Ending
@@ -18,12 +21,26 @@ from inference import operating_point
 from tests.kit.aggregator_stub import DownloadFault
 from tests.kit.desired_rig import Rig, artifact, rig, wanted
 from tests.kit.operating_points import drawn_operating_point
-from tests.kit.store_values import SITE
+from tests.kit.store_values import DEVICE, SITE
 from trust.issuer import IssuerKey
 from trust.state import ArtifactKind, ServiceWindow
 
 APPLIED, REFUSED = state_pb2.DESIRED_RESULT_APPLIED, state_pb2.DESIRED_RESULT_REFUSED
 POINT = operating_point.DEFAULT.read_bytes()
+FILE = f"""
+[device]
+id = "{DEVICE}"
+site = "{SITE}"
+purpose = "clinic check-in"
+data = "state"
+[keys]
+guard = "file"
+[camera]
+driver = "replay"
+[session]
+tries = 4
+face_frames = 1
+"""
 POLICY = f"""
 format = "aidpost policy 1"
 edition = 2
@@ -77,6 +94,22 @@ async def test_settings_are_in_use_after_a_start_anew_and_reported(post: Rig) ->
     # What is not desired any more is again as the file has it.
     reported = await take_up(post, wanted(4, {"attack.active": "true"}))
     assert (reported.result, settings_of(reported)["session.tries"]) == (APPLIED, "4")
+
+
+async def test_people_see_what_is_in_use_and_where_it_comes_from(post: Rig) -> None:
+    file = post.folder / "aidpost.toml"
+    file.write_text(FILE)
+    await take_up(post, wanted(1, {"session.tries": "2"}))
+    async with post.started():  # it runs meanwhile
+        shown = CliRunner().invoke(config, ["show", "--config", str(file), "--json"])
+        assert shown.exit_code == 0, shown.output
+        settings = json.loads(shown.stdout)["settings"]
+        assert settings["session.tries"] == {"value": 2, "from": "fleet"}
+        assert settings["session.face_frames"] == {"value": 1, "from": "file"}
+        assert settings["session.impressions"] == {"value": 2, "from": "default"}
+        assert (
+            "Desired state 1: applied." in CliRunner().invoke(config, ["show", "--config", str(file)]).stdout
+        )
 
 
 async def test_one_bad_field_refuses_the_whole_and_is_named(post: Rig) -> None:
