@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from structlog.typing import FilteringBoundLogger
 
+from aggregator.artifact_shelf import ArtifactShelf
 from aggregator.authority import Authority
 from aggregator.bundle_shelf import BundleShelf
 from aggregator.caretaking import caretaking
@@ -26,7 +27,17 @@ from aggregator.exporting.desk import ExportDesk
 from aggregator.exporting.policy import ExportPolicy
 from aggregator.exporting.telling import ResultTeller
 from aggregator.link.admission import Admissions
-from aggregator.link.authorisation import DIAGNOSTICS, ENROLMENT, FLEET, GALLERY, INGEST, LINK, Authorisation
+from aggregator.link.artifacts import ArtifactService
+from aggregator.link.authorisation import (
+    ARTIFACTS,
+    DIAGNOSTICS,
+    ENROLMENT,
+    FLEET,
+    GALLERY,
+    INGEST,
+    LINK,
+    Authorisation,
+)
 from aggregator.link.desks import Desks
 from aggregator.link.diagnostics import DiagnosticsService, erase_old_bundles
 from aggregator.link.enrolment import EnrolmentService
@@ -275,7 +286,12 @@ class Aggregator:
         calls = FleetCalls(store, view, callers, wall_ns)
         shelf, relay = BundleShelf.beside(settings.store), LogRelay()
         rollouts = await self._start_rollouts(starting, store, presence, desks)
-        fleet = FleetService(calls, authority, presence, desks, exports, shelf, relay, rollouts)  # type: ignore[abstract]
+        artifacts = ArtifactShelf.beside(settings.store)
+        artifacts.tidy()
+        fleet = FleetService(  # type: ignore[abstract]
+            calls, authority, presence, desks, exports, artifacts, shelf, relay, rollouts
+        )
+        handed_out = ArtifactService(calls, artifacts)
         handed_in = DiagnosticsService(calls, shelf, relay)
         self._look_after(starting, partial(erase_old_bundles, store, shelf, wall_ns))
         sealed = GalleryService(store, callers, wall_ns, refusals)
@@ -283,6 +299,7 @@ class Aggregator:
             **self._for_devices(store, presence, desks, callers, refusals),
             ENROLMENT: partial(enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server, enrolment),
             GALLERY: partial(gallery_pb2_grpc.add_GalleryServiceServicer_to_server, sealed),
+            ARTIFACTS: partial(artifact_pb2_grpc.add_ArtifactServiceServicer_to_server, handed_out),
             DIAGNOSTICS: partial(artifact_pb2_grpc.add_DiagnosticsServiceServicer_to_server, handed_in),
             FLEET: partial(fleet_pb2_grpc.add_FleetServiceServicer_to_server, fleet),
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -32,6 +32,7 @@ ENROLMENT = enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"].full_n
 LINK = link_pb2.DESCRIPTOR.services_by_name["DeviceLinkService"].full_name
 INGEST = ingest_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
 FLEET = fleet_pb2.DESCRIPTOR.services_by_name["FleetService"].full_name
+ARTIFACTS = artifact_pb2.DESCRIPTOR.services_by_name["ArtifactService"].full_name
 DIAGNOSTICS = artifact_pb2.DESCRIPTOR.services_by_name["DiagnosticsService"].full_name
 GALLERY = gallery_pb2.DESCRIPTOR.services_by_name["GalleryService"].full_name
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -90,6 +91,7 @@ ALLOWED: Mapping[str, frozenset[Role | None]] = MappingProxyType(
         f"/{FLEET}/FetchDiagnostics": _OPERATORS,
         f"/{FLEET}/FollowLog": _OPERATORS,
         f"/{FLEET}/ExportResults": _ADMINISTRATOR,
+        f"/{ARTIFACTS}/Download": _DEVICES,
         f"/{DIAGNOSTICS}/GetUpload": _DEVICES,
         f"/{DIAGNOSTICS}/Upload": _DEVICES,
         f"/{DIAGNOSTICS}/TailLog": _DEVICES,
@@ -168,8 +170,9 @@ class Authorisation(grpc.aio.ServerInterceptor):
                 async with asyncio.timeout(life_s) as life, _refusals(context):
                     answers = inner(request, context)
                     if hasattr(answers, "__aiter__"):
-                        async for answer in answers:
-                            await context.write(answer)
+                        async with aclosing(answers):  # a call that ends early gives back what it holds
+                            async for answer in answers:
+                                await context.write(answer)
                     else:
                         await answers
             except TimeoutError:

@@ -65,17 +65,21 @@ def spent(db: Database, site: str, day: str) -> int:
     return 0 if row is None else int(row[0])
 
 
-def spend(db: Database, site: str, day: str, count: int, budget: int) -> bool:
-    """Take bytes from a site's day; False, and none taken, where its budget has not as many (0: no limit)."""
-    already = spent(db, site, day)
-    if budget and already + count > budget:
-        return False
-    db.execute(
-        """INSERT INTO site_bytes (site, day, bytes) VALUES (?, ?, ?)
-           ON CONFLICT (site, day) DO UPDATE SET bytes = site_bytes.bytes + excluded.bytes""",
-        (site, day, count),
-    )
-    return True
+def take(db: Database, site: str, day: str, want: int, budget: int) -> int:
+    """Take up to `want` bytes from a site's day, and return how many; budget: of the day, 0 for no limit."""
+    count = want if not budget else max(0, min(want, budget - spent(db, site, day)))
+    if count:
+        db.execute(
+            """INSERT INTO site_bytes (site, day, bytes) VALUES (?, ?, ?)
+               ON CONFLICT (site, day) DO UPDATE SET bytes = site_bytes.bytes + excluded.bytes""",
+            (site, day, count),
+        )
+    return count
+
+
+def give_back(db: Database, site: str, day: str, count: int) -> None:
+    """Return bytes to a site's day that were not sent."""
+    db.execute("UPDATE site_bytes SET bytes = bytes - ? WHERE site = ? AND day = ?", (count, site, day))
 
 
 def _stored(row: tuple[str, str, str, int, str, int, str]) -> StoredArtifact:

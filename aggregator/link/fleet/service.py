@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aggregator.artifact_shelf import ArtifactShelf
 from aggregator.authority import Authority
 from aggregator.bundle_shelf import BundleShelf
 from aggregator.exporting.desk import ExportDesk
@@ -16,12 +17,15 @@ from aggregator.link.fleet.exporting import Exporting
 from aggregator.link.fleet.joining import Joining
 from aggregator.link.fleet.places import Places
 from aggregator.link.fleet.rolling_out import RollingOut
+from aggregator.link.fleet.stocking import Stocking
 from aggregator.link.log_relay import LogRelay
 from aggregator.link.presence import Presence
 from aggregator.link.rolling import RolloutRunner
 
 
-class FleetService(Joining, Asking, Auditing, Exporting, Diagnosing, Devices, Places, Desiring, RollingOut):
+class FleetService(
+    Joining, Asking, Auditing, Exporting, Diagnosing, Devices, Places, Desiring, Stocking, RollingOut
+):
     """Does what operators ask for, one subject in each of its bases."""
 
     def __init__(
@@ -31,6 +35,7 @@ class FleetService(Joining, Asking, Auditing, Exporting, Diagnosing, Devices, Pl
         presence: Presence,
         desks: Desks,
         export_desk: ExportDesk,
+        artifacts: ArtifactShelf,
         shelf: BundleShelf,
         relay: LogRelay,
         rollouts: RolloutRunner,
@@ -40,6 +45,7 @@ class FleetService(Joining, Asking, Auditing, Exporting, Diagnosing, Devices, Pl
         self._presence = presence
         self._desks = desks
         self._export_desk = export_desk
+        self._artifacts = artifacts
         self._shelf = shelf
         self._relay = relay
         self._rollouts = rollouts
