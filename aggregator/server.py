@@ -288,8 +288,17 @@ class Aggregator:
         rollouts = await self._start_rollouts(starting, store, presence, desks)
         artifacts = ArtifactShelf.beside(settings.store)
         artifacts.tidy()
-        fleet = FleetService(  # type: ignore[abstract]
-            calls, authority, presence, desks, exports, artifacts, shelf, relay, rollouts
+        fleet = FleetService(
+            calls,
+            authority,
+            presence,
+            desks,
+            exports,
+            artifacts,
+            shelf,
+            relay,
+            rollouts,
+            has_mail_server=settings.mail is not None,
         )
         handed_out = ArtifactService(calls, artifacts)
         handed_in = DiagnosticsService(calls, shelf, relay)

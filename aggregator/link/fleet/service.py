@@ -7,6 +7,7 @@ from aggregator.authority import Authority
 from aggregator.bundle_shelf import BundleShelf
 from aggregator.exporting.desk import ExportDesk
 from aggregator.link.desks import Desks
+from aggregator.link.fleet.alerting import Alerting
 from aggregator.link.fleet.asking import Asking
 from aggregator.link.fleet.auditing import Auditing
 from aggregator.link.fleet.calls import FleetCalls
@@ -24,7 +25,17 @@ from aggregator.link.rolling import RolloutRunner
 
 
 class FleetService(
-    Joining, Asking, Auditing, Exporting, Diagnosing, Devices, Places, Desiring, Stocking, RollingOut
+    Joining,
+    Asking,
+    Auditing,
+    Exporting,
+    Diagnosing,
+    Devices,
+    Places,
+    Desiring,
+    Stocking,
+    RollingOut,
+    Alerting,
 ):
     """Does what operators ask for, one subject in each of its bases."""
 
@@ -39,6 +50,8 @@ class FleetService(
         shelf: BundleShelf,
         relay: LogRelay,
         rollouts: RolloutRunner,
+        *,
+        has_mail_server: bool,
     ) -> None:
         self._calls = calls
         self._authority = authority
@@ -49,3 +62,4 @@ class FleetService(
         self._shelf = shelf
         self._relay = relay
         self._rollouts = rollouts
+        self._has_mail_server = has_mail_server
