@@ -12,6 +12,7 @@ from firmware.custody import Custody
 from firmware.day.day import Closing, Day
 from firmware.link import AggregatorLink
 from firmware.retention import Retention
+from firmware.store import quarantine
 from firmware.store.errors import StoreError
 from firmware.store.store import Store
 from firmware.store.thread import RunInStore
@@ -59,7 +60,9 @@ class Housekeeping:
 
         def work(store: Store) -> tuple[int, str | None]:
             store.space.note_uptime(now)
-            return store.outbox.purge_acknowledged(now), store.space.registration_stopped(now)
+            purged = store.outbox.purge_acknowledged(now)
+            quarantine.drop_old(store.path, now)
+            return purged, store.space.registration_stopped(now)
 
         try:
             if self._retention is not None:

@@ -56,6 +56,8 @@ def _held(found: Figures) -> Section:
             "No time after which this aggregator erases records is set in this version: they stay until "
             "its operator deletes the store. An appliance erases its own copy within a day after the "
             "acknowledgement.",
+            "An appliance whose store was damaged keeps the file, encrypted, for 30 days in a folder "
+            "damaged-N; no template in it opens once the rest was saved.",
         ),
         rows or (Row("Records", "0", "nothing was received yet"),),
     )

@@ -30,7 +30,7 @@ def examine_store(config: Config) -> Iterator[Finding]:
     """
     path = store_settings(config).path
     for note in quarantine.notes(path):
-        yield Finding("damaged store", note.folder, "", False, f"{note}; keep a copy, then delete the folder")
+        yield Finding("damaged store", note.folder, "", False, f"{note}; {quarantine.KEEP_WORDS}")
     kind = config.keys.guard
     if not path.exists():
         later = "will be made when the appliance first starts"

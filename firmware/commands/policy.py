@@ -9,6 +9,7 @@ import click
 from firmware import policy as data_policy
 from firmware.commands.common import clear_errors, read_config
 from firmware.policy import DataPolicy
+from firmware.store.quarantine import KEEP_DAYS
 from trust.issuer import IssuerKey, IssuerKeyUnusable
 
 file_argument = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
@@ -69,9 +70,14 @@ def show_schema() -> None:
 
 
 def _say(found: DataPolicy) -> None:
+    """Say what the policy sets, and what no policy can change."""
     click.echo(f"Edition {found.edition}, for {found.site}; {found.controller} answers for the data.")
     for each in found.purposes:
         click.echo(f"  {each.name.value}: kept {each.retention_days} days, by {each.basis}: {each.why}")
         if each.imports and each.imports_from:
             click.echo(f"    brought in: {', '.join(each.imports)}, from {', '.join(each.imports_from)}")
         click.echo(f"    templates may be given to: {', '.join(each.exports_to) or 'nobody'}")
+    click.echo(
+        f"Not set here: a damaged store that was set aside is erased after {KEEP_DAYS} days; its templates open "
+        "no more once the rest was saved."
+    )

@@ -43,7 +43,7 @@ class Ages:
             hours = registered.read(db)
         return {
             entry_id: max(
-                _age_ns(msgspec.msgpack.decode(began, type=Moment), since_ns, now, use.uptime_ns),
+                age_ns(msgspec.msgpack.decode(began, type=Moment), since_ns, now, use.uptime_ns),
                 _since_hour_ns(hours.get(entry_id, 0), now),
             )
             for entry_id, began, since_ns in rows
@@ -70,7 +70,8 @@ class Ages:
             )
 
 
-def _age_ns(began: Moment, began_uptime_ns: int, now: Moment, uptime_ns: int) -> int:
+def age_ns(began: Moment, began_uptime_ns: int, now: Moment, uptime_ns: int) -> int:
+    """Return how long ago `began` was; began_uptime_ns, uptime_ns: what was counted until then and now."""
     by_wall_ns = now.wall_ns - began.wall_ns if now.quality.is_set and began.quality.is_set else 0
     return max(uptime_ns - began_uptime_ns, by_wall_ns)
 

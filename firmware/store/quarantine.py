@@ -1,17 +1,23 @@
 """Sets a damaged store aside, whole, and lets a new one take over what can be read of it.
 
 The folder `damaged-N` keeps the file with its write-ahead log, as encrypted as it was. When its rows are in
-the new store, `saved.json` in it says how many, so that a power cut in between leaves nothing undone.
+the new store, `saved.json` in it says how many, so that a power cut in between leaves nothing undone. Its
+templates open no more then (`firmware.store.entry_keys`); after `KEEP_DAYS` the folder is erased.
 """
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import msgspec
+import structlog
 
+from firmware import lease
+from firmware.lease import LeaseUse
 from firmware.records import Moment
 from firmware.store import inheritance
+from firmware.store.ages import age_ns
 from firmware.store.errors import StoreError
 from firmware.store.first_page import with_new_first_page
 from firmware.store.inheritance import Inheritance
@@ -20,6 +26,12 @@ from firmware.store.store import Store
 from trust.keys.secret import SecretKey
 
 SAVED = "saved.json"
+KEEP_DAYS = 30
+"""Time to copy the folder for whoever looks into the card."""
+KEEP_WORDS = f"the folder is erased by itself after {KEEP_DAYS} days, and may be deleted now"
+_AGE = "age.json"
+_DAY_NS = 24 * 3600 * 1_000_000_000
+log = structlog.get_logger()
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -101,6 +113,46 @@ def notes(path: Path) -> list[Saved]:
     """Return what is known of the stores that were set aside and are still here."""
     texts = [(folder / SAVED) for folder in folders(path) if (folder / SAVED).exists()]
     return [msgspec.json.decode(text.read_bytes(), type=Saved) for text in texts]
+
+
+def drop_old(path: Path, now: Moment) -> list[Path]:
+    """Erase the folders whose days are over, counted as those of entries are; returns which.
+
+    Only what is in the new store counts. Raises StoreError.
+    """
+    dropped = []
+    try:
+        for folder in folders(path):
+            if (folder / SAVED).exists() and _age_ns(folder, now) >= KEEP_DAYS * _DAY_NS:
+                # The note last: a folder without it would be one that a store is being moved into.
+                for name in (path.name, f"{path.name}-wal", f"{path.name}-shm", _AGE, SAVED):
+                    (folder / name).unlink(missing_ok=True)
+                shutil.rmtree(folder)
+                dropped.append(folder)
+                log.info("damaged store erased", folder=folder.name, days=KEEP_DAYS)
+    except OSError as error:
+        raise StoreError(f"cannot erase a damaged store: {error.strerror}; check {path.parent}") from error
+    return dropped
+
+
+class _Age(msgspec.Struct, frozen=True):
+    """When the folder was seen first, and the uptime counted since."""
+
+    began: Moment
+    use: LeaseUse
+
+
+def _age_ns(folder: Path, now: Moment) -> int:
+    try:
+        before = msgspec.json.decode((folder / _AGE).read_bytes(), type=_Age)
+    except (FileNotFoundError, msgspec.DecodeError):  # the power failed while it was written
+        before = _Age(now, lease.renewed(now))
+    age = _Age(before.began, lease.used(before.use, now))
+    note = folder / f"{_AGE}.new"
+    note.touch(mode=0o600)
+    note.write_bytes(msgspec.json.encode(age))
+    note.replace(folder / _AGE)
+    return age_ns(age.began, 0, now, age.use.uptime_ns)
 
 
 def _read(path: Path, key: SecretKey, store: Store) -> Inheritance:

@@ -275,6 +275,11 @@ class Store:
 
     # A store that goes on from a former one
 
+    @property
+    def path(self) -> Path:
+        """Where the store lies."""
+        return self._journal.path
+
     def is_new(self) -> bool:
         """Whether nothing was ever written here."""
         with self._journal.reading():

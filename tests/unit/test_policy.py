@@ -91,6 +91,7 @@ def test_a_policy_that_says_nonsense_is_refused_with_its_place(file: Path, was: 
 def test_check_says_what_the_policy_means_and_schema_describes_it(file: Path) -> None:
     answer = CliRunner().invoke(main, ["policy", "check", str(file)])
     assert "clinic check-in: kept 90 days, by consent" in answer.output
+    assert "set aside is erased after 30 days" in answer.output
     described = CliRunner().invoke(main, ["policy", "schema"])
     assert "retention_days" in json.dumps(json.loads(described.output))
 

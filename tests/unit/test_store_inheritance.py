@@ -9,6 +9,7 @@ from statistics import median
 
 import pytest
 
+from firmware.records import ClockQuality
 from firmware.store import backup, quarantine
 from firmware.store.errors import BackupRefused, PurposeRefused, StoreError
 from firmware.store.opening import StoreSettings, open_or_mend
@@ -172,6 +173,29 @@ def test_a_third_damage_takes_no_folder_that_is_there(tmp_path: Path) -> None:
     assert store.counts().references == PEOPLE
     assert again is None
     store.close()
+
+
+def test_a_damaged_store_is_erased_after_thirty_days_of_uptime_or_of_a_good_clock(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    used_store(tmp_path).close()
+    for _ in range(2):
+        spoil(path, 1)
+        mend(tmp_path)[0].close()
+    assert quarantine.drop_old(path, moment()) == []
+    assert quarantine.drop_old(path, moment(24 * 29)) == []
+    (tmp_path / "damaged-2" / "saved.json").unlink()  # as if its rows were not saved yet
+    dropped = quarantine.drop_old(path, moment(24 * 2, boot=2))
+    assert [folder.name for folder in dropped] == ["damaged-1"]
+    assert not (tmp_path / "damaged-1").exists()
+    assert (tmp_path / "damaged-2" / "store.db").exists()
+
+    (tmp_path / "damaged-2" / "saved.json").write_bytes(b"{}")
+    (tmp_path / "damaged-2" / "age.json").unlink()
+    good = moment(1, boot=3, quality=ClockQuality.SYNCHRONISED, wall_hour=600_000)
+    assert quarantine.drop_old(path, good) == []
+    later = moment(2, boot=4, quality=ClockQuality.SYNCHRONISED, wall_hour=600_000 + 24 * 31)
+    assert [folder.name for folder in quarantine.drop_old(path, later)] == ["damaged-2"]
+    assert quarantine.folders(path) == []
 
 
 def test_what_was_not_saved_yet_is_not_overwritten_by_the_next_damage(tmp_path: Path) -> None:
