@@ -1,32 +1,18 @@
-"""Structured logs, one JSON object a line: never a name, an image, a template or a key."""
+"""Structured logs, one JSON object a line: never a name, an image, a template or a key.
+
+Of an exception its class and its place are kept, also where a library logs it.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
-from contextlib import suppress
 from typing import TextIO, cast
 
 import structlog
-from structlog.typing import FilteringBoundLogger, Processor
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
-
-class LossyStream:
-    """A stream on which a line is lost where it cannot be written (a full disk), and the work goes on."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Write, or lose the text."""
-        with suppress(OSError):
-            self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        """Hand over what was written."""
-        with suppress(OSError):
-            self._stream.flush()
+from trust.log_lines import LossyStream, exceptions_by_place
 
 
 def configure_logs() -> FilteringBoundLogger:
@@ -34,12 +20,12 @@ def configure_logs() -> FilteringBoundLogger:
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        exceptions_by_place(),
     ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, _first_line_of_faults, *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(),
@@ -54,3 +40,10 @@ def configure_logs() -> FilteringBoundLogger:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
     return log
+
+
+def _first_line_of_faults(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """asyncio names the future beneath what it says, and with it the exception's value."""
+    if event.get("exc_info"):
+        event["event"] = str(event["event"]).partition("\n")[0]
+    return event

@@ -10,14 +10,12 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from contextlib import suppress
 from typing import Any, TextIO, cast
 
 import structlog
-from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import ExcInfo
 
 from firmware.diagnostics.log_tail import LogTail
+from trust.log_lines import LossyStream, exceptions_by_place
 
 _SAMPLES = "image pixels frame template embedding minutiae face finger fingers descriptor probe sample"
 _PERSONS = (
@@ -29,24 +27,6 @@ _SECRETS = "key pin pins passphrase password secret seed"
 FORBIDDEN = frozenset(f"{_SAMPLES} {_PERSONS} {_STAFF} {_SECRETS}".split())
 
 
-class LossyStream:
-    """A stream on which a line is lost where it cannot be written (a full disk), and the work goes on."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Write, or lose the text."""
-        with suppress(OSError):
-            self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        """Hand over what was written."""
-        with suppress(OSError):
-            self._stream.flush()
-
-
 def configure(level: str = "info", *, stream: Any = None) -> LogTail:
     """Set up logging for this process; level is debug, info, warning or error. Returns the newest lines."""
     tail = LogTail(cast("TextIO", LossyStream(stream or sys.stderr)))
@@ -55,7 +35,7 @@ def configure(level: str = "info", *, stream: Any = None) -> LogTail:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _forbid,
-            structlog.processors.ExceptionRenderer(_place),
+            exceptions_by_place(),
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -63,25 +43,6 @@ def configure(level: str = "info", *, stream: Any = None) -> LogTail:
         cache_logger_on_first_use=False,
     )
     return tail
-
-
-# Local variables of a trace back would hold frames and templates.
-_traced = ExceptionDictTransformer(show_locals=False)
-_VALUES = ("exc_value", "exc_notes", "syntax_error")
-
-
-def _place(exc_info: ExcInfo) -> list[dict[str, Any]]:
-    """Return the classes and the frames of an exception, its causes and its group, without any value."""
-    return _without_values(_traced(exc_info))
-
-
-def _without_values(stacks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    for stack in stacks:
-        for value in _VALUES:
-            stack.pop(value, None)
-        for group in stack.get("exceptions", ()):
-            _without_values(group)
-    return stacks
 
 
 def _forbid(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -78,6 +78,6 @@ def _say(found: DataPolicy) -> None:
             click.echo(f"    brought in: {', '.join(each.imports)}, from {', '.join(each.imports_from)}")
         click.echo(f"    templates may be given to: {', '.join(each.exports_to) or 'nobody'}")
     click.echo(
-        f"Not set here: a damaged store that was set aside is erased after {KEEP_DAYS} days; its templates open "
-        "no more once the rest was saved."
+        f"Not set here: a damaged store that was set aside is erased after {KEEP_DAYS} days; its templates "
+        "open no more once the rest was saved."
     )

@@ -2,6 +2,8 @@ import ast
 import io
 import json
 import os
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,8 +11,8 @@ import numpy as np
 import pytest
 import structlog
 
-from aggregator.logs import LossyStream
 from firmware import log
+from trust.log_lines import LossyStream
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,49 @@ def test_of_an_exception_class_and_place_are_logged_and_no_value() -> None:
     assert group["frames"][0]["lineno"] > 0
 
 
+AT_THE_AGGREGATOR = """
+import asyncio, gc, logging
+from aggregator.logs import configure_logs
+
+log = configure_logs()
+
+def fail():
+    try:
+        {}["H-0001"]
+    except KeyError as error:
+        error.add_note("of household H-0001")
+        raise ValueError("H-0001") from error
+
+async def forgotten():
+    asyncio.get_running_loop().create_task(asyncio.to_thread(fail))
+    await asyncio.sleep(0.1)
+    gc.collect()
+
+try:
+    fail()
+except ValueError:
+    log.exception("failed")
+    logging.getLogger("grpc").exception("a library failed")
+asyncio.run(forgotten())
+"""
+
+
+def test_the_aggregator_too_logs_class_and_place_of_an_exception_and_no_value() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", AT_THE_AGGREGATOR], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "H-0001" not in run.stderr
+    lines = [json.loads(line) for line in run.stderr.splitlines()]
+    assert [line["event"] for line in lines] == [
+        "failed",
+        "a library failed",
+        "Task exception was never retrieved",
+    ]
+    for line in lines:
+        assert [each["exc_type"] for each in line["exception"]] == ["ValueError", "KeyError"]
+        assert line["exception"][0]["frames"][-1]["name"] == "fail"
+
+
 def test_no_line_of_the_appliance_logs_a_field_that_is_dropped() -> None:
     root = Path(__file__).parents[2]
     fields = {
@@ -74,13 +119,12 @@ def test_no_line_of_the_appliance_logs_a_field_that_is_dropped() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-@pytest.mark.parametrize("kind", [log.LossyStream, LossyStream])
-def test_a_log_on_a_full_disk_stops_nothing(kind: type[log.LossyStream] | type[LossyStream]) -> None:
+def test_a_log_on_a_full_disk_stops_nothing() -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     stream = os.fdopen(full, "w", buffering=1)
     with pytest.raises(OSError, match="No space left"):
         stream.write("a line\n")
-    kind(stream).write("another\n")
-    kind(stream).flush()
+    LossyStream(stream).write("another\n")
+    LossyStream(stream).flush()
     with suppress(OSError):
         stream.close()
