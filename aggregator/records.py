@@ -1,7 +1,6 @@
 """What devices report, as values: parsed once by `aggregator.codec`, trusted from there on.
 
-gc=False: no cycles are possible among them, and parsing is a tenth faster. object.__hash__: members are one
-of a kind, and the hash of Enum is Python code, which counting check-ins would call four times for each.
+gc=False: no cycles are possible among them, and parsing is a tenth faster.
 """
 
 from __future__ import annotations
@@ -12,43 +11,15 @@ from typing import TypeAlias
 import msgspec
 
 from trust.consent import Consent
+
+# Passed on: what both ends share stands beside what is of one end.
+from trust.events import ClockQuality as ClockQuality
+from trust.events import CommandKind as CommandKind
+from trust.events import Mode as Mode
+from trust.events import Moment as Moment
+from trust.events import Outcome as Outcome
 from trust.service import Answer, Basis, Concern, Reason, Workflow
 from trust.telemetry import Telemetry
-
-
-@unique
-class ClockQuality(Enum):
-    """How far a device's wall clock can be trusted."""
-
-    __hash__ = object.__hash__
-
-    UNSET = "unset"
-    SYNCHRONISED = "synchronised"
-    CHECKED = "checked"
-    WRONG = "wrong"
-
-
-@unique
-class Mode(Enum):
-    """How a probe met the gallery."""
-
-    __hash__ = object.__hash__
-
-    VERIFY = "verify"
-    IDENTIFY = "identify"
-
-
-@unique
-class Outcome(Enum):
-    """What a check-in concluded."""
-
-    __hash__ = object.__hash__
-
-    MATCH = "match"
-    NO_MATCH = "no match"
-    SUGGESTION = "suggestion"
-    RETRY = "retry"
-    UNAVAILABLE = "unavailable"
 
 
 @unique
@@ -57,15 +28,6 @@ class Modality(Enum):
 
     FACE = "face"
     FINGER = "finger"
-
-
-class Moment(msgspec.Struct, frozen=True, gc=False):
-    """A point in time as a device knew it; boot_id: 16 bytes; wall_ns: since 1970 UTC."""
-
-    boot_id: bytes
-    monotonic_ns: int
-    wall_ns: int
-    quality: ClockQuality
 
 
 class StageTime(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -111,22 +73,6 @@ class DeviceFault(msgspec.Struct, frozen=True, gc=False):
     part: str
     recovered: bool
     kind: str
-
-
-@unique
-class CommandKind(Enum):
-    """What an operator can ask of a device."""
-
-    SELF_TEST = "self-test"
-    SYNC_NOW = "sync now"
-    LOCK = "lock"
-    RENEW_LEASE = "renew lease"
-    RESTART = "restart"
-    REBOOT = "reboot"
-    WIPE = "wipe"
-    COLLECT_DIAGNOSTICS = "collect diagnostics"
-    OPEN_SUPPORT = "open support"
-    TAIL_LOG = "tail log"
 
 
 GOES_ON = frozenset({CommandKind.OPEN_SUPPORT, CommandKind.TAIL_LOG})

@@ -13,39 +13,15 @@ import msgspec
 
 from inference.types import Modality
 from trust.consent import Consent
+
+# Passed on: what both ends share stands beside what is of one end.
+from trust.events import ClockQuality as ClockQuality
+from trust.events import CommandKind as CommandKind
+from trust.events import Mode as Mode
+from trust.events import Moment as Moment
+from trust.events import Outcome as Outcome
 from trust.service import Answer, Basis, Concern, Reason, Workflow
 from trust.telemetry import Telemetry
-
-
-@unique
-class ClockQuality(Enum):
-    """How far the wall clock can be trusted.
-
-    CHECKED and WRONG: held against the aggregator's clock since the boot, and found right or not.
-    """
-
-    UNSET = "unset"
-    SYNCHRONISED = "synchronised"
-    CHECKED = "checked"
-    WRONG = "wrong"
-
-    @property
-    def is_set(self) -> bool:
-        """Whether times of two boots can be compared by it."""
-        return self in (ClockQuality.SYNCHRONISED, ClockQuality.CHECKED)
-
-
-class Moment(msgspec.Struct, frozen=True):
-    """A point in time as known without a trusted clock.
-
-    boot_id: 16 bytes, random for each boot. monotonic_ns: nanoseconds since the boot.
-    wall_ns: nanoseconds since 1970-01-01 UTC, as far as `quality` can be trusted.
-    """
-
-    boot_id: bytes
-    monotonic_ns: int
-    wall_ns: int
-    quality: ClockQuality
 
 
 class Attempts(msgspec.Struct, frozen=True):
@@ -53,25 +29,6 @@ class Attempts(msgspec.Struct, frozen=True):
 
     failed_in_a_row: int = 0
     last: Moment | None = None
-
-
-@unique
-class Mode(Enum):
-    """How a probe meets the gallery."""
-
-    VERIFY = "verify"
-    IDENTIFY = "identify"
-
-
-@unique
-class Outcome(Enum):
-    """What a check-in concluded."""
-
-    MATCH = "match"
-    NO_MATCH = "no match"
-    SUGGESTION = "suggestion"
-    RETRY = "retry"
-    UNAVAILABLE = "unavailable"
 
 
 class StageTime(msgspec.Struct, frozen=True):
@@ -146,22 +103,6 @@ class DeviceFault(msgspec.Struct, frozen=True, tag="device_fault"):
     part: str
     recovered: bool
     kind: str
-
-
-@unique
-class CommandKind(Enum):
-    """What an operator can ask of the appliance."""
-
-    SELF_TEST = "self-test"
-    SYNC_NOW = "sync now"
-    LOCK = "lock"
-    RENEW_LEASE = "renew lease"
-    RESTART = "restart"
-    REBOOT = "reboot"
-    WIPE = "wipe"
-    COLLECT_DIAGNOSTICS = "collect diagnostics"
-    OPEN_SUPPORT = "open support"
-    TAIL_LOG = "tail log"
 
 
 @unique
