@@ -126,6 +126,16 @@ class Beginning:
             moment = self._clock.now()
             await self._in_store(lambda store: store.desired.save(moment, standing))
             self.standing = standing
+            log_step(standing)
+
+
+def log_step(standing: Standing) -> None:
+    """Write into the log what is done now for the newest desired state, or what became of it."""
+    way, decision = standing.under_way, standing.decision
+    if way is not None:
+        log.info("desired state", generation=way.desired.generation, phase=way.phase.value)
+    elif decision is not None:
+        log.info("desired state", generation=decision.generation, result=decision.result.value)
 
 
 def _software(artifacts: tuple[Artifact, ...]) -> Artifact | None:

@@ -17,6 +17,7 @@ from firmware.desired.judging import Judge
 from firmware.desired.machine import Arrived, Event, Examined, Quiet, step
 from firmware.desired.settings import KNOWN_SETTINGS
 from firmware.desired.shelf import SMALL, Shelf
+from firmware.desired.starting import log_step
 from firmware.desired.terms import Phase, Standing, with_it
 from firmware.host import Ending, Host
 from firmware.occupancy import Occupancy
@@ -221,12 +222,7 @@ class TakingUp:
         way = standing.under_way
         if way is None or way.phase is not Phase.APPLYING:
             self._held_free.close()
-        log.info(
-            "desired state",
-            generation=standing.newest,
-            phase=way.phase.value if way is not None else "",
-            result=standing.decision.result.value if way is None and standing.decision is not None else "",
-        )
+        log_step(standing)
         await self._tidy()
         self._on_change()
 

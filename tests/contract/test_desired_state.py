@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from firmware.desired.shelf import FOLDER
 from firmware.host import Ending
 from inference import operating_point
 from tests.kit.aggregator_stub import DownloadFault
-from tests.kit.desired_rig import Rig, artifact, rig, wanted
+from tests.kit.desired_rig import DEADLINE_S, Rig, Slots, artifact, rig, wanted
 from tests.kit.operating_points import drawn_operating_point
 from tests.kit.store_values import DEVICE, SITE
 from trust.issuer import IssuerKey
@@ -236,6 +237,23 @@ async def test_software_and_other_models_are_refused_in_plain_words(post: Rig) -
         said = {each.field: each.reason for each in (await post.result_of(1)).refusals}
         assert "not installed from an image" in said["artifacts.software"]
         assert "came with this software" in said["artifacts.models"]
+
+
+async def test_software_is_fetched_installed_and_started_from_and_what_did_not_start_is_told(
+    post: Rig,
+) -> None:
+    bundle, slots = artifact(ArtifactKind.SOFTWARE, b"bundle" * 100_000, "9.9"), Slots()
+    post.updater = slots
+    post.aggregator.files[bytes.fromhex(bundle.digest)] = b"bundle" * 100_000
+    post.aggregator.desired = wanted(1, None, bundle)
+    async with post.started(), asyncio.timeout(DEADLINE_S):
+        await post.power.asked.wait()
+        assert slots.asked == ["install 9.9"]
+    async with post.started():  # the machine came up with the former
+        reported = await post.result_of(1)
+        assert reported.result == state_pb2.DESIRED_RESULT_ROLLED_BACK
+        assert "and not with 9.9" in reported.refusals[0].reason
+        assert slots.asked == ["install 9.9", "take back"]
 
 
 async def test_a_newer_one_replaces_one_that_waits(post: Rig) -> None:

@@ -38,12 +38,33 @@ class CountedPower:
 
     def __init__(self, *, refuses: bool = False) -> None:
         self.reboots = 0
+        self.asked = asyncio.Event()
         self._refuses = refuses
 
     async def reboot(self) -> None:
         if self._refuses:
             raise PowerRefused("this machine has no systemd")
         self.reboots += 1
+        self.asked.set()
+
+
+class Slots:
+    """An updater that remembers what was asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def refusal(self, _artifact: Artifact) -> None:
+        return None
+
+    async def install(self, artifact: Artifact, _bundle: Path) -> None:
+        self.asked.append(f"install {artifact.version}")
+
+    async def keep(self) -> None:
+        self.asked.append("keep")
+
+    async def take_back(self) -> None:
+        self.asked.append("take back")
 
 
 @dataclass

@@ -1,0 +1,68 @@
+"""Software that is desired is kept after its self-test alone; else the machine starts from the former."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from firmware.clock import Clock
+from firmware.config import Camera, Config, Device, Keys
+from firmware.desired.machine import Arrived, Examined, Quiet, step
+from firmware.desired.shelf import Shelf
+from firmware.desired.starting import Beginning, TakenBack
+from firmware.desired.terms import Standing
+from firmware.host import Host
+from firmware.store.store import Store
+from tests.kit.desired_rig import CountedPower, Slots, artifact
+from tests.kit.store_values import DEVICE, SITE, moment, open_store
+from trust.consent import Purpose
+from trust.keys.guard import GuardKind
+from trust.state import ArtifactKind, DesiredResult, DesiredState
+
+T = TypeVar("T")
+BUNDLE = artifact(ArtifactKind.SOFTWARE, b"bundle", "9.9")
+
+
+@pytest.mark.parametrize(
+    ("well", "version", "result", "asked"),
+    [
+        (("camera",), "9.9", DesiredResult.APPLIED, ["keep"]),
+        (("camera",), "1.0", DesiredResult.ROLLED_BACK, ["take back"]),
+        ((), "9.9", DesiredResult.ROLLED_BACK, ["take back"]),
+    ],
+)
+async def test_it_is_kept_or_taken_back(
+    tmp_path: Path, well: tuple[str, ...], version: str, result: DesiredResult, asked: list[str]
+) -> None:
+    store, slots, power = open_store(tmp_path), Slots(), CountedPower()
+    standing = Standing()
+    for event in (Arrived(DesiredState(1, {}, (BUNDLE,))), Examined(), Quiet(("camera",))):
+        standing = step(standing, event)
+    store.desired.save(moment(), standing)
+
+    async def run(work: Callable[[Store], T], /) -> T:
+        return work(store)
+
+    base = Config(
+        device=Device(id=DEVICE, site=SITE, purpose=Purpose.CLINIC_CHECK_IN, data=tmp_path),
+        keys=Keys(guard=GuardKind.FILE),
+        camera=Camera(driver="replay"),
+    )
+    beginning = Beginning(base, Shelf(tmp_path), run, Clock(), Host(power=power, updater=slots))
+    await beginning.begin()
+    assert beginning.tries
+    if result is DesiredResult.APPLIED:
+        await beginning.judge(well, version)
+    else:
+        with pytest.raises(TakenBack):
+            await beginning.judge(well, version)
+    kept = store.desired.standing()
+    store.close()
+    assert kept.decision is not None
+    assert kept.decision.result is result
+    assert (kept.in_use is not None) is (result is DesiredResult.APPLIED)
+    assert slots.asked == asked
+    assert power.reboots == asked.count("take back")
