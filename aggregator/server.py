@@ -176,10 +176,13 @@ class Aggregator:
         starting.push_async_callback(asyncio.wait, handing_out)
         for task in handing_out:
             starting.callback(task.cancel)
+        rollouts = await self._start_rollouts(starting, store, presence, desks)
         if settings.authority is None:
             listen = await self._start_open(starting, store, presence, desks)
         else:
-            listen = await self._start_gated(starting, store, view, presence, desks, settings.authority)
+            listen = await self._start_gated(
+                starting, store, view, presence, desks, rollouts, settings.authority
+            )
         metrics = await self._start_watching(starting, store, presence)
         dashboard = await self._start_dashboard(starting, store, view, presence, desks)
         return Bound(listen, dashboard, over_tls=settings.shown is not None, metrics=metrics)
@@ -277,6 +280,7 @@ class Aggregator:
         view: StoreView,
         presence: Presence,
         desks: Desks,
+        rollouts: RolloutRunner,
         authority: Authority,
     ) -> Address:
         settings, log, wall_ns = self._settings, self._log, self._wall_ns
@@ -285,7 +289,6 @@ class Aggregator:
         exports = ExportDesk(settings.store, settings.export_policy, authority.pseudonym_key, wall_ns)
         calls = FleetCalls(store, view, callers, wall_ns)
         shelf, relay = BundleShelf.beside(settings.store), LogRelay()
-        rollouts = await self._start_rollouts(starting, store, presence, desks)
         artifacts = ArtifactShelf.beside(settings.store)
         artifacts.tidy()
         fleet = FleetService(

@@ -13,6 +13,7 @@ from aggregator.unpacking import MAX_TEXT
 from aidpost.v1 import state_pb2
 from trust.state import (
     MAX_VALUE_BYTES,
+    MAX_VERSION,
     SETTING,
     Artifact,
     ArtifactKind,
@@ -26,7 +27,6 @@ from trust.state import (
 MAX_SETTINGS = 500  # an appliance's file has about a hundred
 MAX_REFUSALS = 100
 MAX_FIELD = 200
-MAX_VERSION = 64
 _SETTING = re.compile(SETTING)
 
 ARTIFACT_KINDS = {

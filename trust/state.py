@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 MAX_VALUE_BYTES = 4096
+MAX_VERSION = 64
+"""Characters of the version of a file or of the software."""
 SETTING = r"^[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_]{0,31}){1,3}$"
 """How a setting is named: table and key of the appliance's file."""
 

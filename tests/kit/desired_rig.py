@@ -69,10 +69,14 @@ class Slots:
 
 @dataclass
 class Rig:
-    """camera_is_there: asked at each start. quiet_s: how long nobody was served before it starts anew."""
+    """camera_is_there: asked at each start. quiet_s: how long nobody was served before it starts anew.
+
+    target: of a real aggregator in place of the stub.
+    """
 
     folder: Path
     aggregator: AggregatorStub
+    target: str = ""
     camera_is_there: bool = True
     quiet_s: float = 0.0
     issuer: Issuer = field(default_factory=Issuer)
@@ -89,7 +93,9 @@ class Rig:
             camera=Camera(driver="replay"),
             session=Session(tries=4),
             uplink=Uplink(
-                target=f"127.0.0.1:{self.aggregator.port}", retry_cap_s=0.2, insecure_loopback=True
+                target=self.target or f"127.0.0.1:{self.aggregator.port}",
+                retry_cap_s=0.2,
+                insecure_loopback=True,
             ),
             issuer=self.issuer,
         )
