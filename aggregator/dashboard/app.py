@@ -15,11 +15,14 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from aggregator.dashboard.alerts_page import AlertPages
 from aggregator.dashboard.audit import AuditPage
 from aggregator.dashboard.device_routes import DeviceRoutes
 from aggregator.dashboard.fleet_page import FleetPages
 from aggregator.dashboard.overviews import Overviews
 from aggregator.dashboard.pages import FOLDER, Pages
+from aggregator.dashboard.rollouts_page import RolloutPages
+from aggregator.dashboard.service_page import ServicePages
 from aggregator.dashboard.sessions import Sessions
 from aggregator.dashboard.signing_in import Provider, SigningIn
 from aggregator.dashboard.visitors import AskWho
@@ -64,6 +67,9 @@ class Dashboard:
             *AuditPage(self._pages, view).routes(),
             *FleetPages(self._pages, view, self.watching, connected).routes(),
             *DeviceRoutes(self._pages, view, store, connected, look).routes(),
+            *AlertPages(self._pages, view, store).routes(),
+            *ServicePages(self._pages, view).routes(),
+            *RolloutPages(self._pages, view, store).routes(),
             *Overviews(self._pages, view, connected).routes(),
             Route("/healthz", self._healthz),
             Mount("/static", StaticFiles(directory=FOLDER / "static")),

@@ -14,9 +14,10 @@ from aggregator.dashboard.pages import Pages
 from aggregator.dashboard.site_map import SiteMap, draw_sites, said
 from aggregator.dashboard.views import DeviceRow, Look, Stamp, device_row, iso, utc, waiting_lines
 from aggregator.dashboard.watching import WORST_FIRST, Fleet, SiteState, Watching
+from aggregator.fleet.alerts import Severity
 from aggregator.fleet.filters import FilterRefused
 from aggregator.fleet.terms import FleetDevice, Health
-from aggregator.store import fleet_devices, reader
+from aggregator.store import alerts, fleet_devices, reader
 from aggregator.store.view import StoreView
 
 ON_A_PAGE = 50
@@ -60,7 +61,10 @@ class FleetRow(msgspec.Struct, frozen=True):
 
 
 class FleetPage(msgspec.Struct, frozen=True):
-    """Everything that the page shows; refused: why the filter cannot be meant, and the list is empty."""
+    """Everything that the page shows; urgent, warnings: how many alerts last.
+
+    refused: why the filter cannot be meant, and the list is empty.
+    """
 
     made: Stamp
     health: tuple[HealthCount, ...]
@@ -68,6 +72,8 @@ class FleetPage(msgspec.Struct, frozen=True):
     sites: tuple[SiteRow, ...]
     more_sites: int
     waiting: tuple[str, ...]
+    urgent: int
+    warnings: int
     filter: str
     refused: str
     rows: tuple[FleetRow, ...]
@@ -117,11 +123,12 @@ class FleetPages:
         except FilterRefused as error:
             found, refused = (), str(error)
         ids = found[first : first + ON_A_PAGE]
-        devices, held, waiting = await self._view.read(
+        devices, held, waiting, pressing = await self._view.read(
             lambda db: (
                 fleet_devices.read(db, ids, now_ns, connected),
                 {each.device_id: each for each in reader.read_devices(db, ids)},
                 reader.read_waiting(db),
+                alerts.counts(db),
             )
         )
         made = utc(fleet.made_ns)
@@ -139,6 +146,8 @@ class FleetPages:
             sites=site_rows(fleet.sites[:SITES_SHOWN]),
             more_sites=max(0, len(fleet.sites) - SITES_SHOWN),
             waiting=waiting_lines(waiting),
+            urgent=sum(count for (_, severity), count in pressing.items() if severity is Severity.URGENT),
+            warnings=sum(count for (_, severity), count in pressing.items() if severity is Severity.WARNING),
             filter=text,
             refused=refused,
             rows=tuple(

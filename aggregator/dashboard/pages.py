@@ -27,6 +27,9 @@ class Place(msgspec.Struct, frozen=True):
 
 PLACES = (
     Place("/", "Fleet"),
+    Place("/alerts", "Alerts"),
+    Place("/service", "Service"),
+    Place("/rollouts", "Rollouts"),
     Place("/results", "Results"),
     Place("/missing", "Missing"),
     Place("/adjudications", "Same person?"),

@@ -305,7 +305,7 @@ for _step in (
     migrations_of_fleet.m0010_fleet,
     migrations_of_telemetry.m0020_telemetry,
     migrations_of_alerts.m0021_alerts,
-    migrations_of_telemetry.m0022_hours_of_sites,
+    migrations_of_telemetry.m0022_sums_of_sites,
     migrations_of_accounts.m0030_accounts,
     migrations_of_rollouts.m0040_rollouts,
     migrations_of_diagnostics.m0050_diagnostics,

@@ -39,12 +39,12 @@ def note(db: Database, device_id: str, new: Sequence[Event], newest: Event, now_
             [(what, hour, device_id, count) for (what, hour), count in sums.items()],
         )
         (site,) = db.execute("SELECT site FROM devices WHERE device_id = ?", (device_id,)).fetchone()
-        db.conn.executemany(
-            """INSERT INTO hourly_of_sites VALUES (?, ?, ?, ?)
-               ON CONFLICT (what, hour, site)
-               DO UPDATE SET count = hourly_of_sites.count + excluded.count""",
-            [(what, hour, site, count) for (what, hour), count in sums.items()],
-        )
+        for table, span, hours in (("hourly_of_sites", "hour", 1), ("daily_of_sites", "day", 24)):
+            db.conn.executemany(
+                f"""INSERT INTO {table} VALUES (?, ?, ?, ?) ON CONFLICT (what, {span}, site)
+                    DO UPDATE SET count = {table}.count + excluded.count""",  # noqa: S608
+                [(what, hour // hours, site, count) for (what, hour), count in sums.items()],
+            )
     latest = None
     for event in new:
         if isinstance(event.body, Telemetry):
@@ -101,26 +101,38 @@ def sums(db: Database, whats: Sequence[str], from_hour: int, to_hour: int) -> It
 
 
 def by_hour(
-    db: Database, whats: Sequence[str], from_hour: int, to_hour: int
+    db: Database, whats: Sequence[str], from_hour: int, to_hour: int, site: str = ""
 ) -> Iterable[tuple[int, str, int]]:
-    """Yield (hour, what, count) of the whole fleet over these hours."""
+    """Yield (hour, what, count) of the whole fleet, or of a site, over these hours."""
+    return _over_time(db, "hourly_of_sites", "hour", whats, from_hour, to_hour, site)
+
+
+def by_day(
+    db: Database, whats: Sequence[str], from_day: int, to_day: int, site: str = ""
+) -> Iterable[tuple[int, str, int]]:
+    """Yield (day, what, count) of the whole fleet, or of a site, over these days since 1970."""
+    return _over_time(db, "daily_of_sites", "day", whats, from_day, to_day, site)
+
+
+def by_site(db: Database, whats: Sequence[str], from_day: int, to_day: int) -> Iterable[tuple[str, str, int]]:
+    """Yield (site, what, count) over these days; what a device counted stays where it then was."""
     for what in whats:
         yield from db.execute(
-            """SELECT hour, what, sum(count) FROM hourly_of_sites
-               WHERE what = ? AND hour >= ? AND hour < ? GROUP BY hour, what""",
-            (what, from_hour, to_hour),
+            """SELECT site, what, sum(count) FROM daily_of_sites
+               WHERE what = ? AND day >= ? AND day < ? GROUP BY site, what""",
+            (what, from_day, to_day),
         )
 
 
-def by_site(
-    db: Database, whats: Sequence[str], from_hour: int, to_hour: int
-) -> Iterable[tuple[str, str, int]]:
-    """Yield (site, what, count) over these hours; what a device counted stays where it then was."""
+def _over_time(
+    db: Database, table: str, span: str, whats: Sequence[str], first: int, end: int, site: str
+) -> Iterable[tuple[int, str, int]]:
     for what in whats:
         yield from db.execute(
-            """SELECT site, what, sum(count) FROM hourly_of_sites
-               WHERE what = ? AND hour >= ? AND hour < ? GROUP BY site, what""",
-            (what, from_hour, to_hour),
+            f"""SELECT {span}, what, sum(count) FROM {table}
+                WHERE what = :what AND {span} >= :first AND {span} < :end AND (:site = '' OR site = :site)
+                GROUP BY {span}, what""",  # noqa: S608
+            {"what": what, "first": first, "end": end, "site": site},
         )
 
 
@@ -164,3 +176,4 @@ def forget_sums(db: Database, now_ns: int) -> None:
     for what in list(known_sums(db)):
         for table in ("hourly", "hourly_of_sites"):
             db.execute(f"DELETE FROM {table} WHERE what = ? AND hour < ?", (what, before))  # noqa: S608
+        db.execute("DELETE FROM daily_of_sites WHERE what = ? AND day < ?", (what, before // 24))

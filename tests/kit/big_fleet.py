@@ -247,6 +247,9 @@ def _hours(
             for what, count in _counts(len(names) // len(sites) * rng.randrange(8, 26), rng)
         ),
     )
+    db.execute("""
+        INSERT INTO daily_of_sites SELECT what, hour / 24, site, sum(count) FROM hourly_of_sites
+        GROUP BY what, hour / 24, site""")
 
 
 def _counts(people: int, rng: random.Random) -> Iterator[tuple[str, int]]:
