@@ -22,7 +22,15 @@ from aggregator.export import FILE_WIDTH_CHARACTERS
 from aggregator.store import administration, identities
 from aggregator.store.database import open_reader, open_writer
 from aggregator.store.errors import StoreError
-from aidpost.client import Credential, CredentialUnusable, FleetClient, FleetError, Unreachable, connect
+from aidpost.client import (
+    Credential,
+    CredentialUnusable,
+    FleetClient,
+    FleetError,
+    InvalidRequest,
+    Unreachable,
+    connect,
+)
 from aidpost.v1 import fleet_pb2, gallery_pb2_grpc
 from trust import certificates
 from trust.checking import read_request
@@ -58,7 +66,11 @@ class SpanType(click.ParamType[timedelta]):
 
 
 server_option = click.option(
-    "--server", default="127.0.0.1:50051", show_default=True, help="Where the aggregator listens."
+    "--server",
+    default="127.0.0.1:50051",
+    envvar="AIDPOST_SERVER",
+    show_default=True,
+    help="Where the aggregator listens, or set AIDPOST_SERVER.",
 )
 credential_option = click.option(
     "--credential",
@@ -73,6 +85,9 @@ credential_option = click.option(
 def _clear_errors() -> Iterator[None]:
     try:
         yield
+    except InvalidRequest as error:
+        faults = [f"{fault.field}: {fault.description}" for fault in error.fields]
+        raise click.ClickException("\n".join([str(error), *faults])) from error
     except (AuthorityError, CredentialUnusable, CallFailed, StoreError, FleetError) as error:
         raise click.ClickException(str(error)) from error
 

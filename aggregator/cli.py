@@ -21,7 +21,6 @@ import uvloop
 from aggregator.account_commands import accounts
 from aggregator.adjudication_commands import adjudications
 from aggregator.administer import approve, audit, claim, init, pending, revoke, user
-from aggregator.ask import command
 from aggregator.authority import Authority, AuthorityError
 from aggregator.carry import import_bundles
 from aggregator.export import (
@@ -43,6 +42,7 @@ from aggregator.export import (
 )
 from aggregator.export_commands import export
 from aggregator.exporting.policy import ExportPolicy, ExportRefused, read_signed
+from aggregator.fleet_commands import fleet
 from aggregator.gallery_commands import gallery
 from aggregator.holdings import EVENT_KINDS
 from aggregator.lists import list_
@@ -421,7 +421,7 @@ for _command in (
     user,
     accounts,
     audit,
-    command,
+    fleet,
     import_bundles,
     list_,
     gallery,
