@@ -79,9 +79,10 @@ class Watch:
             self._week = await self._view.read(lambda db: week_sums(db, now_ns))
             self._week_hour = now_ns // HOUR_NS
         week = self._week
-        seen = await self._view.read(lambda db: observe(db, listening, week, now_ns))
+        # Judged in the reader's thread too: some tenths of a second for 10,000 devices.
+        found = await self._view.read(lambda db: judge(observe(db, listening, week, now_ns)))
         settling = now_ns - self._began_ns < SETTLE_NS
-        findings = [each for each in judge(seen) if not (settling and each.kind in SILENCE)]
+        findings = [each for each in found if not (settling and each.kind in SILENCE)]
         keep_open = SILENCE if settling else frozenset[AlertKind]()
         changed = await self._store.submit(
             lambda db: alerts.reconcile(db, findings, now_ns, keep_open=keep_open)

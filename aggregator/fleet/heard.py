@@ -82,8 +82,13 @@ def missed(device: Heard, aggregator: Heard, since_ns: int, now_ns: int, listeni
         if not aggregator.holds(hour):
             begins_ns = max(begins_ns, listening_since_ns)
         expected_ns += max(0, ends_ns - begins_ns)
+    expected_s = expected_ns / 1e9
+    if expected_s < LEAST_MISSED_S:
+        return Missed(
+            expected_s, LEAST_MISSED_S
+        )  # a device that is away for the night costs no more than this
     usual_s = _second_longest_gap(device, aggregator, first_hour) * HOUR_S
-    return Missed(expected_ns / 1e9, max(LEAST_MISSED_S, FACTOR * usual_s))
+    return Missed(expected_s, max(LEAST_MISSED_S, FACTOR * usual_s))
 
 
 def _second_longest_gap(device: Heard, aggregator: Heard, before_hour: int) -> int:

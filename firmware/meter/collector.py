@@ -70,13 +70,7 @@ class Collector:
         self._in_store = in_store
         self._clock = clock
         self._committed = committed
-        self._changed = asyncio.Event()
         self._told = _Told({modality: SampleCounts() for modality in sources.parts}, LinkUse())
-
-    def use(self, settings: Settings) -> None:
-        """Go by other settings from now on."""
-        self._settings = settings
-        self._changed.set()
 
     async def run(self) -> None:
         """Write telemetry down whenever it is due, until cancelled."""
@@ -91,7 +85,7 @@ class Collector:
             except StoreError as error:
                 log.warning("telemetry not written", kind=type(error).__name__, reason=str(error))
                 due_s = self._settings.period_min * 60
-            await self._sleep(due_s)
+            await asyncio.sleep(due_s)
 
     async def collect(self) -> None:
         """Measure, and write it down; raises StoreError. What finds no space is told the next time."""
@@ -170,14 +164,6 @@ class Collector:
             dirty=modality is Modality.FINGER and self._sources.dirty(),
             restarts=restarts,
         )
-
-    async def _sleep(self, seconds: float) -> None:
-        self._changed.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        except TimeoutError:
-            return
 
 
 def wait_s(settings: Settings, now: Moment, last: Moment | None, last_bytes: int) -> float:

@@ -151,13 +151,5 @@ def test_it_comes_each_period_and_never_takes_more_than_its_day() -> None:
     assert wait_s(Settings(enabled=False), moment(100.0), last, 80) > 0
 
 
-async def test_settings_that_the_fleet_desires_hold_at_once(rig: Rig) -> None:
-    rig.collector.use(Settings(period_min=60))
-    rig.hour = 2.0
-    await rig.collect()
-    last, size_bytes = rig.store.telemetry.last()
-    assert wait_s(Settings(period_min=60), moment(2.0), last, size_bytes) == 3600
-
-
 def test_a_busy_quarter_of_an_hour_stays_small() -> None:
     assert len(canonical(Event(40_000, moment(200.0), Measured(BUSY)))) < 460
