@@ -11,7 +11,7 @@ from aggregator import state_codec
 from aggregator.codec import SECOND_NS
 from aggregator.fleet.canary import Difference, Part, Shift, Verdict
 from aggregator.fleet.planner import Plan
-from aggregator.fleet.rollout import Change, Ring, RingCount, RolloutState, Thresholds, Watch
+from aggregator.fleet.rollout import WHOLE_RING, Change, Ring, RingCount, RolloutState, Thresholds, Watch
 from aggregator.malformed import Malformed
 from aggregator.store.fleet_rollout_making import Wish
 from aggregator.store.fleet_rollouts import Held
@@ -48,7 +48,7 @@ def parse(message: rollout_pb2.Rollout) -> Wish:
         message.filter,
         tuple(Ring(each.name, each.filter, each.percent, each.soak.seconds) for each in message.rings),
         Thresholds(
-            terms.min_devices,
+            terms.min_devices or WHOLE_RING,
             terms.success_percent,
             terms.error_percent,
             terms.min_check_ins,

@@ -32,6 +32,7 @@ class _Looked(msgspec.Struct):
     reports_ns: int = 0
     devices_ns: int = 0
     people_ns: int = 0
+    defective: bool = False
 
 
 class RolloutRunner:
@@ -86,7 +87,15 @@ class RolloutRunner:
         names = await self.view.read(fleet_rollouts.under_way)
         self._looked = {name: self._looked.get(name, _Looked()) for name in names}
         for name, looked in self._looked.items():
-            await self._turn(name, looked)
+            try:
+                await self._turn(name, looked)
+            except StoreError:
+                raise
+            # A defect that one rollout brings out must keep no other from being stopped.
+            except Exception as error:  # noqa: BLE001
+                if not looked.defective:
+                    self._log.error("rollout.not_turned", rollout=name, kind=type(error).__name__)
+                looked.defective = True
 
     async def _turn(self, name: str, looked: _Looked) -> None:
         now_ns, connected = self._wall_ns(), self._connected()

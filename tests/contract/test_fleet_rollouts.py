@@ -178,7 +178,10 @@ async def test_what_cannot_be_meant_is_refused_with_what_to_do(desk: FleetDesk) 
             (rollout("other", rings=[rollout_pb2.Ring(name="some", percent=50)]), "rollout.rings"),
             (rollout("other", settings=[]), "rollout.settings"),
             (rollout("other", artifacts=[state_pb2.Artifact()]), "rollout"),
-            (rollout("other", thresholds=rollout_pb2.Thresholds()), "rollout.thresholds.min_devices"),
+            (
+                rollout("other", thresholds=rollout_pb2.Thresholds(error_percent=101)),
+                "rollout.thresholds.error_percent",
+            ),
         ):
             request = rollout_pb2.CreateRolloutRequest(rollout=wish)
             bad = await refused(create(request), grpc.StatusCode.INVALID_ARGUMENT, BadRequest)

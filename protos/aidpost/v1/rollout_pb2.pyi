@@ -198,7 +198,7 @@ class Thresholds(_message.Message):
     FAILURE_TO_ACQUIRE_POINTS_FIELD_NUMBER: _builtins.int
     NO_MATCH_POINTS_FIELD_NUMBER: _builtins.int
     min_devices: _builtins.int
-    """Devices of a ring that must have answered before the ring counts, from 1; all of it if it is smaller. The last
+    """Devices of a ring that must have answered before the ring counts; all of it if it is smaller, or for 0. The last
     ring waits for all that are not silent.
     """
     success_percent: _builtins.int
