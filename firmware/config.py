@@ -148,8 +148,8 @@ class Session(_Table, frozen=True, kw_only=True):
     face_frames: frames of one presentation that are averaged.
     """
 
-    order: tuple[Literal["face", "finger"], ...] = ("face", "finger")
-    fingers: tuple[FingerName, ...] = ("right index", "left index")
+    order: Annotated[tuple[Literal["face", "finger"], ...], msgspec.Meta(min_length=1)] = ("face", "finger")
+    fingers: Annotated[tuple[FingerName, ...], msgspec.Meta(min_length=1)] = ("right index", "left index")
     tries: Annotated[int, msgspec.Meta(ge=1, le=5)] = 3
     impressions: Annotated[int, msgspec.Meta(ge=1, le=4)] = 2
     finger_timeout_s: Positive = 8.0

@@ -35,6 +35,7 @@ def test_what_is_desired_lies_over_the_file_and_the_rest_stays() -> None:
         ("session.tries", '"3"', "Expected `int`, got `str`"),
         ("session.tries", "three", "no JSON"),
         ("session.order", '["face", "toe"]', 'one of "face", "finger"'),
+        ("session.order", "[]", "length >= 1"),
         ("session.order", '"' + "x" * 5000 + '"', "longer than 4096 bytes"),
         ("session.trys", "3", "did you mean session.tries?"),
         ("page.languages", '["en"]', "no [page]"),
@@ -60,3 +61,8 @@ def test_nothing_that_says_who_it_is_or_whom_it_trusts_can_be_desired() -> None:
     assert of_page < {f"page.{key}" for key in Page.__struct_fields__}
     assert "uplink.target" not in KNOWN_SETTINGS
     assert "gallery.custodian" not in KNOWN_SETTINGS
+
+
+def test_the_page_for_the_fleet_manager_names_each_that_there_is() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "desired-state.md").read_text()
+    assert [name for name in KNOWN_SETTINGS if f"`{name}`" not in page] == []
