@@ -41,8 +41,13 @@ def adjudications() -> None:
 def list_pairs(only_open: bool, server: str, credential: Path) -> None:
     """Show the pairs, those that wait first, and what was said of each."""
     with galleries(server, credential) as service:
-        request = gallery_pb2.ListAdjudicationsRequest(only_open=only_open)
-        found = service.ListAdjudications(request).adjudications
+        request = gallery_pb2.ListAdjudicationsRequest(only_open=only_open, page_size=1000)
+        page = service.ListAdjudications(request)
+        found = list(page.adjudications)
+        while page.next_page_token:
+            request.page_token = page.next_page_token
+            page = service.ListAdjudications(request)
+            found += page.adjudications
     entries = [Column(each, min_width=32) for each in ("entry", "other entry")]
     table = Table("number", "site", *entries, "score", "told by", "at", "state", box=SIMPLE, pad_edge=False)
     for pair in found:

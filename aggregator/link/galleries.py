@@ -11,7 +11,8 @@ from sqlite_utils import Database
 
 from aggregator import gallery_codec
 from aggregator.holdings import Adjudication
-from aggregator.link import ending
+from aggregator.link import ending, refusing
+from aggregator.link.paging import after, page_size, token
 from aggregator.malformed import Malformed
 from aggregator.store import adjudications, galleries, gallery_delivery, gallery_overview
 from aggregator.store.adjudications import NotDecided
@@ -32,7 +33,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 ResultT = TypeVar("ResultT")
 
 MAX_ERASURES = 1000
-MAX_ADJUDICATIONS = 1000
+DECIDED_AT_ONCE = 500  # pairs: some 20 kB, of the 64 KiB that a device takes in a message
 CHUNK_BYTES = 32 * 1024  # half of what a device takes in one message; a lost link costs no more than this
 _KINDS = {
     Answer.LOG: gallery_pb2.SYNC_KIND_LOG,
@@ -118,13 +119,27 @@ class GalleryService(gallery_pb2_grpc.GalleryServiceServicer):
         self, request: gallery_pb2.ListAdjudicationsRequest, context: Context
     ) -> gallery_pb2.ListAdjudicationsResponse:
         """List pairs of entries that may be of one person."""
+        binding, size = ("adjudications", str(request.only_open)), page_size(request.page_size)
+        try:
+            beginning = after(request.page_token, *binding)
+        except refusing.Refused as refused:
+            await self._refuse(context, refused.code, refused.message)
+        decided, _, number = beginning.partition(" ")
+        last = (decided == "decided", int(number)) if beginning else (False, adjudications.LATEST)
         found = await self._do(
             context,
             lambda db, _now_ns, _actor: adjudications.read(
-                db, MAX_ADJUDICATIONS, only_open=request.only_open
+                db, size + 1, only_open=request.only_open, after=last
             ),
         )
-        return gallery_pb2.ListAdjudicationsResponse(adjudications=map(gallery_codec.adjudication, found))
+        page = found[:size]
+        following = ""
+        if len(found) > size:
+            kind = "open" if page[-1].decided_ns is None else "decided"
+            following = token(f"{kind} {page[-1].number}", *binding)
+        return gallery_pb2.ListAdjudicationsResponse(
+            adjudications=map(gallery_codec.adjudication, page), next_page_token=following
+        )
 
     async def DecideAdjudication(  # noqa: N802
         self, request: gallery_pb2.DecideAdjudicationRequest, context: Context
@@ -171,6 +186,10 @@ class GalleryService(gallery_pb2_grpc.GalleryServiceServicer):
             raise AssertionError("abort does not return")
         for piece in _pieces(delivery):
             yield gallery_pb2.SyncResponse(roster=piece)
+        for start in range(0, len(delivery.decided), DECIDED_AT_ONCE):
+            some = delivery.decided[start : start + DECIDED_AT_ONCE]
+            pairs = [gallery_codec.decided(first, second, same=same) for first, second, same in some]
+            yield gallery_pb2.SyncResponse(decided=gallery_pb2.DecidedPairs(pairs=pairs))
         yield gallery_pb2.SyncResponse(beginning=_beginning(delivery))
         for chunk in _chunks(delivery):
             yield gallery_pb2.SyncResponse(changes=chunk)
@@ -264,7 +283,6 @@ def _beginning(delivery: Delivery) -> gallery_pb2.SyncBeginning:
         complete=delivery.complete,
         edition=delivery.edition,
         decisions=delivery.decisions,
-        decided=[gallery_codec.decided(first, second, same=same) for first, second, same in delivery.decided],
     )
 
 

@@ -6,6 +6,7 @@ People see random ids and scores. A decision links two entries and changes neith
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from sqlite_utils import Database
 
@@ -14,11 +15,15 @@ from aggregator.records import Resemblance, Strength
 from aggregator.store import administration
 from trust.gallery.roster import Roster
 
+LATEST = 2**63 - 1
 WORDS = {True: "one person", False: "different people"}
 _SELECT = """
     SELECT number, gallery_id, site, purpose, first, second, score_llr, strength, told_by, told_ns, same,
         proposed_by, confirmed_by, decided_ns
     FROM adjudications JOIN galleries USING (gallery)"""
+
+Words: TypeAlias = tuple[tuple[str, bool], ...]
+"""Names of people, and whether each of them said that it is one person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +63,29 @@ def forget(db: Database, gallery: int, entry_id: bytes) -> None:
     db.execute("DELETE FROM adjudications WHERE gallery = ?1 AND ?2 IN (first, second)", (gallery, entry_id))
 
 
-def read(db: Database, limit: int, *, only_open: bool = False) -> tuple[Adjudication, ...]:
-    """Return pairs, those that wait first, each kind newest first."""
+def read(
+    db: Database, limit: int, *, only_open: bool = False, after: tuple[bool, int] = (False, LATEST)
+) -> tuple[Adjudication, ...]:
+    """Return pairs, those that wait first, each kind newest first.
+
+    after: whether the last of the page before is decided, and its number.
+    """
     rows = db.execute(
-        f"{_SELECT} WHERE ?1 = 0 OR decided_ns IS NULL ORDER BY decided_ns IS NOT NULL, number DESC LIMIT ?2",
-        (only_open, limit),
+        f"""{_SELECT}
+            WHERE (NOT :only_open OR decided_ns IS NULL)
+                AND (decided_ns IS NOT NULL, -number) > (:decided, -:number)
+            ORDER BY decided_ns IS NOT NULL, number DESC LIMIT :limit""",
+        {"only_open": only_open, "decided": after[0], "number": after[1], "limit": limit},
     )
     return tuple(_adjudication(row) for row in rows)
 
 
-def decided(db: Database, gallery: int, limit: int) -> tuple[tuple[bytes, bytes, bool], ...]:
-    """Return what is decided in a gallery: (entry, entry, whether one person), the newest."""
+def decided(db: Database, gallery: int) -> tuple[tuple[bytes, bytes, bool], ...]:
+    """Return what is decided in a gallery: (entry, entry, whether one person)."""
     rows = db.execute(
         """SELECT first, second, same FROM adjudications WHERE gallery = ? AND decided_ns IS NOT NULL
-           ORDER BY decided_ns DESC, number LIMIT ?""",
-        (gallery, limit),
+           ORDER BY number""",
+        (gallery,),
     )
     return tuple((first, second, bool(same)) for first, second, same in rows)
 
@@ -89,15 +102,17 @@ def decide(
         return NotDecided(f"there is no pair {number}: see `adjudications list`")
     if pair.decided_ns is not None:
         return NotDecided(f"pair {number} is decided: `adjudications undo {number}` opens it again")
+    said: Words = ((name, same),)
     if pair.same is None or (pair.proposed_by == name and pair.same is not same):
-        return _written(db, now_ns, actor, "adjudication proposed", number, (same, name, "", None))
+        return _written(db, now_ns, actor, "adjudication proposed", number, (same, name, "", None), said)
     if pair.proposed_by == name:
         return NotDecided(f"you have said so of pair {number}: another person has to confirm it")
+    said = ((pair.proposed_by, pair.same), (name, same))
     if pair.same is not same:
-        return _written(db, now_ns, actor, "adjudication disputed", number, (None, "", "", None), said=same)
+        return _written(db, now_ns, actor, "adjudication disputed", number, (None, "", "", None), said)
     _count(db, number)
     settled = (same, pair.proposed_by, name, now_ns)
-    return _written(db, now_ns, actor, "adjudication decided", number, settled)
+    return _written(db, now_ns, actor, "adjudication decided", number, settled, said)
 
 
 def undo(db: Database, number: int, actor: str, now_ns: int) -> Adjudication | NotDecided:
@@ -107,7 +122,9 @@ def undo(db: Database, number: int, actor: str, now_ns: int) -> Adjudication | N
         return NotDecided(f"nobody has said anything of pair {number}")
     if pair.decided_ns is not None:
         _count(db, number)
-    return _written(db, now_ns, actor, "adjudication undone", number, (None, "", "", None), said=pair.same)
+    names = (pair.proposed_by, *filter(None, [pair.confirmed_by]))
+    said = tuple((name, pair.same) for name in names)
+    return _written(db, now_ns, actor, "adjudication undone", number, (None, "", "", None), said)
 
 
 def _written(
@@ -117,8 +134,9 @@ def _written(
     act: str,
     number: int,
     values: tuple[bool | None, str, str, int | None],
-    said: bool | None = None,
+    said: Words,
 ) -> Adjudication:
+    """Change a pair, and write into the hash-chained log what each person has said of it; said: in order."""
     db.execute(
         """UPDATE adjudications SET same = ?, proposed_by = ?, confirmed_by = ?, decided_ns = ?
            WHERE number = ?""",
@@ -127,8 +145,8 @@ def _written(
     found = _one(db, number)
     if found is None:
         raise AssertionError("the pair was there in this transaction")
-    word = WORDS[bool(found.same if said is None else said)]
-    subject = f"{number}: {found.first.hex()} {found.second.hex()}, {word}"
+    words = "; ".join(f"{name} says {WORDS[word]}" for name, word in said)
+    subject = f"{number}: {found.first.hex()} {found.second.hex()}, {words}"
     administration.append(db, now_ns, actor, act, subject)
     return found
 

@@ -13,8 +13,6 @@ from aggregator.store import adjudications, gallery_rows
 from aggregator.store.galleries import Refused
 from trust.gallery import tree
 
-MAX_DECIDED = 500  # of a gallery's pairs; some 20 kB in one message, of which a device takes 64 KiB
-
 
 @unique
 class Answer(Enum):
@@ -97,7 +95,7 @@ def deliver(db: Database, device_id: str, site: str, wanted: Asked, now_ns: int)
         changes,
         edition,
         decisions if due_decisions else wanted.decisions,
-        adjudications.decided(db, gallery, MAX_DECIDED) if due_decisions else (),
+        adjudications.decided(db, gallery) if due_decisions else (),
     )
 
 

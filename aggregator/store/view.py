@@ -19,7 +19,7 @@ from aggregator.store.reader import read_missing, read_overview
 
 T = TypeVar("T")
 
-MAX_ADJUDICATIONS = 200  # on the page; the command lists 1000
+MAX_ADJUDICATIONS = 200  # on the page; the command lists all
 
 
 class StoreView:

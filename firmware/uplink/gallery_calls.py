@@ -22,7 +22,7 @@ from trust.gallery.roster import MAX_ROSTER_BYTES, Roster
 
 ANSWER_TIMEOUT_S = 60.0  # a chunk of 32 KiB takes 7 s at the 40 kbit/s of GPRS
 MAX_ROSTERS = 256  # the newest, and one for each former key; 64 members take some 80 kB
-MAX_DECIDED = 500
+MAX_DECIDED = 50_000  # pairs of a gallery of 10,000 entries; 4 MB
 ID_BYTES = 16
 MOST_BYTES = 256 << 20  # 100,000 entries of face and fingers; memory holds one chunk at a time
 _KINDS = {
@@ -137,6 +137,7 @@ class GalleryCalls:
         call: Any = self._service.Sync(request)  # grpc.aio.UnaryStreamCall; its stubs do not know EOF
         begun, size_bytes = False, 0
         rosters: list[bytes] = []
+        decided: list[Decided] = []
         pieces = b""
         try:
             while (response := await _in_time(call.read())) is not grpc.aio.EOF:
@@ -151,9 +152,13 @@ class GalleryCalls:
                         if response.roster.ends:
                             rosters.append(pieces)
                             pieces = b""
+                    case "decided" if not begun:
+                        decided += map(_decided, response.decided.pairs)
+                        if len(decided) > MAX_DECIDED:
+                            raise BadAnswer("the aggregator sends more decisions than a gallery can have")
                     case "beginning" if not begun and not pieces:
                         begun = True
-                        yield _beginning(response, rosters, request.ByteSize() + size_bytes)
+                        yield _beginning(response, rosters, decided, request.ByteSize() + size_bytes)
                     case "changes" if begun:
                         logged = response.changes.changes
                         if any(each.version > MAX_INT64 for each in logged):
@@ -223,14 +228,16 @@ async def _in_time(read: Awaitable[Any]) -> Any:
         ) from None
 
 
-def _beginning(response: gallery_pb2.SyncResponse, rosters: Sequence[bytes], size_bytes: int) -> Beginning:
+def _beginning(
+    response: gallery_pb2.SyncResponse, rosters: Sequence[bytes], decided: Sequence[Decided], size_bytes: int
+) -> Beginning:
     message = response.beginning
     if message.kind not in _KINDS and message.kind != gallery_pb2.SYNC_KIND_DIVERGED:
         raise BadAnswer("the aggregator syncs in a way that this version does not know")
     if message.version > MAX_INT64:
         raise BadAnswer("the aggregator counts further than a gallery can")
-    if message.decisions > MAX_INT64 or len(message.decided) > MAX_DECIDED:
-        raise BadAnswer("the aggregator sends more decisions than it keeps of a gallery")
+    if message.decisions > MAX_INT64:
+        raise BadAnswer("the aggregator counts further than a gallery can")
     return Beginning(
         _KINDS.get(message.kind),
         message.version,
@@ -242,7 +249,7 @@ def _beginning(response: gallery_pb2.SyncResponse, rosters: Sequence[bytes], siz
         size_bytes,
         message.edition,
         message.decisions,
-        tuple(map(_decided, message.decided)),
+        tuple(decided),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -277,6 +279,13 @@ async def test_two_people_decide_whether_a_pair_is_one_person_and_it_can_be_undo
         ("operator tomas", "adjudication undone"),
     ]
 
+    about = f"{pair.number}: {pair.first.hex()} {pair.second.hex()}"
+    assert await shared.audited("adjudication disputed") == [
+        f"{about}, amina says one person; tomas says different people"
+    ]
+    assert await shared.audited("adjudication decided") == [
+        f"{about}, tomas says one person; amina says one person"
+    ]
     number = str(pair.number)
     decide = ("adjudications", "decide", number, "--same")
     assert "one person, says tomas; another person" in await shared.administer(tomas, *decide)
@@ -315,6 +324,32 @@ async def test_the_ledger_of_erasures_says_how_a_device_that_stays_away_becomes_
         "contact)",
         "has no lease: it stays readable)",
     ]
+
+
+async def test_every_decision_reaches_the_appliances_and_every_page_of_pairs_is_had(shared: Site) -> None:
+    desk = await shared.appliance("desk-1")
+    await shared.admit(desk)
+    desk.register(reference(1))
+    await desk.sync()
+    pairs = [(number.to_bytes(16, "big"), bytes([255]) * 16) for number in range(1, 1203)]
+    with closing(sqlite3.connect(shared.folder / "aggregator.db")) as db, db:
+        db.executemany(
+            """INSERT INTO adjudications (gallery, first, second, score_llr, strength, told_by, told_ns, same,
+                   proposed_by, confirmed_by, decided_ns)
+               VALUES (1, ?, ?, 9, 'fair', 'desk-1', 1, 1, 'a', 'b', ?)""",
+            [(*pair, number if number > 2 else None) for number, pair in enumerate(pairs, 1)],
+        )
+        db.execute("UPDATE galleries SET decisions = 1")
+    await desk.sync()
+    (held,) = desk.store._db.execute("SELECT count(*) FROM adjudged").fetchone()
+    assert held == 1200
+    for page_size in (0, 500, 1000):
+        found = await shared.pairs(page_size)
+        assert [pair.number for pair in found] == [2, 1, *range(1202, 2, -1)]
+    request = gallery_pb2.ListAdjudicationsRequest(page_token="x")
+    async with shared.galleries() as service:
+        with pytest.raises(grpc.aio.AioRpcError, match="page_token"):
+            await service.ListAdjudications(request, timeout=PATIENCE_S)
 
 
 async def test_a_device_that_was_taken_out_stays_in_the_ledger_of_what_it_had(shared: Site) -> None:

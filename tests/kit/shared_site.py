@@ -237,10 +237,23 @@ class Site:
             entries = (await fleet.ListAudit(request, timeout=PATIENCE_S)).entries
         return [(entry.actor, entry.act) for entry in entries if entry.act.startswith(of)]
 
-    async def pairs(self) -> list[gallery_pb2.Adjudication]:
+    async def audited(self, act: str) -> list[str]:
+        """Return about what one act was, as the audit log of administration has it."""
+        async with self.fleet() as fleet:
+            request = fleet_pb2.ListAuditRequest(from_number=1, limit=1000)
+            entries = (await fleet.ListAudit(request, timeout=PATIENCE_S)).entries
+        return [entry.subject for entry in entries if entry.act == act]
+
+    async def pairs(self, page_size: int = 100) -> list[gallery_pb2.Adjudication]:
         async with self.galleries() as service:
-            request = gallery_pb2.ListAdjudicationsRequest()
-            return list((await service.ListAdjudications(request, timeout=PATIENCE_S)).adjudications)
+            request = gallery_pb2.ListAdjudicationsRequest(page_size=page_size)
+            found: list[gallery_pb2.Adjudication] = []
+            page: gallery_pb2.ListAdjudicationsResponse | None = None
+            while page is None or page.next_page_token:
+                request.page_token = "" if page is None else page.next_page_token
+                page = await service.ListAdjudications(request, timeout=PATIENCE_S)
+                found += page.adjudications
+        return found
 
     async def decide(
         self, caller: Held, number: int, finding: gallery_pb2.Finding.ValueType

@@ -497,16 +497,24 @@ class ListAdjudicationsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ONLY_OPEN_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     only_open: _builtins.bool
     """Those alone that wait for a decision."""
+    page_size: _builtins.int
+    """1 to 1000, 100 by default."""
+    page_token: _builtins.str
+    """As the answer before gave it, empty at first."""
     def __init__(
         self,
         *,
         only_open: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["only_open", b"only_open"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["only_open", b"only_open", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -517,16 +525,20 @@ class ListAdjudicationsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ADJUDICATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty where this is the last page."""
     @_builtins.property
     def adjudications(self) -> _containers.RepeatedCompositeFieldContainer[Global___Adjudication]: ...
     def __init__(
         self,
         *,
         adjudications: _abc.Iterable[Global___Adjudication] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjudications", b"adjudications"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjudications", b"adjudications", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -769,24 +781,28 @@ class SyncResponse(_message.Message):
     BEGINNING_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
     ROSTER_FIELD_NUMBER: _builtins.int
+    DECIDED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def beginning(self) -> Global___SyncBeginning: ...
     @_builtins.property
     def changes(self) -> Global___LoggedChanges: ...
     @_builtins.property
     def roster(self) -> Global___RosterPiece: ...
+    @_builtins.property
+    def decided(self) -> Global___DecidedPairs: ...
     def __init__(
         self,
         *,
         beginning: Global___SyncBeginning | None = ...,
         changes: Global___LoggedChanges | None = ...,
         roster: Global___RosterPiece | None = ...,
+        decided: Global___DecidedPairs | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["beginning", b"beginning", "changes", b"changes", "part", b"part", "roster", b"roster"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["beginning", b"beginning", "changes", b"changes", "decided", b"decided", "part", b"part", "roster", b"roster"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["beginning", b"beginning", "changes", b"changes", "part", b"part", "roster", b"roster"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beginning", b"beginning", "changes", b"changes", "decided", b"decided", "part", b"part", "roster", b"roster"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["beginning", "changes", "roster"]  # noqa: Y015
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["beginning", "changes", "roster", "decided"]  # noqa: Y015
     _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
 
@@ -820,6 +836,28 @@ class RosterPiece(_message.Message):
 Global___RosterPiece: _TypeAlias = RosterPiece  # noqa: Y015
 
 @_typing.final
+class DecidedPairs(_message.Message):
+    """What people decided of pairs, before the beginning; several where they are many."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAIRS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def pairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Decided]: ...
+    def __init__(
+        self,
+        *,
+        pairs: _abc.Iterable[Global___Decided] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pairs", b"pairs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecidedPairs: _TypeAlias = DecidedPairs  # noqa: Y015
+
+@_typing.final
 class SyncBeginning(_message.Message):
     """What follows."""
 
@@ -832,7 +870,6 @@ class SyncBeginning(_message.Message):
     BYTES_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
     DECISIONS_FIELD_NUMBER: _builtins.int
-    DECIDED_FIELD_NUMBER: _builtins.int
     EDITION_FIELD_NUMBER: _builtins.int
     kind: Global___SyncKind.ValueType
     version: _builtins.int
@@ -843,7 +880,7 @@ class SyncBeginning(_message.Message):
     complete: _builtins.bool
     decisions: _builtins.int
     """Counts decisions on pairs of entries, and their undoing. Where it is another one than the appliance has,
-    `decided` is all that is decided now, in place of what it has: the newest 500 pairs.
+    the `DecidedPairs` before are all that is decided now, in place of what it has.
     """
     edition: _builtins.int
     """Of the newest roster here; an appliance that has a newer one hands it in."""
@@ -851,8 +888,6 @@ class SyncBeginning(_message.Message):
     def heads(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthorHead]:
         """Up to which number the changes of each member are held."""
 
-    @_builtins.property
-    def decided(self) -> _containers.RepeatedCompositeFieldContainer[Global___Decided]: ...
     def __init__(
         self,
         *,
@@ -863,12 +898,11 @@ class SyncBeginning(_message.Message):
         bytes: _builtins.int = ...,
         complete: _builtins.bool = ...,
         decisions: _builtins.int = ...,
-        decided: _abc.Iterable[Global___Decided] | None = ...,
         edition: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "complete", b"complete", "decided", b"decided", "decisions", b"decisions", "edition", b"edition", "heads", b"heads", "kind", b"kind", "root", b"root", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "complete", b"complete", "decisions", b"decisions", "edition", b"edition", "heads", b"heads", "kind", b"kind", "root", b"root", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

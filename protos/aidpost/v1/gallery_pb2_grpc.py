@@ -138,7 +138,7 @@ class GalleryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAdjudications(self, request, context):
-        """Pairs of entries that may be of one person, and what was decided; those that wait first, at most 1000.
+        """Pairs of entries that may be of one person, and what was decided; those that wait first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -52,7 +52,7 @@ class GalleryServiceStub:
     ListErasures: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.ListErasuresRequest, _gallery_pb2.ListErasuresResponse]
     """Which entries were erased, and which devices have not carried that out yet; the latest 1000."""
     ListAdjudications: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.ListAdjudicationsRequest, _gallery_pb2.ListAdjudicationsResponse]
-    """Pairs of entries that may be of one person, and what was decided; those that wait first, at most 1000."""
+    """Pairs of entries that may be of one person, and what was decided; those that wait first."""
     DecideAdjudication: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.DecideAdjudicationRequest, _gallery_pb2.DecideAdjudicationResponse]
     """Say whether a pair is one person. It counts once a second person says the same; another word opens the pair
     anew. FAILED_PRECONDITION: there is no such pair, it is decided, or the second person is the first.
@@ -88,7 +88,7 @@ class GalleryServiceAsyncStub(GalleryServiceStub):
     ListErasures: _aio.UnaryUnaryMultiCallable[_gallery_pb2.ListErasuresRequest, _gallery_pb2.ListErasuresResponse]  # type: ignore[assignment]
     """Which entries were erased, and which devices have not carried that out yet; the latest 1000."""
     ListAdjudications: _aio.UnaryUnaryMultiCallable[_gallery_pb2.ListAdjudicationsRequest, _gallery_pb2.ListAdjudicationsResponse]  # type: ignore[assignment]
-    """Pairs of entries that may be of one person, and what was decided; those that wait first, at most 1000."""
+    """Pairs of entries that may be of one person, and what was decided; those that wait first."""
     DecideAdjudication: _aio.UnaryUnaryMultiCallable[_gallery_pb2.DecideAdjudicationRequest, _gallery_pb2.DecideAdjudicationResponse]  # type: ignore[assignment]
     """Say whether a pair is one person. It counts once a second person says the same; another word opens the pair
     anew. FAILED_PRECONDITION: there is no such pair, it is decided, or the second person is the first.
@@ -157,7 +157,7 @@ class GalleryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _gallery_pb2.ListAdjudicationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_gallery_pb2.ListAdjudicationsResponse, _abc.Awaitable[_gallery_pb2.ListAdjudicationsResponse]]:
-        """Pairs of entries that may be of one person, and what was decided; those that wait first, at most 1000."""
+        """Pairs of entries that may be of one person, and what was decided; those that wait first."""
 
     @_abc_1.abstractmethod
     def DecideAdjudication(
