@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from aggregator.fleet.rollout import Thresholds
 from aggregator.fleet_commands.desires import find_artifact
 from aidpost.client import FleetClient
 from aidpost.v1 import rollout_pb2, state_pb2
@@ -30,13 +31,8 @@ class _Ring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     soak: str = "0min"
 
 
-class _Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    min_devices: int = 0
-    success_percent: int = 0
-    error_percent: int = 0
-    min_check_ins: int = 0
-    failure_to_acquire_points: float = 0.0
-    no_match_points: float = 0.0
+class _Thresholds(Thresholds, frozen=True, forbid_unknown_fields=True):
+    """What the file leaves out is as where nobody says otherwise."""
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

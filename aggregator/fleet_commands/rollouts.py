@@ -29,7 +29,19 @@ from aidpost.client import FleetClient
 from aidpost.v1 import rollout_pb2
 
 LOOK_EVERY_S = 2.0
-COLUMNS = ("name", "title", "state", "ring", "devices", "told", "applied", "refused", "rolled_back", "reason")
+COLUMNS = (
+    "name",
+    "title",
+    "state",
+    "ring",
+    "devices",
+    "told",
+    "waiting",
+    "applied",
+    "refused",
+    "rolled_back",
+    "reason",
+)
 PLAN_COLUMNS = ("ring", "devices", "sites", "megabytes", "ends_at")
 _UNDER_WAY = (rollout_pb2.ROLLOUT_STATE_RUNNING,)
 
@@ -47,9 +59,13 @@ class RolloutRow(msgspec.Struct, frozen=True):
     filter: str
     devices: int
     told: int
+    waiting: int
     applied: int
     refused: int
     rolled_back: int
+    failing: int
+    silent: int
+    taken_back: int
     shifts: tuple[str, ...]
     created_at: str | None
     created_by: str
@@ -229,9 +245,13 @@ def _row(rollout: rollout_pb2.Rollout) -> RolloutRow:
         filter=rollout.filter,
         devices=sum(each.devices for each in progress),
         told=sum(each.told for each in progress),
+        waiting=sum(each.waiting for each in progress),
         applied=sum(each.applied for each in progress),
         refused=sum(each.refused for each in progress),
         rolled_back=sum(each.rolled_back for each in progress),
+        failing=sum(each.failing for each in progress),
+        silent=sum(each.silent for each in progress),
+        taken_back=sum(each.taken_back for each in progress),
         shifts=tuple(_shift(shift) for each in progress for shift in each.shifts),
         created_at=moment(rollout, "created_at"),
         created_by=rollout.created_by,
@@ -241,7 +261,13 @@ def _row(rollout: rollout_pb2.Rollout) -> RolloutRow:
 
 
 def _shift(shift: rollout_pb2.OutcomeShift) -> str:
-    return (
+    told = (
         f"{shift.rate}: {shift.before_count} of {shift.before_of} before, {shift.after_count} of "
-        f"{shift.after_of} after (difference {shift.low:+.1%} to {shift.high:+.1%})"
+        f"{shift.after_of} after ({shift.low:+.1f} to {shift.high:+.1f} points)"
     )
+    if shift.HasField("excess"):
+        told += (
+            f", {shift.excess:+.1f} points beyond the unchanged "
+            f"({shift.excess_low:+.1f} to {shift.excess_high:+.1f})"
+        )
+    return f"{told}: {word(rollout_pb2.ShiftVerdict, shift.verdict)}"

@@ -20,6 +20,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.error_details_pb2 import BadRequest
 
 from aggregator.cli import main
+from aggregator.fleet.rollout import WHOLE_RING
 from aggregator.fleet_commands import fleet as fleet_group
 from aidpost.v1 import (
     alert_pb2,
@@ -51,8 +52,21 @@ soak = "24h"
 name = "rest"
 
 [thresholds]
-error_percent = 5
+error_percent = 7
 """
+SHIFT = rollout_pb2.OutcomeShift(
+    rate="no match",
+    before_count=4,
+    before_of=200,
+    after_count=8,
+    after_of=200,
+    low=-1.5,
+    high=5.7,
+    excess=1.8,
+    excess_low=-2.0,
+    excess_high=5.6,
+    verdict=rollout_pb2.SHIFT_VERDICT_NOT_WORSE,
+)
 BUNDLE = b"a redacted bundle"
 ARTIFACT = state_pb2.Artifact(
     kind=state_pb2.ARTIFACT_KIND_POLICY, version="7", digest=hashlib.sha256(b"hello").digest(), bytes=5
@@ -206,7 +220,14 @@ def test_a_rollout_is_read_from_its_file(served: AnsweringFleet) -> None:
         ("canary", 5, 24 * 3600),
         ("rest", 100, 0),
     ]
-    assert rollout.thresholds.error_percent == 5
+    assert rollout.thresholds == rollout_pb2.Thresholds(
+        min_devices=WHOLE_RING,
+        success_percent=95,
+        error_percent=7,
+        min_check_ins=200,
+        failure_to_acquire_points=3,
+        no_match_points=3,
+    )
     assert rollout.artifacts[0].version == "7"
 
 
@@ -217,12 +238,18 @@ def test_the_progress_of_a_rollout_is_followed_to_its_end(served: AnsweringFleet
         rings=rings,
         state=rollout_pb2.ROLLOUT_STATE_STOPPED,
         reason="too many refused",
-        progress=[rollout_pb2.RingProgress(devices=20, told=20, applied=17, refused=3)],
+        progress=[
+            rollout_pb2.RingProgress(devices=20, told=20, applied=17, refused=3, shifts=[SHIFT]),
+        ],
     )
     served.answers["GetRollout"] = [rollout_pb2.GetRolloutResponse(rollout=ended)]
     output = run(served, "fleet rollouts show tries-3 --follow").output
     assert re.search(r"canary.*20/20", output)
     assert "too many refused" in output
+    assert (
+        "no match: 4 of 200 before, 8 of 200 after (-1.5 to +5.7 points), +1.8 points beyond the unchanged "
+        "(-2.0 to +5.6): not-worse"
+    ) in " ".join(output.split())
 
 
 def test_what_destroys_is_asked_about_first(served: AnsweringFleet) -> None:
