@@ -9,7 +9,7 @@ RUN := $(UV) run --frozen --no-sync
 READY := $(VENV)/.ready
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup demo try test check protos screens messages audio models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions torture clean
+.PHONY: help setup demo try test check baseline protos screens messages audio models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions torture clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -45,8 +45,14 @@ check: $(READY) ## Lint, types, walls, protocol, generated code, translations
 	@$(RUN) mypy
 	@$(RUN) lint-imports
 	@$(RUN) buf lint
+	@$(RUN) buf breaking --against $(BASELINE) || { echo "Add fields instead: what is released speaks as $(BASELINE) says. Not released yet: make baseline."; exit 1; }
 	@$(RUN) python -m protos.generate --check
 	@$(RUN) python -m firmware.page.build_messages --check
+
+# What devices and desks in the field speak: renewed at a release (docs/engineer.md), and at no other time.
+BASELINE := protos/baseline.binpb
+baseline: $(READY) ## Take the .proto files as they are for what the next version must not break
+	@$(RUN) buf build --exclude-source-info -o $(BASELINE)
 
 protos: $(READY) ## Generate the code beside the .proto files anew
 	@$(RUN) python -m protos.generate

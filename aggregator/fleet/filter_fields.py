@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from itertools import takewhile
@@ -33,21 +34,28 @@ class Unusable(ValueError):
 
 def text(read: Text, operator: str, value: str) -> Test:
     """Compare a text, with * for any part of it; what has none equals nothing."""
-    if operator not in ("=", "!=", ":"):
-        raise Unusable(f"this field compares with = and != alone, not with {operator}")
-    pattern = re.compile(".*".join(map(re.escape, value.split("*"))), re.DOTALL)
+    _equal_alone(operator)
+    if "*" not in value:
+        if operator == "!=":
+            return lambda facts: read(facts) != value
+        return lambda facts: read(facts) == value
+    pattern, wanted = wildcard(value), operator != "!="
 
-    def equals(facts: Facts) -> bool:
+    def matches(facts: Facts) -> bool:
         found = read(facts)
-        return found is not None and pattern.fullmatch(found) is not None
+        return (found is not None and pattern.fullmatch(found) is not None) is wanted
 
-    return (lambda facts: not equals(facts)) if operator == "!=" else equals
+    return matches
+
+
+def wildcard(value: str) -> re.Pattern[str]:
+    """Return what a value with * in it matches."""
+    return re.compile(".*".join(map(re.escape, value.split("*"))), re.DOTALL)
 
 
 def word(read: Callable[[Facts], str], words: tuple[str, ...], operator: str, value: str) -> Test:
     """Compare one of a few words."""
-    if operator not in ("=", "!=", ":"):
-        raise Unusable(f"this field compares with = and != alone, not with {operator}")
+    _equal_alone(operator)
     if value not in words:
         raise Unusable(f"write one of {', '.join(words)}")
     wanted = operator != "!="
@@ -86,6 +94,7 @@ def version(operator: str, value: str) -> Test:
     return compares
 
 
+@functools.lru_cache(maxsize=1024)  # a fleet has few versions
 def version_key(text: str) -> tuple[tuple[int, int, str], ...]:
     """Return what versions are ordered by: numbers by value; letters, as in 1.0rc1, before the release."""
     parts = _DIGITS.findall(text.partition("+")[0].lower())
@@ -99,23 +108,29 @@ def version_key(text: str) -> tuple[tuple[int, int, str], ...]:
 
 def groups(operator: str, value: str) -> Test:
     """Compare the groups that a device is in; any of them may match."""
-    if operator not in ("=", "!=", ":"):
-        raise Unusable(f"this field compares with = and != alone, not with {operator}")
-    pattern = re.compile(".*".join(map(re.escape, value.split("*"))))
+    _equal_alone(operator)
     wanted = operator != "!="
+    if "*" not in value:
+        return lambda facts: (value in facts.groups) is wanted
+    pattern = wildcard(value)
     return lambda facts: any(map(pattern.fullmatch, facts.groups)) is wanted
 
 
-def label(read: Callable[[Facts], dict[str, str]], key: str, operator: str, value: str) -> Test:
+def label(read: Callable[[Facts], Mapping[str, str]], key: str, operator: str, value: str) -> Test:
     """Compare one label."""
     return text(lambda facts: read(facts).get(key), operator, value)
 
 
-def has_label(read: Callable[[Facts], dict[str, str]], operator: str, value: str) -> Test:
+def has_label(read: Callable[[Facts], Mapping[str, str]], operator: str, value: str) -> Test:
     """Ask whether there is a label of this name, as in labels:ring."""
     if operator != ":":
         raise Unusable('write labels.NAME = "value", or labels:NAME for whether there is one')
     return lambda facts: value in read(facts)
+
+
+def _equal_alone(operator: str) -> None:
+    if operator not in ("=", "!=", ":"):
+        raise Unusable(f"this field compares with = and != alone, not with {operator}")
 
 
 FIELDS: Mapping[str, Callable[[str, str], Test]] = MappingProxyType(
@@ -139,7 +154,7 @@ FIELDS: Mapping[str, Callable[[str, str], Test]] = MappingProxyType(
 )
 """By name; labels.NAME and site.labels.NAME come beside them."""
 
-LABELS: Mapping[str, Callable[[Facts], dict[str, str]]] = MappingProxyType(
+LABELS: Mapping[str, Callable[[Facts], Mapping[str, str]]] = MappingProxyType(
     {"labels": lambda facts: facts.labels, "site.labels": lambda facts: facts.site_labels}
 )
 

@@ -89,9 +89,8 @@ class Filter:
 
     @property
     def groups(self) -> frozenset[str]:
-        """The groups that it names in full."""
-        named = (each.value for each in _comparisons(self.tree) if each.field == "group")
-        return frozenset(name for name in named if "*" not in name)
+        """The groups that it asks for, as it writes them: in full or with *."""
+        return frozenset(each.value for each in _comparisons(self.tree) if each.field == "group")
 
 
 @functools.lru_cache(maxsize=512)  # groups are tried for every device again and again
@@ -128,12 +127,18 @@ def _compiled(node: Node, tests: dict[int, Test]) -> Test:
             inner = _compiled(node.term, tests)
             return lambda facts: not inner(facts)
         case Every() | Either():
-            parts = tuple(_compiled(term, tests) for term in node.terms)
-            if isinstance(node, Every):
-                return lambda facts: all(part(facts) for part in parts)
-            return lambda facts: any(part(facts) for part in parts)
+            join = _both if isinstance(node, Every) else _either
+            return functools.reduce(join, (_compiled(term, tests) for term in node.terms))
         case _:
             assert_never(node)
+
+
+def _both(first: Test, second: Test) -> Test:
+    return lambda facts: first(facts) and second(facts)
+
+
+def _either(first: Test, second: Test) -> Test:
+    return lambda facts: first(facts) or second(facts)
 
 
 def _test(comparison: Comparison, place: int) -> Test:

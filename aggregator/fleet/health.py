@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from aggregator.fleet.terms import Health, Reported
+from aggregator.fleet.terms import Health
 from aggregator.holdings import EnrolmentState, OpenFault
-from trust.state import DesiredResult
+from trust.state import DesiredResult, Refusal
 from trust.telemetry import Telemetry
 
 SECOND_NS = 1_000_000_000
@@ -29,14 +29,20 @@ _BARRED = {
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
-    """What the word rests on; usual_silence_s: the longest of late, 0 where it is not known."""
+    """What the word rests on.
+
+    usual_silence_s: the longest of late, 0 where it is not known. doubt, result, refusals: of the newest
+    report.
+    """
 
     connected: bool
     silent_s: float
     usual_silence_s: float = 0.0
     barred: EnrolmentState | None = None
     faults: Sequence[OpenFault] = ()
-    reported: Reported | None = None
+    doubt: str = ""
+    result: DesiredResult | None = None
+    refusals: Sequence[Refusal] = ()
     telemetry: Telemetry | None = None
     remarks: Sequence[str] = ()
 
@@ -69,7 +75,7 @@ def judge(known: Known) -> tuple[Health, tuple[str, ...]]:
         failing, warning = ["neither reader nor camera answers", *failing], warning
     telemetry_failing, telemetry_warning = _of_telemetry(known.telemetry)
     failing += telemetry_failing
-    warning += [*telemetry_warning, *_of_report(known.reported), *known.remarks]
+    warning += [*telemetry_warning, *_of_report(known), *known.remarks]
     if is_silent(known.connected, known.silent_s, known.usual_silence_s):
         return Health.SILENT, (f"silent for {_span(known.silent_s)}", *failing, *warning)
     if failing:
@@ -93,15 +99,11 @@ def _of_telemetry(telemetry: Telemetry | None) -> tuple[list[str], list[str]]:
     return failing, warning
 
 
-def _of_report(reported: Reported | None) -> list[str]:
-    if reported is None:
-        return []
-    problems = []
-    if reported.doubt:
-        problems.append(reported.doubt)
-    if reported.state.result in (DesiredResult.REFUSED, DesiredResult.ROLLED_BACK):
-        problems.append(f"what was desired was {reported.state.result.value}")
-        problems += [f"{refusal.field}: {refusal.reason}" for refusal in reported.state.refusals]
+def _of_report(known: Known) -> list[str]:
+    problems = [known.doubt] if known.doubt else []
+    if known.result in (DesiredResult.REFUSED, DesiredResult.ROLLED_BACK):
+        problems.append(f"what was desired was {known.result.value}")
+        problems += [f"{refusal.field}: {refusal.reason}" for refusal in known.refusals]
     return problems
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum, unique
 
 import msgspec
@@ -64,7 +65,7 @@ class Site(msgspec.Struct, frozen=True):
     name: str
     revision: int
     title: str = ""
-    labels: dict[str, str] = {}
+    labels: Mapping[str, str] = {}
     latitude: float | None = None
     longitude: float | None = None
     window: ServiceWindow | None = None
@@ -106,8 +107,8 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
 
     device_id: str
     site: str
-    labels: dict[str, str]
-    site_labels: dict[str, str]
+    labels: Mapping[str, str]
+    site_labels: Mapping[str, str]
     version: str
     connected: bool = False
     silent_s: float = 0.0
@@ -145,7 +146,7 @@ class FleetDevice(msgspec.Struct, frozen=True):
 
     device_id: str
     site: str
-    labels: dict[str, str]
+    labels: Mapping[str, str]
     revision: int
     software_version: str
     connected: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -32,7 +32,9 @@ def paths_of(
     return set(mask.paths)
 
 
-def changed_map(before: dict[str, str], asked: dict[str, str], paths: set[str], field: str) -> dict[str, str]:
+def changed_map(
+    before: Mapping[str, str], asked: Mapping[str, str], paths: set[str], field: str
+) -> dict[str, str]:
     """Return a map after a change that is about all of it, or about some of its keys."""
     if field in paths:
         return dict(asked)

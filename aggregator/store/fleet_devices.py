@@ -21,7 +21,14 @@ from aggregator.store.fleet_states import desired, groups_of, to_labels
 from aggregator.store.identities import barred
 from aggregator.store.many import rows_of
 from aggregator.store.telemetry import Measured
+from trust.state import DesiredResult, Refusal
 from trust.telemetry import Telemetry
+
+
+class _Refusals(msgspec.Struct, frozen=True):
+    """Of a report, what it refuses alone."""
+
+    refusals: tuple[Refusal, ...] = ()
 
 
 def note_fault(db: Database, device_id: str, fault: DeviceFault, now_ns: int) -> None:
@@ -44,23 +51,31 @@ def matching(db: Database, text: str, now_ns: int, connected: Collection[str]) -
     """
     wanted = parse(text)
     names = {name for (name,) in db.execute("SELECT name FROM device_groups")}
-    if unknown := sorted(wanted.groups - names):
+    if unknown := sorted(name for name in wanted.groups - names if "*" not in name):
         known = ", ".join(sorted(names)[:20]) or "none yet"
         raise FilterRefused(f"there is no group {unknown[0]}: there are {known}")
-    found = facts(db, now_ns, connected, wanted.fields)
+    found = facts(db, now_ns, connected, groups=wanted.groups, health="health" in wanted.fields)
     return tuple(each.device_id for each in found if wanted.holds(each))
 
 
 def facts(
-    db: Database, now_ns: int, connected: Collection[str], fields: Collection[str] = ("group", "health")
+    db: Database,
+    now_ns: int,
+    connected: Collection[str],
+    *,
+    groups: Collection[str] = ("*",),
+    health: bool = True,
 ) -> list[Facts]:
-    """Return what filters may ask of all devices, by identifier; fields: what is asked for."""
+    """Return what filters may ask of all devices, by identifier.
+
+    groups, health: whether these are asked for, and which groups, in full or with *.
+    """
     rows = db.execute("""
         SELECT device_id, site, devices.labels, coalesce(sites.labels, '{}'), software_version, last_seen_ns,
             coalesce(drift, '[]'), coalesce(result, '')
         FROM devices LEFT JOIN sites ON sites.name = devices.site LEFT JOIN reported_states USING (device_id)
         ORDER BY device_id""").fetchall()
-    health = _healths(db, now_ns, connected) if "health" in fields else {}
+    healths = _healths(db, now_ns, connected) if health else {}
     found = [
         Facts(
             device_id,
@@ -72,14 +87,14 @@ def facts(
             0.0 if device_id in connected else _silent_s(now_ns, last_seen_ns),
             drift != "[]",
             result,
-            health=health.get(device_id, Health.WELL),
+            health=healths.get(device_id, Health.WELL),
         )
         for device_id, site, labels, site_labels, version, last_seen_ns, drift, result in rows
     ]
-    if "group" not in fields:
+    if not groups:
         return found
-    groups = groups_of(db, found)
-    return [msgspec.structs.replace(each, groups=frozenset(groups[each.device_id])) for each in found]
+    members = groups_of(db, found, groups)
+    return [msgspec.structs.replace(each, groups=frozenset(members[each.device_id])) for each in found]
 
 
 def read(
@@ -98,6 +113,15 @@ def read(
     }
     wanted, measured = desired(db, rows), _measured(db, rows)
     known = _known(db, now_ns, connected, rows, measured)
+    reported = {
+        device_id: to_reported(content, received_ns, doubt, drift)
+        for device_id, content, received_ns, doubt, drift in rows_of(
+            db,
+            """SELECT device_id, content, received_ns, doubt, drift FROM reported_states
+               WHERE device_id IN (?*)""",
+            rows,
+        )
+    }
     groups = groups_of(
         db,
         [
@@ -123,7 +147,7 @@ def read(
                 problems,
                 groups[device_id],
                 wanted.get(device_id),
-                known[device_id].reported,
+                reported.get(device_id),
                 measured[device_id].telemetry if device_id in measured else None,
                 measured[device_id].at_ns if device_id in measured else 0,
             )
@@ -156,8 +180,8 @@ def _known(
         faults.setdefault(device_id, []).append(OpenFault(part, fault, since_ns))
     rows = rows_of(
         db,
-        """SELECT device_id, last_seen_ns, usual_silence_ns, content, received_ns, doubt, drift,
-               coalesce(remarks, '[]')
+        """SELECT device_id, last_seen_ns, usual_silence_ns, doubt, result, coalesce(remarks, '[]'),
+               CASE WHEN result IN ('refused', 'rolled back') THEN content END
            FROM devices LEFT JOIN reported_states USING (device_id) LEFT JOIN desired_states USING (device_id)
            WHERE device_id IN (?*)""",
         device_ids,
@@ -169,11 +193,13 @@ def _known(
             usual_ns / SECOND_NS,
             shut_out.get(device_id),
             faults.get(device_id, ()),
-            None if content is None else to_reported(content, received_ns, doubt, drift),
+            doubt or "",
+            None if result is None else DesiredResult(result),
+            () if content is None else msgspec.json.decode(content, type=_Refusals).refusals,
             _current(measured.get(device_id), last_seen_ns),
-            msgspec.json.decode(remarks, type=list[str]),
+            () if remarks == "[]" else msgspec.json.decode(remarks, type=list[str]),
         )
-        for device_id, last_seen_ns, usual_ns, content, received_ns, doubt, drift, remarks in rows
+        for device_id, last_seen_ns, usual_ns, doubt, result, remarks, content in rows
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import msgspec
 from sqlite_utils import Database
@@ -10,7 +10,7 @@ from sqlite_utils import Database
 from aggregator.fleet.filters import FilterRefused, parse, parse_stable
 from aggregator.fleet.terms import MAX_LABELS, Group, Invalid, Missing, Scope, ScopeKind, Site, Stale
 from aggregator.store import administration, fleet_desires
-from aggregator.store.fleet_states import recompute, to_labels, to_window
+from aggregator.store.fleet_states import recompute, stable_facts, to_labels, to_window
 from aggregator.store.many import rows_of
 from trust.names import NAMES, is_name
 
@@ -88,7 +88,10 @@ def find_group(db: Database, name: str) -> Group | None:
     row = db.execute(
         "SELECT name, revision, filter, title, rank FROM device_groups WHERE name = ?", (name,)
     ).fetchone()
-    return None if row is None else _group(db, row)
+    if row is None:
+        return None
+    name, revision, text, title, rank = row
+    return Group(name, revision, text, title, rank, len(fleet_desires.members(db, text)))
 
 
 def read_groups(db: Database, after: str = "", limit: int = 1_000_000) -> tuple[Group, ...]:
@@ -97,13 +100,11 @@ def read_groups(db: Database, after: str = "", limit: int = 1_000_000) -> tuple[
         "SELECT name, revision, filter, title, rank FROM device_groups WHERE name > ? ORDER BY name LIMIT ?",
         (after, limit),
     ).fetchall()
-    return tuple(_group(db, row) for row in rows)
-
-
-def unknown_group(db: Database, text: str) -> str | None:
-    """Return a group that a filter names and that is not there; raises FilterRefused."""
-    named = sorted(parse(text).groups)
-    return next((name for name in named if _revision(db, name) is None), None)
+    devices = list(stable_facts(db)) if rows else []
+    return tuple(
+        Group(name, revision, text, title, rank, sum(map(parse(text).holds, devices)))
+        for name, revision, text, title, rank in rows
+    )
 
 
 def put_group(
@@ -153,7 +154,7 @@ def delete_group(
 
 
 def put_labels(
-    db: Database, device_id: str, labels: dict[str, str], *, revision: int | None, now_ns: int, actor: str
+    db: Database, device_id: str, labels: Mapping[str, str], *, revision: int | None, now_ns: int, actor: str
 ) -> Stale | Missing | Invalid | None:
     """Give a device these labels and no others; None where that was done."""
     row = db.execute("SELECT revision, labels FROM devices WHERE device_id = ?", (device_id,)).fetchone()
@@ -205,7 +206,7 @@ def _check_group(group: Group) -> Invalid | None:
     return None
 
 
-def _check_labels(field: str, labels: dict[str, str]) -> Invalid | None:
+def _check_labels(field: str, labels: Mapping[str, str]) -> Invalid | None:
     if len(labels) > MAX_LABELS:
         return Invalid(field, f"there can be {MAX_LABELS} labels at most")
     for key, value in labels.items():
@@ -218,18 +219,8 @@ def _fits(title: str) -> bool:
     return len(title) <= MAX_TITLE and (title.isprintable() or not title)
 
 
-def _revision(db: Database, group: str) -> int | None:
-    row = db.execute("SELECT revision FROM device_groups WHERE name = ?", (group,)).fetchone()
-    return None if row is None else int(row[0])
-
-
-def _column(labels: dict[str, str]) -> str:
+def _column(labels: Mapping[str, str]) -> str:
     return msgspec.json.encode(labels, order="sorted").decode()
-
-
-def _group(db: Database, row: tuple[str, int, str, str, int]) -> Group:
-    name, revision, text, title, rank = row
-    return Group(name, revision, text, title, rank, len(fleet_desires.members(db, text)))
 
 
 def _site(row: tuple[object, ...]) -> Site:

@@ -5,11 +5,14 @@ Every function runs inside the writer's transaction, or on a reader.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 from sqlite_utils import Database
 
+from aggregator.fleet.filter_fields import wildcard
 from aggregator.fleet.filters import parse
 from aggregator.fleet.merging import Layer, Merged, drift, merge
 from aggregator.fleet.terms import Desire, Desired, Facts, Group, Scope, ScopeKind
@@ -137,11 +140,17 @@ def given(db: Database, device_id: str) -> dict[int, str]:
     return dict(rows.fetchall())
 
 
-def groups_of(db: Database, facts: Iterable[Facts]) -> dict[str, tuple[str, ...]]:
-    """Return the names of the groups that each of these devices is in."""
-    filters = [(name, parse(text)) for name, text in db.execute("SELECT name, filter FROM device_groups")]
-    filters.sort()
-    return {each.device_id: tuple(name for name, parsed in filters if parsed.holds(each)) for each in facts}
+def groups_of(
+    db: Database, facts: Iterable[Facts], wanted: Collection[str] = ("*",)
+) -> dict[str, tuple[str, ...]]:
+    """Return the names of the groups that each of these devices is in; wanted: which, in full or with *."""
+    patterns = [wildcard(each) for each in wanted]
+    filters = [
+        (name, parse(text).holds)
+        for name, text in db.execute("SELECT name, filter FROM device_groups ORDER BY name")
+        if any(pattern.fullmatch(name) for pattern in patterns)
+    ]
+    return {each.device_id: tuple(name for name, holds in filters if holds(each)) for each in facts}
 
 
 def stable_facts(db: Database, device_ids: Collection[str] | None = None) -> Iterator[Facts]:
@@ -156,9 +165,10 @@ def stable_facts(db: Database, device_ids: Collection[str] | None = None) -> Ite
         yield Facts(device_id, site, to_labels(labels), to_labels(site_labels), version)
 
 
-def to_labels(column: str) -> dict[str, str]:
+@functools.lru_cache(maxsize=4096)  # many devices have the same
+def to_labels(column: str) -> Mapping[str, str]:
     """Return labels as their column keeps them."""
-    return {} if column == "{}" else msgspec.json.decode(column, type=dict[str, str])
+    return MappingProxyType(msgspec.json.decode(column, type=dict[str, str]))
 
 
 def to_window(column: str | None) -> ServiceWindow | None:

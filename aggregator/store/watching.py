@@ -134,9 +134,13 @@ def _silent(listening: Listening, device_id: str, last_seen_ns: int, now_ns: int
 
 def _refused(db: Database) -> dict[str, str]:
     refused = {}
-    for device_id, content in db.execute(
-        "SELECT device_id, content FROM reported_states WHERE result IN (?, ?)", _REFUSED
+    for device_id, content, doubt in db.execute(
+        "SELECT device_id, content, doubt FROM reported_states WHERE result IN (?, ?) OR doubt <> ''",
+        _REFUSED,
     ):
+        if doubt:  # it may say that it did
+            refused[device_id] = doubt
+            continue
         state = msgspec.json.decode(content, type=ReportedState)
         why = "; ".join(f"{each.field}: {each.reason}" for each in state.refusals) or "it did not say why"
         refused[device_id] = f"{state.result.value}, {why}"

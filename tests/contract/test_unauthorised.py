@@ -19,7 +19,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from aggregator.authority import Authority
 from aggregator.link.authorisation import ALLOWED
-from aidpost.v1 import enrolment_pb2, fleet_pb2, fleet_pb2_grpc, gallery_pb2, ingest_pb2, link_pb2
+from aidpost.v1 import (
+    artifact_pb2,
+    enrolment_pb2,
+    fleet_pb2,
+    fleet_pb2_grpc,
+    gallery_pb2,
+    ingest_pb2,
+    link_pb2,
+)
 from tests.kit.aggregator_fixture import NOW_NS, Running, running_aggregator
 from tests.kit.identities import DeviceIdentity, Held, first_administrator, joined, person, shown
 from tests.kit.link_device import PATIENCE_S, LinkDevice, check_in
@@ -107,6 +115,7 @@ async def test_every_call_that_the_server_has_is_in_the_table(post: Post) -> Non
         fleet_pb2.DESCRIPTOR,
         enrolment_pb2.DESCRIPTOR,
         gallery_pb2.DESCRIPTOR,
+        artifact_pb2.DESCRIPTOR,
     )
     has = {
         f"/{service.full_name}/{method.name}"

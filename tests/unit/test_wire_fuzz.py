@@ -18,8 +18,9 @@ from aggregator import codec as server
 from aggregator.bundles import BundleRefused, parse_bundle
 from aggregator.malformed import Malformed
 from aggregator.records import Batch, Hello
+from aggregator.state_codec import parse_reported, reported
 from aggregator.unpacking import MAX_UNPACKED_BYTES
-from aidpost.v1 import batch_pb2, bundle_pb2, event_pb2, ingest_pb2, link_pb2
+from aidpost.v1 import batch_pb2, bundle_pb2, event_pb2, ingest_pb2, link_pb2, state_pb2
 from firmware.store.trail import TrailUnreadable, read_lines
 from firmware.uplink import codec as device
 from firmware.uplink.bundles import ReceiptUnreadable, read_receipt
@@ -27,6 +28,7 @@ from firmware.uplink.packing import pack
 from tests.kit.link_device import EPOCH, check_in, device_fault, registration
 from trust.bundle import MAGIC, RECEIPT_MAGIC, batch_digest, signed_part
 from trust.checking import public_key_der
+from trust.state import ReportedState
 
 MAX_EVENTS = 500
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -40,6 +42,18 @@ HELLO = link_pb2.Hello(
     site="gate",
     generation=1,
     instance=EPOCH,
+)
+REPORTED = state_pb2.ReportedState(
+    generation=3,
+    result=state_pb2.DESIRED_RESULT_REFUSED,
+    digest=bytes(32),
+    refusals=[state_pb2.Refusal(field="settings.session.tries", reason="write a number from 1 to 5")],
+    software_version="0.1.0",
+    settings=[state_pb2.Setting(name="session.tries", value="3")],
+    artifacts=[
+        state_pb2.Artifact(kind=state_pb2.ARTIFACT_KIND_POLICY, version="1", digest=bytes(32), bytes=3)
+    ],
+    known_settings=["session.tries"],
 )
 RECEIPT = bundle_pb2.BundleReceipt(device_id="desk-1", epoch=EPOCH, seq=6, receipt=bytes(64))
 
@@ -79,13 +93,20 @@ def parsed_or_refused(batch: batch_pb2.EventBatch) -> Batch | None:
     return batch_read
 
 
-@given(st.binary(max_size=400) | damaged(link_pb2.ConnectRequest(hello=HELLO).SerializeToString()))
-def test_any_request_is_a_hello_a_batch_or_refused(data: bytes) -> None:
+@given(
+    st.binary(max_size=400)
+    | damaged(link_pb2.ConnectRequest(hello=HELLO).SerializeToString())
+    | damaged(link_pb2.ConnectRequest(reported=REPORTED).SerializeToString())
+)
+@example(link_pb2.ConnectRequest(reported=REPORTED).SerializeToString())
+def test_any_request_is_a_hello_a_batch_a_report_or_refused(data: bytes) -> None:
     try:
         request = server.parse_request(link_pb2.ConnectRequest.FromString(data), max_events=MAX_EVENTS)
     except (Malformed, DecodeError):
         return
-    assert isinstance(request, Hello | Batch)
+    assert isinstance(request, Hello | Batch | ReportedState)
+    if isinstance(request, ReportedState):
+        assert parse_reported(reported(request)) == request, "what was taken can be shown and is the same"
 
 
 @given(
