@@ -13,7 +13,15 @@ from aggregator.fleet.filters import parse
 from aggregator.fleet.terms import Desire, DesireChange, Invalid, Missing, Scope, ScopeKind, Stale
 from aggregator.store import administration
 from aggregator.store.fleet_artifacts import find as find_artifact
-from aggregator.store.fleet_states import DESIRES, Content, Recomputed, recompute, stable_facts, to_desire
+from aggregator.store.fleet_states import (
+    DESIRES,
+    Content,
+    Recomputed,
+    recompute,
+    stable_facts,
+    to_desire,
+    try_again,
+)
 from aggregator.store.many import rows_of
 from trust.state import MAX_VALUE_BYTES, SETTING, ArtifactKind, ReportedState
 
@@ -51,7 +59,10 @@ def change(
     actor: str,
     validate_only: bool = False,
 ) -> Change:
-    """Change what is desired in one scope; revision: as the caller read it, None for whatever is there."""
+    """Change what is desired in one scope; revision: as the caller read it, None for whatever is there.
+
+    What is desired already is tried again by the devices that refused it or rolled it back.
+    """
     before = read(db, scope)
     if isinstance(before, Missing):
         return before
@@ -63,7 +74,7 @@ def change(
     if len(after.settings) > MAX_SETTINGS:
         return Invalid("desire.settings", f"at most {MAX_SETTINGS} settings can be desired in one scope")
     if (after.settings, after.artifacts) == (before.settings, before.artifacts):
-        return Changed(before, Recomputed(frozenset(), ()))
+        return Changed(before, _again(db, scope, what, now_ns, actor, validate_only=validate_only))
     if validate_only:
         tried = recompute(
             db,
@@ -83,7 +94,8 @@ def change_devices(
 ) -> Recomputed | Invalid:
     """Change what is desired of each of these devices in the same way, as a rollout does.
 
-    why: for the audit log. Devices that are not known are left out.
+    why: for the audit log. Devices that are not known are left out; one that failed at the same before tries
+    it again.
     """
     if (invalid := check(db, what)) is not None:
         return invalid
@@ -95,7 +107,9 @@ def change_devices(
     if known:
         subject = f"{why}: {', '.join(_names(what))} of {len(known)} device(s)"
         administration.append(db, now_ns, actor, "desire changed", subject)
-    return recompute(db, now_ns, known)
+    done = recompute(db, now_ns, known)
+    again = try_again(db, set(known) - done.changed, now_ns)
+    return Recomputed(done.changed | again, done.remarks)
 
 
 def check(db: Database, what: DesireChange) -> Invalid | None:
@@ -163,6 +177,16 @@ def members(db: Database, text: str) -> set[str]:
 def forget(db: Database, scope: Scope) -> None:
     """Drop what is desired in a scope that is taken away."""
     db.execute("DELETE FROM desires WHERE scope = ? AND subject = ?", (scope.kind.value, scope.subject))
+
+
+def _again(
+    db: Database, scope: Scope, what: DesireChange, now_ns: int, actor: str, *, validate_only: bool
+) -> Recomputed:
+    if validate_only or not (again := try_again(db, touched(db, scope), now_ns)):
+        return Recomputed(frozenset(), ())
+    subject = f"{scope}: {', '.join(_names(what))} by {len(again)} device(s)"
+    administration.append(db, now_ns, actor, "desire tried again", subject)
+    return Recomputed(again, ())
 
 
 def _missing(db: Database, scope: Scope) -> Missing | None:

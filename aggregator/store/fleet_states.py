@@ -134,6 +134,23 @@ def raise_generation(db: Database, device_id: str, above: int, now_ns: int) -> N
     _give(db, device_id, above + 1, digest, remarks, None, now_ns)
 
 
+def try_again(db: Database, device_ids: Collection[str] | None, now_ns: int) -> frozenset[str]:
+    """Give the same once more to those of these devices, or of all, that refused it or rolled it back."""
+    failed = list(
+        rows_of(
+            db,
+            """SELECT device_id, desired_states.generation
+               FROM desired_states JOIN reported_states USING (device_id)
+               WHERE desired_states.generation = reported_states.generation
+                   AND result IN ('refused', 'rolled back') AND device_id IN (?*)""",
+            device_ids,
+        )
+    )
+    for device_id, generation in failed:
+        raise_generation(db, device_id, generation, now_ns)
+    return frozenset(device_id for device_id, _ in failed)
+
+
 def given(db: Database, device_id: str) -> dict[int, str]:
     """Return the digest of each generation that a device was ever given."""
     rows = db.execute("SELECT generation, digest FROM desired_generations WHERE device_id = ?", (device_id,))

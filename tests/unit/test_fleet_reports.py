@@ -54,6 +54,17 @@ def test_what_was_refused_is_a_problem_with_the_devices_reason(tmp_path: Path) -
         assert "settings.session.tries: write a number from 1 to 5" in seen.problems
 
 
+def test_what_is_desired_again_is_tried_again_by_those_that_failed(tmp_path: Path) -> None:
+    with fleet_store(tmp_path, DEVICES) as db:
+        desire(db, FLEET, session__tries="3")
+        for device_id, result in (("desk-1", DesiredResult.ROLLED_BACK), ("desk-2", DesiredResult.APPLIED)):
+            fleet_reports.note(db, device_id, report(wanted(db, device_id), result), NOW_NS)
+        assert desire(db, FLEET, session__tries="3").recomputed.changed == {"desk-1"}
+        assert {each: wanted(db, each).generation for each in DEVICES} == {"desk-1": 2, "desk-2": 1}
+        assert set(fleet_states.due(db, DEVICES)) == {"desk-1"}
+        assert desire(db, FLEET, session__tries="3").recomputed.changed == set(), "it has not answered yet"
+
+
 def test_a_report_that_cannot_be_so_is_doubted_and_the_audit_log_says_so_once(tmp_path: Path) -> None:
     with fleet_store(tmp_path, DEVICES) as db:
         desire(db, FLEET, session__tries="3")
