@@ -22,7 +22,11 @@ from trust.gallery.tree import BUCKETS, HASH_BYTES
 MAX_PUSHED = 500
 MAX_PARTS = len(SealedModality)
 _PURPOSES = {purpose.value: purpose for purpose in Purpose}
-_KINDS = {gallery_pb2.CHANGE_KIND_PUT: Kind.PUT, gallery_pb2.CHANGE_KIND_ERASE: Kind.ERASE}
+_KINDS = {
+    gallery_pb2.CHANGE_KIND_PUT: Kind.PUT,
+    gallery_pb2.CHANGE_KIND_ERASE: Kind.ERASE,
+    gallery_pb2.CHANGE_KIND_SEEN: Kind.SEEN,
+}
 _MODALITIES = {
     gallery_pb2.SEALED_MODALITY_FACE: SealedModality.FACE,
     gallery_pb2.SEALED_MODALITY_FINGER: SealedModality.FINGER,

@@ -168,7 +168,7 @@ def _write(db: Database, gallery: int, version: int, carried: Carried, now_ns: i
         )
     db.execute(
         """INSERT INTO gallery_log (gallery, version, author, seq, entry_id, entry_version, erases, epoch,
-               link, newest, change, replaced, received_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)""",
+               link, newest, change, replaced, received_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (
             gallery,
             version,
@@ -179,6 +179,7 @@ def _write(db: Database, gallery: int, version: int, carried: Carried, now_ns: i
             change.kind is Kind.ERASE,
             change.epoch,
             change.link,
+            change.kind is not Kind.SEEN,
             carried.whole,
             carried.replaced,
             now_ns,

@@ -23,7 +23,11 @@ from trust.gallery.sealing import SealedModality
 from trust.gallery.tree import HASH_BYTES
 
 MAX_INT64 = 2**63 - 1  # what the store can hold
-_KINDS = {gallery_pb2.CHANGE_KIND_PUT: Kind.PUT, gallery_pb2.CHANGE_KIND_ERASE: Kind.ERASE}
+_KINDS = {
+    gallery_pb2.CHANGE_KIND_PUT: Kind.PUT,
+    gallery_pb2.CHANGE_KIND_ERASE: Kind.ERASE,
+    gallery_pb2.CHANGE_KIND_SEEN: Kind.SEEN,
+}
 _MODALITIES = {
     gallery_pb2.SEALED_MODALITY_FACE: SealedModality.FACE,
     gallery_pb2.SEALED_MODALITY_FINGER: SealedModality.FINGER,

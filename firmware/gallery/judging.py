@@ -14,7 +14,7 @@ from firmware.store.reference import Reference
 from inference.types import ProtectedTemplate, Template
 from trust.consent import Purpose
 from trust.gallery import tree
-from trust.gallery.change import MAX_SEALED_BYTES, Change, Kind, Part, first_link
+from trust.gallery.change import MAX_SEALED_BYTES, NO_ENTRY, Change, Kind, Part, first_link
 from trust.gallery.errors import ChangeRefused, EntryRefused
 from trust.gallery.judge import Head, Judge
 from trust.gallery.opening import ApplianceKeys
@@ -92,7 +92,7 @@ class Judging:
         opened: dict[bytes, Reference] = {}
         hours: dict[bytes, int] = {}
         for change in newest.values():
-            if change.kind is Kind.ERASE:
+            if change.kind is not Kind.PUT:
                 continue
             try:
                 found = self._reference(change)
@@ -187,6 +187,22 @@ class Making:
             head = Head(change.seq, change.link)
             made.append(change)
         return made
+
+    def word(self, head: Head | None, seen: tuple[tuple[int, int], ...]) -> Change:
+        """Make and sign a change of no entry: that this appliance is there, and what it has seen."""
+        head = head or Head(0, first_link(self.roster.gallery_id, self.member.author_key))
+        return Change(
+            self.roster.gallery_id,
+            self.member.number,
+            head.seq + 1,
+            head.link,
+            self.roster.epoch,
+            NO_ENTRY,
+            0,
+            Kind.SEEN,
+            (),
+            seen,
+        ).signed(self.keys.author)
 
     def _sealed(self, reference: Reference, hour: int, version: int) -> tuple[Part, ...]:
         key = self.keyring.key(self.roster.epoch)

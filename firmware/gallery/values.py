@@ -108,16 +108,18 @@ class Spent(msgspec.Struct, frozen=True):
 
 
 DAY_NS = 24 * 3600 * 1_000_000_000
+SILENT_AFTER_NS = 5 * DAY_NS
 
 
 def spent(before: Spent | None, now: Moment, size_bytes: int = 0) -> Spent:
     """Count bytes of a day of uptime, or of wall time where both clocks are good; an unknown time is none."""
-    if before is None or _age_ns(before.began, now) >= DAY_NS:
+    if before is None or age_ns(before.began, now) >= DAY_NS:
         return Spent(now, size_bytes)
     return Spent(before.began, before.bytes + size_bytes)
 
 
-def _age_ns(then: Moment, now: Moment) -> int:
+def age_ns(then: Moment, now: Moment) -> int:
+    """Return how long ago `then` was, by uptime or by wall clocks that are good; 0 where neither tells."""
     if then.boot_id == now.boot_id:
         return now.monotonic_ns - then.monotonic_ns
     return now.wall_ns - then.wall_ns if then.quality.is_set and now.quality.is_set else 0

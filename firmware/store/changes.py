@@ -68,6 +68,9 @@ def keep(
     moved: list[tuple[int, int, int]] = []
     for place, change in changes:
         key, before = (change.author, change.seq), known.get(change.entry_id)
+        if change.kind is Kind.SEEN:
+            rows[key] = (place, change, False)
+            continue
         if before is not None and key == (before.author, before.seq):
             if key not in rows:
                 moved.append((place, *key))

@@ -16,6 +16,7 @@ from firmware.store.migrations_of_gallery import (
     m019_erasures_seen,
     m021_registered,
     m022_entry_keys,
+    m023_words,
 )
 from firmware.store.migrations_of_telemetry import m020_telemetry
 from firmware.store.migrations_of_work import (
@@ -184,6 +185,7 @@ _STEPS = (
     m020_telemetry,
     m021_registered,
     m022_entry_keys,
+    m023_words,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

@@ -171,3 +171,12 @@ def m022_entry_keys(database: Database) -> None:
     """Keep with each entry the key that its templates are sealed under."""
     # Wrapped (`firmware.store.entry_keys`), or empty until the store is opened first.
     database.execute("ALTER TABLE gallery ADD COLUMN sealed_key BLOB NOT NULL DEFAULT x''")
+
+
+def m023_words(database: Database) -> None:
+    """Remember when each appliance of the gallery was heard of last, and when this one told anything."""
+    database.executescript("""
+        -- When an author's changes grew (MessagePack), or it was first waited for; empty before.
+        ALTER TABLE gallery_authors ADD COLUMN heard BLOB NOT NULL DEFAULT x'';
+        ALTER TABLE gallery_position ADD COLUMN told BLOB NOT NULL DEFAULT x'';
+    """)

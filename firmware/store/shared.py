@@ -6,14 +6,14 @@ of the site know of it. Used in the store's thread; each change is one transacti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
 from firmware.gallery import change_message
 from firmware.gallery.values import Delivery, Held, Spent, Taken, Waiting
 from firmware.records import Moment
-from firmware.store import changes, entries, erasures_seen, registered, tombstones
+from firmware.store import changes, entries, erasures_seen, registered, tombstones, words
 from firmware.store.journal import Journal
 from firmware.store.reference import Reference
 from trust.gallery import tree
@@ -133,7 +133,8 @@ class SharedGallery:
             erased_there = erasures_seen.read(self._db)
             arrivals: dict[bytes, Reference] = {}
             erased: list[bytes] = []
-            for _, change in taken.changes:
+            of_entries = [change for _, change in taken.changes if change.kind is not Kind.SEEN]
+            for change in of_entries:
                 entry_id, before = change.entry_id, known.get(change.entry_id)
                 if change.kind is Kind.ERASE:
                     arrivals.pop(entry_id, None)
@@ -146,7 +147,7 @@ class SharedGallery:
                     arrivals[entry_id] = opened[entry_id]
             absent = {
                 change.entry_id
-                for _, change in taken.changes
+                for change in of_entries
                 if change.entry_id not in here and change.entry_id not in arrivals
             }
             to_tell = {entry_id for entry_id in absent if entry_id in known and not known[entry_id].unopened}
@@ -165,8 +166,11 @@ class SharedGallery:
             if arrivals:
                 facts = {"entries": str(len(arrivals))}
                 self._journal.note("registered elsewhere", moment, b"".join(sorted(arrivals)), facts)
+            numbers = dict(self._db.execute("SELECT author, seq FROM gallery_authors").fetchall())
             for author, head in taken.heads.items():
                 self._note_head(author, head, taken.seen.get(author, 0))
+            grown = [author for author, head in taken.heads.items() if head.seq > numbers.get(author, 0)]
+            words.heard(self._db, grown, moment)
             for author in taken.seen.keys() - taken.heads.keys():  # all of this author's was kept back
                 self._note_head(author, Head(0, b""), taken.seen[author])
             self._note_position(version, link, taken.epoch)
@@ -263,7 +267,17 @@ class SharedGallery:
             )
             return tuple((other, seq) for other, seq in rows)
 
-    def pushed(self, made: Sequence[Change], version: int) -> None:
+    def silent(self, now: Moment, authors: Collection[int]) -> list[int]:
+        """Return of which of these other authors nothing has come for days."""
+        with self._journal.transaction():
+            return words.silent(self._db, authors, now)
+
+    def has_word_to_tell(self, now: Moment) -> bool:
+        """Whether this appliance has told nothing for a day."""
+        with self._journal.transaction():
+            return words.is_due(self._db, now)
+
+    def pushed(self, now: Moment, made: Sequence[Change], version: int) -> None:
         """The aggregator took these changes of this appliance, up to this version of the log."""
         first = version - len(made) + 1
         with self._journal.transaction():
@@ -272,6 +286,7 @@ class SharedGallery:
             for author, seq in (pair for change in made for pair in change.seen):
                 self._db.execute("UPDATE gallery_authors SET told = ? WHERE author = ?", (seq, author))
             self._note_position(version, made[-1].link, made[-1].epoch)
+            words.note_told(self._db, now)
             erased = [each.entry_id for each in made if each.kind is Kind.ERASE]
             tombstones.drop(self._db, erased)
             erasures_seen.drop(self._db, erased)

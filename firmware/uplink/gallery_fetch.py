@@ -13,7 +13,7 @@ import structlog
 
 from firmware.gallery.judging import Judged, wipe
 from firmware.gallery.resembling import Alike
-from firmware.gallery.values import Delivered, Delivery, Held
+from firmware.gallery.values import DAY_NS, SILENT_AFTER_NS, Delivered, Delivery, Held
 from firmware.records import Moment, Resemblance
 from firmware.store.reference import Reference
 from firmware.store.store import Store
@@ -182,6 +182,7 @@ class Fetching:
         self._with.note(added=len(added))
         unopened = await self._with.in_store(lambda store: store.shared.unopened())
         self._report(judged, len(unopened))
+        await self._report_silent(moment)
 
     def _taken_up(self, added: Sequence[Reference], *, compared: bool) -> list[tuple[Reference, Alike]]:
         """Take entries into memory; returns which resemble which entry, where that was asked for."""
@@ -198,6 +199,23 @@ class Fetching:
         for reference in added:
             if reference.entry_id not in here:
                 await self._with.in_inference(partial(self._with.matcher.remove, reference.entry_id))
+
+    async def _report_silent(self, moment: Moment) -> None:
+        held = await self._with.in_store(lambda store: store.shared.held())
+        members = held.roster.members if held.roster is not None else ()
+        others = {
+            each.number: each.device_id for each in members if each.device_id != self._with.settings.device_id
+        }
+        silent = await self._with.in_store(lambda store: store.shared.silent(moment, others))
+        if silent:
+            names = ", ".join(others[number] for number in silent)
+            self._with.report(
+                "silent",
+                f"nothing of {names} has come for {SILENT_AFTER_NS // DAY_NS} days: switched off, without a "
+                "link, or kept back by the aggregator",
+            )
+        else:
+            self._with.report("silent", None)
 
     def _report(self, judged: Judged, unopened: int) -> None:
         if unopened:

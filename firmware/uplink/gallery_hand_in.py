@@ -7,6 +7,7 @@ from functools import partial
 
 from firmware.gallery.judging import Making, wipe
 from firmware.gallery.values import Held, Waiting
+from firmware.records import Moment
 from firmware.store.reference import Reference
 from firmware.store.store import Store
 from firmware.uplink.gallery_calls import GalleryCalls
@@ -46,9 +47,12 @@ async def hand_in(exchange: Exchange, calls: GalleryCalls) -> bool:
         exchange.spend(size_bytes)
         if version is None:
             return True
-        await exchange.in_store(partial(_pushed, changes, version))
+        moment = exchange.clock.now()
+        await exchange.in_store(partial(_pushed, moment, changes, version))
         exchange.note(pushed=len(changes))
         held = await exchange.in_store(lambda store: store.shared.held())
+    if not await _tell_word(exchange, calls, held, making):
+        return True
     await exchange.in_store(lambda store: store.shared.drop_former())
     return False
 
@@ -87,8 +91,23 @@ async def _waiting(exchange: Exchange, roster: Roster, number: int) -> Waiting:
     return waiting
 
 
-def _pushed(changes: Sequence[Change], version: int, store: Store) -> None:
-    store.shared.pushed(changes, version)
+async def _tell_word(exchange: Exchange, calls: GalleryCalls, held: Held, making: Making) -> bool:
+    """Say once a day that this appliance is there; returns whether nobody was quicker."""
+    moment, number = exchange.clock.now(), making.member.number
+    others = len(making.roster.members) > 1
+    if not others or not await exchange.in_store(lambda store: store.shared.has_word_to_tell(moment)):
+        return True
+    seen = await exchange.in_store(lambda store: store.shared.untold(number))
+    word = await exchange.in_background(partial(making.word, held.heads.get(number), seen))
+    version, size_bytes = await calls.push(held.gallery_id, held.version, [word])
+    exchange.spend(size_bytes)
+    if version is not None:
+        await exchange.in_store(partial(_pushed, moment, [word], version))
+    return version is not None
+
+
+def _pushed(moment: Moment, changes: Sequence[Change], version: int, store: Store) -> None:
+    store.shared.pushed(moment, changes, version)
 
 
 def _read(waiting: Waiting, store: Store) -> dict[bytes, Reference]:

@@ -6,44 +6,27 @@ Two appliances share a gallery through a real aggregator; its database is then c
 from __future__ import annotations
 
 import hashlib
-import shutil
-import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-import grpc
-import grpc.aio
 import pytest
 
 from aidpost.v1 import gallery_pb2
-from firmware.custodian.key_set import KeySet
 from firmware.gallery import change_message, payload
 from firmware.gallery.change_message import to_message
 from firmware.gallery.values import Delivered, Delivery
 from firmware.uplink.gallery_calls import Chunk
 from firmware.uplink.gallery_staging import Staging
-from tests.kit.galleries import Custodians, passphrase
-from tests.kit.link_device import PATIENCE_S
+from tests.kit.aggregator_database import Database, database, fill
 from tests.kit.shared_site import Site, site
-from tests.kit.store_values import face_template, finger_template, moment, reference
+from tests.kit.store_values import face_template, finger_template, reference
 from trust.gallery.errors import ChangeRefused
-from trust.gallery.roster import Roster
-
-Database = sqlite3.Connection
 
 
 @pytest.fixture
 async def shared(tmp_path: Path) -> AsyncIterator[Site]:
     async with site(tmp_path) as running:
         yield running
-
-
-@contextmanager
-def database(shared: Site) -> Iterator[Database]:
-    """The aggregator's store as its administrator has it; each statement commits."""
-    with closing(sqlite3.connect(shared.server.store, isolation_level=None)) as connection:
-        yield connection
 
 
 def changes(db: Database) -> dict[int, gallery_pb2.GalleryChange]:
@@ -192,45 +175,6 @@ async def test_what_the_administrator_changes_is_refused_and_reported(shared: Si
     assert "refused" not in gate.reports
 
 
-def fill(db: Database, table: str, rows: list[tuple[object, ...]]) -> None:
-    """Put these rows in place of all that a table has."""
-    db.execute(f"DELETE FROM {table}")  # noqa: S608
-    marks = ", ".join("?" * len(rows[0]))
-    db.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608
-
-
-def restored(log: list[tuple[object, ...]], db: Database, put: int, erasure: int) -> None:
-    """Leave an erasure out of the log, as if its entry were there still; the root fits."""
-    now = db.execute("SELECT * FROM gallery_log WHERE version NOT IN (?, ?)", (put, erasure)).fetchall()
-    fill(db, "gallery_log", [*now, *(row for row in log if row[1] == put)])
-
-
-@pytest.mark.parametrize("whole", [False, True])
-async def test_an_erasure_that_a_repair_or_a_whole_delivery_leaves_out_is_noticed(
-    shared: Site, *, whole: bool
-) -> None:
-    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
-    await shared.admit(desk, gate)
-    desk.register(reference(1), reference(2))
-    await desk.sync()
-    if not whole:
-        await gate.sync()
-    with database(shared) as db:
-        before = db.execute("SELECT * FROM gallery_log").fetchall()
-    desk.erase(reference(1).entry_id)
-    await desk.sync()
-    desk.register(reference(3))
-    await desk.sync()
-    with database(shared) as db:
-        restored(before, db, 1, 3)
-        # The log is another one than the gate knows: it asks for a repair.
-        db.execute("UPDATE gallery_log SET link = zeroblob(32) WHERE version = 2 AND ?", (not whole,))
-    await gate.sync()
-    assert "change 3 " in gate.reports["refused"] or "changes 3 to 3" in gate.reports["refused"]
-    assert gate.subjects() == (set() if whole else {"card-1", "card-2"})
-    assert gate.store.shared.held().version == (0 if whole else 2)
-
-
 async def test_going_back_to_an_older_state_is_reported_and_undone_by_whoever_knows_more(
     shared: Site,
 ) -> None:
@@ -259,113 +203,6 @@ async def test_going_back_to_an_older_state_is_reported_and_undone_by_whoever_kn
     await desk.sync()
     assert desk.subjects() == {"card-2"}
     assert "refused" not in desk.reports | gate.reports | newcomer.reports
-
-
-async def test_changes_that_are_kept_from_one_appliance_show_by_those_of_another(shared: Site) -> None:
-    desk, gate, lane = [await shared.appliance(name) for name in ("desk-1", "gate-1", "lane-1")]
-    await shared.admit(desk, gate, lane)
-    desk.register(reference(1))
-    await desk.sync()
-    await gate.sync()
-    desk.register(reference(2))
-    await desk.sync()
-    lane.register(reference(3))
-    await lane.sync()
-    with database(shared) as db:
-        db.execute("DELETE FROM gallery_log WHERE version = 2")
-    await gate.sync()
-    assert "withheld" in gate.reports
-    assert "card-3" in gate.subjects()
-
-
-async def test_a_roster_of_another_custodian_and_one_from_before_are_refused(
-    shared: Site, tmp_path: Path
-) -> None:
-    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
-    await shared.admit(desk)
-    former = shared.custodians.key_set.roster_path.read_bytes()
-    await shared.admit(gate)
-    await gate.sync()
-    own = Custodians(tmp_path / "the administrator's own")
-    own.admit(gate.author.card)
-    newcomer = await shared.appliance("gate-2")
-    for data, edition in ((own.key_set.roster_path.read_bytes(), 99), (former, 100)):
-        with database(shared) as db:
-            db.execute("UPDATE gallery_rosters SET roster = ?", (data,))
-            db.execute("UPDATE galleries SET edition = ?", (edition,))
-        await newcomer.sync()
-        assert (newcomer.store.shared.held().roster is None) is (data is not former)
-        await gate.sync()
-        assert "refused" in gate.reports
-        held = gate.store.shared.held().roster
-        assert held is not None
-        assert held.custodian_words == shared.custodians.key_set.words
-        assert held.edition == 2
-
-
-async def test_a_roster_from_an_older_copy_of_the_key_set_is_refused_at_both_ends(
-    shared: Site, tmp_path: Path
-) -> None:
-    desk, gate, thief = [await shared.appliance(name) for name in ("desk-1", "gate-1", "kit-07")]
-    await shared.admit(desk, gate, thief)
-    copy = tmp_path / "an older copy"
-    shutil.copytree(shared.custodians.folder, copy)
-    shared.custodians.rotate("kit-07")
-    await shared.publish()
-    desk.register(reference(1))
-    await desk.sync()
-    await gate.sync()
-    older = KeySet.read(copy)
-    forked = []
-    with older.opened((), passphrase) as secret:
-        for _ in range(2):  # one with the number that is known, and one with a newer number
-            older.rotate((), secret)
-            forked.append(older.roster_path.read_bytes())
-    assert Roster.parse(forked[1]).member_of("kit-07") is not None
-    async with shared.galleries() as service:
-        request = gallery_pb2.PublishRosterRequest(roster=forked[1])
-        with pytest.raises(grpc.aio.AioRpcError, match="made from an older copy"):
-            await service.PublishRoster(request, timeout=PATIENCE_S)
-    true = shared.custodians.roster
-    for data in forked:  # with the administrator's help
-        edition = Roster.parse(data).edition
-        with database(shared) as db:
-            db.execute("UPDATE gallery_rosters SET roster = ? WHERE epoch = 2", (data,))
-            db.execute("UPDATE galleries SET edition = ?", (edition,))
-        await gate.sync()
-        assert f"roster {edition} does not go on from roster {true.edition}" in gate.reports["refused"]
-        assert gate.store.shared.held().roster == true
-    assert gate.subjects() == {"card-1"}
-
-
-async def test_an_aggregator_from_before_a_rotation_is_handed_the_newer_roster(shared: Site) -> None:
-    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
-    await shared.admit(desk, gate)
-    former = shared.custodians.roster
-    desk.register(reference(1))
-    await desk.sync()
-    await gate.sync()
-    with database(shared) as db:
-        before = {
-            table: db.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
-            for table in ("gallery_rosters", "gallery_log")
-        }
-    shared.custodians.rotate("gate-1")
-    await shared.publish()
-    desk.register(reference(2))
-    await desk.sync()
-    with database(shared) as db:
-        for table, rows in before.items():
-            fill(db, table, rows)
-        db.execute("UPDATE galleries SET epoch = 1, edition = ?, version = 1", (former.edition,))
-    gate.register(reference(3))  # whoever was taken out
-    await desk.sync()
-    await gate.sync()
-    state = await shared.state()
-    assert (state.epoch, state.edition, state.entries) == (2, former.edition + 1, 2)
-    assert ("went back" in desk.reports, "membership" in gate.reports) == (True, True)
-    assert desk.subjects() == {"card-1", "card-2"}
-    assert [act for _, act in await shared.acts("gallery roster")] == ["gallery roster"] * 3
 
 
 async def test_a_former_member_s_key_in_the_administrator_s_hands_brings_nothing_in(shared: Site) -> None:
@@ -454,49 +291,6 @@ async def test_a_former_member_s_erasure_is_signed_anew_by_nobody_who_did_not_kn
     assert (await shared.state()).erased == 0
     assert gate.subjects() == desk.subjects() == {"card-1", "card-2"}
     assert gate.reports == {}
-
-
-async def test_an_erasure_that_was_shown_and_then_held_back_stays_carried_out_and_is_reported(
-    shared: Site,
-) -> None:
-    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
-    await shared.admit(desk, gate)
-    desk.register(reference(1))
-    await desk.sync()
-    await gate.sync()
-    with database(shared) as db:
-        before = db.execute("SELECT * FROM gallery_log").fetchall()
-    desk.erase(reference(1).entry_id)
-    await desk.sync()
-    with database(shared) as db:
-        db.execute("UPDATE gallery_log SET newest = 0 WHERE erases")  # no root fits
-    await gate.sync()
-    assert ("refused" in gate.reports, gate.subjects()) == (True, set())
-    with database(shared) as db:
-        fill(db, "gallery_log", before)
-        db.execute("UPDATE galleries SET version = 1")
-    await gate.sync()
-    assert gate.subjects() == set()
-    assert "withheld" in gate.reports
-    assert gate.store.shared.withdraw(moment(), reference(1).entry_id)  # by staff there: theirs to tell
-    await gate.sync()
-    assert (await shared.state()).erased == 1
-
-
-async def test_what_is_kept_back_of_an_author_as_a_whole_stays_reported(shared: Site) -> None:
-    desk, gate, lane = [await shared.appliance(name) for name in ("desk-1", "gate-1", "lane-1")]
-    await shared.admit(desk, gate, lane)
-    desk.register(reference(1))
-    await desk.sync()
-    await lane.sync()
-    lane.register(reference(3))
-    await lane.sync()  # says that it has seen the desk's first change
-    with database(shared) as db:
-        db.execute("DELETE FROM gallery_log WHERE author = 1")
-    for _ in range(2):
-        await gate.sync()
-        assert gate.subjects() == {"card-3"}
-        assert "withheld" in gate.reports
 
 
 async def test_nothing_is_staged_but_what_members_signed_and_no_more_than_was_asked_for(shared: Site) -> None:

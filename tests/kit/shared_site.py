@@ -170,7 +170,7 @@ class Site:
         reports: dict[str, str] = {}
         by_hand: dict[bytes, bytes] = {}
 
-        def sharing_with(daily_bytes: int = daily_bytes) -> GallerySync:
+        def sharing_with(daily_bytes: int = daily_bytes, clock: Clock | None = None) -> GallerySync:
             return GallerySync(
                 SharedSettings(
                     device_id,
@@ -186,7 +186,7 @@ class Site:
                 directly,
                 matcher,
                 author.keys,
-                Clock(),
+                clock or Clock(),
                 Backoff(random.SystemRandom()),
                 report=partial(hear, reports),
                 resembling=partial(same_subject, store, by_hand),

@@ -14,7 +14,7 @@ from tests.kit.galleries import Author, Custodians
 from tests.kit.store_values import face_template, finger_template, plain_templates, reference
 from trust.gallery import tree
 from trust.gallery.card import Card
-from trust.gallery.change import Change
+from trust.gallery.change import NO_ENTRY, Change, Kind
 from trust.gallery.errors import CardRefused, ChangeRefused, EntryRefused, RosterRefused
 from trust.gallery.judge import Head, Judge
 from trust.gallery.roster import Roster, wrap_context
@@ -228,6 +228,17 @@ def test_sealed_parts_may_be_missing_only_where_a_newer_version_is_there(
         taken.finish()
     taken.take(second)
     taken.finish()
+
+
+def test_a_word_of_no_entry_counts_and_changes_none(custodians: Custodians, desk: Author) -> None:
+    roster = custodians.admit(desk.card)
+    word = desk._change(roster, NO_ENTRY, 0, Kind.SEEN, ())
+    taken = judge(roster)
+    taken.take(word)
+    taken.take(desk.put(roster, reference(1)))
+    assert (taken.heads[1].seq, set(taken.entries)) == (2, {reference(1).entry_id})
+    with pytest.raises(ChangeRefused, match="an entry that does not go with it"):
+        taken.take(desk._change(roster, reference(1).entry_id, 2, Kind.SEEN, ()))
 
 
 def test_changes_that_only_others_saw_show(custodians: Custodians, desk: Author, gate: Author) -> None:

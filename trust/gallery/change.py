@@ -22,6 +22,7 @@ from trust.gallery.sealing import NONCE_BYTES, TAG_BYTES, SealedModality
 LINK_BYTES = 32
 SIGNATURE_BYTES = 64
 ENTRY_ID_BYTES = 16
+NO_ENTRY = bytes(ENTRY_ID_BYTES)
 # 6,000 minutiae; a change is one message, and an appliance takes 64 KiB in one
 MAX_SEALED_BYTES = 48 * 1024 + NONCE_BYTES + TAG_BYTES
 MAX_SEEN = 64
@@ -29,10 +30,14 @@ MAX_SEEN = 64
 
 @unique
 class Kind(IntEnum):
-    """What a change does. Nothing follows an erasure."""
+    """What a change does. Nothing follows an erasure.
+
+    SEEN: changes no entry; its author says once a day that it is there, and what it has seen.
+    """
 
     PUT = 1
     ERASE = 2
+    SEEN = 3
 
 
 @dataclass(frozen=True, slots=True)

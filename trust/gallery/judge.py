@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from trust.gallery.change import Change, Kind, first_link, modalities_once
+from trust.gallery.change import NO_ENTRY, Change, Kind, first_link, modalities_once
 from trust.gallery.errors import ChangeRefused
 from trust.gallery.roster import Roster
 
@@ -87,7 +87,7 @@ class Judge:
         self._check_content(change)
         if self._in_full and self._comes_again(change):
             self._lacking.discard((change.author, change.seq))
-            if self._is_replaced(change):
+            if change.kind is Kind.SEEN or self._is_replaced(change):
                 return
             self._check_unforked(change)
         else:
@@ -95,8 +95,10 @@ class Judge:
             self._check_version(change)
         link = self._note_head(change)
         self.epoch = max(self.epoch, change.epoch)
-        self.entries[change.entry_id] = Entry(change.version, change.kind, link, change.author, change.epoch)
-        (self._bare.discard if change.is_whole else self._bare.add)(change.entry_id)
+        if change.kind is not Kind.SEEN:
+            entry = Entry(change.version, change.kind, link, change.author, change.epoch)
+            self.entries[change.entry_id] = entry
+            (self._bare.discard if change.is_whole else self._bare.add)(change.entry_id)
         for author, seq in change.seen:
             self.seen[author] = max(self.seen.get(author, 0), seq)
 
@@ -141,7 +143,8 @@ class Judge:
     def _is_held(self, change: Change) -> bool:
         """Whether it is known, or was replaced: then it can bring nothing in, however old its key is."""
         entry = self.entry(change.entry_id)
-        return self._is_replaced(change) or (entry is not None and entry.link == change.link)
+        known = entry is not None and entry.link == change.link
+        return known or change.kind is Kind.SEEN or self._is_replaced(change)
 
     def _is_replaced(self, change: Change) -> bool:
         entry = self.entry(change.entry_id)
@@ -163,6 +166,8 @@ class Judge:
                 raise ChangeRefused(f"{_name(change)} has another sealed part than its author signed")
         if bool(change.parts) is not (change.kind is Kind.PUT) or not modalities_once(change.parts):
             raise ChangeRefused(f"{_name(change)} has sealed parts that do not go with it")
+        if (change.kind is Kind.SEEN) is not (change.entry_id == NO_ENTRY and not change.version):
+            raise ChangeRefused(f"{_name(change)} is of an entry that does not go with it")
 
     def _check_number(self, change: Change) -> None:
         head = self._head(change)
@@ -178,6 +183,8 @@ class Judge:
             )
 
     def _check_version(self, change: Change) -> None:
+        if change.kind is Kind.SEEN:
+            return
         entry = self.entry(change.entry_id)
         if entry is not None and entry.kind is Kind.ERASE:
             raise ChangeRefused(f"{_name(change)} brings back an entry that was erased")

@@ -78,6 +78,8 @@ class _ChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeKind
     CHANGE_KIND_UNSPECIFIED: _ChangeKind.ValueType  # 0
     CHANGE_KIND_PUT: _ChangeKind.ValueType  # 1
     CHANGE_KIND_ERASE: _ChangeKind.ValueType  # 2
+    CHANGE_KIND_SEEN: _ChangeKind.ValueType  # 3
+    """Of no entry: 16 zeros and version 0. Its author says that it is there, and what it has seen."""
 
 class ChangeKind(_ChangeKind, metaclass=_ChangeKindEnumTypeWrapper):
     """What a change does."""
@@ -85,6 +87,8 @@ class ChangeKind(_ChangeKind, metaclass=_ChangeKindEnumTypeWrapper):
 CHANGE_KIND_UNSPECIFIED: ChangeKind.ValueType  # 0
 CHANGE_KIND_PUT: ChangeKind.ValueType  # 1
 CHANGE_KIND_ERASE: ChangeKind.ValueType  # 2
+CHANGE_KIND_SEEN: ChangeKind.ValueType  # 3
+"""Of no entry: 16 zeros and version 0. Its author says that it is there, and what it has seen."""
 Global___ChangeKind: _TypeAlias = ChangeKind  # noqa: Y015
 
 class _SealedModality:
