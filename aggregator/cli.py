@@ -55,9 +55,10 @@ from aggregator.store.errors import StoreError
 from aggregator.store.reader import read_devices, read_double_collections, read_events, read_missing
 from aggregator.telling import settings as telling
 from aggregator.telling.settings import TellingMisconfigured
+from aggregator.traces import TracesTo
 from aggregator.unpacking import MAX_INT64
 from trust.service_manager import ServiceManager
-from trust.tls.address import Address, AddressInUse, AddressRefused
+from trust.tls.address import LOOPBACK_OR_TLS, Address, AddressInUse, AddressRefused
 from trust.web.certificate import CertificateUnusable, context_of, names_of
 
 if TYPE_CHECKING:
@@ -178,6 +179,12 @@ def main() -> None:
 @click.option(
     "--metrics", type=_AddressType(), help="For Prometheus, on this machine alone, as 127.0.0.1:9464."
 )
+@click.option(
+    "--traces", help="OpenTelemetry collector over HTTP for traces of decisions, as http://127.0.0.1:4318."
+)
+@click.option(
+    "--trace-share", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="Of the decisions."
+)
 @click.option("--mail-server", help="Where mail of alerts goes out, as mail.example:587.")
 @click.option("--mail-from", help="The address that it comes from.")
 @click.option(
@@ -204,6 +211,8 @@ def serve(
     export_policy_file: Path | None,
     signers: tuple[str, ...],
     metrics: Address | None,
+    traces: str | None,
+    trace_share: float,
     mail_server: str | None,
     mail_from: str | None,
     mail_login: Path | None,
@@ -254,6 +263,7 @@ def serve(
         max_store_bytes=None if max_store_mb is None else max_store_mb * 1_000_000,
         export_policy=export_policy,
         metrics=metrics,
+        traces=None if traces is None else _traces(traces, trace_share),
         mail=mail,
         hook_trust=trusted,
     )
@@ -262,6 +272,18 @@ def serve(
             runner.run(_serve(settings, ready_file))
     except (StoreError, AddressInUse, AuthorityError, ReceiptKeyUnusable) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _traces(endpoint: str, share: float) -> TracesTo:
+    try:
+        from trust import tracing  # noqa: F401  (an extra, for those who use it)
+    except ImportError as error:
+        raise click.ClickException(
+            f"--traces needs {error.name}, which is not installed: pip install 'aidpost[tracing]'"
+        ) from error
+    if not re.match(LOOPBACK_OR_TLS, endpoint):
+        raise click.UsageError("--traces is an https address, or http on this machine: http://127.0.0.1:4318")
+    return TracesTo(endpoint, share)
 
 
 def _export_policy(file: Path, signers: tuple[str, ...]) -> ExportPolicy:

@@ -55,11 +55,12 @@ from aggregator.receipts import ReceiptKey
 from aggregator.store import measures
 from aggregator.store.errors import StoreError
 from aggregator.store.view import StoreView
-from aggregator.store.writer import StoreWriter
+from aggregator.store.writer import OnKept, StoreWriter
 from aggregator.telling.deliverer import Deliverer
 from aggregator.telling.mail import MailSender, MailServer
 from aggregator.telling.ports import Sender
 from aggregator.telling.webhook import WebhookSender
+from aggregator.traces import IngestTraces, TracesTo
 from aggregator.watch import Watch
 from aidpost.v1 import (
     artifact_pb2_grpc,
@@ -94,10 +95,10 @@ class Settings:
     authority: None for a development server, which asks nobody for a certificate and listens on loopback.
     max_store_bytes: the size that the store's file may reach, None for no limit. export_policy: whose
     signature was checked; without one nothing goes to others.
-    metrics: where Prometheus asks, None for nowhere. mail: where mail to hooks goes out, None for nowhere.
-    hook_trust: whom webhooks must be certified by, None for the system's authorities. shown: what the
-    dashboard does TLS with, None on loopback. openid: its identity provider, None for none.
-    rollout_turn_s: how often rollouts look at their devices.
+    metrics: where Prometheus asks, None for nowhere. traces: where they go, None for nowhere. mail: where
+    mail to hooks goes out, None for nowhere. hook_trust: whom webhooks must be certified by, None for the
+    system's authorities. shown: what the dashboard does TLS with, None on loopback. openid: its identity
+    provider, None for none. rollout_turn_s: how often rollouts look at their devices.
     """
 
     store: Path
@@ -107,6 +108,7 @@ class Settings:
     shown: Shown | None = None
     openid: OpenIdSettings | None = None
     metrics: Address | None = None
+    traces: TracesTo | None = None
     mail: MailServer | None = None
     hook_trust: ssl.SSLContext | None = None
     max_store_bytes: int | None = None
@@ -163,7 +165,11 @@ class Aggregator:
     async def _start(self, starting: AsyncExitStack) -> Bound:
         settings, wall_ns = self._settings, self._wall_ns
         store = StoreWriter(
-            settings.store, wall_ns=wall_ns, max_bytes=settings.max_store_bytes, on_fault=self._on_store_fault
+            settings.store,
+            wall_ns=wall_ns,
+            max_bytes=settings.max_store_bytes,
+            on_fault=self._on_store_fault,
+            on_kept=self._open_traces(starting),
         )
         await store.open()
         starting.push_async_callback(store.close)
@@ -186,6 +192,18 @@ class Aggregator:
         metrics = await self._start_watching(starting, store, presence)
         dashboard = await self._start_dashboard(starting, store, view, presence, desks)
         return Bound(listen, dashboard, over_tls=settings.shown is not None, metrics=metrics)
+
+    def _open_traces(self, starting: AsyncExitStack) -> OnKept | None:
+        to = self._settings.traces
+        if to is None:
+            return None
+        from trust.tracing import DecisionTracer  # an extra, for those who use it
+
+        traces = IngestTraces(
+            DecisionTracer.to(to.endpoint, "aidpost-aggregator", "aggregator", to.share), self._wall_ns
+        )
+        starting.push_async_callback(asyncio.to_thread, traces.close)
+        return traces.kept
 
     async def _start_watching(
         self, starting: AsyncExitStack, store: StoreWriter, presence: Presence

@@ -65,6 +65,7 @@ from firmware.store.opening import open_or_mend
 from firmware.store.quarantine import Saved
 from firmware.store.store import Store
 from firmware.store.thread import StoreThread
+from firmware.traces import Traces, open_traces
 from firmware.uplink.time_hints import TimeHints
 from inference.types import Modality
 from sensors.board.port import Board, BoardEvent
@@ -101,6 +102,7 @@ class Appliance:
     scanner: CameraScanner | None
     live_view: LiveView | None
     collector: Collector
+    _traces: Traces
 
     def __init__(
         self,
@@ -207,6 +209,8 @@ class Appliance:
         )
         await self.custody.count()
         self.custody.refuse_if_gone()
+        self._traces = open_traces(config)
+        self._stack.push_async_callback(asyncio.to_thread, self._traces.close)
         self.link = AggregatorLink(
             config,
             self.guard,
@@ -217,6 +221,7 @@ class Appliance:
             self._beside,
             self.notices,
             self._tail,
+            on_acknowledged=lambda seq: self._traces.acknowledged(seq, self._clock.now()),
         )
 
         engine = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
@@ -324,6 +329,7 @@ class Appliance:
             clock=self._clock,
             committed=self.link.committed,
             gallery_changed=self.link.gallery_changed,
+            traces=self._traces,
         )
         self.day = Day(
             run_in_store=self.store.run,

@@ -20,7 +20,7 @@ from sensors.camera.settings import CameraDriver, CameraSettings, PixelFormat
 from sensors.fingerprint.opening import ReaderSettings
 from trust.consent import Purpose
 from trust.keys.guard import GuardKind
-from trust.tls.address import Address, AddressRefused
+from trust.tls.address import LOOPBACK_OR_TLS, Address, AddressRefused
 
 IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 Identifier = Annotated[str, msgspec.Meta(pattern=IDENTIFIER)]
@@ -304,6 +304,17 @@ class Telemetry(_Table, frozen=True, kw_only=True):
     daily_kb: Annotated[float, msgspec.Meta(ge=1)] = 64.0
 
 
+class Tracing(_Table, frozen=True, kw_only=True):
+    """Where traces of decisions go: an OpenTelemetry collector over HTTP; without this table nowhere.
+
+    endpoint: https, or http on this machine. share: of the decisions, 0 to 1; both ends choose the same ones.
+    It uses the link outside of every budget, so it is for looking into something and not for every day.
+    """
+
+    endpoint: Annotated[str, msgspec.Meta(pattern=LOOPBACK_OR_TLS)]
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+
+
 class Config(_Table, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -324,6 +335,7 @@ class Config(_Table, frozen=True, kw_only=True):
     retention: Retention | None = None
     issuer: Issuer = Issuer()
     telemetry: Telemetry = Telemetry()
+    tracing: Tracing | None = None
     support: Support = Support()
 
 

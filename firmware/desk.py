@@ -23,6 +23,7 @@ from firmware.store.errors import StoreError
 from firmware.store.reference import Reference
 from firmware.store.store import Store
 from firmware.store.thread import RunInStore
+from firmware.traces import Decided, NoTraces, Traces
 from inference.types import Modality
 from sensors.board.port import Button
 from sensors.board.signals import Signal
@@ -77,6 +78,7 @@ class Desk:
         clock: Clock,
         committed: Callable[[], None],
         gallery_changed: Callable[[], None] = lambda: None,
+        traces: Traces | None = None,
     ) -> None:
         """gallery_changed: called after a registration or an erasure, for who shares the gallery."""
         self._config = config
@@ -88,6 +90,7 @@ class Desk:
         self._clock = clock
         self._committed = committed
         self._gallery_changed = gallery_changed
+        self._traces = traces or NoTraces()
         self._running: SessionRunner | None = None
 
     @property
@@ -125,8 +128,7 @@ class Desk:
             self._presenter.show(Show(Signal.GO_TO_A_PERSON, tries_left=0, wait_s=standing.wait_s))
             raise ClaimWaits(standing.wait_s)
         host = await self._check_in_host(Claim(subject, claimed, attempts), _nobody, operator)
-        await self._run(host, self._plan(Goal.VERIFY, order, impressions=1))
-        return _finished(host.result)
+        return await self._check_in(host, self._plan(Goal.VERIFY, order, impressions=1))
 
     async def identify(
         self,
@@ -148,8 +150,7 @@ class Desk:
             if not entries:
                 raise NotRegistered("nobody on this list is registered with biometrics")
         host = await self._check_in_host(None, confirm, operator, entries)
-        await self._run(host, self._plan(Goal.IDENTIFY, order, impressions=1))
-        return _finished(host.result)
+        return await self._check_in(host, self._plan(Goal.IDENTIFY, order, impressions=1))
 
     async def register(
         self, subject: str, answer: NoticeAnswer, *, noted: bytes | None = None, capture: bool = True
@@ -231,6 +232,13 @@ class Desk:
     def idle(self) -> None:
         """Show that the appliance waits for the next person."""
         self._presenter.show(Show(Signal.IDLE))
+
+    async def _check_in(self, host: CheckInHost, plan: Plan) -> CheckInResult:
+        began = self._clock.now()
+        await self._run(host, plan)
+        result = _finished(host.result)
+        self._traces.decided(Decided(result.seq, result.record, began, self._clock.now(), result.stages))
+        return result
 
     async def _run(self, host: SessionHost, plan: Plan) -> None:
         runner = SessionRunner(self._acquirer, host, self._clock.monotonic_ns)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib.metadata import version
@@ -49,7 +49,7 @@ log = structlog.get_logger()
 class AggregatorLink:
     """hints: what the aggregator's time says of the clock. notices: for staff, by the part they are about.
 
-    tail: the newest lines of the log.
+    tail: the newest lines of the log. on_acknowledged: called with the number up to which all is held.
     """
 
     uplink: Uplink | None
@@ -66,6 +66,7 @@ class AggregatorLink:
         beside: Beside,
         notices: MutableMapping[str, str],
         tail: LogTail,
+        on_acknowledged: Callable[[int], None] = lambda _seq: None,
     ) -> None:
         self._config = config
         self._guard = guard
@@ -75,6 +76,7 @@ class AggregatorLink:
         self._custody = custody
         self._beside = beside
         self._notices = notices
+        self._on_acknowledged = on_acknowledged
         self._tail = tail
         self._changed = asyncio.Event()
         self._connected = False
@@ -258,3 +260,4 @@ class AggregatorLink:
             self._notices.pop("lease", None)
             self._beside.soon(self._custody.renew())
         self._connected = state.connected
+        self._on_acknowledged(state.acked_seq)

@@ -21,6 +21,7 @@ from aggregator.store.ingest import Admission, Admitted, Kept
 MAX_GROUP_JOBS = 256  # bounds the time that the first of a group waits for its commit
 
 T = TypeVar("T")
+OnKept: TypeAlias = Callable[[str, Batch, int], None]
 _Done: TypeAlias = "list[tuple[_Job[Any], Any | StoreError]]"
 
 
@@ -37,7 +38,7 @@ class StoreWriter:
 
     path: the file. wall_ns: the clock. max_bytes: the largest size of the file.
     on_fault: called in the event loop with the fault when storing begins to fail, and with None when it
-    works again.
+    works again. on_kept: called there after the commit of a batch, with its device and when it came.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class StoreWriter:
         wall_ns: Callable[[], int],
         max_bytes: int | None,
         on_fault: Callable[[StoreError | None], None],
+        on_kept: OnKept | None = None,
     ) -> None:
         self._path = path
         self._wall_ns = wall_ns
         self._max_bytes = max_bytes
         self._on_fault = on_fault
+        self._on_kept = on_kept
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
         self._resources = ExitStack()
         self._waiting: list[_Job[Any]] = []
@@ -101,7 +104,15 @@ class StoreWriter:
     def keep(self, admitted: Admitted, batch: Batch) -> asyncio.Future[Kept]:
         """Store a batch; the future is done after the commit, or raises StoreError: nothing was stored."""
         now_ns = self._wall_ns()
-        return self.submit(lambda db: ingest.keep(db, admitted, batch, now_ns))
+        keeping = self.submit(lambda db: ingest.keep(db, admitted, batch, now_ns))
+        if (on_kept := self._on_kept) is not None:
+
+            def tell(done: asyncio.Future[Kept]) -> None:
+                if not done.cancelled() and done.exception() is None:
+                    on_kept(admitted.device_id, batch, now_ns)
+
+            keeping.add_done_callback(tell)
+        return keeping
 
     def submit(self, work: Callable[[Database], T]) -> asyncio.Future[T]:
         """Do `work` in a transaction; the future is done after the commit, or raises StoreError."""

@@ -16,6 +16,10 @@ class AddressInUse(OSError):
     """Another program listens on the address, or it is not this machine's."""
 
 
+LOOPBACK_OR_TLS = r"^(https://|http://(127\.0\.0\.1|localhost|\[::1\])([:/]|$))"
+"""What a URL begins with to which nothing goes in the clear over a network."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """A host and a TCP port; port 0 lets the system choose one."""
