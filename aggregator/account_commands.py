@@ -14,7 +14,6 @@ import click
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
-from sqlite_utils import Database
 
 from aggregator.accounts import AccountRole, Credential
 from aggregator.export import FILE_WIDTH_CHARACTERS
@@ -22,6 +21,7 @@ from aggregator.passwords import PasswordRefused, make_credential, new_totp_secr
 from aggregator.store import accounts as register
 from aggregator.store.database import open_reader, open_writer
 from aggregator.store.errors import StoreError
+from aggregator.store.port import Database
 from trust.names import is_name
 
 ACTOR = "console"

@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from sqlite_utils import Database
 
 from aggregator.bundles import Bundle, BundleRefused, read_bundle, receipt_file
 from aggregator.receipts import ReceiptKey, ReceiptKeyUnusable
@@ -18,6 +17,7 @@ from aggregator.store import carried
 from aggregator.store.carried import Contradicts, Stored
 from aggregator.store.database import open_writer, translated
 from aggregator.store.errors import StoreError
+from aggregator.store.port import Database
 from trust.bundle import RECEIPT_SUFFIX, SUFFIX
 from trust.chain import Receipt
 from trust.checking import key_words

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from sqlite_utils import Database
 from structlog.typing import FilteringBoundLogger
 
 from aggregator.fleet.alert_rules import judge
@@ -14,6 +13,7 @@ from aggregator.fleet.alerts import SILENCE, Alert, AlertKind
 from aggregator.fleet.heard import HOUR_NS, WEEK_H, Heard
 from aggregator.store import alerts, telemetry
 from aggregator.store.errors import StoreError
+from aggregator.store.port import Database
 from aggregator.store.view import StoreView
 from aggregator.store.watching import (
     AGGREGATOR,

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from functools import partial
 
 import msgspec
-from sqlite_utils import Database
 from structlog.typing import FilteringBoundLogger
 
 from aggregator.exporting.policy import ExportPolicy, ExportRefused, in_force
@@ -17,6 +16,7 @@ from aggregator.fleet.hooks import Hook
 from aggregator.store import hooks, result_telling
 from aggregator.store.errors import StoreError
 from aggregator.store.exporting import read_after
+from aggregator.store.port import Database
 from aggregator.store.writer import StoreWriter
 
 TURN_S = 10.0

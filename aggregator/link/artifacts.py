@@ -9,7 +9,6 @@ import grpc
 import msgspec
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
-from sqlite_utils import Database
 
 from aggregator.artifact_shelf import ArtifactShelf
 from aggregator.fields import DIGEST_BYTES
@@ -19,6 +18,7 @@ from aggregator.link.fleet.calls import Context, FleetCalls
 from aggregator.link.refusing import Refused, bad_field, not_allowed, not_found, spent
 from aggregator.store import fleet_artifacts, fleet_inventory, identities
 from aggregator.store.identities import Standing
+from aggregator.store.port import Database
 from aidpost.v1 import artifact_pb2, artifact_pb2_grpc
 from trust.names import DeviceName
 

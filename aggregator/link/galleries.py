@@ -7,7 +7,6 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc
 import structlog
-from sqlite_utils import Database
 
 from aggregator import gallery_codec
 from aggregator.holdings import Adjudication
@@ -19,6 +18,7 @@ from aggregator.store.adjudications import NotDecided
 from aggregator.store.errors import StoreError
 from aggregator.store.galleries import Behind, Refused
 from aggregator.store.gallery_delivery import Answer, Delivery
+from aggregator.store.port import Database
 from aggregator.store.writer import StoreWriter
 from aggregator.unpacking import MAX_INT64
 from aidpost.v1 import gallery_pb2, gallery_pb2_grpc

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 
 import msgspec
-from sqlite_utils import Database
 from structlog.typing import FilteringBoundLogger
 
 from aggregator.fleet.rollout import Rollout, RolloutState
@@ -15,6 +14,7 @@ from aggregator.fleet.rollout_engine import Observed, step
 from aggregator.store import fleet_rollout_turns, fleet_rollouts
 from aggregator.store.errors import StoreError
 from aggregator.store.fleet_rollout_outcomes import OutcomeReader
+from aggregator.store.port import Database
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
 

@@ -11,12 +11,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.holdings import Device, Enrolment, Erasure, Gallery, StoredEvent
 from aggregator.records import Mode, Outcome
 from aggregator.store import administration, gallery_overview
 from aggregator.store.identities import enrolments
+from aggregator.store.port import Database
 from aggregator.store.reader import read_devices, read_double_collections, read_events
 from trust.service import Answer, Basis
 from trust.small_cells import hidden

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.accounts import Account, AccountRole, Credential, Waits
 from aggregator.store import administration, web_sessions
+from aggregator.store.port import Database
 
 FREE_TRIES = 5
 FIRST_WAIT_S, LONGEST_WAIT_S = 30.0, 3600.0  # SP 800-63B-4 §3.2.2: delays that grow, up to an hour

@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sqlite_utils import Database
-
 from aggregator.holdings import Adjudication
 from aggregator.records import Resemblance, Strength
 from aggregator.store import administration
+from aggregator.store.port import Database
 from trust.gallery.roster import Roster
 
 LATEST = 2**63 - 1

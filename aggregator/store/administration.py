@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterator
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.holdings import AuditEntry
+from aggregator.store.port import Database
 
 _BEGINNING = bytes(32)
 _NEVER = 2**63 - 1

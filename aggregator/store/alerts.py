@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
-from sqlite_utils import Database
 
 from aggregator.fleet.alerts import Alert, AlertKind, Finding, Severity
 from aggregator.store import administration, hooks
+from aggregator.store.port import Database
 
 MINUTE_NS = 60 * 1_000_000_000
 CLOSE_AFTER_NS = 10 * MINUTE_NS

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.holdings import EnrolmentState
 from aggregator.records import Batch, Hello
 from aggregator.store import chain, ingest
+from aggregator.store.port import Database, take_turn
 from trust.checking import key_words
 
 
@@ -78,7 +77,8 @@ def distrust(db: Database, hello: Hello, public_key: bytes) -> Distrust | None:
 
 def store_bundle(db: Database, hello: Hello, batches: Sequence[Batch], now_ns: int) -> Stored:
     """Store the batches in one transaction. Raises Contradicts."""
-    with _at_once(db):
+    with db.atomic():
+        take_turn(db)
         admitted = ingest.admit_carried(db, hello, now_ns)
         kept = [ingest.keep(db, admitted, batch, now_ns) for batch in batches]
         if conflicts := [seq for each in kept for seq in each.conflicts]:
@@ -91,15 +91,3 @@ def store_bundle(db: Database, hello: Hello, batches: Sequence[Batch], now_ns: i
             head=head,
             breaks=tuple(broken for each in kept for broken in each.new_breaks),
         )
-
-
-@contextmanager
-def _at_once(db: Database) -> Iterator[None]:
-    """Take the write lock at the beginning: a server may commit between a read and a write."""
-    db.conn.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        db.conn.rollback()
-        raise
-    db.conn.commit()

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlite_utils import Database
-
 from aggregator.records import Event
+from aggregator.store.port import Database
 from trust.chain import first_link, next_link
 
 

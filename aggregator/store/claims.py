@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.store import administration
+from aggregator.store.port import Database
 from trust.names import DeviceName
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import Enum, unique
 
-from sqlite_utils import Database
-
 from aggregator.holdings import Command
 from aggregator.records import CommandKind, CommandOutcome, CommandResult
 from aggregator.store import administration
 from aggregator.store.many import rows_of
+from aggregator.store.port import Database
 
 _COMMANDS = f"SELECT {', '.join(Command.__struct_fields__)} FROM commands"  # noqa: S608
 

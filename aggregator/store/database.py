@@ -5,9 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -24,8 +25,18 @@ from aggregator.store.migrations import APPLICATION_ID, check_not_newer, migrati
 BUSY_TIMEOUT_S = 5.0  # a reader's checkpoint or a backup tool may hold the lock for a moment
 
 
+class SqliteDatabase(Database):
+    """The `aggregator.store.port.Database` of a file, by sqlite-utils."""
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Do one statement for each row of parameters."""
+        self.conn.executemany(sql, rows)
+
+
 @contextmanager
-def open_writer(path: Path, max_bytes: int | None, *, beside_server: bool = False) -> Iterator[Database]:
+def open_writer(
+    path: Path, max_bytes: int | None, *, beside_server: bool = False
+) -> Iterator[SqliteDatabase]:
     """Open the store for writing, make or migrate its tables; raises StoreError.
 
     beside_server: also while a server writes to it; every transaction must then begin with a write. The file
@@ -41,7 +52,7 @@ def open_writer(path: Path, max_bytes: int | None, *, beside_server: bool = Fals
         nullcontext() if beside_server else _locked(path),
         closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection,
     ):
-        db = Database(connection, execute_plugins=False)
+        db = SqliteDatabase(connection, execute_plugins=False)
         _check_ours(db, path, empty_allowed=not beside_server)
         _make_private(path)
         check_not_newer(db)
@@ -58,13 +69,13 @@ def open_writer(path: Path, max_bytes: int | None, *, beside_server: bool = Fals
 
 
 @contextmanager
-def open_reader(path: Path) -> Iterator[Database]:
+def open_reader(path: Path) -> Iterator[SqliteDatabase]:
     """Open the store read-only, also while a server writes to it; raises StoreError."""
     _check_there(path)
     with translated(path):
         uri = f"{path.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
-            db = Database(connection, execute_plugins=False)
+            db = SqliteDatabase(connection, execute_plugins=False)
             _check_ours(db, path, empty_allowed=False)
             check_not_newer(db)
             yield db

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.fleet.terms import FleetDevice
 from aggregator.holdings import Command, Device, Missing, StoredEvent
 from aggregator.store import commands, diagnostics, fleet_devices, telemetry
 from aggregator.store.diagnostics import Bundle
+from aggregator.store.port import Database
 from aggregator.store.reader import COLUMNS, read_devices, read_missing, stored_event
 from aggregator.store.telemetry import Measured
 from trust.telemetry import Telemetry

@@ -6,10 +6,10 @@ from enum import Enum, unique
 from typing import Any
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.records import CommandKind
 from aggregator.store import administration
+from aggregator.store.port import Database
 
 KEPT_NS = 30 * 24 * 3600 * 1_000_000_000
 

@@ -8,7 +8,6 @@ from itertools import chain
 from typing import Any, assert_never
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.holdings import Details
 from aggregator.records import (
@@ -30,6 +29,7 @@ from aggregator.records import (
     StageTime,
     TelemetryDropped,
 )
+from aggregator.store.port import Database
 from trust.telemetry import Telemetry
 
 _COLUMNS = 18
@@ -50,7 +50,7 @@ def insert(db: Database, outbox: int, events: Sequence[Event], now_ns: int) -> N
     done = 0
     for size, statement in _STEPS:
         while len(rows) - done >= size:
-            db.conn.execute(statement, tuple(chain.from_iterable(rows[done : done + size])))
+            db.execute(statement, tuple(chain.from_iterable(rows[done : done + size])))
             done += size
 
 

@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlite_utils import Database
-
 from aggregator.exporting.rows import SiteEvent
+from aggregator.store.port import Database
 from aggregator.store.reader import COLUMNS, stored_event
 
 

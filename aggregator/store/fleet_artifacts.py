@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.fleet.terms import StoredArtifact
 from aggregator.store import administration
 from aggregator.store.fleet_states import Content
+from aggregator.store.port import Database
 from trust.state import Artifact, ArtifactKind
 
 _SELECT = "SELECT digest, kind, version, size_bytes, title, added_ns, added_by FROM artifacts"

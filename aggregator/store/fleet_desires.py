@@ -7,7 +7,6 @@ from collections.abc import Collection
 from typing import TypeAlias
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.fleet.filters import parse
 from aggregator.fleet.terms import Desire, DesireChange, Invalid, Missing, Scope, ScopeKind, Stale
@@ -23,6 +22,7 @@ from aggregator.store.fleet_states import (
     try_again,
 )
 from aggregator.store.many import rows_of
+from aggregator.store.port import Database
 from trust.state import MAX_VALUE_BYTES, SETTING, ArtifactKind, ReportedState
 
 MAX_SETTINGS = 200  # of one scope

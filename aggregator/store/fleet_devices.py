@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.fleet.filters import FilterRefused, parse
 from aggregator.fleet.health import SECOND_NS, Known, judge
@@ -20,6 +19,7 @@ from aggregator.store.fleet_reports import to_reported
 from aggregator.store.fleet_states import desired, groups_of, to_labels
 from aggregator.store.identities import barred
 from aggregator.store.many import rows_of
+from aggregator.store.port import Database
 from aggregator.store.telemetry import Measured
 from trust.state import DesiredResult, Refusal
 from trust.telemetry import Telemetry

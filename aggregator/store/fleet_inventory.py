@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.fleet.filters import FilterRefused, parse, parse_stable
 from aggregator.fleet.terms import MAX_LABELS, Group, Invalid, Missing, Scope, ScopeKind, Site, Stale
 from aggregator.store import administration, fleet_desires
 from aggregator.store.fleet_states import recompute, stable_facts, to_labels, to_window
 from aggregator.store.many import rows_of
+from aggregator.store.port import Database
 from trust.names import NAMES, is_name
 
 MAX_RANK = 1_000_000

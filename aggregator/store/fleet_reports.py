@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.fleet.believing import doubt
 from aggregator.fleet.merging import drift
 from aggregator.fleet.terms import Reported
 from aggregator.store import administration
 from aggregator.store.fleet_states import MAX_REPORTED, desired, given, raise_generation
+from aggregator.store.port import Database
 from trust.state import ReportedState
 
 

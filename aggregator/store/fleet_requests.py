@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import msgspec
-from sqlite_utils import Database
+
+from aggregator.store.port import Database
 
 KEPT_NS = 24 * 3600 * 1_000_000_000
 

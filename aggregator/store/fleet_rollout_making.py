@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.fleet import planner
 from aggregator.fleet.filters import FilterRefused
@@ -19,6 +18,7 @@ from aggregator.store import fleet_desires, fleet_devices, fleet_inventory, flee
 from aggregator.store.fleet_inventory import MAX_TITLE
 from aggregator.store.fleet_rollouts import Held
 from aggregator.store.identities import barred
+from aggregator.store.port import Database
 from trust.names import NAMES, is_name
 
 MAX_SOAK_S = 90 * 24 * 3600

@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
-from sqlite_utils import Database
-
 from aggregator.fleet.canary import Counts, DeviceOutcomes, RingOutcomes
 from aggregator.fleet.rollout import Rollout, Standing
 from aggregator.fleet.tallies import CHECK_INS, DAY_NS, HOUR_NS
 from aggregator.records import Outcome
 from aggregator.store import telemetry
+from aggregator.store.port import Database
 
 BEFORE_DAYS = 14
 """How long changed devices are looked back at: two of each weekday."""

@@ -6,12 +6,12 @@ from collections.abc import Collection, Sequence
 from itertools import islice
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.fleet.rollout import Change, Rollout, RolloutState, Standing
 from aggregator.fleet.rollout_engine import TELL_AT_ONCE, Act, Observed, Restore, Seen, Tell, step
 from aggregator.fleet.terms import Desire, DesireChange, FleetDevice, Health, Invalid, Scope, ScopeKind
 from aggregator.store import fleet_desires, fleet_devices, fleet_rollouts
+from aggregator.store.port import Database
 from trust.state import Artifact, DesiredResult
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from sqlite_utils import Database
 
 from aggregator.fleet.rollout import UNFINISHED, Member, RingCount, Rollout, count_ring
 from aggregator.fleet.rollout_engine import awaits
 from aggregator.store import administration
 from aggregator.store.many import rows_of
+from aggregator.store.port import Database
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -137,7 +137,7 @@ def save(db: Database, old: Rollout, new: Rollout, revision: int, now_ns: int, a
 
 def note_before(db: Database, name: str, before: Mapping[str, str]) -> None:
     """Keep what was desired of devices before they were told, as JSON text by device."""
-    db.conn.executemany(
+    db.execute_many(
         "UPDATE rollout_devices SET before = ? WHERE rollout = ? AND device_id = ?",
         [(content, name, device_id) for device_id, content in before.items()],
     )
@@ -150,7 +150,7 @@ def before(db: Database, name: str, device_ids: Collection[str]) -> dict[str, st
 
 
 def _write_members(db: Database, name: str, members: Iterable[Member]) -> None:
-    db.conn.executemany(
+    db.execute_many(
         """INSERT INTO rollout_devices (rollout, device_id, ring, standing, answered_ns, content)
            VALUES (?, ?, ?, ?, ?, ?)
            ON CONFLICT (rollout, device_id) DO UPDATE SET standing = excluded.standing,

@@ -10,13 +10,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from types import MappingProxyType
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.fleet.filter_fields import wildcard
 from aggregator.fleet.filters import parse
 from aggregator.fleet.merging import Layer, Merged, drift, merge
 from aggregator.fleet.terms import Desire, Desired, Facts, Group, Scope, ScopeKind
 from aggregator.store.many import rows_of
+from aggregator.store.port import Database
 from trust.state import Artifact, DesiredState, ReportedState, ServiceWindow, state_digest
 
 DESIRES = "SELECT scope, subject, revision, content, changed_ns, changed_by FROM desires"

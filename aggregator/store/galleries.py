@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlite_utils import Database
-
 from aggregator.sealed import Carried
 from aggregator.store import adjudications, administration, gallery_rows
+from aggregator.store.port import Database
 from trust.gallery.card import Card
 from trust.gallery.change import Kind
 from trust.gallery.errors import ChangeRefused

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, unique
 
-from sqlite_utils import Database
-
 from aggregator.sealed import Asked
 from aggregator.store import adjudications, gallery_rows
 from aggregator.store.galleries import Refused
+from aggregator.store.port import Database
 from trust.gallery import tree
 
 

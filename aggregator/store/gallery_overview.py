@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.holdings import NO_LEASE, Erasure, Gallery, GalleryMember, Lease, Unconfirmed
 from aggregator.store import gallery_rows
+from aggregator.store.port import Database
 
 LATEST_NS = 2**63 - 1
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sqlite_utils import Database
-
+from aggregator.store.port import Database
 from trust.gallery.judge import Head
 from trust.gallery.roster import Roster
 

@@ -6,13 +6,13 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.fleet import hooks as values
 from aggregator.fleet.alerts import Alert, Severity
 from aggregator.fleet.hooks import Delivery, Hook
 from aggregator.fleet.terms import Missing, Stale
 from aggregator.store import administration
+from aggregator.store.port import Database
 
 MAX_WAITING = (
     10_000  # for one hook; one that was away for weeks is told the newest, and that others were dropped

@@ -7,11 +7,11 @@ from enum import Enum, unique
 from typing import TypeAlias
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.holdings import Enrolment, EnrolmentState
 from aggregator.records import Hello
 from aggregator.store import administration, claims
+from aggregator.store.port import Database
 from trust.certificates import DEVICE_LIFE
 from trust.checking import Peer, Request, key_words, public_key_der
 from trust.names import DeviceName, PersonName, Role

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.fleet.health import usual_silence_ns
 from aggregator.records import (
@@ -26,6 +25,7 @@ from aggregator.records import (
 )
 from aggregator.store import adjudications, chain, commands, event_rows, fleet_devices, telemetry
 from aggregator.store.fleet_states import recompute
+from aggregator.store.port import Database
 from trust.service import Answer
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any
 
-from sqlite_utils import Database
+from aggregator.store.port import Database
 
 PART = 500  # parameters of one statement; SQLite takes 32,766 and PostgreSQL 65,535
 _WANTED = re.compile(r"\w+ IN \(\?\*\)")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.fleet.alerts import AlertKind, Severity
 from aggregator.store import alerts, telemetry
 from aggregator.store.identities import barred
+from aggregator.store.port import Database
 from trust.telemetry import Telemetry
 
 

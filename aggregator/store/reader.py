@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.holdings import (
     MAX_MISSING_RANGES,
@@ -27,6 +26,7 @@ from aggregator.holdings import (
 )
 from aggregator.store.identities import barred, enrolments
 from aggregator.store.many import rows_of
+from aggregator.store.port import Database
 from trust.service import Answer
 
 MAX_RANGES = 20  # of missing numbers, for one outbox; a device with more needs a person, not a list

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from sqlite_utils import Database
-
 from aggregator.store import hooks
+from aggregator.store.port import Database
 
 MAX_WAITING = 20
 """Deliveries of one hook; more are made once these have arrived, so that none is ever dropped."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.fleet.tallies import (
     ANSWERS,
@@ -18,6 +17,7 @@ from aggregator.fleet.tallies import (
     cohort_wrongly_refused,
 )
 from aggregator.store import telemetry
+from aggregator.store.port import Database
 
 Key = TypeVar("Key")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.fleet.tallies import DAY_NS, HOUR_NS, happened_ns, tally
 from aggregator.records import ClockQuality, Event
 from aggregator.store.many import rows_of
+from aggregator.store.port import Database
 from trust.telemetry import Telemetry
 
 KEEP_RAW_NS = 30 * DAY_NS
@@ -33,14 +33,14 @@ def note(db: Database, device_id: str, new: Sequence[Event], newest: Event, now_
     """Take what a batch's new events say into the tables; newest: the last of the batch."""
     sums = tally(new, newest.moment, now_ns)
     if sums:
-        db.conn.executemany(
+        db.execute_many(
             """INSERT INTO hourly VALUES (?, ?, ?, ?)
                ON CONFLICT (what, hour, device_id) DO UPDATE SET count = hourly.count + excluded.count""",
             [(what, hour, device_id, count) for (what, hour), count in sums.items()],
         )
         (site,) = db.execute("SELECT site FROM devices WHERE device_id = ?", (device_id,)).fetchone()
         for table, span, hours in (("hourly_of_sites", "hour", 1), ("daily_of_sites", "day", 24)):
-            db.conn.executemany(
+            db.execute_many(
                 f"""INSERT INTO {table} VALUES (?, ?, ?, ?) ON CONFLICT (what, {span}, site)
                     DO UPDATE SET count = {table}.count + excluded.count""",  # noqa: S608
                 [(what, hour // hours, site, count) for (what, hour), count in sums.items()],
@@ -148,7 +148,7 @@ def known_sums(db: Database) -> Iterable[str]:
 
 def forget(db: Database, now_ns: int, device_ids: Sequence[str]) -> None:
     """Erase the raw telemetry of these devices that is too old."""
-    db.conn.executemany(
+    db.execute_many(
         "DELETE FROM telemetry WHERE device_id = ? AND at_ns < ?",
         [(device_id, now_ns - KEEP_RAW_NS) for device_id in device_ids],
     )

@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from sqlite_utils import Database
-
 from aggregator.holdings import Adjudication, Missing, Overview
 from aggregator.store import adjudications
 from aggregator.store.database import open_reader, translated
+from aggregator.store.port import Database
 from aggregator.store.reader import read_missing, read_overview
 
 T = TypeVar("T")

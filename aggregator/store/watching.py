@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.fleet.alert_rules import LOOKED_AT, LOOKED_AT_WEEKLY
 from aggregator.fleet.alerts import Observation, Seen
@@ -15,6 +14,7 @@ from aggregator.fleet.rollout import RolloutState
 from aggregator.holdings import OpenFault
 from aggregator.store import telemetry
 from aggregator.store.identities import barred
+from aggregator.store.port import Database
 from trust.state import DesiredResult, ReportedState
 
 WEEK_HOURS = 7 * 24
@@ -111,7 +111,7 @@ def read_heard(db: Database, now_ns: int) -> dict[str, Heard]:
 
 def write_heard(db: Database, rows: Iterable[tuple[str, int, int]], now_ns: int) -> None:
     """Keep (device, week, hours as bits), and drop the weeks that count no more."""
-    db.conn.executemany(
+    db.execute_many(
         """INSERT INTO heard (device_id, week, hours) VALUES (?, ?, ?)
            ON CONFLICT (device_id, week) DO UPDATE SET hours = excluded.hours""",
         [(device_id, week, f"{hours:042x}") for device_id, week, hours in rows],

@@ -5,10 +5,9 @@ The cookie is known here by its SHA-256 alone.
 
 from __future__ import annotations
 
-from sqlite_utils import Database
-
 from aggregator.accounts import GRACE_S, IDLE_S, LIFE_S, ROTATE_S, AccountRole, Person, Session
 from aggregator.store import administration
+from aggregator.store.port import Database
 
 _S = 1_000_000_000
 _LIVES = "used_ns > :now_ns - :idle_ns AND began_ns > :now_ns - :life_ns"

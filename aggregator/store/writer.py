@@ -9,14 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from sqlite_utils import Database
-
 from aggregator.records import Batch, Hello
 from aggregator.store import identities, ingest
 from aggregator.store.database import BUSY_TIMEOUT_S, open_writer, translated
 from aggregator.store.errors import StoreError
 from aggregator.store.identities import Barred, Copied
 from aggregator.store.ingest import Admission, Admitted, Kept
+from aggregator.store.port import Database, take_turn
 
 MAX_GROUP_JOBS = 256  # bounds the time that the first of a group waits for its commit
 
@@ -169,8 +168,7 @@ class StoreWriter:
         """Do all jobs in one transaction; when that fails, each in its own: one cannot fail the others."""
         try:
             with translated(self._path), self._db.atomic():
-                # A write first: `import` may commit from another process between a read and a write.
-                self._db.execute("UPDATE outboxes SET outbox = outbox WHERE 0")
+                take_turn(self._db)
                 return [(job, job.work(self._db)) for job in group]
         except StoreError as error:
             if len(group) == 1:

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import httpx
-from sqlite_utils import Database
 
 from aggregator.accounts import AccountRole
 from aggregator.dashboard.app import Dashboard
@@ -19,6 +18,7 @@ from aggregator.fleet.alerts import AlertKind, Finding, Severity
 from aggregator.fleet.rollout import Change, Member, Ring, Rollout, Standing, Thresholds, Watch
 from aggregator.passwords import make_credential
 from aggregator.store import accounts, administration, alerts, fleet_rollouts
+from aggregator.store.port import Database
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
 from tests.bench.machine import describe_machine

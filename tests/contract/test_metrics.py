@@ -10,12 +10,12 @@ import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
-from sqlite_utils import Database
 
 from aggregator.fleet.alerts import AlertKind, Finding, Severity
 from aggregator.metrics import create_app
 from aggregator.store import alerts, measures
 from aggregator.store.database import open_writer
+from aggregator.store.port import Database
 from firmware.records import Measured
 from tests.kit.aggregator_fixture import NOW_NS
 from tests.kit.store_values import check_in

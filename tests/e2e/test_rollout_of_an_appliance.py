@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
 
 from aggregator.fleet.rollout import Change, Ring, Rollout, RolloutState, Standing
 from aggregator.store import fleet_rollout_making, fleet_rollouts
 from aggregator.store.database import open_reader, open_writer
 from aggregator.store.fleet_rollout_making import Wish
 from aggregator.store.fleet_rollouts import Held
+from aggregator.store.port import Database
 from firmware.host import Ending
 from tests.kit.aggregator_fixture import running_aggregator
 from tests.kit.desired_rig import DEADLINE_S, Rig, rig

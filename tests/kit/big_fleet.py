@@ -6,7 +6,6 @@ import random
 from collections.abc import Iterator
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator.fleet.tallies import (
     ANSWERS,
@@ -22,6 +21,7 @@ from aggregator.fleet.tallies import (
 from aggregator.fleet.terms import Group, Site
 from aggregator.records import Mode, Outcome
 from aggregator.store.fleet_inventory import put_group, put_site
+from aggregator.store.port import Database
 from tests.kit.aggregator_fixture import NOW_NS
 from trust.service import Answer, Reason, Workflow
 from trust.state import (
@@ -186,7 +186,7 @@ def _telemetry(db: Database, names: list[str], rng: random.Random) -> None:
                 )
                 for back in range(1, 193)
             ]
-            db.conn.executemany("INSERT INTO telemetry VALUES (?, ?, ?, ?)", rows)
+            db.execute_many("INSERT INTO telemetry VALUES (?, ?, ?, ?)", rows)
 
 
 def measured(rng: random.Random, back: int) -> Telemetry:
@@ -229,7 +229,7 @@ def _hours(
     """People served in eight hours of each day, by device for a day and by site for all of the time."""
     now_hour = NOW_NS // HOUR_NS
     served_hours = [hour for hour in range(now_hour - hours, now_hour + 1) if 6 <= hour % 24 < 14]
-    db.conn.executemany(
+    db.execute_many(
         "INSERT INTO hourly VALUES (?, ?, ?, ?)",
         (
             (what, hour, name, count)
@@ -238,7 +238,7 @@ def _hours(
             for what, count in _counts(rng.randrange(8, 26), rng)
         ),
     )
-    db.conn.executemany(
+    db.execute_many(
         "INSERT INTO hourly_of_sites VALUES (?, ?, ?, ?)",
         (
             (what, hour, site.name, count)

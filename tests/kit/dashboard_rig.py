@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 import httpx
-from sqlite_utils import Database
 from starlette.applications import Starlette
 
 from aggregator.accounts import AccountRole
@@ -20,6 +19,7 @@ from aggregator.dashboard.signing_in import Provider
 from aggregator.holdings import Adjudication, Missing, Overview
 from aggregator.passwords import make_credential
 from aggregator.store import accounts, administration
+from aggregator.store.port import Database
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
 from tests.kit.aggregator_fixture import NOW_NS

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from aggregator.fleet.terms import DesireChange, FleetDevice, Scope, StoredArtifact
 from aggregator.records import Hello
 from aggregator.store import fleet_artifacts, fleet_desires, fleet_devices, ingest
 from aggregator.store.database import open_writer
 from aggregator.store.fleet_desires import Changed
+from aggregator.store.port import Database
 from tests.kit.aggregator_fixture import NOW_NS
 from tests.kit.link_device import EPOCH
 from trust.state import Artifact, ArtifactKind, DesiredResult, DesiredState, Refusal, ReportedState

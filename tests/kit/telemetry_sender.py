@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from sqlite_utils import Database
-
 from aggregator.codec import parse_batch
 from aggregator.records import Hello
 from aggregator.store import ingest
 from aggregator.store.ingest import Admitted, Kept
+from aggregator.store.port import Database
 from aidpost.v1 import event_pb2
 from firmware.event_message import to_message
 from firmware.records import ClockQuality, Event, EventBody, Moment

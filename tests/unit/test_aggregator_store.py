@@ -7,7 +7,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
 
 from aggregator.codec import parse_batch
 from aggregator.records import Batch, Hello
@@ -25,6 +24,7 @@ from aggregator.store.errors import (
 from aggregator.store.identities import Certificate, JoinAnswer, JoinPending, JoinRefused
 from aggregator.store.ingest import Admitted
 from aggregator.store.migrations import migrations
+from aggregator.store.port import Database
 from aggregator.store.reader import read_devices
 from aggregator.store.writer import StoreWriter
 from tests.kit.aggregator_fixture import NOW_NS

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
 
 from aggregator.fleet.tallies import DAY_NS, HOUR_NS, happened_ns
 from aggregator.records import ClockQuality, Moment
 from aggregator.store import telemetry
 from aggregator.store.database import open_writer
+from aggregator.store.port import Database
 from aidpost.v1 import event_pb2
 from firmware.records import Measured
 from tests.kit.aggregator_fixture import NOW_NS

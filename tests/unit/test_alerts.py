@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 import structlog
-from sqlite_utils import Database
 
 from aggregator.fleet.alerts import Alert, AlertKind, Finding, Severity
 from aggregator.fleet.heard import HOUR_NS, WEEK_H
 from aggregator.fleet.hooks import Hook
 from aggregator.store import alerts, hooks
 from aggregator.store.database import open_reader, open_writer
+from aggregator.store.port import Database
 from aggregator.store.view import StoreView
 from aggregator.store.watching import AGGREGATOR, read_heard, write_heard
 from aggregator.store.writer import StoreWriter

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
 
 from aggregator.codec import parse_batch
 from aggregator.fleet.terms import Site
 from aggregator.records import Hello
 from aggregator.store import fleet_inventory, ingest
 from aggregator.store.ingest import Admitted
+from aggregator.store.port import Database
 from aidpost.v1 import event_pb2
 from tests.kit import big_fleet
 from tests.kit.aggregator_fixture import NOW_NS

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from aggregator.fleet.terms import (
     FLEET,
     DesireChange,
@@ -19,6 +17,7 @@ from aggregator.fleet.terms import (
 )
 from aggregator.store import administration, fleet_desires, fleet_inventory, fleet_states
 from aggregator.store.fleet_desires import Changed
+from aggregator.store.port import Database
 from tests.kit.aggregator_fixture import NOW_NS
 from tests.kit.fleet_store import ACTOR, POINT, desire, device, fleet_store, hello, wanted
 from trust.state import Artifact, ArtifactKind, ServiceWindow

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from sqlite_utils import Database
 
 from aggregator.fleet.canary import Counts, Verdict
 from aggregator.fleet.rings import draw
@@ -20,6 +19,7 @@ from aggregator.store import administration, fleet_reports, fleet_rollout_turns,
 from aggregator.store.fleet_rollout_making import Wish, make, plan
 from aggregator.store.fleet_rollout_outcomes import OutcomeReader
 from aggregator.store.fleet_rollouts import Held, NameTaken, Overlap
+from aggregator.store.port import Database
 from tests.kit.aggregator_fixture import NOW_NS
 from tests.kit.fleet_store import ACTOR, POINT, desire, fleet_store, report, wanted
 from tests.kit.rollouts import UNJUDGED

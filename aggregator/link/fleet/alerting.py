@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import secrets
 
-from sqlite_utils import Database
-
 from aggregator.alert_codec import alert_message, hook_message, parse_hook
 from aggregator.fleet.hooks import KEY_BYTES
 from aggregator.fleet.terms import Invalid
@@ -13,6 +11,7 @@ from aggregator.link.fleet.calls import Context, FleetCalls, done, revision_of
 from aggregator.link.paging import after, page_size, token
 from aggregator.link.refusing import bad_field, not_found, not_now
 from aggregator.store import alerts, hooks
+from aggregator.store.port import Database
 from aidpost.v1 import alert_pb2, fleet_pb2_grpc
 
 MAX_NUMBER = 2**63 - 1

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Collection
 
 from google.protobuf.duration_pb2 import Duration
-from sqlite_utils import Database
 
 from aggregator import codec
 from aggregator.codec import COMMAND_KINDS
@@ -20,6 +19,7 @@ from aggregator.records import GOES_ON, CommandKind
 from aggregator.store import commands
 from aggregator.store.commands import Cancelled
 from aggregator.store.fleet_inventory import without_consent
+from aggregator.store.port import Database
 from aggregator.unpacking import ID_BYTES
 from aidpost.v1 import event_pb2, fleet_pb2, fleet_pb2_grpc
 from trust.names import Role

@@ -12,13 +12,13 @@ from typing import Any, TypeAlias, TypeVar
 import grpc
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlite_utils import Database
 
 from aggregator.fleet.terms import Invalid, Missing, Stale
 from aggregator.link.masks import refuse_unknown
 from aggregator.link.refusing import Refused, bad_field, changed_meanwhile, not_found
 from aggregator.store import fleet_requests
 from aggregator.store.fleet_requests import Answered, Reused
+from aggregator.store.port import Database
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
 from aggregator.unpacking import ID_BYTES

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from sqlite_utils import Database
-
 from aggregator import fleet_codec
 from aggregator.fleet.terms import Invalid, Scope
 from aggregator.link.desks import Desks
 from aggregator.link.fleet.calls import Context, FleetCalls, done, revision_of
 from aggregator.link.refusing import bad_field
 from aggregator.store import fleet_desires
+from aggregator.store.port import Database
 from aidpost.v1 import fleet_pb2_grpc, inventory_pb2
 
 

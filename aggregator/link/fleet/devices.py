@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from sqlite_utils import Database
-
 from aggregator import fleet_codec
 from aggregator.codec import timestamp
 from aggregator.link.desks import Desks
@@ -14,6 +12,7 @@ from aggregator.link.paging import after, page_size, token
 from aggregator.link.presence import Presence
 from aggregator.link.refusing import bad_field, not_found
 from aggregator.store import fleet_devices, fleet_inventory, telemetry
+from aggregator.store.port import Database
 from aggregator.telemetry_codec import telemetry_message
 from aidpost.v1 import fleet_pb2_grpc, inventory_pb2
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import msgspec
-from sqlite_utils import Database
 
 from aggregator import fleet_codec
 from aggregator.fleet.terms import Group, Invalid, Site
@@ -13,6 +12,7 @@ from aggregator.link.masks import changed_map, paths_of
 from aggregator.link.paging import after, page_size, token
 from aggregator.link.refusing import bad_field
 from aggregator.store import fleet_inventory
+from aggregator.store.port import Database
 from aidpost.v1 import fleet_pb2_grpc, inventory_pb2
 
 _OF_SITE = (

@@ -7,7 +7,6 @@ from typing import TypeAlias, TypeVar
 
 import grpc
 from google.rpc.error_details_pb2 import ResourceInfo
-from sqlite_utils import Database
 
 from aggregator import rollout_codec
 from aggregator.fleet.planner import Plan
@@ -24,6 +23,7 @@ from aggregator.malformed import Malformed
 from aggregator.store import fleet_rollout_making, fleet_rollouts
 from aggregator.store.fleet_rollout_making import Wish
 from aggregator.store.fleet_rollouts import Held, NameTaken, Overlap
+from aggregator.store.port import Database
 from aidpost.v1 import fleet_pb2_grpc, rollout_pb2
 
 _LIST = "rollouts"

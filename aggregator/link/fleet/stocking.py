@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import grpc
-from sqlite_utils import Database
 
 from aggregator import fleet_codec, state_codec
 from aggregator.artifact_shelf import MAX_ARTIFACT_BYTES, ArtifactShelf, FileRefused, Incoming
@@ -17,6 +16,7 @@ from aggregator.link.refusing import Refused, bad_field
 from aggregator.malformed import Malformed
 from aggregator.store import fleet_artifacts
 from aggregator.store.fleet_inventory import MAX_TITLE
+from aggregator.store.port import Database
 from aidpost.v1 import fleet_pb2_grpc, inventory_pb2
 from trust.state import Artifact
 

@@ -1,0 +1,47 @@
+"""What the functions of the store need of a database: the one interface that its engines have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeAlias
+
+Parameters: TypeAlias = "Sequence[Any] | dict[str, Any]"
+
+
+class Rows(Protocol):
+    """What a statement returned. Values are int, float, str, bytes or None."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows the statement changed."""
+
+    def fetchone(self) -> Any:
+        """Return the next row, a tuple, and None after the last."""
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows that are left."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the rows that are left."""
+
+
+class Database(Protocol):
+    """One connection, for one thread. SQL is what SQLite and PostgreSQL both take; a fault is a StoreError.
+
+    Parameters stand as ? in order, or as :name.
+    """
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> Rows:
+        """Do one statement."""
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Do one statement for each row of parameters; it returns nothing."""
+
+    def atomic(self) -> AbstractContextManager[object]:
+        """Do all or nothing of what the block does; a block within one is a part of it."""
+
+
+def take_turn(db: Database) -> None:
+    """Begin a transaction with a write: another process may commit between a read and a write."""
+    db.execute("UPDATE outboxes SET outbox = outbox WHERE 1 = 0")
