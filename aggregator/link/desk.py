@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
+from aggregator.link.mailbox import Mailbox
 from aggregator.store.errors import StoreError
 
 T = TypeVar("T")
@@ -32,14 +33,14 @@ class Desk(Generic[T]):
         self._key = key
         self._name = name
         self._log = log
-        self._listening: dict[str, dict[asyncio.Queue[T], set[Hashable]]] = {}
+        self._listening: dict[str, dict[Mailbox[T], set[Hashable]]] = {}
         self._asked: set[str] = set()
         self._look = asyncio.Event()
 
     @contextmanager
-    def listening(self, device_id: str) -> Iterator[asyncio.Queue[T]]:
+    def listening(self, device_id: str) -> Iterator[Mailbox[T]]:
         """Yield the queue of one stream; what waits already comes at once."""
-        queue: asyncio.Queue[T] = asyncio.Queue()
+        queue: Mailbox[T] = Mailbox()
         self._listening.setdefault(device_id, {})[queue] = set()
         self.look(device_id)
         try:
@@ -79,4 +80,4 @@ class Desk(Generic[T]):
             for thing in things:
                 if (key := self._key(thing)) not in handed:
                     handed.add(key)
-                    queue.put_nowait(thing)
+                    queue.put_now(thing)

@@ -18,6 +18,7 @@ from aggregator.link import ending
 from aggregator.link.admission import Admissions
 from aggregator.link.desk import Desk
 from aggregator.link.ending import LinkEnded
+from aggregator.link.mailbox import Mailbox
 from aggregator.link.presence import Presence
 from aggregator.malformed import Malformed
 from aggregator.records import Batch, Credit, Hello
@@ -30,7 +31,7 @@ from trust.state import DesiredState, ReportedState
 
 Context: TypeAlias = "grpc.aio.ServicerContext[link_pb2.ConnectRequest, link_pb2.ConnectResponse]"
 # What the acknowledging side works off, in order: a batch on its way to the disk, or why the stream ends.
-_Pending: TypeAlias = "asyncio.Queue[tuple[Batch, asyncio.Future[Kept]] | LinkEnded | None]"
+_Pending: TypeAlias = "Mailbox[tuple[Batch, asyncio.Future[Kept]] | LinkEnded | None]"
 
 
 CREDIT = Credit(events=2_000, bytes=1 << 20)
@@ -61,8 +62,8 @@ class _Stream:
         context: Context,
         admitted: Admitted,
         ended: asyncio.Future[LinkEnded],
-        asked: asyncio.Queue[Command],
-        desired: asyncio.Queue[DesiredState],
+        asked: Mailbox[Command],
+        desired: Mailbox[DesiredState],
         log: FilteringBoundLogger,
     ) -> None:
         self.context = context
@@ -156,7 +157,7 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
 
     async def _relay(self, stream: _Stream) -> None:
         """Read, acknowledge, command and tell side by side until the device hangs up or the stream ends."""
-        pending: _Pending = asyncio.Queue(self._limits.max_batches_waiting)
+        pending: _Pending = Mailbox(self._limits.max_batches_waiting)
         reading = asyncio.create_task(self._receive(stream, pending))
         acknowledging = asyncio.create_task(self._acknowledge(stream, pending))
         commanding = asyncio.create_task(self._command(stream))
@@ -182,55 +183,67 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _receive(self, stream: _Stream, pending: _Pending) -> None:
-        while True:
-            try:
-                message = await self._read(stream.context)
-            except LinkEnded as refused:
-                await pending.put(refused)
-                return
-            match message:
-                case None:
-                    await pending.put(None)
-                    return
-                case Hello():
-                    await pending.put(ending.malformed(Malformed("a second hello came")))
-                    return
-                case Batch():
-                    if not stream.take(message, self._limits.credit):
-                        await pending.put(ending.malformed(Malformed("more is under way than the credit")))
-                        return
-                    await pending.put((message, self._store.keep(stream.admitted, message)))
-                case ReportedState():
-                    try:
-                        await self._note(stream, message)
-                    except StoreError as error:
-                        await pending.put(ending.not_stored(error))
-                        return
-                case _:
-                    assert_never(message)
+        # A message is no variable here: while the next one is awaited, it would be kept.
+        while await self._received(stream, pending):
+            pass
+
+    async def _received(self, stream: _Stream, pending: _Pending) -> bool:
+        """Take the next message; False after the last."""
+        try:
+            message = await self._read(stream.context)
+        except LinkEnded as refused:
+            await pending.put(refused)
+            return False
+        match message:
+            case None:
+                await pending.put(None)
+                return False
+            case Hello():
+                await pending.put(ending.malformed(Malformed("a second hello came")))
+                return False
+            case Batch():
+                if not stream.take(message, self._limits.credit):
+                    await pending.put(ending.malformed(Malformed("more is under way than the credit")))
+                    return False
+                await pending.put((message, self._store.keep(stream.admitted, message)))
+            case ReportedState():
+                try:
+                    await self._note(stream, message)
+                except StoreError as error:
+                    await pending.put(ending.not_stored(error))
+                    return False
+            case _:
+                assert_never(message)
+        return True
 
     async def _acknowledge(self, stream: _Stream, pending: _Pending) -> None:
         """Acknowledge what was committed together at once: one signature and one message for all of it."""
+        while await self._acknowledged(stream, pending):
+            pass
+
+    async def _acknowledged(self, stream: _Stream, pending: _Pending) -> bool:
+        """Acknowledge what was committed next; False after the last. Raises LinkEnded."""
         newest: Kept | None = None
-        while True:
-            item = await pending.get()
-            committed = isinstance(item, tuple) and item[1].done()
-            if newest is not None and not committed:
-                await self._write_acknowledgement(stream, newest)
-                newest = None
-            if item is None:
-                return
-            if isinstance(item, LinkEnded):
-                raise item
-            try:
+        item = await pending.get()
+        try:
+            while isinstance(item, tuple):
                 newest = _newer(newest, await self._settled(stream, *item))
-            except LinkEnded:
-                if newest is not None:
+                if not pending:
                     await self._write_acknowledgement(stream, newest)
-                raise
-            if pending.empty():
+                    return True
+                item = await pending.get()
+                if isinstance(item, tuple) and not item[1].done():
+                    await self._write_acknowledgement(stream, newest)
+                    newest = None
+        except LinkEnded:
+            if newest is not None:
                 await self._write_acknowledgement(stream, newest)
-                newest = None
+            raise
+        if newest is not None:
+            await self._write_acknowledgement(stream, newest)
+        if isinstance(item, LinkEnded):
+            raise item
+        return False
 
     async def _settled(self, stream: _Stream, batch: Batch, keeping: asyncio.Future[Kept]) -> Kept:
         """Return what became of a batch, once it is committed; raises LinkEnded."""
