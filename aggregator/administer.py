@@ -87,6 +87,7 @@ def _clear_errors() -> Iterator[None]:
         yield
     except InvalidRequest as error:
         faults = [f"{fault.field}: {fault.description}" for fault in error.fields]
+        faults = [fault for fault in faults if fault not in str(error)]  # this aggregator says them itself
         raise click.ClickException("\n".join([str(error), *faults])) from error
     except (AuthorityError, CredentialUnusable, CallFailed, StoreError, FleetError) as error:
         raise click.ClickException(str(error)) from error

@@ -230,18 +230,33 @@ def _verdict(
     points: float,
     min_check_ins: int,
 ) -> Verdict:
-    if not _enough(all_changed, min_check_ins):
-        return Verdict.TOO_FEW
+    # Not all who present something come to a comparison, and without one place there are fewer.
+    whole, without_one = min_check_ins / 2, min_check_ins / 4
     groups = _groups(changed)
-    if not _enough(all_unchanged, min_check_ins) or len(groups) < 2:
+    if all_changed.after.of < whole:
+        return Verdict.TOO_FEW
+    if len(groups) < 2 or min(all_unchanged.before.of, all_changed.before.of) < whole:
         return Verdict.NOT_COMPARED
-    for left_out in (Periods(), *groups):
-        risen, excess = _differences(all_changed - left_out, all_unchanged, spread)
-        if risen is None or excess is None:
-            return Verdict.NOT_WORSE
-        if not all(each.value > points and each.low > 0 for each in (risen, excess)):
-            return Verdict.NOT_WORSE
-    return Verdict.WORSE
+    if all_unchanged.after.of < whole:
+        risen, _ = _differences(all_changed, all_unchanged, spread)
+        return Verdict.TOO_FEW if _beyond(risen, points) else Verdict.NOT_WORSE
+    if not _is_worse(all_changed, all_unchanged, spread, points):
+        return Verdict.NOT_WORSE
+    left = [all_changed - group for group in groups]
+    if min(each.before.of for each in left) < without_one:
+        return Verdict.NOT_COMPARED
+    if min(each.after.of for each in left) < without_one:
+        return Verdict.TOO_FEW
+    worse = all(_is_worse(each, all_unchanged, spread, points) for each in left)
+    return Verdict.WORSE if worse else Verdict.NOT_WORSE
+
+
+def _is_worse(changed: Periods, unchanged: Periods, spread: float, points: float) -> bool:
+    return all(_beyond(each, points) for each in _differences(changed, unchanged, spread))
+
+
+def _beyond(difference: Difference | None, points: float) -> bool:
+    return difference is not None and difference.value > points and difference.low > 0
 
 
 def _groups(changed: Sequence[tuple[str, str, Periods]]) -> list[Periods]:
@@ -257,16 +272,17 @@ def _groups(changed: Sequence[tuple[str, str, Periods]]) -> list[Periods]:
 def _differences(
     changed: Periods, unchanged: Periods, spread: float
 ) -> tuple[Difference | None, Difference | None]:
-    if not _enough(changed, 1):
+    if _least(changed) == 0:
         return None, None
     risen = newcombe(changed.divided(spread))
-    if not _enough(unchanged, 1):
+    if _least(unchanged) == 0:
         return risen, None
     return risen, beyond(risen, newcombe(unchanged.divided(spread)))
 
 
-def _enough(periods: Periods, check_ins: int) -> bool:
-    return periods.before.of >= check_ins and periods.after.of >= check_ins
+def _least(periods: Periods) -> float:
+    """Return the check-ins of the period that has fewer."""
+    return min(periods.before.of, periods.after.of)
 
 
 def _part(counts: Counts, rate: Rate) -> Part:

@@ -39,7 +39,10 @@ class Occurrence(Enum):
     CANCEL = "cancel"
 
 
-BY_PEOPLE = (Occurrence.PAUSE, Occurrence.RESUME, Occurrence.CANCEL)
+BY_PEOPLE: Mapping[Occurrence, str] = MappingProxyType(
+    {Occurrence.PAUSE: "paused", Occurrence.RESUME: "resumed", Occurrence.CANCEL: "cancelled"}
+)
+"""What people do, and how it is said of a rollout."""
 
 TRANSITIONS: Mapping[tuple[RolloutState, Occurrence], RolloutState] = MappingProxyType(
     {

@@ -6,7 +6,7 @@ happened, or has not, also across a restart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -23,6 +23,7 @@ from aggregator.fleet.rollout import (
     Rollout,
     RolloutState,
     Standing,
+    Thresholds,
     Watch,
 )
 from trust.state import DesiredResult
@@ -163,8 +164,8 @@ def unmet(rollout: Rollout, now_ns: int) -> str:
             f"ring {ring.name}: {good} of {len(answered)} devices took it up well, "
             f"{terms.success_percent} % are needed: see to them, or pause and decide"
         )
-    if lacking_check_ins := _lacking_check_ins(rollout):
-        return f"ring {ring.name}: waits for {lacking_check_ins} more check-ins at changed devices"
+    if waits := _waits_for_people(rollout):
+        return f"ring {ring.name}: {waits}"
     last_ns = max((each.answered_ns or 0 for each in answered), default=0)
     watched_until_ns = last_ns + ring.soak_s * 1_000_000_000
     if answered and now_ns < watched_until_ns:
@@ -273,16 +274,20 @@ def _too_many_errors(rollout: Rollout) -> str:
 
 
 def _worse_for_people(rollout: Rollout) -> str:
-    terms = rollout.thresholds
+    for ring, watch in zip(rollout.rings, rollout.watches, strict=True):
+        for shift in _judged(rollout.thresholds, watch):
+            if shift.verdict is Verdict.WORSE:
+                return f"ring {ring.name}: {_in_words(shift)}"
+    return ""
+
+
+def _judged(terms: Thresholds, watch: Watch) -> Iterator[Shift]:
+    """Yield the shifts that may stop the rollout."""
     points = {
         Rate.FAILURE_TO_ACQUIRE: terms.failure_to_acquire_points,
         Rate.NO_MATCH: terms.no_match_points,
     }
-    for ring, watch in zip(rollout.rings, rollout.watches, strict=True):
-        for shift in () if watch.waived else watch.shifts:
-            if shift.verdict is Verdict.WORSE and points[shift.rate] > 0:
-                return f"ring {ring.name}: {_in_words(shift)}"
-    return ""
+    return (shift for shift in watch.shifts if not watch.waived and points[shift.rate] > 0)
 
 
 def _in_words(shift: Shift) -> str:
@@ -293,14 +298,19 @@ def _in_words(shift: Shift) -> str:
     return f"{shift.rate.value} rose from {before:.1f} % to {after:.1f} % of check-ins{others}"
 
 
-def _lacking_check_ins(rollout: Rollout) -> int:
+def _waits_for_people(rollout: Rollout) -> str:
+    """Return which check-ins the ring under way waits for, empty for none."""
     watch, terms = rollout.watches[rollout.ring], rollout.thresholds
     if watch.waived or not terms.judges_people:
-        return 0
+        return ""
     if all(each.gone or each.set_aside for each in rollout.of_ring(rollout.ring)):
-        return 0
+        return ""
     seen = max((round(shift.changed.after.of) for shift in watch.shifts), default=0)
-    return max(terms.min_check_ins - seen, 0)
+    if (lacking := terms.min_check_ins - seen) > 0:
+        return f"waits for {lacking} more check-ins at changed devices"
+    if terms.min_check_ins and any(shift.verdict is Verdict.TOO_FEW for shift in _judged(terms, watch)):
+        return "looks worse for people, and waits for check-ins at more devices to be sure"
+    return ""
 
 
 def _begun(rollout: Rollout, now_ns: int) -> Rollout:
@@ -324,9 +334,10 @@ def _ended(rollout: Rollout) -> Rollout:
 def _moved(rollout: Rollout, occurrence: Occurrence, reason: str) -> Rollout | NotAllowed:
     becomes = TRANSITIONS.get((rollout.state, occurrence))
     if becomes is None:
-        allowed = [each.value for state, each in TRANSITIONS if state is rollout.state and each in BY_PEOPLE]
-        can = f"it can {' or '.join(allowed)}" if allowed else "make a new rollout instead"
-        return NotAllowed(f"rollout {rollout.name} is {rollout.state.value}, so no {occurrence.value}: {can}")
+        allowed = [how for each, how in BY_PEOPLE.items() if (rollout.state, each) in TRANSITIONS]
+        can = f"it can be {' or '.join(allowed)}" if allowed else "make a new one"
+        asked = BY_PEOPLE.get(occurrence, occurrence.value)
+        return NotAllowed(f"rollout {rollout.name} is {rollout.state.value} and cannot be {asked}: {can}")
     return replace(rollout, state=becomes, reason=reason)
 
 

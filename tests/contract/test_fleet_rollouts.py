@@ -12,9 +12,10 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, ResourceInfo
 
-from aidpost.v1 import fleet_pb2, inventory_pb2, rollout_pb2, state_pb2
+from aidpost.v1 import event_pb2, fleet_pb2, inventory_pb2, rollout_pb2, state_pb2
 from tests.kit.fleet_desk import FleetDesk, fleet_desk, refused
-from tests.kit.link_device import PATIENCE_S, LinkDevice
+from tests.kit.link_device import PATIENCE_S, LinkDevice, check_in
+from tests.kit.rollouts import HOUR_NS
 
 APPLIED = state_pb2.DESIRED_RESULT_APPLIED
 REFUSED = state_pb2.DESIRED_RESULT_REFUSED
@@ -147,6 +148,44 @@ async def test_a_refusal_stops_it_until_a_person_resumes_it(desk: FleetDesk) -> 
         await until(desk, told(made, 0))
         assert await answered(desk, links, APPLIED) == [waiting]
         await until(desk, told(made, 1))
+
+
+async def test_check_ins_that_got_worse_at_changed_devices_stop_it(desk: FleetDesk) -> None:
+    terms = rollout_pb2.Thresholds(
+        success_percent=100, min_check_ins=100, failure_to_acquire_points=3, no_match_points=3
+    )
+    async with linked(desk) as links:
+        for link in links.values():
+            await link.report(check_in(seq, missed(seq, 50)) for seq in range(1, 101))
+        made = await start(desk, rollout(thresholds=terms))
+        await until(desk, told(made, 0))
+        changed = await answered(desk, {**links}, APPLIED)
+        await until(desk, lambda state: state.progress[0].applied == 2)
+        happened_ms = (desk.clock.now_ns + 2 * HOUR_NS) // 1_000_000
+        desk.clock.now_ns += 3 * HOUR_NS
+        for device_id, link in links.items():
+            if device_id in changed:
+                await link.desired()
+            each = 3 if device_id in changed else 50
+            events = [check_in(seq, missed(seq, each)) for seq in range(101, 201)]
+            for event in events:
+                event.moment.wall_ms = happened_ms + event.seq
+            await link.report(events)
+        desk.clock.now_ns += HOUR_NS  # what happens to people is looked at now and then
+        stopped = await until(desk, lambda state: state.state == rollout_pb2.ROLLOUT_STATE_STOPPED)
+    assert stopped.reason == (
+        "stopped: ring half: failure to acquire rose from 2.0 % to 33.0 % of check-ins, "
+        "31.0 points more than at devices that have not changed"
+    )
+    shift = stopped.progress[0].shifts[0]
+    assert (shift.before_count, shift.before_of, shift.after_count, shift.after_of) == (4, 200, 66, 200)
+    assert (shift.unchanged_after_count, shift.unchanged_after_of) == (4, 200)
+    assert shift.verdict == rollout_pb2.SHIFT_VERDICT_WORSE
+
+
+def missed(seq: int, each: int) -> event_pb2.Outcome.ValueType:
+    """Let one in so many check-ins find no usable sample."""
+    return event_pb2.OUTCOME_MATCH if seq % each else event_pb2.OUTCOME_RETRY
 
 
 async def test_paused_nobody_new_is_told_and_cancelled_it_is_taken_back(desk: FleetDesk) -> None:

@@ -187,7 +187,7 @@ class LinkDevice:
     async def ack(self) -> int:
         """Return the next acknowledgement."""
         response = await self.read()
-        assert response.WhichOneof("message") == "ack"
+        assert response.WhichOneof("message") == "ack", response
         return response.ack.seq
 
     async def acked(self, seq: int) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from aggregator.fleet.canary import (
+    Counts,
     Part,
     Periods,
     Rate,
@@ -58,6 +60,15 @@ def test_worse_everywhere_it_changed_and_nowhere_else_is_worse() -> None:
     assert verdict(outcomes([(12, 48), (12, 44), (12, 52)], CALM)) is Verdict.WORSE
 
 
+def one_of_two() -> RingOutcomes:
+    seen = outcomes([(12, 48), (12, 0)], CALM)
+    first, second = seen.changed
+    return replace(seen, changed=(first, replace(second, after=Counts())))
+
+
+QUIET = tuple(replace(each, after=Counts()) for each in outcomes([], CALM).unchanged)
+
+
 @pytest.mark.parametrize(
     ("seen", "expected"),
     [
@@ -71,8 +82,22 @@ def test_worse_everywhere_it_changed_and_nowhere_else_is_worse() -> None:
         (outcomes([(12, 48)] * 3, []), Verdict.NOT_COMPARED),
         (outcomes([(12, 48)], CALM), Verdict.NOT_COMPARED),
         (outcomes([(1, 6)] * 3, CALM, of=30), Verdict.TOO_FEW),
+        (one_of_two(), Verdict.TOO_FEW),
+        (replace(outcomes([(12, 48)] * 3, CALM), unchanged=QUIET), Verdict.TOO_FEW),
+        (replace(outcomes([(12, 12)] * 3, CALM), unchanged=QUIET), Verdict.NOT_WORSE),
     ],
-    ids=["nothing", "season", "one site", "within the points", "nobody unchanged", "one device", "too few"],
+    ids=[
+        "nothing",
+        "season",
+        "one site",
+        "within the points",
+        "nobody unchanged",
+        "one device",
+        "too few",
+        "worse at one of two, and the other has not been seen",
+        "worse, and the unchanged have not been seen",
+        "not worse, and the unchanged have not been seen",
+    ],
 )
 def test_what_is_not_worse_by_the_change(seen: RingOutcomes, expected: Verdict) -> None:
     assert verdict(seen) is expected

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from aggregator.fleet.canary import Verdict
+from aggregator.fleet.canary import Counts, Verdict
 from aggregator.fleet.rings import RingsRefused, draw
 from aggregator.fleet.rollout import (
     BY_PEOPLE,
@@ -155,10 +156,10 @@ def test_what_the_table_does_not_list_is_refused_with_what_can_be_done() -> None
     ended = allowed(cancel(rollout(), "operator ana", START_NS, take_back=False))
     refused = resume(ended, "operator ana")
     assert isinstance(refused, NotAllowed)
-    assert refused.why == "rollout tries is cancelled, so no resume: make a new rollout instead"
+    assert refused.why == "rollout tries is cancelled and cannot be resumed: make a new one"
     refused = resume(rollout(), "operator ana")
     assert isinstance(refused, NotAllowed)
-    assert refused.why.endswith("it can pause or cancel")
+    assert refused.why == "rollout tries is running and cannot be resumed: it can be paused or cancelled"
 
 
 def test_the_last_ring_waits_for_all_that_are_not_silent() -> None:
@@ -188,6 +189,21 @@ def test_a_shift_at_people_stops_it_and_too_few_check_ins_hold_it() -> None:
     )
     state, _ = turned(allowed(resume(state, "operator ana")))
     assert (state.state, state.ring) == (RolloutState.RUNNING, 1)
+
+
+def test_a_ring_that_looks_worse_where_it_cannot_be_sure_waits_and_does_not_stop() -> None:
+    state, _ = turned(rollout(percents=(20, 100), thresholds=JUDGED))
+    state, _ = turned(state, answering(state))
+    seen = outcomes([(16, 80)] * 4, [(16, 16)] * 6, of=800)
+    first, *others = seen.changed
+    unseen = tuple(replace(each, after=Counts()) for each in others)
+    state, acts = step(state, Observed(outcomes={0: replace(seen, changed=(first, *unseen))}), START_NS)
+    assert (state.state, state.ring, acts) == (RolloutState.RUNNING, 0, ())
+    assert state.reason == (
+        "ring ring-0: looks worse for people, and waits for check-ins at more devices to be sure"
+    )
+    state, _ = step(state, Observed(outcomes={0: seen}), START_NS)
+    assert state.state is RolloutState.STOPPED
 
 
 def test_between_looks_figures_move_and_the_verdict_stays() -> None:
