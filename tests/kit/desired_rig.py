@@ -71,12 +71,13 @@ class Slots:
 class Rig:
     """camera_is_there: asked at each start. quiet_s: how long nobody was served before it starts anew.
 
-    target: of a real aggregator in place of the stub.
+    target: of a real aggregator in place of the stub; with_tls: it has to be joined first.
     """
 
     folder: Path
     aggregator: AggregatorStub
     target: str = ""
+    with_tls: bool = False
     camera_is_there: bool = True
     quiet_s: float = 0.0
     issuer: Issuer = field(default_factory=Issuer)
@@ -95,7 +96,7 @@ class Rig:
             uplink=Uplink(
                 target=self.target or f"127.0.0.1:{self.aggregator.port}",
                 retry_cap_s=0.2,
-                insecure_loopback=True,
+                insecure_loopback=not self.with_tls,
             ),
             issuer=self.issuer,
         )
