@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Self, TypeVar, assert_never
@@ -75,6 +75,7 @@ class Lane:
         self._config: Config = appliance.config
         self._local = local
         self._known = _Known()
+        self._own_holds = 0
         self._stack = AsyncExitStack()
         self._beside = Beside(self._stack)
         self._loop = asyncio.get_running_loop()
@@ -112,7 +113,7 @@ class Lane:
         await self.station.start()
         self._stack.push_async_callback(self.station.stop)
         self._beside.run("station", self.station.run())
-        self._stack.callback(appliance.occupancy.watch(lambda: not self.station.idle, self.station.kept_free))
+        self._stack.callback(appliance.occupancy.watch(self._busy, self._kept_free))
         self._beside.run("lane", self._keep_looking())
         appliance.listen(self._from_board)
         if settings is not None:
@@ -122,6 +123,19 @@ class Lane:
                 self.station, appliance.scanner, self._at_hand, appliance.clock, unreadable=UNREADABLE
             )
             self._stack.callback(scanning.stop)
+
+    def _busy(self) -> bool:
+        """Whether somebody is served, or staff open or close the day."""
+        return not self.station.idle or self.station.holds > self._own_holds
+
+    @contextmanager
+    def _kept_free(self) -> Iterator[None]:
+        self._own_holds += 1
+        try:
+            with self.station.kept_free():
+                yield
+        finally:
+            self._own_holds -= 1
 
     # --- what people press -----------------------------------------------------------------------------
 

@@ -20,8 +20,9 @@ from firmware.commands.common import config_option, read_config
 from firmware.commands.doctor_page import examine_page, examine_policy
 from firmware.commands.doctor_store import examine_store
 from firmware.commands.finding import Finding, library
-from firmware.config import Config
+from firmware.config import Config, ConfigError
 from firmware.day.self_test import platen_of
+from firmware.desired import view
 from firmware.opening import Hardware, uplink_target
 from firmware.protection import TemplateProtection
 from firmware.recognition import build_recognition
@@ -69,8 +70,11 @@ def doctor(config_path: Path) -> None:
 
 def examine(config: Config) -> Iterator[Finding]:
     """Check one part after the other; a fault is a finding and never stops the rest."""
+    config, desired = _in_use(config)
     hardware = Hardware.of(config)
     yield Finding("software", "aidpost", f"{version('aidpost')}, Python {platform.python_version()}", True)
+    if desired is not None:
+        yield desired
     yield from examine_store(config)
     yield examine_policy(config)
     catalogue = Catalogue()
@@ -84,6 +88,20 @@ def examine(config: Config) -> Iterator[Finding]:
     yield from examine_page(config)
     yield _checked("identity", UplinkError, _identity, config)
     yield _checked("uplink", UplinkError, _uplink, config)
+
+
+def _in_use(base: Config) -> tuple[Config, Finding | None]:
+    """Return what is in use over the file, and what became of the newest desired state."""
+    try:
+        standing, config = view.over(base)
+    except ConfigError as error:
+        return base, Finding(
+            "desired state", "", "", False, f"{error}: the appliance starts with its file alone"
+        )
+    if not (said := view.sentences(standing)):
+        return config, None
+    well = standing.under_way is not None or standing.decision is None or not standing.decision.refusals
+    return config, Finding("desired state", said[0], "", well, "; ".join(said[1:]))
 
 
 def _checked(

@@ -145,6 +145,11 @@ class Station:
                 assert_never(button)
         return Accepted()
 
+    @property
+    def holds(self) -> int:
+        """How many keep it free at this moment."""
+        return self._kept_free
+
     @contextmanager
     def kept_free(self) -> Iterator[None]:
         """Let nobody begin meanwhile, as while the day is opened or closed; HELP works."""

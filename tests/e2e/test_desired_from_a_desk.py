@@ -66,6 +66,6 @@ async def test_a_file_and_settings_are_desired_taken_up_and_then_the_appliance_i
         async with asyncio.timeout(DEADLINE_S):
             await appliance.custody.over.wait()
     assert [path.name for path in (tmp_path / "state").iterdir()] == [DESTROYED]
-    told = await server.administer("fleet", "commands", "list")
-    assert "wipe" in told
-    assert "done" in told.lower()
+    commands = await server.administer("fleet", "commands", "list")
+    assert "wipe" in commands
+    assert "done" in commands.lower()
