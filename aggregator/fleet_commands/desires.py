@@ -253,6 +253,8 @@ def find_artifact(client: FleetClient, beginning: str) -> state_pb2.Artifact:
 def _tell(answer: inventory_pb2.UpdateDesireResponse, dry_run: bool) -> None:
     would = "would get" if dry_run else "have"
     click.echo(f"{answer.changed_devices} devices {would} another desired state.")
+    for remark in answer.remarks:
+        click.echo(remark)
 
 
 def _row(found: inventory_pb2.Desire) -> DesireRow:

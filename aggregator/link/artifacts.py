@@ -12,7 +12,6 @@ from google.rpc.error_details_pb2 import RetryInfo
 
 from aggregator.artifact_shelf import ArtifactShelf
 from aggregator.fields import DIGEST_BYTES
-from aggregator.fleet.budget import day_of
 from aggregator.link import ending
 from aggregator.link.fleet.calls import Context, FleetCalls
 from aggregator.link.refusing import Refused, bad_field, not_allowed, not_found, spent
@@ -86,10 +85,9 @@ class ArtifactService(artifact_pb2_grpc.ArtifactServiceServicer):
             if offset > size_bytes:
                 why = f"the file ends at {size_bytes}: begin again from 0"
                 raise Refused(grpc.StatusCode.OUT_OF_RANGE, why)
-            site = fleet_inventory.find_site(db, device.site)
-            day, retry_s = day_of(None if site is None else site.window, now_ns)
+            day, retry_s = fleet_inventory.day_of_site(db, device.site, now_ns)
             wanted = min(want, size_bytes - offset)
-            budget = 0 if site is None else site.daily_budget_bytes
+            budget = fleet_inventory.budget_bytes(db, device.site)
             count = fleet_artifacts.take(db, device.site, day, wanted, budget)
             if wanted and not count:
                 raise spent(

@@ -14,7 +14,7 @@ from aggregator.link.fleet.calls import Context, FleetCalls
 from aggregator.link.log_relay import LogRelay
 from aggregator.link.refusing import Refused, bad_field, not_allowed, not_now
 from aggregator.records import CommandKind
-from aggregator.store import diagnostics
+from aggregator.store import diagnostics, fleet_inventory
 from aggregator.store.diagnostics import Asked
 from aggregator.store.writer import StoreWriter
 from aggregator.unpacking import ID_BYTES
@@ -76,6 +76,12 @@ class DiagnosticsService(artifact_pb2_grpc.DiagnosticsServiceServicer):
             raise Refused(
                 grpc.StatusCode.UNAVAILABLE, f"the aggregator cannot keep bundles ({error.strerror})"
             ) from error
+        finally:
+            # Counted, and not refused: somebody asked for it, and updates give way to it.
+            received = offset - first.offset
+            await self._calls.store.submit(
+                lambda db: fleet_inventory.spend(db, device_id, received, self._calls.wall_ns())
+            )
         if offset == total:
             await self._calls.do(context, lambda db, _now_ns, _actor: diagnostics.complete(db, command_id))
         return artifact_pb2.UploadResponse(held_bytes=offset)

@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
+from aggregator.fleet.budget import day_of
 from aggregator.fleet.filters import FilterRefused, parse, parse_stable
 from aggregator.fleet.terms import MAX_LABELS, Group, Invalid, Missing, Scope, ScopeKind, Site, Stale
-from aggregator.store import administration, fleet_desires
+from aggregator.store import administration, fleet_artifacts, fleet_desires
 from aggregator.store.fleet_states import recompute, stable_facts, to_labels, to_window
 from aggregator.store.many import rows_of
 from aggregator.store.port import Database
@@ -81,6 +82,24 @@ def without_consent(db: Database, device_ids: Collection[str], now_ns: int) -> s
         now_ns,
     )
     return next((site for (site,) in rows), None)
+
+
+def day_of_site(db: Database, name: str, now_ns: int) -> tuple[str, int]:
+    """Return the day at a site by its own clock, and in how many seconds the next begins."""
+    row = db.execute("SELECT service_window FROM sites WHERE name = ?", (name,)).fetchone()
+    return day_of(None if row is None else to_window(row[0]), now_ns)
+
+
+def budget_bytes(db: Database, name: str) -> int:
+    """Return what a day's updates may take at a site, 0 for no limit."""
+    row = db.execute("SELECT daily_budget_bytes FROM sites WHERE name = ?", (name,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def spend(db: Database, device_id: str, count: int, now_ns: int) -> None:
+    """Count bytes that a device sent at somebody's wish in the day of its site."""
+    (site,) = db.execute("SELECT site FROM devices WHERE device_id = ?", (device_id,)).fetchone()
+    fleet_artifacts.take(db, site, day_of_site(db, site, now_ns)[0], count, 0)
 
 
 def find_group(db: Database, name: str) -> Group | None:

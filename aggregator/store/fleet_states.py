@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import TypeAlias
 
 import msgspec
 
@@ -33,6 +34,10 @@ class Content(msgspec.Struct, frozen=True):
     def column(self) -> str:
         """Return the column's text."""
         return msgspec.json.encode(self).decode()
+
+
+# Device, generation, digest, remarks and time, as the table has them.
+_Given: TypeAlias = "tuple[str, int, str, str, int]"
 
 
 class Recomputed(msgspec.Struct, frozen=True):
@@ -70,7 +75,7 @@ def recompute(
         )
         if generation < MAX_REPORTED
     }
-    changed: dict[str, str] = {}
+    given: list[_Given] = []
     remarks: dict[str, None] = {}
     for facts in stable_facts(db, device_ids):
         merged = merging.of(facts)
@@ -79,17 +84,18 @@ def recompute(
         generation, old, old_remarks = before.get(facts.device_id, (0, NOTHING, "[]"))
         new_remarks = msgspec.json.encode(merged.remarks).decode()
         if digest != old:
-            changed[facts.device_id] = digest
-            if keep:
-                above = max(generation, reported.get(facts.device_id, 0))
-                _give(db, facts.device_id, above + 1, digest, new_remarks, merged, now_ns)
+            above = max(generation, reported.get(facts.device_id, 0))
+            given.append((facts.device_id, above + 1, digest, new_remarks, now_ns))
         elif new_remarks != old_remarks and keep:
             db.execute(
                 "UPDATE desired_states SET remarks = ? WHERE device_id = ?", (new_remarks, facts.device_id)
             )
+    changed = frozenset(device_id for device_id, *_ in given)
     if keep:
+        merging.keep_contents(db)
+        _give(db, given)
         _renew_drift(db, changed)
-    return Recomputed(frozenset(changed), tuple(remarks))
+    return Recomputed(changed, tuple(remarks))
 
 
 def desired(db: Database, device_ids: Collection[str]) -> dict[str, Desired]:
@@ -131,7 +137,7 @@ def raise_generation(db: Database, device_id: str, above: int, now_ns: int) -> N
     digest, remarks = db.execute(
         "SELECT digest, remarks FROM desired_states WHERE device_id = ?", (device_id,)
     ).fetchone()
-    _give(db, device_id, above + 1, digest, remarks, None, now_ns)
+    _give(db, [(device_id, above + 1, digest, remarks, now_ns)])
 
 
 def try_again(db: Database, device_ids: Collection[str] | None, now_ns: int) -> frozenset[str]:
@@ -252,30 +258,32 @@ class _Merging:
             known = self._digests[id(merged)] = state_digest(merged.settings, merged.artifacts)
         return known
 
+    def keep_contents(self, db: Database) -> None:
+        """Keep what was merged, once for all who share it."""
+        for merged in self._merged.values():
+            content = Content(merged.settings, merged.artifacts).column()
+            db.execute(
+                "INSERT INTO desired_contents VALUES (?, ?) ON CONFLICT DO NOTHING",
+                (self.digest(merged), content),
+            )
+
     def _desire(self, scope: Scope) -> Desire | None:
         return self._desires.get(scope) or self._changes(scope)
 
 
-def _give(
-    db: Database,
-    device_id: str,
-    generation: int,
-    digest: str,
-    remarks: str,
-    merged: Merged | None,
-    now_ns: int,
-) -> None:
-    if merged is not None:
-        content = Content(merged.settings, merged.artifacts).column()
-        db.execute("INSERT INTO desired_contents VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, content))
-    db.execute(
+def _give(db: Database, given: Sequence[_Given]) -> None:
+    # Many at once: a change of the fleet writes a row for each device while everybody else waits.
+    db.execute_many(
         """INSERT INTO desired_states (device_id, generation, digest, remarks, changed_ns)
            VALUES (?, ?, ?, ?, ?)
            ON CONFLICT (device_id) DO UPDATE SET generation = excluded.generation, digest = excluded.digest,
                remarks = excluded.remarks, changed_ns = excluded.changed_ns""",
-        (device_id, generation, digest, remarks, now_ns),
+        given,
     )
-    db.execute("INSERT INTO desired_generations VALUES (?, ?, ?)", (device_id, generation, digest))
+    db.execute_many(
+        "INSERT INTO desired_generations VALUES (?, ?, ?)",
+        [(device_id, generation, digest) for device_id, generation, digest, _, _ in given],
+    )
 
 
 def _renew_drift(db: Database, changed: Collection[str]) -> None:
@@ -283,9 +291,10 @@ def _renew_drift(db: Database, changed: Collection[str]) -> None:
     if not changed:
         return
     wanted = desired(db, changed)
+    renewed = []
     for device_id, content in rows_of(
         db, "SELECT device_id, content FROM reported_states WHERE device_id IN (?*)", changed
     ):
         report = msgspec.json.decode(content, type=ReportedState)
-        shown = msgspec.json.encode(drift(wanted[device_id].state, report)).decode()
-        db.execute("UPDATE reported_states SET drift = ? WHERE device_id = ?", (shown, device_id))
+        renewed.append((msgspec.json.encode(drift(wanted[device_id].state, report)).decode(), device_id))
+    db.execute_many("UPDATE reported_states SET drift = ? WHERE device_id = ?", renewed)

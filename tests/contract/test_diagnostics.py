@@ -18,7 +18,9 @@ from aggregator.authority import Authority
 from aggregator.bundle_shelf import BundleShelf
 from aggregator.link.diagnostics import erase_old_bundles
 from aggregator.store import diagnostics
+from aggregator.store.database import open_reader
 from aggregator.store.diagnostics import KEPT_NS
+from aggregator.store.fleet_artifacts import spent
 from aggregator.store.writer import StoreWriter
 from aidpost.v1 import (
     artifact_pb2,
@@ -112,6 +114,8 @@ async def test_a_bundle_that_was_asked_for_is_held_whole_and_fetched_from_anywhe
     assert await post.fetch() == BUNDLE
     assert await post.fetch(offset=100_000) == BUNDLE[100_000:]
     assert f"fetch diagnostics desk-1 {ASKED.hex()}" in await post.acts()
+    with open_reader(post.store) as db:
+        assert spent(db, SITE, "2026-01-01") == len(BUNDLE), "it counts in the day of its site"
 
 
 async def test_an_upload_goes_on_where_the_link_broke(post: Post) -> None:
