@@ -215,7 +215,13 @@ class GalleryService(gallery_pb2_grpc.GalleryServiceServicer):
                 answer = await self._do(
                     context,
                     lambda db, now_ns, _actor: galleries.push(
-                        db, gallery_id, name, site, version, carried, now_ns
+                        db,
+                        gallery_id,
+                        name,
+                        site,
+                        None if request.erasures_ahead else version,
+                        carried,
+                        now_ns,
                     ),
                 )
         except (Malformed, RosterRefused) as error:

@@ -110,11 +110,14 @@ def push(
     gallery_id: bytes,
     device_id: str,
     site: str,
-    version: int,
+    version: int | None,
     carried: Sequence[Carried],
     now_ns: int,
 ) -> int | Behind | Refused:
-    """Take changes, all or none; returns the version after the last one."""
+    """Take changes, all or none; returns the version after the last one.
+
+    version: that the device holds; None where it could not take what it was sent, and tells erasures alone.
+    """
     row = db.execute(
         "SELECT gallery, epoch, version FROM galleries WHERE gallery_id = ? AND site = ?", (gallery_id, site)
     ).fetchone()
@@ -125,7 +128,9 @@ def push(
     member = rosters[epoch].member_of(device_id)
     if member is None:
         return Refused("this device is no member of the gallery")
-    if version != held_version:
+    if version is None and any(each.change.kind is not Kind.ERASE for each in carried):
+        return Refused("an appliance that does not hold the log tells erasures alone")
+    if version not in (None, held_version):
         return Behind()
     if any(each.change.author == member.number and each.change.epoch < epoch for each in carried):
         return Behind()
@@ -142,13 +147,14 @@ def push(
         judge.finish()
     except ChangeRefused as refused:
         return Refused(str(refused))
-    for each in carried:
-        version += 1
-        _write(db, gallery, version, each, now_ns)
-    db.execute("UPDATE galleries SET version = ? WHERE gallery = ?", (version, gallery))
-    gallery_rows.note_position(db, gallery, device_id, version, now_ns)
+    for number, each in enumerate(carried, held_version + 1):
+        _write(db, gallery, number, each, now_ns)
+    now_at = held_version + len(carried)
+    db.execute("UPDATE galleries SET version = ? WHERE gallery = ?", (now_at, gallery))
+    if version is not None:
+        gallery_rows.note_position(db, gallery, device_id, now_at, now_ns)
     _drop_rosters(db, gallery, epoch)
-    return version
+    return int(now_at)
 
 
 def _write(db: Database, gallery: int, version: int, carried: Carried, now_ns: int) -> None:

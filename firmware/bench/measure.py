@@ -17,6 +17,7 @@ import numpy as np
 from rich.progress import Progress
 
 from firmware.bench.process import ApplianceProcess
+from firmware.bench.sealing import added_percent
 from firmware.config import load
 from firmware.demo.cast import FACES
 from firmware.demo.joining import join
@@ -80,6 +81,7 @@ async def measure(progress: Progress) -> list[Figure]:
         Figure("finger 192×192 (R503), image to decision", "ms", r503.decision_ms, 320),
         Figure("finger 256×288 (AS608), image to decision", "ms", as608.decision_ms, 320),
         Figure(f"face search in {SEARCH_SIZE:,} entries", "ms", _search_ms(), 1),
+        Figure("added to a finger decision by sealing", "%", added_percent(), 5),
         Figure("commit of record, audit and outbox", "ms", [ms for run in runs for ms in run.commit_ms], 20),
         Figure("start to ready", "s", [run.start_ms / 1e3 for run in runs], 2),
         Figure("peak memory with an R503", "MB", [r503.peak_mb], 250),

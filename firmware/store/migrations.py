@@ -17,6 +17,7 @@ from firmware.store.migrations_of_gallery import (
     m021_registered,
     m022_entry_keys,
     m023_words,
+    m024_told_ahead,
 )
 from firmware.store.migrations_of_telemetry import m020_telemetry
 from firmware.store.migrations_of_work import (
@@ -186,6 +187,7 @@ _STEPS = (
     m021_registered,
     m022_entry_keys,
     m023_words,
+    m024_told_ahead,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

@@ -180,3 +180,15 @@ def m023_words(database: Database) -> None:
         ALTER TABLE gallery_authors ADD COLUMN heard BLOB NOT NULL DEFAULT x'';
         ALTER TABLE gallery_position ADD COLUMN told BLOB NOT NULL DEFAULT x'';
     """)
+
+
+def m024_told_ahead(database: Database) -> None:
+    """Remember which erasures were told while what the aggregator sends was refused."""
+    database.executescript("""
+        -- Own changes: their numbers, and the links that the next one follows.
+        CREATE TABLE told_ahead (
+            seq INTEGER PRIMARY KEY,
+            entry_id BLOB NOT NULL UNIQUE CHECK (length(entry_id) = 16),
+            link BLOB NOT NULL
+        ) STRICT;
+    """)

@@ -13,7 +13,15 @@ import msgspec
 from firmware.gallery import change_message
 from firmware.gallery.values import Delivery, Held, Spent, Taken, Waiting
 from firmware.records import Moment
-from firmware.store import changes, entries, erasures_seen, registered, tombstones, words
+from firmware.store import (
+    changes,
+    entries,
+    erasures_seen,
+    registered,
+    told_ahead,
+    tombstones,
+    words,
+)
 from firmware.store.journal import Journal
 from firmware.store.reference import Reference
 from trust.gallery import tree
@@ -163,6 +171,7 @@ class SharedGallery:
             for entry_id in to_tell.difference(erased):
                 changes.strip(self._db, entry_id)
             tombstones.looked_for(self._db)
+            told_ahead.clear(self._db)
             if arrivals:
                 facts = {"entries": str(len(arrivals))}
                 self._journal.note("registered elsewhere", moment, b"".join(sorted(arrivals)), facts)
@@ -291,6 +300,16 @@ class SharedGallery:
             tombstones.drop(self._db, erased)
             erasures_seen.drop(self._db, erased)
         self._journal.erase_from_log(erased=any(change.version > 1 for change in made))
+
+    def ahead(self) -> tuple[set[bytes], Head | None]:
+        """Return whose erasure was told although the log is not held, and the last of these changes."""
+        with self._journal.reading():
+            return told_ahead.read(self._db)
+
+    def told_ahead(self, made: Sequence[Change]) -> None:
+        """The aggregator took these erasures, though what it sends was refused."""
+        with self._journal.transaction():
+            told_ahead.put(self._db, made)
 
     def beyond(self, heads: Mapping[int, int]) -> list[Change]:
         """Return the changes after these numbers of their authors, in the order of the log."""

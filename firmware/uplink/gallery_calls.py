@@ -195,6 +195,19 @@ class GalleryCalls:
             raise BadAnswer("the aggregator counts otherwise than it was handed in")
         return answer.version, size_bytes
 
+    async def tell_ahead(self, gallery_id: bytes, erasures: Sequence[Change]) -> tuple[bool, int]:
+        """Hand in erasures though the log is not held; returns whether they were taken, and the bytes."""
+        request = gallery_pb2.PushChangesRequest(
+            gallery_id=gallery_id, changes=map(to_message, erasures), erasures_ahead=True
+        )
+        try:
+            await self._service.PushChanges(request, timeout=ANSWER_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.ABORTED:
+                return False, request.ByteSize()
+            raise _fault(error) from error
+        return True, request.ByteSize()
+
     async def hand_in_roster(self, roster: Roster) -> int:
         """Hand in a newer roster than the aggregator has; returns the bytes. Raises RosterRefused too."""
         request = gallery_pb2.PushChangesRequest(gallery_id=roster.gallery_id, roster=roster.encoded())

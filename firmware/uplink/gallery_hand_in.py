@@ -57,6 +57,36 @@ async def hand_in(exchange: Exchange, calls: GalleryCalls) -> bool:
     return False
 
 
+async def tell_ahead(exchange: Exchange, calls: GalleryCalls) -> None:
+    """Tell what was erased here although what the aggregator sends was refused: no erasure waits for that.
+
+    Where the aggregator does not take them either, they go out with the next exchange that is taken.
+    """
+    held = await exchange.in_store(lambda store: store.shared.held())
+    roster = held.roster
+    exchange.keyring.take(held.rosters)
+    member = exchange.keyring.member(roster) if roster is not None else None
+    if roster is None or member is None:
+        return
+    members = [each.number for each in roster.members]
+    told, last = await exchange.in_store(lambda store: store.shared.ahead())
+    most = len(told) + PUSHED_AT_ONCE
+    waiting = await exchange.in_store(
+        lambda store: store.shared.waiting(roster.epoch, member.number, members, most)
+    )
+    erased = tuple(pair for pair in waiting.erased if pair[0] not in told)[:PUSHED_AT_ONCE]
+    if not erased:
+        return
+    making = Making(roster, member, exchange.keyring, exchange.keys, exchange.matcher.plain)
+    head = last or held.heads.get(member.number)
+    made = await exchange.in_background(partial(making.changes, Waiting(erased, (), ()), {}, {}, head, ()))
+    taken, size_bytes = await calls.tell_ahead(held.gallery_id, made)
+    exchange.spend(size_bytes)
+    if taken:
+        await exchange.in_store(lambda store: store.shared.told_ahead(made))
+        exchange.note(pushed=len(made))
+
+
 async def untold_erasures(exchange: Exchange, held: Held, changes: Sequence[Change]) -> list[Change]:
     """Return erasures of those entries in `changes` that were erased here and not told yet.
 

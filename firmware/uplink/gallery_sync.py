@@ -20,7 +20,7 @@ from firmware.uplink.errors import LinkLost, UplinkError
 from firmware.uplink.gallery_calls import NoGallery, connected
 from firmware.uplink.gallery_exchange import Exchange, Report, Resembling, SharedSettings, Synced
 from firmware.uplink.gallery_fetch import Fetching
-from firmware.uplink.gallery_hand_in import hand_in
+from firmware.uplink.gallery_hand_in import hand_in, tell_ahead
 from trust.gallery.errors import GalleryError
 from trust.gallery.opening import ApplianceKeys
 
@@ -125,6 +125,7 @@ class GallerySync:
                 structlog.get_logger().error(
                     "gallery refused", kind=type(refused).__name__, reason=str(refused)
                 )
+                await tell_ahead(self._with, calls)
             else:
                 self._with.report("refused", None)
             return self._with.done

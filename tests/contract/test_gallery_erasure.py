@@ -241,3 +241,37 @@ async def test_an_unexpected_error_of_one_round_is_reported_and_the_next_round_i
     finally:
         running.cancel()
         await asyncio.wait([running])
+
+
+async def test_an_erasure_is_told_although_what_the_aggregator_sends_is_refused(shared: Site) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    desk.register(reference(1), reference(2), reference(3))
+    await desk.sync()
+    await gate.sync()
+    desk.register(reference(4))
+    await desk.sync()
+    with closing(sqlite3.connect(shared.server.store, isolation_level=None)) as db:
+        (whole,) = db.execute("SELECT change FROM gallery_log WHERE version = 4").fetchone()
+        db.execute(
+            "UPDATE gallery_log SET change = ? WHERE version = 4", (whole[:-1] + bytes([whole[-1] ^ 1]),)
+        )
+        for number in (1, 2):  # one after the other, each while nothing can be fetched
+            gate.erase(reference(number).entry_id)
+            await gate.sync()
+            await gate.sync()
+            assert "refused" in gate.reports
+            (told, *_) = await shared.erasures()
+            assert (told.entry_id, told.told_by) == (reference(number).entry_id, "gate-1")
+            assert list(told.confirmed_by) == [], "it does not hold the log for that"
+        assert len(await shared.erasures()) == 2
+        db.execute("UPDATE gallery_log SET change = ? WHERE version = 4", (whole,))
+    await desk.sync()
+    assert desk.subjects() == {"card-3", "card-4"}
+    await gate.sync()
+    gate.erase(reference(3).entry_id)
+    await gate.sync()
+    await desk.sync()
+    assert "refused" not in gate.reports | desk.reports
+    assert gate.subjects() == desk.subjects() == {"card-4"}
+    assert gate.store.shared.root() == desk.store.shared.root()

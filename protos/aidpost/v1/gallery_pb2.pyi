@@ -1100,11 +1100,16 @@ class PushChangesRequest(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
     ROSTER_FIELD_NUMBER: _builtins.int
+    ERASURES_AHEAD_FIELD_NUMBER: _builtins.int
     gallery_id: _builtins.bytes
     version: _builtins.int
     """The version that the appliance holds: nothing is taken where the log has gone on."""
     roster: _builtins.bytes
     """A newer roster than the one that is here, as its custodian signed it, and then no changes."""
+    erasures_ahead: _builtins.bool
+    """The appliance refused what it was sent, and tells its own erasures all the same: they are taken whatever
+    version the log is at, and it holds no more of it for that.
+    """
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___GalleryChange]: ...
     def __init__(
@@ -1114,10 +1119,11 @@ class PushChangesRequest(_message.Message):
         version: _builtins.int = ...,
         changes: _abc.Iterable[Global___GalleryChange] | None = ...,
         roster: _builtins.bytes = ...,
+        erasures_ahead: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "gallery_id", b"gallery_id", "roster", b"roster", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "erasures_ahead", b"erasures_ahead", "gallery_id", b"gallery_id", "roster", b"roster", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
