@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta, tzinfo
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
+from msgspec.structs import replace
 
 from aggregator.fleet.rings import named
 from aggregator.fleet.rollout import Change, Ring, Thresholds
@@ -67,6 +68,9 @@ def plan(
     Files are fetched at any time within the site's bytes of a day, which begins at midnight there, and taken
     up in its next window. How fast the link is, and how long people are served in a window, is not known.
     """
+    sites = {
+        name: site if _knows(site.window) else replace(site, window=None) for name, site in sites.items()
+    }
     planned: list[PlannedRing] = []
     late: set[str] = set()
     begins: datetime | None = now
@@ -126,6 +130,14 @@ def _taken_up(site: Site, size_bytes: int, begins: datetime) -> datetime | None:
         last_day = begins.astimezone(zone).date() + timedelta(days=days)
         fetched = datetime.combine(last_day, time(), zone).astimezone(UTC)
     return fetched if site.window is None else next_open(site.window, fetched)
+
+
+def _knows(window: ServiceWindow | None) -> bool:
+    """Tell whether this machine knows the time zone; without that a site is as one without a window."""
+    try:
+        return window is None or ZoneInfo(window.time_zone) is not None
+    except ZoneInfoNotFoundError:
+        return False
 
 
 def _cost_milli(change: Change, devices: Iterable[PlanDevice], sites: Mapping[str, Site]) -> dict[str, int]:

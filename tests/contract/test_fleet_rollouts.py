@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -10,11 +11,12 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, ResourceInfo
 
 from aidpost.v1 import event_pb2, fleet_pb2, inventory_pb2, rollout_pb2, state_pb2
 from tests.kit.fleet_desk import FleetDesk, fleet_desk, refused
-from tests.kit.link_device import PATIENCE_S, LinkDevice, check_in
+from tests.kit.link_device import PATIENCE_S, SITE, LinkDevice, check_in
 from tests.kit.rollouts import HOUR_NS
 
 APPLIED = state_pb2.DESIRED_RESULT_APPLIED
@@ -113,6 +115,39 @@ async def test_a_rollout_goes_ring_by_ring_to_its_end(desk: FleetDesk) -> None:
         "rollout went on",
         "rollout done",
     ]
+
+
+async def test_a_plan_counts_a_sites_bytes_cost_and_days(desk: FleetDesk) -> None:
+    content = bytes(50_000)
+    point = state_pb2.Artifact(
+        kind=state_pb2.ARTIFACT_KIND_OPERATING_POINT,
+        version="strict",
+        digest=hashlib.sha256(content).digest(),
+        bytes=len(content),
+    )
+    site = inventory_pb2.Site(name=SITE, daily_budget_bytes=60_000, megabyte_cost_milli=2_000, currency="KES")
+    site.window.time_zone = "Africa/Nairobi"
+    site.window.start.seconds, site.window.end.seconds = 20 * 3600, 5 * 3600
+    fields = FieldMask(paths=["daily_budget_bytes", "megabyte_cost_milli", "currency", "window"])
+    stored = inventory_pb2.StoredArtifact(artifact=point, title="stricter")
+    async with linked(desk) as links:
+        await links["desk-1"].report_state(None, APPLIED, artifacts=[point], known_settings=["session.tries"])
+        await desk.fleet.UpdateSite(
+            inventory_pb2.UpdateSiteRequest(site=site, update_mask=fields, allow_missing=True)
+        )
+        await desk.fleet.AddArtifact(
+            iter(
+                [
+                    inventory_pb2.AddArtifactRequest(artifact=stored),
+                    inventory_pb2.AddArtifactRequest(data=content),
+                ]
+            )
+        )
+        wish = rollout(artifacts=[point], rings=[rollout_pb2.Ring(name="all", percent=100)])
+        plan = await desk.fleet.PlanRollout(rollout_pb2.PlanRolloutRequest(rollout=wish))
+    assert (plan.bytes, dict(plan.cost_milli)) == (150_000, {"KES": 300})
+    # On the third day there, which begins at 21:00 UTC of the second, in the middle of the window.
+    assert plan.ends_at.ToJsonString() == "2026-01-02T21:00:00Z"
 
 
 async def test_a_restart_in_the_middle_goes_on_where_it_was(tmp_path: Path) -> None:

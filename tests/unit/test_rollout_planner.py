@@ -75,6 +75,13 @@ def test_a_site_that_would_take_years_has_no_end_and_is_named() -> None:
     ]
 
 
+def test_a_site_in_a_time_zone_that_this_machine_does_not_know_is_as_one_without_a_window() -> None:
+    elsewhere = ServiceWindow("Mars/Olympus", 0, 3600)
+    found = planned(device("desk-1", 0), device("desk-2", 1), sites=(Site("kakuma-1", 1, window=elsewhere),))
+    assert found.rings[0].ends == NOW + timedelta(hours=1)
+    assert found.remarks[0].startswith("no service window is set for kakuma-1")
+
+
 def test_remarks_name_what_to_look_at_before_the_start() -> None:
     found = planned(
         device("desk-1", 0, silent=True),
