@@ -348,6 +348,7 @@ class Appliance:
             self.link.meter,
             {Modality.FINGER: reader, Modality.FACE: camera},
             dirty=lambda: self.day.dirty_platen,
+            queue=self.day.queue.people,
             committed=self.link.committed,
         )
         self._beside.run("telemetry", self.collector.run())

@@ -23,7 +23,7 @@ FRESH_S = 1.5 * HOUR_S
 """What telemetry says of people is about the time when it came."""
 TURNED_AWAY = (3, 10)
 """People in two hours, for a warning and for urgent; one alone may have met a reader that is back by now."""
-QUEUE = (15, 40)
+QUEUE = (20, 40)
 WAIT_COMPLAINTS = (3, 10)
 WRONG_REFUSALS = (0.05, 0.15)
 """Shares of who showed a face or a finger in seven days, held against the lower end of a 95 % interval."""

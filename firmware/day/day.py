@@ -14,6 +14,7 @@ from firmware.cards.making import desk_digit
 from firmware.clock import Clock
 from firmware.day.figures import Figures, figures
 from firmware.day.known import known
+from firmware.day.queue import Queue
 from firmware.day.self_test import PartFinding, self_test
 from firmware.records import DayClosed, ListErased, Moment
 from firmware.store.errors import SessionUnderWay
@@ -118,7 +119,7 @@ class Day:
 
     sync: returns when the aggregator holds everything, None without one. committed: tells the uplink.
     zone: in which days and hours are counted. dirty_platen: the reader showed something at the last opening,
-    while nobody should touch it.
+    while nobody should touch it. queue: how many people wait, as staff said it.
     """
 
     def __init__(
@@ -141,6 +142,7 @@ class Day:
         self._committed = committed
         self._sync = sync
         self.dirty_platen = False
+        self.queue = Queue(clock.now)
         self._zone = zone or datetime.now(UTC).astimezone().tzinfo or UTC
 
     async def open(self, operator: str = "") -> Opening:

@@ -33,6 +33,10 @@ class DayOnPage:
         await self._look()
         return told_of_close(closing)
 
+    def say_waiting(self, people: int) -> None:
+        """Keep how many people staff see waiting."""
+        self._day.queue.say(people)
+
     async def was_closed(self) -> bool:
         """Tell whether there is a report of a day that was closed."""
         return await self._day.last_report() is not None

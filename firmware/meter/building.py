@@ -30,9 +30,14 @@ def build_collector(
     workers: Mapping[Modality, DeviceWorker[Any] | None],
     *,
     dirty: Callable[[], bool],
+    queue: Callable[[], int | None],
     committed: Callable[[], None],
 ) -> Collector:
-    """workers: of the sensors, None where one is not fitted. dirty: what the last phantom test saw."""
+    """Return the collector of these parts.
+
+    workers: of the sensors, None where one is not fitted. dirty: what the last phantom test saw. queue: how
+    many people wait, None where nobody said.
+    """
     data = config.device.data
     sources = Sources(
         machine=Machine(data, throttled=partial(read_throttled, VcioMailbox())),
@@ -42,6 +47,7 @@ def build_collector(
             modality: partial(_state, worker) for modality, worker in workers.items() if worker is not None
         },
         dirty=dirty,
+        queue=queue,
         certificate_ends_s=partial(_certificate_ends_s, data),
     )
     return Collector(config.telemetry, sources, in_store, clock, committed)

@@ -21,6 +21,7 @@ class Place(Enum):
     DAY = "/day"
     CLOSE = "/day/close"
     LIST = "/day/list"
+    QUEUE = "/day/queue"
 
 
 class Beside:

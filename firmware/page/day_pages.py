@@ -26,6 +26,8 @@ log = structlog.get_logger()
 _MEDIA_TYPES = {"pdf": "application/pdf", "csv": "text/csv; charset=utf-8", "json": "application/json"}
 _ENDS_CYCLE = {"close": None, "goes on": False, "ends": True}
 """What a supervisor says where it is asked before the close, and what that says of a distribution's cycle."""
+QUEUE_SIZES = (0, 5, 10, 20, 40)
+"""What staff choose from, about how many wait: one press, and nobody counts heads."""
 _SURE, _ON_OR_OVER = ("close",), ("goes on", "ends")
 
 
@@ -51,6 +53,8 @@ class DayPages:
             Route("/day/open", self._open, methods=["POST"]),
             Route("/day/close", self._ask, methods=["GET"]),
             Route("/day/close", self._close, methods=["POST"]),
+            Route("/day/queue", self._ask_queue, methods=["GET"]),
+            Route("/day/queue", self._say_queue, methods=["POST"]),
             Route("/day/report.{kind}", self._report),
             Route("/day/closed.{kind}", self._report_of_closed),
         ]
@@ -90,6 +94,21 @@ class DayPages:
             return await self._drawn(viewer, told=told)
 
         return await self._do(viewer, work, Role.SUPERVISOR)
+
+    async def _ask_queue(self, request: Request) -> Response:
+        viewer = self._browsers.signed_in(request)
+        if viewer is None:
+            return RedirectResponse("/", 303)
+        return self._beside.drawn("day_queue.html", viewer, Place.QUEUE, sizes=QUEUE_SIZES)
+
+    async def _say_queue(self, request: Request) -> Response:
+        form = await read_form(request)
+        viewer = self._browsers.sender(request, form)
+        said = form.get("people", "")
+        if viewer.operator is None or said not in map(str, QUEUE_SIZES):
+            return RedirectResponse("/", 303)
+        self._day.say_waiting(int(said))
+        return RedirectResponse("/", 303)
 
     async def _do(self, viewer: Viewer, work: Callable[[str], Awaitable[Response]], need: Role) -> Response:
         operator = viewer.operator

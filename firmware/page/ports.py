@@ -88,6 +88,9 @@ class DayWork(Protocol):
         ends_cycle: whether this was the last day of a distribution; None where none is loaded.
         """
 
+    def say_waiting(self, people: int) -> None:
+        """Keep how many people staff see waiting."""
+
     async def was_closed(self) -> bool:
         """Tell whether there is a report of a day that was closed."""
 

@@ -60,6 +60,8 @@ OUTCOMES: Mapping[Outcome, Text] = {
 }
 REPORT = say("Report")
 CLOSED_REPORT = say("Report of the closed day")
+QUEUE = say("People waiting")
+HOW_MANY_WAIT = say("About how many people are waiting now?")
 REPORT_STAYS = say("The report stays here until the next day is closed.")
 BACK = say("Back")
 DETAILS = say("Details")

@@ -15,6 +15,7 @@ from firmware.day.lines import Outcome, Told
 from firmware.lists.reading import ReadList
 from firmware.notices import Notices
 from firmware.page import words
+from firmware.page.day_pages import QUEUE_SIZES
 from firmware.page.drawing import FOLDER, Drawing, keys_beside
 from firmware.page.list_facts import facts_of
 from firmware.page.list_pages import Draft
@@ -92,6 +93,7 @@ PAGES: dict[str, tuple[str, dict[str, object]]] = {
     "opened": ("day.html", {**DAY, "told": OPENED}),
     "closed": ("day.html", {**DAY, "told": CLOSED}),
     "closed before": ("day.html", {**DAY, "told": Told(Outcome.CLOSED_BEFORE)}),
+    "who waits": ("day_queue.html", {"sizes": QUEUE_SIZES}),
     "close a clinic": ("day_close.html", {"asked": ToClose(LOADED, 41, 127, clock_checked=True)}),
     "close a distribution": ("day_close.html", {"asked": ToClose(CYCLE, 41, 127, clock_checked=True)}),
     "close, clock unchecked": ("day_close.html", {"asked": ToClose(LOADED, 41, 127, clock_checked=False)}),

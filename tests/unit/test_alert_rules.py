@@ -45,7 +45,7 @@ def test_a_device_that_is_well_is_no_finding() -> None:
             AlertKind.PEOPLE_TURNED_AWAY,
             Severity.WARNING,
         ),
-        (replace(WELL, telemetry=replace(QUIET, queue=41)), AlertKind.PEOPLE_WAITING, Severity.URGENT),
+        (replace(WELL, telemetry=replace(QUIET, queue=40)), AlertKind.PEOPLE_WAITING, Severity.URGENT),
         (replace(WELL, week={CLAIMS: 100, WRONGLY_REFUSED: 12}), AlertKind.WRONG_REFUSALS, Severity.WARNING),
         (replace(WELL, faults=(CAMERA,)), AlertKind.PART_MISSING, Severity.WARNING),
         (replace(WELL, faults=(STORE,)), AlertKind.PART_MISSING, Severity.URGENT),

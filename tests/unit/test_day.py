@@ -13,6 +13,7 @@ import pytest
 from firmware.clock import Clock
 from firmware.day.day import ClosedBefore, Closing, Day, list_advice, one_wrong_per
 from firmware.day.lines import closing_lines, opening_lines
+from firmware.day.queue import Queue
 from firmware.records import ClockQuality, DayClosed, ListErased
 from firmware.store.errors import SessionUnderWay
 from firmware.store.store import Store
@@ -55,6 +56,16 @@ def day_of(store: Store, now: datetime = NOON, quality: ClockQuality = ClockQual
         sync=None,
         zone=UTC,
     )
+
+
+def test_what_staff_said_of_the_queue_holds_for_an_hour() -> None:
+    seconds = [0.0]
+    queue = Queue(lambda: at(seconds[0]))
+    queue.say(20)
+    seconds[0] = 3599.0
+    assert queue.people() == 20
+    seconds[0] = 3600.0
+    assert queue.people() is None
 
 
 async def test_the_opening_says_what_to_expect(tmp_path: Path) -> None:

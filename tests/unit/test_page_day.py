@@ -52,6 +52,21 @@ async def test_a_close_on_the_page_asks_first_and_leaves_the_report(tmp_path: Pa
     store.close()
 
 
+async def test_staff_say_with_one_press_how_many_wait(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    day = day_of(store)
+    visitor = page_over(day)
+    await visitor.sign_in()
+    assert "People waiting" in (await visitor.client.get("/day")).text
+    assert "About how many" in (await visitor.client.get("/day/queue")).text
+    assert day.queue.people() is None
+    await visitor.send("/day/queue", people="20")
+    await visitor.send("/day/queue", people="-3")
+    await visitor.send("/day/queue", people="10000000")
+    assert day.queue.people() == 20
+    store.close()
+
+
 async def test_a_distribution_never_ends_by_one_tap(tmp_path: Path) -> None:
     store = open_store(tmp_path, purpose=Purpose.DISTRIBUTION)
     store.lists.load(at(0), distribution_list())
