@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from firmware.config import Config
+from firmware.desired.shelf import SMALL
 from firmware.desired.terms import InUse
 from firmware.policy import DataPolicy
 from inference import operating_point
@@ -26,9 +27,17 @@ def model_set(catalogue: Catalogue | None = None) -> Artifact:
 
 
 def files_in_use(
-    config: Config, used: InUse | None, models: Artifact, point_name: str, policy: DataPolicy | None
+    config: Config,
+    used: InUse | None,
+    models: Artifact,
+    point_name: str,
+    policy: DataPolicy | None,
+    version: str,
 ) -> Sequence[Artifact]:
-    """Return each kind once, in order; point_name: of the operating point that the matcher has."""
+    """Return each kind once, in order.
+
+    point_name: of the operating point that the matcher has. version: of the software that runs.
+    """
     found = {ArtifactKind.MODELS: models}
     point = config.inference.operating_point or operating_point.DEFAULT
     found[ArtifactKind.OPERATING_POINT] = _file(ArtifactKind.OPERATING_POINT, point_name, point)
@@ -37,7 +46,10 @@ def files_in_use(
         found[ArtifactKind.POLICY] = _file(
             ArtifactKind.POLICY, str(policy.edition), path, path.with_name(path.name + SUFFIX)
         )
-    found |= {each.kind: each for each in (() if used is None else used.artifacts)}
+    for each in () if used is None else used.artifacts:
+        # Of models and software what is here counts: they come with an update by hand, too.
+        if each.kind in SMALL or (each.kind is ArtifactKind.SOFTWARE and each.version == version):
+            found[each.kind] = each
     return sorted(found.values(), key=lambda each: each.kind.value)
 
 

@@ -17,6 +17,8 @@ from firmware.policy import PolicyRefused, PurposeRule, read_signed, rule_for
 from firmware.recognition import Measured
 from firmware.updater import Updater
 from inference.errors import InferenceError
+from inference.operating_point_file import modality_of
+from inference.types import Modality
 from trust.state import Artifact, ArtifactKind, DesiredState, Refusal, ServiceWindow
 
 DAY_S = 24 * 3600
@@ -60,10 +62,10 @@ class Judge:
         if refusals:
             return tuple(refusals)
         try:
-            built(self.base, used, self.shelf)
+            config = built(self.base, used, self.shelf)
         except SettingsRefused as error:
             return error.refusals
-        return ()
+        return self._of_reach(config)
 
     def fetched(self, desired: DesiredState) -> Sequence[Artifact]:
         """Return the files that have to be had: not those that came with the software in use."""
@@ -95,6 +97,21 @@ class Judge:
         elif artifact.size_bytes > SMALL_BYTES:
             reason = f"it has {artifact.size_bytes} bytes, more than any of its kind: add the right file"
         return () if reason is None else (_against(artifact, reason),)
+
+    def _of_reach(self, config: Config) -> tuple[Refusal, ...]:
+        """Refuse a rate at which no evidence that this appliance can have would be enough for a match."""
+        if not self.measured.sources:
+            return ()
+        point = self.measured.point(config.inference.operating_point)
+        fingers = [each for each in self.measured.sources if modality_of(each) is Modality.FINGER]
+        evidence = (*self.measured.sources, *fingers[:1] * (len(config.session.fingers) - 1))
+        smallest = point.supported_fmr(evidence)
+        if config.policy.fmr >= smallest:
+            return ()
+        said = (
+            f"at {config.policy.fmr:g} nobody could be matched here: {smallest:.1g} is the strictest that its"
+        )
+        return (Refusal("settings.policy.fmr", f"{said} operating point supports; desire that or more"),)
 
     def _of_point(self, artifact: Artifact) -> tuple[Refusal, ...]:
         try:

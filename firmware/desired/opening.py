@@ -48,14 +48,15 @@ def open_taking_up(
     """base: the appliance's own file. policy: that is in force. dialler: None without an aggregator."""
     models, config = model_set(), beginning.config
     point_name, _, _ = recognition.matcher.operating_point.partition(" ")
-    files = files_in_use(config, beginning.standing.to_use, models, point_name, policy)
+    running = version("aidpost")
+    files = files_in_use(config, beginning.standing.to_use, models, point_name, policy, running)
     fetching = None
     if dialler is not None:
         backoff = Backoff(random.SystemRandom(), cap_s=FETCH_CAP_S)
         fetching = Fetching(shelf, partial(download, dialler), backoff)
     return TakingUp(
         beginning.standing,
-        judge=Judge(base, shelf, host.updater, recognition.measured, models, version("aidpost")),
+        judge=Judge(base, shelf, host.updater, recognition.measured, models, running),
         shelf=shelf,
         used=Used(in_use(config), tuple(files)),
         fetching=fetching,

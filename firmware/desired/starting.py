@@ -40,16 +40,21 @@ class Beginning:
         self.config = base
 
     async def begin(self) -> None:
-        """Find out what to start with. Raises StoreError, OSError."""
+        """Find out what to start with. Raises StoreError."""
         self.standing = await self._in_store(lambda store: store.desired.standing())
         await self._step(Started())
         contents = await self._in_store(lambda store: store.desired.files())
         while (used := self.standing.to_use) is not None:
-            self._shelf.restore(used.artifacts, contents)
             try:
+                self._shelf.restore(used.artifacts, contents)
                 self.config = built(self._base, used, self._shelf)
             except SettingsRefused as error:
                 await self._take_back(error.refusals)
+            except OSError as error:  # a full or damaged disk: people are served with the file alone
+                said = (
+                    f"its files cannot be put on the disk ({error.strerror}): free space, or change the card"
+                )
+                await self._take_back((Refusal("artifacts", said),))
             else:
                 return
         self.config = self._base

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import grpc
 import msgspec
@@ -14,10 +16,12 @@ from click.testing import CliRunner
 
 from aidpost.v1 import state_pb2
 from firmware import policy
+from firmware.clock import Clock
 from firmware.commands.configuration import config
 from firmware.config import Issuer
 from firmware.desired.shelf import FOLDER
 from firmware.host import Ending
+from firmware.records import ClockQuality
 from inference import operating_point
 from tests.kit.aggregator_stub import DownloadFault
 from tests.kit.desired_rig import DEADLINE_S, Rig, Slots, artifact, rig, wanted
@@ -227,6 +231,29 @@ async def test_nobody_is_kept_waiting_for_it(post: Rig) -> None:
         assert not post.endings
         served = False
         await post.until_asked_to_start_anew()
+
+
+async def test_it_waits_until_the_window_of_its_site_opens(post: Rig) -> None:
+    now = datetime(2026, 3, 2, 12, 0, tzinfo=ZoneInfo("Africa/Nairobi"))
+    post.clock = Clock(
+        wall_ns=lambda: int(now.timestamp()) * 1_000_000_000, quality=lambda: ClockQuality.SYNCHRONISED
+    )
+    night = ServiceWindow("Africa/Nairobi", 20 * 3600, 4 * 3600)
+    post.aggregator.desired = wanted(1, {"session.tries": "2"}, window=night)
+    async with post.started():
+        reported = await post.until_reported(lambda each: each.generation == 1)
+        assert reported.result == state_pb2.DESIRED_RESULT_WAITING
+        assert not post.endings
+        now += timedelta(hours=9)
+        await post.until_asked_to_start_anew()
+
+
+async def test_a_rate_at_which_nobody_could_be_matched_is_refused(post: Rig) -> None:
+    post.aggregator.desired = wanted(1, {"policy.fmr": "1e-12"})
+    async with post.started():
+        (refusal,) = (await post.result_of(1)).refusals
+        assert refusal.field == "settings.policy.fmr"
+        assert "nobody could be matched" in refusal.reason
 
 
 async def test_software_and_other_models_are_refused_in_plain_words(post: Rig) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aidpost.v1 import event_pb2, link_pb2, state_pb2
 from firmware.appliance import Appliance
+from firmware.clock import Clock
 from firmware.config import Camera, Config, Device, Issuer, Keys, Session, Uplink
 from firmware.host import Ending, Host
 from firmware.opening import Hardware
@@ -80,6 +81,7 @@ class Rig:
     with_tls: bool = False
     camera_is_there: bool = True
     quiet_s: float = 0.0
+    clock: Clock = field(default_factory=Clock)
     issuer: Issuer = field(default_factory=Issuer)
     power: CountedPower = field(default_factory=CountedPower)
     updater: Updater = field(default_factory=NotFromImage)
@@ -106,7 +108,7 @@ class Rig:
         self.asked.clear()
         hardware = Hardware(reader=None, camera=self._camera, board=None)
         host = Host(self._start_anew, self.power, self.updater, self.quiet_s)
-        async with Appliance(self.config, hardware, host=host) as appliance:
+        async with Appliance(self.config, hardware, self.clock, host=host) as appliance:
             yield appliance
 
     async def until_asked_to_start_anew(self) -> None:
