@@ -25,6 +25,7 @@ from trust.state import (
 )
 
 MAX_SETTINGS = 500  # an appliance's file has about a hundred
+MAX_REPORT_BYTES = 256 << 10  # one of an appliance has about 3 kB, and the newest of each is kept
 MAX_REFUSALS = 100
 MAX_FIELD = 200
 _SETTING = re.compile(SETTING)
@@ -47,6 +48,8 @@ _RESULTS_AS_MESSAGES = {result: message for message, result in _RESULTS.items()}
 
 def parse_reported(message: state_pb2.ReportedState) -> ReportedState:
     """Return what a device reports; raises Malformed."""
+    if message.ByteSize() > MAX_REPORT_BYTES:
+        raise Malformed(f"a reported state has at most {MAX_REPORT_BYTES} bytes")
     if len(message.refusals) > MAX_REFUSALS or len(message.known_settings) > MAX_SETTINGS:
         raise Malformed(f"at most {MAX_REFUSALS} refusals and {MAX_SETTINGS} settings can be reported")
     artifacts = tuple(map(parse_artifact, message.artifacts))

@@ -138,6 +138,13 @@ class Reported(msgspec.Struct, frozen=True):
     drift: tuple[str, ...]
 
 
+class Noted(msgspec.Struct, frozen=True):
+    """What became of a report; newly_doubted: it is doubted, and nobody was told so in the last hour."""
+
+    reported: Reported
+    newly_doubted: bool
+
+
 class FleetDevice(msgspec.Struct, frozen=True):
     """One device as the desk sees it; problems: in short, the worst first.
 

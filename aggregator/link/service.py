@@ -271,8 +271,8 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
         """Keep what the device reports, before anything more is read; it may be told something for it."""
         device_id, now_ns = stream.admitted.device_id, self._wall_ns()
         noted = await self._store.submit(lambda db: fleet_reports.note(db, device_id, report, now_ns))
-        if noted.doubt:
-            stream.log.error("link.report_doubted", why=noted.doubt)
+        if noted.newly_doubted:
+            stream.log.error("link.report_doubted", why=noted.reported.doubt)
         stream.log.info("link.reported", generation=report.generation, result=report.result.value)
         self._desired_desk.look(device_id)
 

@@ -39,6 +39,12 @@ def send(
     return True
 
 
+def is_taken(db: Database, command_id: bytes, device_id: str, kind: CommandKind) -> bool:
+    """Tell whether a command of this identifier is there that asks for something else."""
+    row = db.execute("SELECT device_id, kind FROM commands WHERE command_id = ?", (command_id,)).fetchone()
+    return row is not None and row != (device_id, kind.value)
+
+
 def due(db: Database, now_ns: int, device_ids: Collection[str]) -> dict[str, tuple[Command, ...]]:
     """Return the commands of these devices that have no result yet and have not expired, oldest first."""
     found: dict[str, list[Command]] = {}

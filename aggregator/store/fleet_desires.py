@@ -26,6 +26,7 @@ from aggregator.store.port import Database
 from trust.state import MAX_VALUE_BYTES, SETTING, ArtifactKind, ReportedState
 
 MAX_SETTINGS = 200  # of one scope
+MAX_SCOPE_CHARACTERS = 64 << 10  # all of a device's scopes come to it in one message
 _SETTING = re.compile(SETTING)
 
 
@@ -71,8 +72,11 @@ def change(
     if (invalid := check(db, what)) is not None:
         return invalid
     after = _changed(before, what, now_ns, actor)
-    if len(after.settings) > MAX_SETTINGS:
-        return Invalid("desire.settings", f"at most {MAX_SETTINGS} settings can be desired in one scope")
+    if len(after.settings) > MAX_SETTINGS or sum(map(len, after.settings.values())) > MAX_SCOPE_CHARACTERS:
+        return Invalid(
+            "desire.settings",
+            f"one scope can desire {MAX_SETTINGS} settings, with {MAX_SCOPE_CHARACTERS} characters in all",
+        )
     if (after.settings, after.artifacts) == (before.settings, before.artifacts):
         return Changed(before, _again(db, scope, what, now_ns, actor, validate_only=validate_only))
     if validate_only:

@@ -303,6 +303,7 @@ def m0008_versions_of_entries(db: Database) -> None:
 # Parts with tables of their own keep their steps beside this list.
 for _step in (
     migrations_of_fleet.m0010_fleet,
+    migrations_of_fleet.m0011_doubts,
     migrations_of_telemetry.m0020_telemetry,
     migrations_of_alerts.m0021_alerts,
     migrations_of_telemetry.m0022_sums_of_sites,

@@ -130,3 +130,8 @@ def m0010_fleet(db: Database) -> None:
     # duration_s: how long what was asked for goes on, 0 where that means nothing.
     db.execute("ALTER TABLE commands ADD COLUMN duration_s INTEGER NOT NULL DEFAULT 0")
     db.execute("CREATE INDEX commands_of ON commands (device_id) WHERE outcome IS NULL")
+
+
+def m0011_doubts(db: Database) -> None:
+    """When the audit log was last told that a device's reports are doubted: once an hour, however often."""
+    db.execute("ALTER TABLE reported_states ADD COLUMN doubted_ns INTEGER NOT NULL DEFAULT 0")

@@ -104,5 +104,13 @@ async def test_a_request_sent_twice_asks_once(post: Post) -> None:
     await post.ask(1)
     await post.ask(1)
     assert len(await post.states()) == 1
+    other = fleet_pb2.SendCommandRequest(
+        command_id=bytes([1]) * 16,
+        device_id="desk-1",
+        kind=event_pb2.COMMAND_KIND_SYNC_NOW,
+        lifetime=Duration(seconds=60),
+    )
+    with pytest.raises(grpc.aio.AioRpcError, match="used for another command"):
+        await post.fleet.SendCommand(other, timeout=PATIENCE_S)
     audit = await post.fleet.ListAudit(fleet_pb2.ListAuditRequest())
     assert [entry.act for entry in audit.entries].count("command self-test") == 1

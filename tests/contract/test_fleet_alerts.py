@@ -11,10 +11,10 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFail
 
 from aggregator.fleet.alerts import AlertKind, Finding, Severity
 from aggregator.store import alerts
-from aggregator.store.database import open_writer
 from aidpost.v1 import alert_pb2, event_pb2, fleet_pb2, inventory_pb2
 from firmware.telemetry_message import telemetry_to
 from tests.kit.fleet_desk import FleetDesk, fleet_desk, refused
+from tests.kit.fleet_store import beside
 from tests.kit.link_device import PATIENCE_S, moment
 from tests.kit.telemetry_values import BUSY
 
@@ -29,7 +29,7 @@ URL = "https://ops.example/alerts"
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[FleetDesk]:
     async with fleet_desk(tmp_path) as desk:
-        with open_writer(desk.server.store, None, beside_server=True) as db, db.atomic():
+        with beside(desk.server.store) as db:
             db.execute("UPDATE outboxes SET outbox = outbox WHERE 0")
             alerts.reconcile(db, FINDINGS, desk.clock())
         yield desk

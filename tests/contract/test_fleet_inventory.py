@@ -11,10 +11,9 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, ResourceInfo
 
-from aggregator.store.database import open_writer
 from aidpost.v1 import fleet_pb2, inventory_pb2, state_pb2
 from tests.kit.fleet_desk import FleetDesk, fleet_desk, refused
-from tests.kit.fleet_store import hello
+from tests.kit.fleet_store import beside, hello
 from tests.kit.link_device import SITE
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -29,7 +28,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[FleetDesk]:
 
 def know(desk: FleetDesk, *device_ids: str, site: str = SITE) -> None:
     """Let the store know devices as after a hello."""
-    with open_writer(desk.server.store, None, beside_server=True) as db, db.atomic():
+    with beside(desk.server.store) as db:
         for device_id in device_ids:
             hello(db, device_id, site)
 

@@ -11,14 +11,14 @@ import pytest
 
 from aggregator.fleet.rollout import Change, Ring, Rollout, RolloutState, Standing
 from aggregator.store import fleet_rollout_making, fleet_rollouts
-from aggregator.store.database import open_reader, open_writer
+from aggregator.store.database import open_reader
 from aggregator.store.fleet_rollout_making import Wish
 from aggregator.store.fleet_rollouts import Held
 from aggregator.store.port import Database
 from firmware.host import Ending
 from tests.kit.aggregator_fixture import running_aggregator
 from tests.kit.desired_rig import DEADLINE_S, Rig, rig
-from tests.kit.fleet_store import ACTOR
+from tests.kit.fleet_store import ACTOR, beside
 from tests.kit.rollouts import UNJUDGED
 from tests.kit.store_values import DEVICE
 
@@ -46,7 +46,7 @@ async def until(post: Rig, holds: Callable[[Database], bool]) -> None:
 
 
 def start(post: Rig) -> None:
-    with open_writer(post.folder / "store.db", None, beside_server=True) as db, db.atomic():
+    with beside(post.folder / "store.db") as db:
         made = fleet_rollout_making.make(db, WISH, time.time_ns(), (), ACTOR)
         assert isinstance(made, Rollout), made
         assert isinstance(fleet_rollouts.create(db, made, time.time_ns(), ACTOR), Held)

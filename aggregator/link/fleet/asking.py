@@ -54,6 +54,8 @@ class Asking(fleet_pb2_grpc.FleetServiceServicer):
 
         def send(db: Database, now_ns: int, actor: str) -> fleet_pb2.SendCommandResponse:
             _check_consent(db, kind, [device_id], now_ns)
+            if commands.is_taken(db, command_id, device_id, kind):
+                raise bad_field("command_id", "it was used for another command: take 16 new random bytes")
             if not commands.send(
                 db,
                 command_id=command_id,
