@@ -114,7 +114,7 @@ def move(
     actor: str,
 ) -> Held | Missing | Stale | NotAllowed:
     """Pause, resume or cancel; revision: as the caller read it, None for whatever is there."""
-    found = fleet_rollouts.whole(db, name)
+    found = fleet_rollouts.whole_to_change(db, name)
     if found is None:
         return Missing("rollout", name)
     old, here = found

@@ -52,7 +52,7 @@ def turn(db: Database, name: str, observed: Observed, now_ns: int) -> tuple[Roll
 
     Part of one transaction with what it writes down: after a crash both happened, or neither.
     """
-    found = fleet_rollouts.whole(db, name)
+    found = fleet_rollouts.whole_to_change(db, name)
     if found is None:
         return None, frozenset()
     old, revision = found

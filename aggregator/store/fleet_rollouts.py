@@ -116,6 +116,12 @@ def whole(db: Database, name: str) -> tuple[Rollout, int] | None:
     return replace(held.rollout, members=members), held.revision
 
 
+def whole_to_change(db: Database, name: str) -> tuple[Rollout, int] | None:
+    """Return the same to whoever changes it next: of two servers on one store the second waits here."""
+    db.execute("UPDATE rollouts SET awaits = awaits WHERE name = ?", (name,))
+    return whole(db, name)
+
+
 def save(db: Database, old: Rollout, new: Rollout, revision: int, now_ns: int, actor: str) -> Held:
     """Keep what became of a rollout; revision: the one that `old` had."""
     moved = (old.state, old.ring) != (new.state, new.ring)

@@ -41,12 +41,13 @@ class Happening(Enum):
     SEASON = "the odds double everywhere within ten days"
     ONE_SITE = "one of the changed sites has other people: threefold odds"
     ONE_DEVICE = "one of the changed devices has other people: threefold odds"
+    SMALL_HARM = "the change makes 2 in 100 more people fail to be acquired"
     HARM = "the change makes 5 in 100 more people fail to be acquired"
     GREAT_HARM = "the change makes 10 in 100 more people fail to be acquired"
 
 
 NULL = (Happening.NOTHING, Happening.SEASON, Happening.ONE_SITE, Happening.ONE_DEVICE)
-_HARM = {Happening.HARM: 0.05, Happening.GREAT_HARM: 0.10}
+_HARM = {Happening.SMALL_HARM: 0.02, Happening.HARM: 0.05, Happening.GREAT_HARM: 0.10}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ def _days(happening: Happening, members: tuple[Member, ...], random: np.random.G
             odd += np.log(3) * np.outer(site_numbers == site_numbers[struck], since >= 0)
         case Happening.ONE_DEVICE:
             odd += np.log(3) * np.outer(np.arange(len(members)) == struck, since >= 0)
-        case Happening.NOTHING | Happening.HARM | Happening.GREAT_HARM:
+        case Happening.NOTHING | Happening.SMALL_HARM | Happening.HARM | Happening.GREAT_HARM:
             pass
     traffic = CHECK_INS_A_DAY * random.lognormal(0, TRAFFIC, (len(members), 1))
     presented = random.poisson(traffic * np.resize(WEEKDAYS, DAYS))
