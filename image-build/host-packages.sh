@@ -28,6 +28,15 @@ if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get 
         echo "chromium is not installed: the operator page will not be tried in a browser." >&2
 fi
 
+# PostgreSQL and NATS are what an aggregator grows to; where they cannot be installed those tests are skipped.
+if { [ ! -d /usr/lib/postgresql ] || ! command -v nats-server >/dev/null; } && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing PostgreSQL and NATS ..."
+    # The tests start servers of their own: the package must not start one.
+    mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql nats-server >/dev/null; } ||
+        echo "PostgreSQL and NATS are not installed: an aggregator on them will not be tried." >&2
+fi
+
 # systemd-analyze judges the units; where it cannot be installed that test is skipped.
 if ! command -v systemd-analyze >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing systemd ..."

@@ -46,7 +46,7 @@ def note(db: Database, device_id: str, told: Resemblance, now_ns: int) -> None:
         return
     gallery, first, second = row[0], *sorted((told.entry_id, told.resembles))
     erased = db.execute(
-        "SELECT 1 FROM gallery_log WHERE gallery = ? AND entry_id IN (?, ?) AND newest AND erases",
+        "SELECT 1 FROM gallery_log WHERE gallery = ? AND entry_id IN (?, ?) AND newest = 1 AND erases = 1",
         (gallery, first, second),
     ).fetchone()
     if erased is None:

@@ -11,6 +11,7 @@ from aggregator.holdings import AuditEntry
 from aggregator.store.port import Database
 
 _BEGINNING = bytes(32)
+EVERY = 2**62
 _NEVER = 2**63 - 1
 
 
@@ -53,7 +54,7 @@ def first_broken(db: Database, checked: AuditEntry | None = None) -> int | None:
     checked: the last entry that was found to hold; those up to it are not looked at again.
     """
     number, before = (checked.number, checked.chain) if checked else (0, _BEGINNING)
-    for expected, entry in enumerate(_read(db, number + 1, -1), number + 1):
+    for expected, entry in enumerate(_read(db, number + 1, EVERY), number + 1):
         chain = _chain(before, entry.number, entry.at_ns, entry.actor, entry.act, entry.subject)
         if entry.number != expected or chain != entry.chain:
             return expected

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import importlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
-from sqlite_utils import Database
+from sqlite_utils import Database as SqliteUtils
 
 from aggregator.store.errors import (
     StoreError,
@@ -21,22 +22,87 @@ from aggregator.store.errors import (
     StoreUnavailable,
 )
 from aggregator.store.migrations import APPLICATION_ID, check_not_newer, migrations
+from aggregator.store.place import Place, Server
+from aggregator.store.port import Database
 
 BUSY_TIMEOUT_S = 5.0  # a reader's checkpoint or a backup tool may hold the lock for a moment
 
 
-class SqliteDatabase(Database):
+class SqliteDatabase(SqliteUtils):
     """The `aggregator.store.port.Database` of a file, by sqlite-utils."""
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Do one statement for each row of parameters."""
         self.conn.executemany(sql, rows)
 
+    def empty_log(self) -> bool:
+        """Move the write-ahead log into the file and cut it to nothing; a reader prevents it."""
+        self.execute("PRAGMA busy_timeout = 0")  # it can be done later, and devices wait for commits
+        try:
+            (busy, _, _) = self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            self.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000):d}")
+        return not busy
+
+
+@overload
+def open_writer(
+    place: Path, max_bytes: int | None, *, beside_server: bool = False
+) -> AbstractContextManager[SqliteDatabase]: ...
+
+
+@overload
+def open_writer(
+    place: Place, max_bytes: int | None, *, beside_server: bool = False
+) -> AbstractContextManager[Database]: ...
+
+
+def open_writer(
+    place: Place, max_bytes: int | None, *, beside_server: bool = False
+) -> AbstractContextManager[Database]:
+    """Open a store for writing, make or migrate its tables; raises StoreError.
+
+    max_bytes, beside_server: of a file; a server has limits of its own, and every writer is beside others.
+    """
+    if isinstance(place, Server):
+        opened: AbstractContextManager[Database] = servers().open_writer(place)
+        return opened
+    return _open_file(place, max_bytes, beside_server=beside_server)
+
+
+@overload
+def open_reader(place: Path) -> AbstractContextManager[SqliteDatabase]: ...
+
+
+@overload
+def open_reader(place: Place) -> AbstractContextManager[Database]: ...
+
+
+def open_reader(place: Place) -> AbstractContextManager[Database]:
+    """Open a store read-only, also while a server writes to it; raises StoreError."""
+    if isinstance(place, Server):
+        opened: AbstractContextManager[Database] = servers().open_reader(place)
+        return opened
+    return _read_file(place)
+
+
+def translated(place: Place) -> AbstractContextManager[None]:
+    """Turn SQLite's errors into the store's own; what talks to a server does so by itself."""
+    return nullcontext() if isinstance(place, Server) else _translated_file(place)
+
+
+def servers() -> Any:
+    """Return what opens stores on servers; imported for those who use it: asyncpg is an extra."""
+    try:
+        return importlib.import_module("aggregator.store.postgres.opening")
+    except ModuleNotFoundError as error:
+        raise StoreUnavailable(
+            "this aggregator was installed without PostgreSQL: install aidpost[postgresql], or name a file"
+        ) from error
+
 
 @contextmanager
-def open_writer(
-    path: Path, max_bytes: int | None, *, beside_server: bool = False
-) -> Iterator[SqliteDatabase]:
+def _open_file(path: Path, max_bytes: int | None, *, beside_server: bool) -> Iterator[SqliteDatabase]:
     """Open the store for writing, make or migrate its tables; raises StoreError.
 
     beside_server: also while a server writes to it; every transaction must then begin with a write. The file
@@ -48,7 +114,7 @@ def open_writer(
     if beside_server:
         _check_there(path)
     with (
-        translated(path),
+        _translated_file(path),
         nullcontext() if beside_server else _locked(path),
         closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection,
     ):
@@ -69,10 +135,10 @@ def open_writer(
 
 
 @contextmanager
-def open_reader(path: Path) -> Iterator[SqliteDatabase]:
+def _read_file(path: Path) -> Iterator[SqliteDatabase]:
     """Open the store read-only, also while a server writes to it; raises StoreError."""
     _check_there(path)
-    with translated(path):
+    with _translated_file(path):
         uri = f"{path.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
             db = SqliteDatabase(connection, execute_plugins=False)
@@ -82,7 +148,7 @@ def open_reader(path: Path) -> Iterator[SqliteDatabase]:
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def _translated_file(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into the store's own."""
     try:
         yield

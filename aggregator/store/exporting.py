@@ -20,14 +20,14 @@ def read_for_export(
             FROM events JOIN outboxes USING (outbox) JOIN devices USING (device_id)
             WHERE received_ns >= :from_ns AND received_ns < :to_ns
                 AND kind IN (SELECT value FROM json_each(:kinds))
-                AND (:every OR site IN (SELECT value FROM json_each(:sites)))
+                AND (:every = 1 OR site IN (SELECT value FROM json_each(:sites)))
             ORDER BY arrival""",  # noqa: S608
         {
             "from_ns": from_ns,
             "to_ns": to_ns,
             "kinds": json.dumps(tuple(kinds)),
             "sites": json.dumps(tuple(sites)),
-            "every": not sites,
+            "every": int(not sites),
         },
     )
     return (_found(row) for row in rows)
@@ -45,13 +45,13 @@ def read_after(
             FROM events JOIN outboxes USING (outbox) JOIN devices USING (device_id)
             WHERE arrival > :arrival
                 AND kind IN (SELECT value FROM json_each(:kinds))
-                AND (:every OR site IN (SELECT value FROM json_each(:sites)))
+                AND (:every = 1 OR site IN (SELECT value FROM json_each(:sites)))
             ORDER BY arrival LIMIT :limit""",  # noqa: S608
         {
             "arrival": arrival,
             "kinds": json.dumps(tuple(kinds)),
             "sites": json.dumps(tuple(sites)),
-            "every": not sites,
+            "every": int(not sites),
             "limit": limit,
         },
     ).fetchall()

@@ -37,7 +37,9 @@ def publish_card(db: Database, card: Card, encoded: bytes, now_ns: int) -> None:
     if row is not None and row[0] == encoded:
         return
     db.execute(
-        "INSERT OR REPLACE INTO gallery_cards (device_id, site, card, published_ns) VALUES (?, ?, ?, ?)",
+        """INSERT INTO gallery_cards (device_id, site, card, published_ns) VALUES (?, ?, ?, ?)
+           ON CONFLICT (device_id) DO UPDATE SET site = excluded.site, card = excluded.card,
+               published_ns = excluded.published_ns""",
         (card.device_id, card.site, encoded, now_ns),
     )
     administration.append(db, now_ns, f"device {card.device_id}", "gallery card", card.words)
@@ -83,7 +85,8 @@ def publish_roster(db: Database, roster: Roster, encoded: bytes, now_ns: int, ac
             (roster.epoch, roster.edition, gallery),
         )
     db.execute(
-        "INSERT OR REPLACE INTO gallery_rosters (gallery, epoch, roster) VALUES (?, ?, ?)",
+        """INSERT INTO gallery_rosters (gallery, epoch, roster) VALUES (?, ?, ?)
+           ON CONFLICT (gallery, epoch) DO UPDATE SET roster = excluded.roster""",
         (gallery, roster.epoch, encoded),
     )
     _drop_rosters(db, gallery, roster.epoch)
@@ -162,7 +165,7 @@ def _write(db: Database, gallery: int, version: int, carried: Carried, now_ns: i
     if change.kind is Kind.ERASE:
         adjudications.forget(db, gallery, change.entry_id)
     former = db.execute(
-        "SELECT version, change FROM gallery_log WHERE gallery = ? AND entry_id = ? AND newest",
+        "SELECT version, change FROM gallery_log WHERE gallery = ? AND entry_id = ? AND newest = 1",
         (gallery, change.entry_id),
     ).fetchone()
     if former is not None:
@@ -209,7 +212,7 @@ def _drop_rosters(db: Database, gallery: int, epoch: int) -> None:
 def _entry(db: Database, gallery: int, entry_id: bytes) -> Entry | None:
     row = db.execute(
         """SELECT entry_version, erases, link, author, epoch FROM gallery_log
-           WHERE gallery = ? AND entry_id = ? AND newest""",
+           WHERE gallery = ? AND entry_id = ? AND newest = 1""",
         (gallery, entry_id),
     ).fetchone()
     if row is None:

@@ -22,10 +22,10 @@ _ERASURES = """
                 AND EXISTS (
                     SELECT 1 FROM gallery_log AS put
                     WHERE put.gallery = gallery_log.gallery AND put.entry_id = gallery_log.entry_id
-                        AND NOT put.erases AND put.version <= held.version)
+                        AND put.erases = 0 AND put.version <= held.version)
         ) AS former
         FROM gallery_log
-        WHERE erases AND received_ns >= :from_ns AND received_ns < :to_ns
+        WHERE erases = 1 AND received_ns >= :from_ns AND received_ns < :to_ns
     )
     SELECT gallery, gallery_id, site, purpose, entry_id, received_ns, author, told.version, former
     FROM told JOIN galleries USING (gallery)
@@ -113,9 +113,9 @@ def _gallery(
     version: int,
 ) -> Gallery:
     entries, erased, former = db.execute(
-        """SELECT count(*) FILTER (WHERE NOT erases), count(*) FILTER (WHERE erases),
-               count(*) FILTER (WHERE NOT erases AND epoch < ?)
-           FROM gallery_log WHERE gallery = ? AND newest""",
+        """SELECT count(*) FILTER (WHERE erases = 0), count(*) FILTER (WHERE erases = 1),
+               count(*) FILTER (WHERE erases = 0 AND epoch < ?)
+           FROM gallery_log WHERE gallery = ? AND newest = 1""",
         (epoch, gallery),
     ).fetchone()
     positions = {
@@ -128,7 +128,8 @@ def _gallery(
     for member in gallery_rows.rosters(db, gallery)[epoch].members:
         held, asked_ns = positions.get(member.device_id, (0, None))
         (unconfirmed,) = db.execute(
-            "SELECT count(*) FROM gallery_log WHERE gallery = ? AND erases AND version > ?", (gallery, held)
+            "SELECT count(*) FROM gallery_log WHERE gallery = ? AND erases = 1 AND version > ?",
+            (gallery, held),
         ).fetchone()
         members.append(GalleryMember(member.number, member.device_id, held, asked_ns, unconfirmed))
     return Gallery(

@@ -32,6 +32,6 @@ def note_position(db: Database, gallery: int, device_id: str, version: int, now_
     """Note how far a device holds the gallery, and when it said so."""
     db.execute(
         """INSERT INTO gallery_positions (gallery, device_id, version, asked_ns) VALUES (?1, ?2, ?3, ?4)
-           ON CONFLICT DO UPDATE SET version = ?3, asked_ns = ?4""",
+           ON CONFLICT (gallery, device_id) DO UPDATE SET version = ?3, asked_ns = ?4""",
         (gallery, device_id, version, now_ns),
     )

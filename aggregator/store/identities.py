@@ -249,7 +249,8 @@ def add_person(db: Database, person: PersonName, certificate: Certificate, now_n
     """Give a person a role; the certificate is the only good one from now on."""
     db.execute(
         """INSERT INTO people VALUES (:name, :role, :serial, :ends, NULL)
-           ON CONFLICT DO UPDATE SET role = :role, serial = :serial, ends_ns = :ends, removed_ns = NULL""",
+           ON CONFLICT (name) DO UPDATE
+               SET role = :role, serial = :serial, ends_ns = :ends, removed_ns = NULL""",
         {
             "name": person.name,
             "role": person.role.value,
@@ -325,7 +326,8 @@ def _ask(db: Database, device: DeviceName, key: bytes, claim: int | None, now_ns
     db.execute(
         """INSERT INTO enrolments (device_id, site, public_key, claim, state, requested_ns)
            VALUES (:device_id, :site, :key, :claim, :state, :now)
-           ON CONFLICT DO UPDATE SET site = :site, claim = coalesce(:claim, claim), state = :state,
+           ON CONFLICT (device_id, public_key) DO UPDATE SET site = :site,
+               claim = coalesce(:claim, enrolments.claim), state = :state,
                requested_ns = :now""",
         {
             "device_id": device.device_id,

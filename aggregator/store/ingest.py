@@ -209,6 +209,7 @@ def _tally(db: Database, events: Sequence[Event], now_ns: int) -> None:
                 pass
     for counted, count in outcomes.items():
         db.execute(
-            "INSERT INTO tallies VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+            """INSERT INTO tallies VALUES (?, ?, ?)
+               ON CONFLICT (day, outcome) DO UPDATE SET count = tallies.count + excluded.count""",
             (day, counted if isinstance(counted, str) else counted.value, count),
         )

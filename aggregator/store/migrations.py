@@ -300,6 +300,14 @@ def m0008_versions_of_entries(db: Database) -> None:
     db.execute("CREATE INDEX gallery_entries ON gallery_log (gallery, entry_id, version)")
 
 
+def m0060_plain_conditions(db: Database) -> None:
+    """Say of a number what it has to be: only SQLite takes one for a yes."""
+    db.execute("DROP INDEX gallery_newest")
+    db.execute("DROP INDEX gallery_erasures")
+    db.execute("CREATE UNIQUE INDEX gallery_newest ON gallery_log (gallery, entry_id) WHERE newest = 1")
+    db.execute("CREATE INDEX gallery_erasures ON gallery_log (gallery, version) WHERE erases = 1")
+
+
 # Parts with tables of their own keep their steps beside this list.
 for _step in (
     migrations_of_fleet.m0010_fleet,
@@ -311,6 +319,7 @@ for _step in (
     migrations_of_rollouts.m0040_rollouts,
     migrations_of_diagnostics.m0050_diagnostics,
     migrations_of_diagnostics.m0051_result_places,
+    m0060_plain_conditions,
 ):
     migrations()(_step)
 

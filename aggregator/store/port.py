@@ -38,6 +38,9 @@ class Database(Protocol):
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Do one statement for each row of parameters; it returns nothing."""
 
+    def empty_log(self) -> bool:
+        """See to it that what was replaced is not kept in a log beside the tables; False: try again later."""
+
     def atomic(self) -> AbstractContextManager[object]:
         """Do all or nothing of what the block does; a block within one is a part of it."""
 

@@ -99,7 +99,7 @@ def read_double_collections(db: Database, cycle: str | None = None) -> Iterator[
                    count(*) OVER (PARTITION BY details ->> 'cycle', details ->> 'household') AS times
                FROM events JOIN outboxes USING (outbox)
                WHERE kind = 'service' AND outcome = :given AND details ->> 'household' IS NOT NULL
-                   AND (:cycle IS NULL OR details ->> 'cycle' = :cycle))
+                   AND (:cycle IS NULL OR details ->> 'cycle' = :cycle)) AS given
            WHERE times > 1 ORDER BY cycle, household, wall_ns""",
         {"given": Answer.GIVEN.value, "cycle": cycle},
     )
@@ -204,7 +204,7 @@ def _gaps(db: Database, outbox: int, acked_seq: int) -> Iterable[tuple[int, int]
     return db.execute(
         """SELECT previous + 1, seq - 1 FROM (
                SELECT seq, lag(seq, 1, :acked) OVER (ORDER BY seq) AS previous
-               FROM events WHERE outbox = :outbox AND seq > :acked)
+               FROM events WHERE outbox = :outbox AND seq > :acked) AS steps
            WHERE seq > previous + 1""",
         {"outbox": outbox, "acked": acked_seq},
     )

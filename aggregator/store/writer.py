@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from aggregator.records import Batch, Hello
 from aggregator.store import identities, ingest
-from aggregator.store.database import BUSY_TIMEOUT_S, open_writer, translated
+from aggregator.store.database import open_writer, translated
 from aggregator.store.errors import StoreError
 from aggregator.store.identities import Barred, Copied
 from aggregator.store.ingest import Admission, Admitted, Kept
+from aggregator.store.place import Place
 from aggregator.store.port import Database, take_turn
 
 MAX_GROUP_JOBS = 256  # bounds the time that the first of a group waits for its commit
@@ -35,21 +35,21 @@ class _Job(Generic[T]):
 class StoreWriter:
     """Commits hellos and batches; what it returned is on the disk.
 
-    path: the file. wall_ns: the clock. max_bytes: the largest size of the file.
+    place: of the store. wall_ns: the clock. max_bytes: the largest size of the file.
     on_fault: called in the event loop with the fault when storing begins to fail, and with None when it
     works again. on_kept: called there after the commit of a batch, with its device and when it came.
     """
 
     def __init__(
         self,
-        path: Path,
+        place: Place,
         *,
         wall_ns: Callable[[], int],
         max_bytes: int | None,
         on_fault: Callable[[StoreError | None], None],
         on_kept: OnKept | None = None,
     ) -> None:
-        self._path = path
+        self._place = place
         self._wall_ns = wall_ns
         self._max_bytes = max_bytes
         self._on_fault = on_fault
@@ -65,7 +65,7 @@ class StoreWriter:
     async def open(self) -> None:
         """Open the file and migrate it; raises StoreError."""
         loop = asyncio.get_running_loop()
-        manager = open_writer(self._path, self._max_bytes)
+        manager = open_writer(self._place, self._max_bytes)
         try:
             self._db = await loop.run_in_executor(self._thread, self._resources.enter_context, manager)
         except StoreError:
@@ -167,7 +167,7 @@ class StoreWriter:
     def _commit(self, group: Sequence[_Job[Any]]) -> _Done:
         """Do all jobs in one transaction; when that fails, each in its own: one cannot fail the others."""
         try:
-            with translated(self._path), self._db.atomic():
+            with translated(self._place), self._db.atomic():
                 take_turn(self._db)
                 return [(job, job.work(self._db)) for job in group]
         except StoreError as error:
@@ -176,13 +176,8 @@ class StoreWriter:
         return [done for job in group for done in self._commit([job])]
 
     def _empty_log(self) -> bool:
-        with translated(self._path):
-            self._db.execute("PRAGMA busy_timeout = 0")  # it can be done later, and devices wait for commits
-            try:
-                (busy, _, _) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            finally:
-                self._db.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000):d}")
-        return not busy
+        with translated(self._place):
+            return self._db.empty_log()
 
 
 def _look_at(result: asyncio.Future[Any]) -> None:

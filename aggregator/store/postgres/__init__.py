@@ -1,0 +1,1 @@
+"""The store on PostgreSQL, behind `aggregator.store.port`."""

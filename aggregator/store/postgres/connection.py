@@ -1,0 +1,160 @@
+"""One connection to PostgreSQL for one thread, by asyncpg, as the store's functions use it.
+
+The functions of the store run in a thread and wait for each statement; the connection has an event loop of
+its own there, which runs while a statement is under way and at no other time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+import uvloop
+
+from aggregator.store.place import Server
+from aggregator.store.port import Parameters
+from aggregator.store.postgres.faults import store_error
+from aggregator.store.postgres.statements import translated
+
+T = TypeVar("T")
+CONNECT_S, STATEMENT_S = 10.0, 60.0
+MAX_PREPARED = 500
+SETTINGS = {
+    "application_name": "aidpost-aggregator",
+    "search_path": "aidpost, pg_catalog",  # the store's own functions stand before those of the server
+    "synchronous_commit": "on",
+}
+
+
+class PostgresRows:
+    """What a statement returned."""
+
+    def __init__(self, rows: Sequence[Any], status: str) -> None:
+        self._rows = iter(rows)
+        # "INSERT 0 5", "UPDATE 5": the last word counts.
+        words = status.split()
+        self.rowcount = int(words[-1]) if words and words[-1].isdigit() else -1
+
+    def fetchone(self) -> Any:
+        """Return the next row, None after the last."""
+        return next(self, None)
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows that are left."""
+        return list(self)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return tuple(next(self._rows))
+
+
+class PostgresDatabase:
+    """The `aggregator.store.port.Database` of a server. Raises StoreError kinds.
+
+    A connection that is lost is opened anew with the next transaction; what was under way was not stored.
+    """
+
+    def __init__(self, server: Server, *, read_only: bool = False) -> None:
+        self._server = server
+        self._read_only = read_only
+        self._loop = uvloop.new_event_loop()
+        self._connection: asyncpg.Connection | None = None
+        self._prepared: dict[str, Any] = {}
+        self._depth = 0
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None and not self._connection.is_closed():
+            self._wait(self._connection.close(timeout=CONNECT_S))
+        self._loop.close()
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> PostgresRows:
+        """Do one statement."""
+        text, values = translated(sql, parameters)
+        rows: PostgresRows = self._wait(self._execute(text, values))
+        return rows
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Do one statement for each row of parameters."""
+        for text, group in _alike(sql, rows):
+            self._wait(self._execute_many(text, group))
+
+    def run_script(self, script: str) -> None:
+        """Do statements that take no parameters, as PostgreSQL writes them."""
+        self._wait(self._run_script(script))
+
+    def empty_log(self) -> bool:
+        """The server keeps its log as it is set to: what that means for erasures is in docs/scaling.md."""
+        return True
+
+    @contextmanager
+    def atomic(self) -> Iterator[object]:
+        """Do all or nothing of what the block does."""
+        savepoint = f"level_{self._depth}"
+        if self._depth == 0:
+            mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if self._read_only else ""
+            self.run_script(f"BEGIN{mode}")
+        else:
+            self.run_script(f"SAVEPOINT {savepoint}")
+        self._depth += 1
+        try:
+            yield self
+        except BaseException:
+            self._depth -= 1
+            self._undo(savepoint)
+            raise
+        self._depth -= 1
+        self.run_script("COMMIT" if self._depth == 0 else f"RELEASE SAVEPOINT {savepoint}")
+
+    def _undo(self, savepoint: str) -> None:
+        connection = self._connection
+        if connection is None or connection.is_closed():
+            return
+        back = "ROLLBACK" if self._depth == 0 else f"ROLLBACK TO SAVEPOINT {savepoint}"
+        self.run_script(back)
+
+    async def _execute(self, text: str, values: Sequence[Any]) -> PostgresRows:
+        statement = await self._statement(text)
+        rows = await statement.fetch(*values, timeout=STATEMENT_S)
+        return PostgresRows(rows, statement.get_statusmsg() or "")
+
+    async def _execute_many(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
+        await (await self._opened()).executemany(text, rows, timeout=STATEMENT_S)
+
+    async def _run_script(self, script: str) -> None:
+        await (await self._opened()).execute(script, timeout=STATEMENT_S)
+
+    async def _statement(self, text: str) -> Any:
+        connection = await self._opened()
+        if (known := self._prepared.get(text)) is None:
+            if len(self._prepared) >= MAX_PREPARED:
+                self._prepared.clear()
+            known = self._prepared[text] = await connection.prepare(text)
+        return known
+
+    async def _opened(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._prepared.clear()
+            self._connection = await asyncpg.connect(
+                self._server.dsn, timeout=CONNECT_S, server_settings=SETTINGS
+            )
+        return self._connection
+
+    def _wait(self, work: Any) -> Any:
+        try:
+            return self._loop.run_until_complete(work)
+        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise store_error(self._server, error) from error
+
+
+def _alike(sql: str, rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, list[list[Any]]]]:
+    """Put rows together that have values and NULLs in the same places: they are one statement."""
+    groups: dict[str, list[list[Any]]] = {}
+    for row in rows:
+        text, values = translated(sql, row)
+        groups.setdefault(text, []).append(values)
+    yield from groups.items()

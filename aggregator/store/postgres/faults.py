@@ -1,0 +1,45 @@
+"""What PostgreSQL's errors mean for the store."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from aggregator.store.errors import StoreError, StoreFull, StoreMissing, StoreUnavailable
+from aggregator.store.place import Server
+
+
+class StoreBusy(StoreUnavailable):
+    """Two workers wanted the same rows; the transaction can be done again at once."""
+
+
+def store_error(where: Server, error: Exception) -> StoreError:
+    """Return the store's own error; its message names the server and no password."""
+    match error:
+        case asyncpg.DiskFullError() | asyncpg.OutOfMemoryError():
+            return StoreFull(f"the database server at {where} has no room: make some on its disk")
+        case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError():
+            return StoreBusy(f"two workers wanted the same rows at {where}")
+        case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
+            return StoreUnavailable(
+                f"the database server at {where} does not let this user in: check both in --store"
+            )
+        case asyncpg.InvalidCatalogNameError():
+            return StoreMissing(
+                f"there is no such database at {where}: make it with createdb, or name another"
+            )
+        case asyncpg.UndefinedTableError():
+            return StoreMissing(
+                f"the database at {where} is no aggregator's store: `serve` makes one of an empty one"
+            )
+        case asyncpg.ReadOnlySQLTransactionError():
+            return StoreUnavailable(
+                f"the database server at {where} takes no writes: name the primary in --store"
+            )
+        case asyncpg.PostgresError():
+            return StoreUnavailable(
+                f"the database at {where} cannot be used ({type(error).__name__}: {error})"
+            )
+        case _:
+            return StoreUnavailable(
+                f"no database server answers at {where} ({type(error).__name__}): check that it runs"
+            )
