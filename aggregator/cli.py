@@ -47,6 +47,7 @@ from aggregator.gallery_commands import gallery
 from aggregator.holdings import EVENT_KINDS
 from aggregator.lists import list_
 from aggregator.logs import configure_logs
+from aggregator.memory import keep_large_blocks_apart
 from aggregator.receipts import ReceiptKeyUnusable
 from aggregator.report.commands import report
 from aggregator.server import Aggregator, Bound, Settings, Shown
@@ -243,6 +244,7 @@ def serve(
     if (dashboard_certificate is None) is not (dashboard_key is None):
         raise click.UsageError("--dashboard-certificate and --dashboard-key go together: name both")
     _raise_file_limit()
+    keep_large_blocks_apart()
     try:
         authority = None if identity is None else Authority.load(identity)
     except AuthorityError as error:

@@ -208,7 +208,7 @@ class Neighbour:
                     finally:
                         ready.cancel()
                     self._came(channel)
-                    await front.lost.wait()
+                    await front.until_lost()
         finally:
             self._stub = None
             with suppress(OSError):

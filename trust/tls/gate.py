@@ -202,7 +202,7 @@ class Gate:
                 front.begin()
                 try:
                     async with asyncio.timeout(None if named else self._limits.anonymous_s):
-                        await front.lost.wait()
+                        await front.until_lost()
                 finally:
                     await back.finish()
         except OSError:

@@ -14,7 +14,8 @@ class End(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport
-        self.lost = asyncio.Event()
+        # No asyncio.Event: that takes 900 bytes, twice for each of thousands of devices.
+        self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._other: End | None = None
         self._bytes_left: int | None = None
 
@@ -51,9 +52,13 @@ class End(asyncio.Protocol):
         self.transport.close()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self.lost.wait()
+                await self.until_lost()
         except TimeoutError:
             self.transport.abort()
+
+    async def until_lost(self) -> None:
+        """Wait until the connection is gone."""
+        await asyncio.shield(self._lost)  # who gives up waiting leaves it to the others
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport, and read nothing before the other end is there."""
@@ -74,7 +79,8 @@ class End(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Close the other end too."""
-        self.lost.set()
+        if not self._lost.done():
+            self._lost.set_result(None)
         if self._other is not None and hasattr(self._other, "transport"):
             self._other.transport.close()
 
