@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -19,6 +20,7 @@ from aggregator.store.watching import (
     AGGREGATOR,
     Listening,
     Sums,
+    forget_heard,
     last_heard,
     observe,
     read_heard,
@@ -30,6 +32,9 @@ from aggregator.store.writer import StoreWriter
 TURN_S = 30.0
 SETTLE_NS = 10 * 60 * 1_000_000_000
 """After a start: devices come back within their longest back-off, and nobody is called silent before."""
+JUMP_NS = 5 * 60 * 1_000_000_000
+HOURS_AFTER_A_JUMP = 24
+"""Nothing is erased for so long after the clock was set, so that somebody can set it right."""
 FORGET_AT_ONCE = 500
 """Events or devices in one transaction: others wait for their commits."""
 
@@ -48,6 +53,7 @@ class Watch:
         wall_ns: Callable[[], int],
         log: FilteringBoundLogger,
         told: Callable[[], None] = lambda: None,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._store = store
         self._view = view
@@ -55,11 +61,13 @@ class Watch:
         self._wall_ns = wall_ns
         self._log = log
         self._told = told
+        self._monotonic_ns = monotonic_ns
+        self._last = (wall_ns(), monotonic_ns())
         self._began_ns = wall_ns()
         self._heard: dict[str, Heard] | None = None
         self._week: Sums = {}
         self._week_hour = -1
-        self._forgotten_hour = -1
+        self._forget_hour = 0
 
     async def run(self) -> None:
         """Look over the fleet until cancelled."""
@@ -73,6 +81,7 @@ class Watch:
     async def turn(self) -> list[Alert]:
         """Look over the fleet once; returns the alerts that changed. Raises StoreError."""
         now_ns = self._wall_ns()
+        self._notice_jump(now_ns)
         heard = await self._learn(now_ns)
         listening = Listening(self._connected(), heard, self._began_ns)
         if self._week_hour != now_ns // HOUR_NS:
@@ -90,10 +99,20 @@ class Watch:
         if changed:
             self._log.info("alerts.changed", alerts=[each.number for each in changed])
             self._told()
-        if self._forgotten_hour != now_ns // HOUR_NS:
+        if now_ns // HOUR_NS >= self._forget_hour:
             await self._forget(now_ns)
-            self._forgotten_hour = now_ns // HOUR_NS
+            self._forget_hour = now_ns // HOUR_NS + 1
         return changed
+
+    def _notice_jump(self, now_ns: int) -> None:
+        """Begin anew where the clock was set: nobody is silent and nothing is old because of that."""
+        wall_ns, monotonic_ns = self._last
+        self._last = (now_ns, self._monotonic_ns())
+        jump_ns = (now_ns - wall_ns) - (self._last[1] - monotonic_ns)
+        if abs(jump_ns) > JUMP_NS:
+            self._log.warning("clock.jumped", seconds=round(jump_ns / 1e9))
+            self._began_ns = now_ns
+            self._forget_hour = now_ns // HOUR_NS + HOURS_AFTER_A_JUMP
 
     async def _learn(self, now_ns: int) -> dict[str, Heard]:
         """Note who was heard of in this hour; the aggregator itself once it has listened for half of it."""
@@ -112,7 +131,7 @@ class Watch:
         if new:
             week = hour // WEEK_H
             rows = [(device, week, heard[device].weeks[week]) for device in new]
-            await self._store.submit(lambda db: write_heard(db, rows, now_ns))
+            await self._store.submit(lambda db: write_heard(db, rows))
         return heard
 
     async def _forget(self, now_ns: int) -> None:
@@ -125,6 +144,7 @@ class Watch:
             erased = await self._store.submit(lambda db: telemetry.forget_events(db, now_ns, FORGET_AT_ONCE))
         await self._store.submit(lambda db: telemetry.forget_sums(db, now_ns))
         await self._store.submit(lambda db: alerts.forget(db, now_ns))
+        await self._store.submit(lambda db: forget_heard(db, now_ns))
 
 
 def _forget_raw(db: Database, now_ns: int, devices: list[str]) -> None:

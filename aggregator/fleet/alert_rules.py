@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from aggregator.fleet.alerts import SILENCE, AlertKind, Finding, Observation, Seen, Severity
 from aggregator.fleet.canary import Part, wilson
-from aggregator.fleet.health import HOT_DECIDEGREES, SERVING_PARTS, UNDER_VOLTAGE_NOW
+from aggregator.fleet.health import HOT_DECIDEGREES, UNDER_VOLTAGE_NOW
 from aggregator.fleet.silence_rules import silence
 from aggregator.fleet.tallies import ANSWERS, CLAIMS, COMPLAINTS, TURNED_TO_PEOPLE, WRONGLY_REFUSED
 from aggregator.records import ClockQuality
@@ -36,6 +36,11 @@ LEAST_DISK_MB = 200
 THROTTLED_NOW = 0x4  # bit 2 of `vcgencmd get_throttled`
 UNDER_VOLTAGE_BEFORE = 0x1_0000  # bit 16: since the boot
 VERY_HOT_DECIDEGREES = 850  # the Pi's firmware throttles to the floor
+SENSORS = frozenset({"fingerprint", "camera"})
+PART_ADVICE = {
+    "store": "its card lost pages and was mended, give it another one",
+    "board": "look at its plug",
+}
 SAME_TROUBLE = 3
 """So many devices of a site with the same trouble, at least half of them, are one finding."""
 NOT_GATHERED = SILENCE | {AlertKind.ROLLOUT_STOPPED}
@@ -139,19 +144,23 @@ def _wrong_refusals(device: Seen) -> Iterator[Finding]:
 
 def _parts(device: Seen) -> Iterator[Finding]:
     missing = {fault.part for fault in device.faults}
+    fitted = set(SENSORS)
     if device.telemetry is not None:
-        missing |= {sensor.part for sensor in device.telemetry.sensors if not sensor.available}
         fitted = {sensor.part for sensor in device.telemetry.sensors}
-    else:
-        fitted = {"fingerprint", "camera"}
+        missing |= {sensor.part for sensor in device.telemetry.sensors if not sensor.available}
     if not missing:
         return
-    nobody = bool(missing & SERVING_PARTS) or fitted <= missing
+    nobody = "inference" in missing or (bool(fitted) and fitted <= missing)
+    if nobody:
+        do_next = "it recognises nobody, send another device"
+    elif missing & SENSORS:
+        do_next = "look at its plug and cable"
+    else:
+        do_next = PART_ADVICE.get(min(missing), "collect its diagnostics")
     what = " and ".join(sorted(missing))
     yield _finding(
         AlertKind.PART_MISSING, Severity.URGENT if nobody else Severity.WARNING, device,
-        f"{device.device_id} has no {what}"
-        + (": it recognises nobody, send another device." if nobody else ": look at its plug and cable."),
+        f"{device.device_id} reports a fault of its {what}: {do_next}.",
     )  # fmt: skip
 
 

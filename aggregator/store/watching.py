@@ -109,13 +109,17 @@ def read_heard(db: Database, now_ns: int) -> dict[str, Heard]:
     return heard
 
 
-def write_heard(db: Database, rows: Iterable[tuple[str, int, int]], now_ns: int) -> None:
-    """Keep (device, week, hours as bits), and drop the weeks that count no more."""
+def write_heard(db: Database, rows: Iterable[tuple[str, int, int]]) -> None:
+    """Keep (device, week, hours as bits)."""
     db.execute_many(
         """INSERT INTO heard (device_id, week, hours) VALUES (?, ?, ?)
            ON CONFLICT (device_id, week) DO UPDATE SET hours = excluded.hours""",
         [(device_id, week, f"{hours:042x}") for device_id, week, hours in rows],
     )
+
+
+def forget_heard(db: Database, now_ns: int) -> None:
+    """Erase the weeks that count no more."""
     db.execute("DELETE FROM heard WHERE week < ?", (_first_week(now_ns),))
 
 

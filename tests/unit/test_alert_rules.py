@@ -18,7 +18,8 @@ from tests.kit.telemetry_values import QUIET
 MISSED = Missed(4000.0, 2700.0)
 CAMERA = OpenFault("camera", "SensorTimeout", 0)
 BROWNED_OUT = replace(QUIET, throttled=1 << 16)
-STORE = OpenFault("store", "StoreFull", 0)
+READER = OpenFault("fingerprint", "SensorUnavailable", 0)
+STORE = OpenFault("store", "StoreDamaged", 0)
 WELL = Seen("kit-1", "north", connected=True, telemetry=QUIET, clock_quality=ClockQuality.CHECKED)
 NOW_HOUR = 2_900 * WEEK_H + 10  # a Thursday, 10:00
 
@@ -48,7 +49,8 @@ def test_a_device_that_is_well_is_no_finding() -> None:
         (replace(WELL, telemetry=replace(QUIET, queue=40)), AlertKind.PEOPLE_WAITING, Severity.URGENT),
         (replace(WELL, week={CLAIMS: 100, WRONGLY_REFUSED: 12}), AlertKind.WRONG_REFUSALS, Severity.WARNING),
         (replace(WELL, faults=(CAMERA,)), AlertKind.PART_MISSING, Severity.WARNING),
-        (replace(WELL, faults=(STORE,)), AlertKind.PART_MISSING, Severity.URGENT),
+        (replace(WELL, faults=(STORE,)), AlertKind.PART_MISSING, Severity.WARNING),
+        (replace(WELL, faults=(CAMERA, READER)), AlertKind.PART_MISSING, Severity.URGENT),
         (replace(WELL, clock_quality=ClockQuality.UNSET), AlertKind.CLOCK_LOST, Severity.WARNING),
         (
             replace(WELL, telemetry=replace(QUIET, store_used_percent=91)),

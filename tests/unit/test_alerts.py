@@ -119,21 +119,32 @@ class Desk:
     path: Path
     hour: float = float(MONDAY - 4 * WEEK_H)
     connected: set[str] = field(default_factory=set)
+    jumped_hours: float = 0.0
 
     def now_ns(self) -> int:
         return int(self.hour * HOUR_NS)
 
-    async def look(self, *hours: float) -> list[tuple[AlertKind, str, str]]:
-        """Start, look at each hour, and stop; returns what lasts."""
+    async def look(self, *hours: float, jump_to: float | None = None) -> list[tuple[AlertKind, str, str]]:
+        """Start, look at each hour, and at one to which the clock is set, and stop; returns what lasts."""
         store = StoreWriter(self.path, wall_ns=self.now_ns, max_bytes=None, on_fault=lambda _fault: None)
         await store.open()
         view = StoreView(self.path, self.now_ns)
         await view.open()
         self.hour = hours[0]
-        watch = Watch(store, view, lambda: frozenset(self.connected), self.now_ns, structlog.get_logger())
+        watch = Watch(
+            store,
+            view,
+            lambda: frozenset(self.connected),
+            self.now_ns,
+            structlog.get_logger(),
+            monotonic_ns=lambda: self.now_ns() - int(self.jumped_hours * HOUR_NS),
+        )
         for hour in hours:
             self.hour = hour
             await store.submit(self._hear)
+            await watch.turn()
+        if jump_to is not None:
+            self.jumped_hours, self.hour = jump_to - self.hour, jump_to
             await watch.turn()
         found = await view.read(alerts.open_alerts)
         await view.close()
@@ -158,7 +169,7 @@ async def test_a_site_that_goes_away_and_an_aggregator_that_restarts_make_no_sto
             for device_id in (*desk.connected, AGGREGATOR)
             for week in (MONDAY // WEEK_H - 2, MONDAY // WEEK_H - 1)
         ]
-        write_heard(db, always, MONDAY * HOUR_NS)
+        write_heard(db, always)
     assert await desk.look(MONDAY + 0.5) == []
     # The aggregator was away for six hours, and comes back before any device has.
     desk.connected.clear()
@@ -173,3 +184,12 @@ async def test_a_site_that_goes_away_and_an_aggregator_that_restarts_make_no_sto
     assert await desk.look(MONDAY + 8.5) == [(AlertKind.SITE_SILENT, "", "north")]
     desk.connected |= {f"north-{n}" for n in range(5)}
     assert await desk.look(*[MONDAY + 9 + minute / 60 for minute in range(0, 61, 10)]) == []
+
+
+async def test_a_clock_that_is_set_makes_nobody_silent_and_erases_nothing(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "store.db", connected={"north-1", "south-1"})
+    await desk.look(MONDAY + 0.5)
+    desk.connected.clear()
+    assert await desk.look(MONDAY + 0.6, jump_to=MONDAY + 52 * WEEK_H) == []
+    with open_reader(desk.path) as db:
+        assert set(read_heard(db, MONDAY * HOUR_NS)) == {"north-1", "south-1"}
