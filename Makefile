@@ -9,7 +9,7 @@ RUN := $(UV) run --frozen --no-sync
 READY := $(VENV)/.ready
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup demo try test check baseline protos screens messages audio models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions torture clean
+.PHONY: help setup demo try test check baseline protos screens dashboard-screens messages audio models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions torture clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -64,6 +64,9 @@ audio: $(READY) ## Make the spoken prompts of the page in every language with es
 
 screens: $(READY) ## Draw every state of every workflow anew in chromium, into docs/screens/page
 	@$(RUN) python -m tests.browser.screens docs/screens/page
+
+dashboard-screens: $(READY) ## Draw the dashboard's pages anew in chromium, into docs/screens/dashboard
+	@$(RUN) python -m tests.browser.desk docs/screens/dashboard
 
 messages: $(READY) ## Bring the page's catalogs up to date with the sentences in the code (docs/languages.md)
 	@$(RUN) python -m firmware.page.build_messages

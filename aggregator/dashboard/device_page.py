@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from aggregator.dashboard.fleet_page import HEALTH_LOOKS
+from aggregator.dashboard.fleet_page import HEALTH_LOOKS, untold
 from aggregator.dashboard.plots import Plot, telemetry_plots
 from aggregator.dashboard.views import (
     DeviceRow,
@@ -132,7 +132,6 @@ def make_device_page(story: DeviceStory, now_ns: int) -> DevicePage:
     now, device = utc(now_ns), story.device
     first_seen = utc(device.first_seen_ns)
     row = device_row(story.held, device.connected, now)
-    told = set(row.faults)
     measured = None if story.latest is None else utc(story.latest.at_ns)
     telemetry = None if story.latest is None else story.latest.telemetry
     return DevicePage(
@@ -141,7 +140,7 @@ def make_device_page(story: DeviceStory, now_ns: int) -> DevicePage:
         first_seen=Stamp(f"{first_seen:%Y-%m-%d}", iso(first_seen)),
         labels=tuple(sorted(device.labels.items())),
         groups=device.groups,
-        problems=tuple(each for each in device.problems if each not in told),
+        problems=untold(device.problems, row.faults),
         result=_NOT_REPORTED if device.reported is None else _RESULTS[device.reported.state.result],
         generation=_generation(story),
         remarks=() if device.desired is None else device.desired.remarks,

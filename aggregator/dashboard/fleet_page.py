@@ -15,6 +15,7 @@ from aggregator.dashboard.site_map import SiteMap, draw_sites, said
 from aggregator.dashboard.views import DeviceRow, Look, Stamp, device_row, iso, utc, waiting_lines
 from aggregator.dashboard.watching import WORST_FIRST, Fleet, SiteState, Watching
 from aggregator.fleet.alerts import Severity
+from aggregator.fleet.filter_fields import FIELDS
 from aggregator.fleet.filters import FilterRefused
 from aggregator.fleet.terms import FleetDevice, Health
 from aggregator.store import alerts, fleet_devices, reader
@@ -108,7 +109,13 @@ class FleetPages:
             page = await self._made(request)
             query = urlencode({key: value for key, value in request.query_params.items() if key != "live"})
             return self._pages.answer(
-                request, template, page=page, live=live, query=query, every_s=RENEWED_EVERY_S
+                request,
+                template,
+                page=page,
+                live=live,
+                query=query,
+                fields=tuple(FIELDS),
+                every_s=RENEWED_EVERY_S,
             )
 
         return show
@@ -182,13 +189,21 @@ def site_rows(states: Sequence[SiteState]) -> tuple[SiteRow, ...]:
 
 
 def _row(device: FleetDevice, held: DeviceRow) -> FleetRow:
-    told = set(held.faults)
     return FleetRow(
         held,
         HEALTH_LOOKS[device.health],
-        tuple(problem for problem in device.problems if problem not in told),
+        untold(device.problems, held.faults),
         0 if device.reported is None else len(device.reported.drift),
     )
+
+
+def untold(problems: Sequence[str], faults: Sequence[str]) -> tuple[str, ...]:
+    """Return what the problems say beyond the faults that are shown beside them."""
+    rest = []
+    for problem in problems:
+        told = next((fault for fault in faults if problem.startswith(fault)), "")
+        rest.append(problem.removeprefix(told).removeprefix(", "))
+    return tuple(filter(None, rest))
 
 
 def _filtered(field: str, value: str) -> str:

@@ -49,6 +49,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.filters["grouped"] = lambda number: f"{number:,}"
 
     def answer(
         self, request: Request, template: str, *, status: int = 200, **context: object

@@ -24,7 +24,7 @@ from trust.service import Workflow
 from trust.small_cells import SMALL_CELL, hidden
 
 SPANS = (1, 7, 30)
-SITES_SHOWN = 100
+SITES_SHOWN = 50
 _SERVED = {what for (_, answer), what in ANSWERS.items() if answer.value in SERVED}
 _SERVED_BY = {
     workflow: [what for (each, _), what in ANSWERS.items() if each is workflow and what in _SERVED]

@@ -74,7 +74,7 @@ def _mark(cell: Sequence[tuple[SiteState, float, float]]) -> Mark:
     return Mark(
         round(sum(x for _, x, _ in cell) / count, 1),
         round(sum(y for _, _, y in cell) / count, 1),
-        round(min(12.0, 4.0 + math.sqrt(devices) / 4), 1),
+        round(min(14.0, 5.0 + math.sqrt(devices) / 3), 1),
         health,
         f"{who}: {devices} devices, {said(_sum(state.health for state, _, _ in cell))}",
     )

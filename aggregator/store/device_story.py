@@ -53,7 +53,7 @@ def read(db: Database, device_id: str, now_ns: int, connected: Collection[str]) 
         commands.read(db, device_id, SHOWN_COMMANDS)[::-1],
         diagnostics.read(db, device_id, None, SHOWN_BUNDLES),
         tuple((at_ns, measured) for at_ns, _, measured in points),
-        next(iter(telemetry.latest(db, device_id)), None),
+        next(iter(telemetry.latest(db, (device_id,))), None),
     )
 
 

@@ -48,8 +48,10 @@ def m0022_sums_of_sites(db: Database) -> None:
                 count INTEGER NOT NULL,
                 PRIMARY KEY (what, {span}, site)
             ) STRICT, WITHOUT ROWID""")
+    # Those of all sites together stand there as the site "*", which none can be called.
     for table, span in (("hourly_of_sites", "hour"), ("daily_of_sites", "hour / 24")):
-        db.execute(
-            f"""INSERT INTO {table} SELECT what, {span}, site, sum(count)
-                FROM hourly JOIN devices USING (device_id) GROUP BY what, {span}, site"""  # noqa: S608
-        )
+        for site in ("site", "'*'"):
+            db.execute(
+                f"""INSERT INTO {table} SELECT what, {span}, {site}, sum(count)
+                    FROM hourly JOIN devices USING (device_id) GROUP BY 1, 2, 3"""  # noqa: S608
+            )

@@ -12,6 +12,8 @@ from aggregator.store.many import rows_of
 from aggregator.store.port import Database
 from trust.telemetry import Telemetry
 
+ALL_SITES = "*"
+"""Stands in the sums of sites for all of them; no site can be called so."""
 KEEP_RAW_NS = 30 * DAY_NS
 KEEP_EVENTS_NS = DAY_NS
 """The events themselves are needed until the device's chain was followed past them."""
@@ -43,7 +45,11 @@ def note(db: Database, device_id: str, new: Sequence[Event], newest: Event, now_
             db.execute_many(
                 f"""INSERT INTO {table} VALUES (?, ?, ?, ?) ON CONFLICT (what, {span}, site)
                     DO UPDATE SET count = {table}.count + excluded.count""",  # noqa: S608
-                [(what, hour // hours, site, count) for (what, hour), count in sums.items()],
+                [
+                    (what, hour // hours, of, count)
+                    for (what, hour), count in sums.items()
+                    for of in (site, ALL_SITES)
+                ],
             )
     latest = None
     for event in new:
@@ -119,20 +125,20 @@ def by_site(db: Database, whats: Sequence[str], from_day: int, to_day: int) -> I
     for what in whats:
         yield from db.execute(
             """SELECT site, what, sum(count) FROM daily_of_sites
-               WHERE what = ? AND day >= ? AND day < ? GROUP BY site, what""",
-            (what, from_day, to_day),
+               WHERE what = ? AND day >= ? AND day < ? AND site <> ? GROUP BY site, what""",
+            (what, from_day, to_day, ALL_SITES),
         )
 
 
 def _over_time(
     db: Database, table: str, span: str, whats: Sequence[str], first: int, end: int, site: str
 ) -> Iterable[tuple[int, str, int]]:
+    spans = range(first, end)  # each by its own look-up: between them lie the sums of all sites
+    marks = ", ".join("?" * len(spans))
     for what in whats:
         yield from db.execute(
-            f"""SELECT {span}, what, sum(count) FROM {table}
-                WHERE what = :what AND {span} >= :first AND {span} < :end AND (:site = '' OR site = :site)
-                GROUP BY {span}, what""",  # noqa: S608
-            {"what": what, "first": first, "end": end, "site": site},
+            f"SELECT {span}, what, count FROM {table} WHERE what = ? AND {span} IN ({marks}) AND site = ?",  # noqa: S608
+            (what, *spans, site or ALL_SITES),
         )
 
 

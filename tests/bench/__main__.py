@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # First what can fail for reasons of its own, so that no long comparison is lost with it.
     appliance = None if options.only_ours else _json_of("firmware", "bench", "--json")
     ingest = None if options.only_ours else _json_of("tests.bench.ingest", "--json")
+    dashboard = None if options.only_ours else _json_of("tests.bench.dashboard", "--json")
     search = None if options.only_ours else _search()
     faces, fingers = _side_by_side(data, options.quick, options.only_ours)
     run = Run(
@@ -55,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         search=search,
         appliance=appliance,
         ingest=ingest,
+        dashboard=dashboard,
     )
     (figures / "measured.json").write_bytes(msgspec.json.format(msgspec.json.encode(run)) + b"\n")
     draw(run, figures)

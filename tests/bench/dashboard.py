@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -17,7 +19,7 @@ from aggregator.dashboard.app import Dashboard
 from aggregator.fleet.alerts import AlertKind, Finding, Severity
 from aggregator.fleet.rollout import Change, Member, Ring, Rollout, Standing, Thresholds, Watch
 from aggregator.passwords import make_credential
-from aggregator.store import accounts, administration, alerts, fleet_rollouts
+from aggregator.store import accounts, administration, alerts, fleet_inventory, fleet_rollouts
 from aggregator.store.port import Database
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
@@ -47,23 +49,31 @@ PAGES = (
 
 
 def main() -> None:
-    """Fill a store, ask for each page again and again, and print a row for each."""
+    """Fill a store, ask for each page again and again, and print the times, or write them to a file."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--devices", type=int, default=10_000)
-    parser.add_argument("--times", type=int, default=15)
-    asyncio.run(measure(**vars(parser.parse_args())))
+    parser.add_argument("--times", type=int, default=25)
+    parser.add_argument("--json", type=Path, help="the file for the figures")
+    options = parser.parse_args()
+    machine = describe_machine()
+    figures = asyncio.run(measure(options.devices, options.times))
+    figures |= {"date": machine.date, "load": machine.load, "cores": machine.cores}
+    text = json.dumps(figures, indent=1)
+    if options.json is None:
+        sys.stdout.write(text + "\n")
+    else:
+        options.json.write_text(text)
 
 
-async def measure(devices: int, times: int) -> None:
-    """Print the time of each page, over a socket, with the session's own checks."""
+async def measure(devices: int, times: int) -> dict[str, Any]:
+    """Return the time of each page, over a socket, with the session's own checks."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store.db"
         store = StoreWriter(path, wall_ns=lambda: NOW_NS, max_bytes=None, on_fault=lambda _fault: None)
         await store.open()
         began = time.perf_counter()
         connected = await store.submit(lambda db: fill(db, devices))
-        took_s = time.perf_counter() - began
-        sys.stdout.write(f"{describe_machine().processor}\n{devices} devices filled in {took_s:.1f} s\n\n")
+        filled_s = time.perf_counter() - began
         views = [StoreView(path, lambda: NOW_NS) for _ in range(2)]
         for view in views:
             await view.open()
@@ -74,28 +84,39 @@ async def measure(devices: int, times: int) -> None:
         async with httpx.AsyncClient(base_url=f"http://{address}", timeout=60) as browser:
             await sign_in(browser)
             await browser.get("/")  # the picture of the fleet is made
-            sys.stdout.write("| Page | median, ms | worst, ms | kB |\n|---|---|---|---|\n")
-            for name, page in PAGES:
-                took_ms, size = await asked(browser, page, times)
-                middle = statistics.median(took_ms)
-                sys.stdout.write(f"| {name} | {middle:.0f} | {max(took_ms):.0f} | {size / 1000:.0f} |\n")
+            pages = {name: await asked(browser, page, times) for name, page in PAGES}
         keeping.cancel()
         await asyncio.wait({keeping})
         await server.stop()
+        sites = await views[0].read(lambda db: len(fleet_inventory.read_sites(db)))
+        lasting = await views[0].read(lambda db: sum(alerts.counts(db).values()))
         for view in views:
             await view.close()
         await store.close()
+    return {
+        "devices": devices,
+        "sites": sites,
+        "alerts": lasting,
+        "times": times,
+        "filled_s": filled_s,
+        "pages": pages,
+    }
 
 
-async def asked(browser: httpx.AsyncClient, page: str, times: int) -> tuple[list[float], int]:
-    """Return how long each answer took, and its bytes."""
+async def asked(browser: httpx.AsyncClient, page: str, times: int) -> dict[str, float]:
+    """Return how long the answers took, and the bytes of one."""
     took_ms = []
     for _ in range(times):
         began = time.perf_counter()
         answer = await browser.get(page)
         took_ms.append((time.perf_counter() - began) * 1000)
         assert answer.status_code == 200, (page, answer.status_code)
-    return took_ms, len(answer.content)
+    return {
+        "best_ms": min(took_ms),
+        "median_ms": statistics.median(took_ms),
+        "worst_ms": max(took_ms),
+        "bytes": len(answer.content),
+    }
 
 
 def fill(db: Database, devices: int) -> frozenset[str]:

@@ -23,6 +23,7 @@ class Run(msgspec.Struct, frozen=True):
     search: dict[str, Any] | None
     appliance: dict[str, Any] | None
     ingest: dict[str, Any] | None
+    dashboard: dict[str, Any] | None = None
 
 
 def render(run: Run) -> str:
@@ -42,6 +43,8 @@ def render(run: Run) -> str:
         parts += ["## The appliance's process", _appliance(run.appliance)]
     if run.ingest is not None:
         parts += ["## Ingest at the aggregator", _ingest(run.ingest)]
+    if run.dashboard is not None:
+        parts += ["## The dashboard", _dashboard(run.dashboard)]
     return "\n\n".join([*parts, _TAIL]) + "\n"
 
 
@@ -201,6 +204,19 @@ TLS, acknowledged after the commit (WAL, synchronous FULL), devices and server o
 stream is grpc.aio over mutual TLS that answers the same bytes and does nothing with them.
 
 {_table(head, rows)}"""
+
+
+def _dashboard(figures: dict[str, Any]) -> str:
+    rows = [
+        [name, f"{found['best_ms']:.0f}", f"{found['median_ms']:.0f}", f"{found['bytes'] / 1000:.0f}"]
+        for name, found in figures["pages"].items()
+    ]
+    fleet = f"{figures['devices']:,} devices at {figures['sites']} sites, {figures['alerts']} alerts"
+    when = f"on {figures['date']} at a load of {figures['load']:.1f} on {figures['cores']} cores"
+    return f"""`python -m tests.bench.dashboard`, {fleet}, sums of a month; each page
+{figures["times"]} times over a socket, signed in, {when}. The aim is 200 ms.
+
+{_table(["page", "best, ms", "median, ms", "kB"], rows)}"""
 
 
 def _of_stream(figures: dict[str, float]) -> tuple[str, str]:

@@ -248,8 +248,11 @@ def _hours(
         ),
     )
     db.execute("""
+        INSERT INTO hourly_of_sites SELECT what, hour, '*', sum(count) FROM hourly_of_sites
+        GROUP BY what, hour""")
+    db.execute("""
         INSERT INTO daily_of_sites SELECT what, hour / 24, site, sum(count) FROM hourly_of_sites
-        GROUP BY what, hour / 24, site""")
+        GROUP BY 1, 2, 3""")
 
 
 def _counts(people: int, rng: random.Random) -> Iterator[tuple[str, int]]:

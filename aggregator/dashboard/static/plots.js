@@ -8,7 +8,7 @@ const two = (number) => String(number).padStart(2, "0");
 const axisTimes = (_plot, ticks) => ticks.map((seconds) => {
   const time = new Date(seconds * 1000);
   const clock = `${two(time.getUTCHours())}:${two(time.getUTCMinutes())}`;
-  return clock === "00:00" ? `${time.getUTCFullYear()}-${two(time.getUTCMonth() + 1)}-${two(time.getUTCDate())}` : clock;
+  return clock === "00:00" ? `${two(time.getUTCMonth() + 1)}-${two(time.getUTCDate())}` : clock;
 });
 
 const draw = (place) => {
@@ -26,13 +26,14 @@ const draw = (place) => {
     scales: { x: { time: true }, y: { range: (_plot, low, high) => [Math.min(0, low), high > 0 ? high * 1.08 : 1] } },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
     cursor: { y: false },
-    legend: { live: true },
+    // As the lines are drawn, so that the colour alone says nothing.
+    legend: { live: true, markers: { width: 3, dash: (_plot, index) => ["solid", "dashed", "dotted"][(index - 1) % 3] } },
     axes: [{ ...axis, values: axisTimes }, { ...axis, size: 56 }],
     series: [
       { label: "UTC", value: (_plot, seconds) => seconds == null ? "–" : new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ") },
       ...series.map((each, index) => ({
         label: each.name,
-        spanGaps: true,
+        spanGaps: false,
         points: { show: false },
         value: (_plot, value) => value == null ? "–" : `${value} ${unit}`.trim(),
         ...looks[index % looks.length],
