@@ -165,10 +165,11 @@ def _write(db: Database, gallery: int, version: int, carried: Carried, now_ns: i
     if change.kind is Kind.ERASE:
         adjudications.forget(db, gallery, change.entry_id)
     former = db.execute(
-        "SELECT version, change FROM gallery_log WHERE gallery = ? AND entry_id = ? AND newest = 1",
+        "SELECT version, erases FROM gallery_log WHERE gallery = ? AND entry_id = ? AND newest = 1",
         (gallery, change.entry_id),
     ).fetchone()
-    if former is not None:
+    erased_before = former is not None and bool(former[1])
+    if former is not None and not erased_before:
         db.execute(
             """UPDATE gallery_log SET newest = 0, change = replaced, replaced = x''
                WHERE gallery = ? AND version = ?""",
@@ -187,7 +188,7 @@ def _write(db: Database, gallery: int, version: int, carried: Carried, now_ns: i
             change.kind is Kind.ERASE,
             change.epoch,
             change.link,
-            change.kind is not Kind.SEEN,
+            change.kind is not Kind.SEEN and not erased_before,
             carried.whole,
             carried.replaced,
             now_ns,

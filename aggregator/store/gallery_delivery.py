@@ -146,5 +146,7 @@ def _within(
 
 
 def _newest(db: Database, gallery: int) -> list[tuple[bytes, bytes]]:
-    rows = db.execute("SELECT entry_id, link FROM gallery_log WHERE gallery = ? AND newest = 1", (gallery,))
-    return [(entry_id, link) for entry_id, link in rows]
+    rows = db.execute(
+        "SELECT entry_id, link, erases FROM gallery_log WHERE gallery = ? AND newest = 1", (gallery,)
+    )
+    return [(entry_id, tree.ERASED if erases else link) for entry_id, link, erases in rows]

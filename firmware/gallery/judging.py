@@ -72,9 +72,13 @@ class Judging:
         seen = dict(held.seen)
         for author, seq in judge.seen.items():
             seen[author] = max(seq, seen.get(author, 0))
-        links = {entry_id: entry.link for entry_id, entry in held.entries.items()}
-        links |= {entry_id: entry.link for entry_id, entry in judge.entries.items()}
-        root = tree.root(tree.buckets(links.items()))
+        now = {**held.entries, **judge.entries}
+        root = tree.root(
+            tree.buckets(
+                (entry_id, tree.ERASED if entry.kind is Kind.ERASE else entry.link)
+                for entry_id, entry in now.items()
+            )
+        )
         behind = {
             author: seq
             for author, seq in (*seen.items(), *held.shown)

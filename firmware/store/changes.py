@@ -28,14 +28,18 @@ class Newest(NamedTuple):
     seq: int
     version: int
     unopened: bool
+    erased: bool
 
 
 def newest(database: Database) -> dict[bytes, Newest]:
     """Return the newest version of every entry."""
     rows = database.execute(
-        "SELECT entry_id, author, seq, entry_version, unopened FROM gallery_changes WHERE newest"
+        "SELECT entry_id, author, seq, entry_version, unopened, erases FROM gallery_changes WHERE newest"
     )
-    return {entry_id: Newest(author, seq, version, bool(un)) for entry_id, author, seq, version, un in rows}
+    return {
+        entry_id: Newest(author, seq, version, bool(unopened), bool(erases))
+        for entry_id, author, seq, version, unopened, erases in rows
+    }
 
 
 def lacking(database: Database) -> tuple[tuple[int, int], ...]:
@@ -75,7 +79,7 @@ def keep(
             if key not in rows:
                 moved.append((place, *key))
             continue
-        is_newest = before is None or before.version <= change.version
+        is_newest = before is None or (not before.erased and before.version <= change.version)
         if before is not None and is_newest:
             former = (before.author, before.seq)
             if former in rows:
@@ -84,7 +88,8 @@ def keep(
                 replaced.append(former)
         rows[key] = (place, change, is_newest)
         if is_newest:
-            known[change.entry_id] = Newest(*key, change.version, change.entry_id in unopened)
+            unopened_now, erased = change.entry_id in unopened, change.kind is Kind.ERASE
+            known[change.entry_id] = Newest(*key, change.version, unopened_now, erased)
     if changes:
         _bare(database, changes[0][1].gallery_id, replaced)
     _many(database, "UPDATE gallery_changes SET place = ? WHERE author = ? AND seq = ?", moved)

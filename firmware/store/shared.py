@@ -351,8 +351,10 @@ class SharedGallery:
     def buckets(self) -> list[bytes]:
         """Return the hashes of the buckets."""
         with self._journal.reading():
-            rows = self._db.execute("SELECT entry_id, link FROM gallery_changes WHERE newest").fetchall()
-        return tree.buckets((entry_id, link) for entry_id, link in rows)
+            rows = self._db.execute(
+                "SELECT entry_id, link, erases FROM gallery_changes WHERE newest"
+            ).fetchall()
+        return tree.buckets((entry_id, tree.ERASED if erases else link) for entry_id, link, erases in rows)
 
     def _unopened(self) -> list[bytes]:
         rows = self._db.execute(

@@ -26,6 +26,7 @@ from firmware.uplink.backoff import Backoff
 from firmware.uplink.gallery_calls import connected
 from firmware.uplink.gallery_exchange import SharedSettings
 from firmware.uplink.gallery_sync import GallerySync
+from tests.kit.aggregator_database import database, fill
 from tests.kit.decrypted_pages import decrypted_pages
 from tests.kit.shared_site import Appliance, Site, directly, hear, in_store_of, site
 from tests.kit.store_values import KEY, PURPOSE, SITE, moment, open_store, opened_behind_its_back, reference
@@ -108,6 +109,37 @@ async def test_a_restored_aggregator_is_handed_an_untold_erasure_with_its_entry(
     state = await shared.state()
     assert (state.entries, state.erased, desk.subjects()) == (1, 1, {"card-2"})
     assert "refused" not in desk.reports
+
+
+async def test_two_appliances_may_erase_the_same_entry(shared: Site) -> None:
+    desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
+    await shared.admit(desk, gate)
+    desk.register(reference(1), reference(2))
+    await desk.sync()
+    await gate.sync()
+    with database(shared) as db:
+        before = db.execute("SELECT * FROM gallery_log").fetchall()
+    desk.erase(reference(1).entry_id)
+    await desk.sync()
+    with database(
+        shared
+    ) as db:  # restored from a backup; meanwhile the entry's days were over at the gate too
+        fill(db, "gallery_log", before)
+        db.execute("UPDATE galleries SET version = 2")
+    gate.erase(reference(1).entry_id)
+    await gate.sync()
+    desk.register(reference(3))
+    for appliance in (desk, gate, desk):
+        await appliance.sync()
+    assert desk.subjects() == gate.subjects() == {"card-2", "card-3"}
+    assert "refused" not in desk.reports | gate.reports
+    newcomer = await shared.appliance("gate-2")
+    await shared.admit(newcomer)
+    await newcomer.sync()
+    assert newcomer.subjects() == {"card-2", "card-3"}
+    assert (await shared.state()).entries == 2
+    roots = {each.store.shared.root() for each in (desk, gate, newcomer)}
+    assert len(roots) == 1
 
 
 def sealed_of(appliance: Appliance) -> list[bytes]:

@@ -87,15 +87,16 @@ class Judge:
         self._check_content(change)
         if self._in_full and self._comes_again(change):
             self._lacking.discard((change.author, change.seq))
-            if change.kind is Kind.SEEN or self._is_replaced(change):
+            if change.kind is Kind.SEEN or self._is_erased_again(change) or self._is_replaced(change):
                 return
             self._check_unforked(change)
         else:
             self._check_number(change)
             self._check_version(change)
+        erased_again = self._is_erased_again(change)
         link = self._note_head(change)
         self.epoch = max(self.epoch, change.epoch)
-        if change.kind is not Kind.SEEN:
+        if change.kind is not Kind.SEEN and not erased_again:
             entry = Entry(change.version, change.kind, link, change.author, change.epoch)
             self.entries[change.entry_id] = entry
             (self._bare.discard if change.is_whole else self._bare.add)(change.entry_id)
@@ -143,8 +144,14 @@ class Judge:
     def _is_held(self, change: Change) -> bool:
         """Whether it is known, or was replaced: then it can bring nothing in, however old its key is."""
         entry = self.entry(change.entry_id)
-        known = entry is not None and entry.link == change.link
-        return known or change.kind is Kind.SEEN or self._is_replaced(change)
+        if (entry is not None and entry.link == change.link) or change.kind is Kind.SEEN:
+            return True
+        return self._is_erased_again(change) or self._is_replaced(change)
+
+    def _is_erased_again(self, change: Change) -> bool:
+        """Whether two appliances erased the same entry, as where the aggregator lost the first erasure."""
+        entry = self.entry(change.entry_id)
+        return change.kind is Kind.ERASE and entry is not None and entry.kind is Kind.ERASE
 
     def _is_replaced(self, change: Change) -> bool:
         entry = self.entry(change.entry_id)
@@ -183,7 +190,7 @@ class Judge:
             )
 
     def _check_version(self, change: Change) -> None:
-        if change.kind is Kind.SEEN:
+        if change.kind is Kind.SEEN or self._is_erased_again(change):
             return
         entry = self.entry(change.entry_id)
         if entry is not None and entry.kind is Kind.ERASE:

@@ -10,10 +10,15 @@ from collections.abc import Iterable
 
 BUCKETS = 256
 HASH_BYTES = 32
+ERASED = bytes(HASH_BYTES)
+"""In place of the link of an erasure: two appliances may have erased the same entry."""
 
 
 def buckets(entries: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
-    """Return the hash of each bucket; entries: (entry_id, link of its newest change), in any order."""
+    """Return the hash of each bucket.
+
+    entries: (entry_id, link of its newest change, or ERASED), in any order.
+    """
     content: list[list[bytes]] = [[] for _ in range(BUCKETS)]
     for entry_id, link in entries:
         content[entry_id[0]].append(entry_id + link)
