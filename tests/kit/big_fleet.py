@@ -125,23 +125,31 @@ def _devices(
             part, fault = rng.choice(
                 (("camera", "SensorTimeout"), ("fingerprint", "SensorGone"), ("store", "StoreFull"))
             )
-            db.execute("INSERT INTO open_faults VALUES (?, ?, ?, ?)", (name, part, fault, NOW_NS - HOUR_NS))
+            db.execute(
+                "INSERT INTO open_faults (device_id, part, fault, since_ns) VALUES (?, ?, ?, ?)",
+                (name, part, fault, NOW_NS - HOUR_NS),
+            )
 
 
 def _reports(db: Database, names: list[str], rng: random.Random) -> None:
     """Desired of all, reported by most, refused by a few."""
     digest = state_digest(SETTINGS, (POINT,))
     content = msgspec.json.encode({"settings": SETTINGS, "artifacts": (POINT,)}).decode()
-    db.execute("INSERT INTO desired_contents VALUES (?, ?)", (digest, content))
+    db.execute("INSERT INTO desired_contents (digest, content) VALUES (?, ?)", (digest, content))
     db.execute(
-        "INSERT INTO desires VALUES ('fleet', '', 1, ?, ?, 'operator amina')",
+        """INSERT INTO desires (scope, subject, revision, content, changed_ns, changed_by)
+           VALUES ('fleet', '', 1, ?, ?, 'operator amina')""",
         (content, NOW_NS - 24 * HOUR_NS),
     )
     for name in names:
         db.execute(
-            "INSERT INTO desired_states VALUES (?, 1, ?, '[]', ?)", (name, digest, NOW_NS - 24 * HOUR_NS)
+            """INSERT INTO desired_states (device_id, generation, digest, remarks, changed_ns)
+               VALUES (?, 1, ?, '[]', ?)""",
+            (name, digest, NOW_NS - 24 * HOUR_NS),
         )
-        db.execute("INSERT INTO desired_generations VALUES (?, 1, ?)", (name, digest))
+        db.execute(
+            "INSERT INTO desired_generations (device_id, generation, digest) VALUES (?, 1, ?)", (name, digest)
+        )
         result = rng.choices(
             (DesiredResult.APPLIED, DesiredResult.WAITING, DesiredResult.REFUSED, DesiredResult.ROLLED_BACK),
             (95, 3, 1.5, 0.5),
@@ -162,7 +170,8 @@ def _reports(db: Database, names: list[str], rng: random.Random) -> None:
         )
         drift = [] if applied else ["settings.session.tries", "artifacts.operating_point"]
         db.execute(
-            "INSERT INTO reported_states VALUES (?, 1, ?, ?, ?, '', ?)",
+            """INSERT INTO reported_states (device_id, generation, result, content, received_ns, doubt, drift)
+               VALUES (?, 1, ?, ?, ?, '', ?)""",
             (
                 name, result.value, msgspec.json.encode(report).decode(), NOW_NS - HOUR_NS,
                 msgspec.json.encode(drift).decode(),
@@ -175,7 +184,9 @@ def _telemetry(db: Database, names: list[str], rng: random.Random) -> None:
     for number, name in enumerate(names):
         last = measured(rng, 0)
         row = (name, NOW_NS - 5 * _MINUTE_NS, "synchronised", msgspec.json.encode(last).decode())
-        db.execute("INSERT INTO latest_telemetry VALUES (?, ?, ?, ?)", row)
+        db.execute(
+            "INSERT INTO latest_telemetry (device_id, at_ns, clock_quality, content) VALUES (?, ?, ?, ?)", row
+        )
         if number < 100:
             rows = [
                 (
