@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -178,10 +179,13 @@ def _references(
     rows: Iterable[tuple[Any, ...]], keys: EntryKeys, purpose: Purpose, site: str
 ) -> list[Reference]:
     references = []
-    for (_, entry_id, subject, wrapped), group in groupby(rows, key=lambda row: row[:4]):
+    for _, group in groupby(rows, key=itemgetter(0)):
+        (_, entry_id, subject, wrapped, first), *others = group
         try:
             seal = keys.opened(entry_id, wrapped)
-            templates = tuple(template_codec.decode(seal.opened(row[4])) for row in group)
+            templates = tuple(
+                template_codec.decode(seal.opened(sealed)) for sealed in (first, *(row[4] for row in others))
+            )
         except (TemplateDamaged, EntryRefused) as error:
             raise StoreDamaged(
                 f"the gallery entry {entry_id.hex()} cannot be read ({error}); "

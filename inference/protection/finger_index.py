@@ -29,7 +29,8 @@ class FingerPlace(NamedTuple):
 class FingerIndex:
     """Fingers by position, reader and number of codes; it belongs to one thread.
 
-    As objects of their own 40,000 fingers took 130 MB, of which the codes are 61 MB.
+    As objects of their own a gallery of 40,000 fingers took 130 MB, packed 108: their codes are 51, what is
+    sealed 22.
     """
 
     def __init__(self) -> None:
