@@ -353,6 +353,7 @@ class Appliance:
         )
         self._beside.run("telemetry", self.collector.run())
         self.occupancy.watch(lambda: self.desk.busy)
+        self.occupancy.watch(lambda: bool(self.day.queue.people()))
         if beginning.tries:
             await beginning.judge(await well_parts(), version("aidpost"))
             self.taking_up.went_on(beginning.standing)

@@ -108,10 +108,8 @@ class Judge:
         smallest = point.supported_fmr(evidence)
         if config.policy.fmr >= smallest:
             return ()
-        said = (
-            f"at {config.policy.fmr:g} nobody could be matched here: {smallest:.1g} is the strictest that its"
-        )
-        return (Refusal("settings.policy.fmr", f"{said} operating point supports; desire that or more"),)
+        said = f"at {config.policy.fmr:g} nobody could be matched here: desire {smallest:.2g} or more, which"
+        return (Refusal("settings.policy.fmr", f"{said} is the strictest that its operating point supports"),)
 
     def _of_point(self, artifact: Artifact) -> tuple[Refusal, ...]:
         try:

@@ -16,7 +16,7 @@ SMALL_BYTES = 1 << 20
 """Operating points (11 kB) and data policies (some kB) are kept in the store too; they are never larger."""
 SMALL = frozenset({ArtifactKind.OPERATING_POINT, ArtifactKind.POLICY})
 SPARE_BYTES = 200 << 20
-"""What a file leaves free on the disk: records of people come first."""
+"""What a large file leaves free on the disk: records of people come first."""
 _PART = ".part"
 _POLICY = ".toml"
 
@@ -49,7 +49,8 @@ class Shelf:
         """Whether the disk has room for what is missing of it."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
         missing = artifact.size_bytes - self.begun_bytes(artifact)
-        return missing + SPARE_BYTES <= shutil.disk_usage(self._folder).free
+        spare = 0 if artifact.kind in SMALL else SPARE_BYTES
+        return missing + spare <= shutil.disk_usage(self._folder).free
 
     def append(self, artifact: Artifact, data: bytes) -> None:
         """Add the next piece; it is on the disk when the call returns."""

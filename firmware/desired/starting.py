@@ -51,9 +51,7 @@ class Beginning:
             except SettingsRefused as error:
                 await self._take_back(error.refusals)
             except OSError as error:  # a full or damaged disk: people are served with the file alone
-                said = (
-                    f"its files cannot be put on the disk ({error.strerror}): free space, or change the card"
-                )
+                said = f"its files cannot be put on the disk ({error.strerror}): free some, or change it"
                 await self._take_back((Refusal("artifacts", said),))
             else:
                 return

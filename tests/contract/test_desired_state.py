@@ -224,10 +224,15 @@ async def test_a_signed_policy_is_in_force_and_lets_a_laxer_rate_be_set(post: Ri
 async def test_nobody_is_kept_waiting_for_it(post: Rig) -> None:
     post.aggregator.desired = wanted(1, {"session.tries": "2"})
     async with post.started() as appliance:
-        served = True
+        appliance.day.queue.say(3)  # staff see people waiting
+        served = False
         appliance.occupancy.watch(lambda: served)
         reported = await post.until_reported(lambda each: each.generation == 1)
         assert reported.result == state_pb2.DESIRED_RESULT_WAITING
+        assert appliance.occupancy.busy
+        served = True
+        appliance.day.queue.say(0)
+        assert appliance.occupancy.busy
         assert not post.endings
         served = False
         await post.until_asked_to_start_anew()
