@@ -23,7 +23,7 @@ from aggregator.store.fleet_states import (
 )
 from aggregator.store.many import rows_of
 from aggregator.store.port import Database
-from trust.state import MAX_VALUE_BYTES, SETTING, ArtifactKind, ReportedState
+from trust.state import MAX_VALUE_BYTES, SETTING, Artifact, ArtifactKind, ReportedState
 
 MAX_SETTINGS = 200  # of one scope
 MAX_SCOPE_CHARACTERS = 64 << 10  # all of a device's scopes come to it in one message
@@ -153,6 +153,36 @@ def unknown_settings(db: Database, made: Changed, what: DesireChange) -> tuple[s
         f"settings.{name}: {count} of {len(made.recomputed.changed)} changed device(s) do not know it, and "
         "would refuse the whole: give them a newer version first, or desire it in a narrower scope"
         for name, count in without.items()
+        if count
+    )
+
+
+def held_by_devices(db: Database, scope: Scope, what: DesireChange) -> tuple[str, ...]:
+    """Return a remark for each new value that some devices do not get: another is desired of them alone."""
+    if scope.kind is ScopeKind.DEVICE:
+        return ()
+    wanted: dict[str, str | Artifact | None] = {
+        **{f"settings.{name}": value and canonical(value) for name, value in what.settings.items()},
+        **{f"artifacts.{kind}": artifact for kind, artifact in what.artifacts.items()},
+    }
+    held = dict.fromkeys(sorted(name for name, value in wanted.items() if value is not None), 0)
+    for (content,) in rows_of(
+        db,
+        "SELECT content FROM desires WHERE scope = ? AND subject IN (?*)",
+        touched(db, scope),
+        ScopeKind.DEVICE.value,
+    ):
+        own = msgspec.json.decode(content, type=Content)
+        values: dict[str, str | Artifact] = {
+            **{f"settings.{name}": value for name, value in own.settings.items()},
+            **{f"artifacts.{artifact.kind.value}": artifact for artifact in own.artifacts},
+        }
+        for name in held:
+            held[name] += name in values and values[name] != wanted[name]
+    return tuple(
+        f"{name}: of {count} device(s) another value is desired alone, as after a rollout, and holds before: "
+        "make a rollout to change theirs too"
+        for name, count in held.items()
         if count
     )
 

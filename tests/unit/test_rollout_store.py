@@ -13,9 +13,9 @@ from aggregator.fleet.rings import draw
 from aggregator.fleet.rollout import Change, Ring, Rollout, RolloutState, Standing, Thresholds, Watch
 from aggregator.fleet.rollout_engine import Observed, cancel
 from aggregator.fleet.tallies import CHECK_INS, HOUR_NS
-from aggregator.fleet.terms import Invalid, Scope, ScopeKind
+from aggregator.fleet.terms import DesireChange, Invalid, Scope, ScopeKind
 from aggregator.records import Mode, Outcome
-from aggregator.store import administration, fleet_reports, fleet_rollout_turns, fleet_rollouts
+from aggregator.store import administration, fleet_desires, fleet_reports, fleet_rollout_turns, fleet_rollouts
 from aggregator.store.fleet_rollout_making import Wish, make, plan
 from aggregator.store.fleet_rollout_outcomes import OutcomeReader
 from aggregator.store.fleet_rollouts import Held, NameTaken, Overlap
@@ -137,6 +137,21 @@ def test_what_somebody_changed_since_is_not_taken_back(tmp_path: Path) -> None:
         assert wanted(db, second).settings == {"session.tries": "5"}
         assert wanted(db, second).artifacts == ()
         assert fleet_rollouts.under_way(db) == ()
+
+
+def test_what_rollouts_left_at_devices_is_told_to_who_desires_the_same_of_more(tmp_path: Path) -> None:
+    with fleet_store(tmp_path, DEVICES) as db:
+        made(db)
+        turn(db)
+        fleet, what = Scope(ScopeKind.FLEET), DesireChange({"session.tries": "5", "page.language": '"uk"'})
+        assert fleet_desires.held_by_devices(db, fleet, what) == (
+            "settings.session.tries: of 3 device(s) another value is desired alone, as after a rollout, and "
+            "holds before: make a rollout to change theirs too",
+        )
+        elsewhere = Scope(ScopeKind.SITE, "nowhere")
+        assert fleet_desires.held_by_devices(db, elsewhere, what) == ()
+        same = DesireChange({"session.tries": " 4", "session.seconds": None})
+        assert fleet_desires.held_by_devices(db, fleet, same) == ()
 
 
 def test_a_device_that_says_what_cannot_be_so_has_refused(tmp_path: Path) -> None:

@@ -53,7 +53,11 @@ class Desiring(fleet_pb2_grpc.FleetServiceServicer):
             return inventory_pb2.UpdateDesireResponse(
                 desire=fleet_codec.desire(made.desire),
                 changed_devices=len(made.recomputed.changed),
-                remarks=(*made.recomputed.remarks, *fleet_desires.unknown_settings(db, made, what)),
+                remarks=(
+                    *made.recomputed.remarks,
+                    *fleet_desires.unknown_settings(db, made, what),
+                    *fleet_desires.held_by_devices(db, scope, what),
+                ),
             )
 
         answer = await self._calls.change(context, request, inventory_pb2.UpdateDesireResponse, change)
