@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import Enum, unique
 
+ASKED_FOR_HELP = "asked for a person"
+"""The reason of a check-in that ended with a person by choice: whoever says it was not turned away."""
+
 
 @unique
 class Workflow(Enum):

@@ -16,7 +16,7 @@ from aggregator.records import (
     Outcome,
     Service,
 )
-from trust.service import Answer, Basis, Concern, Reason, Workflow
+from trust.service import ASKED_FOR_HELP, Answer, Basis, Concern, Reason, Workflow
 from trust.telemetry import Telemetry
 
 HOUR_NS = 3600 * 1_000_000_000
@@ -96,9 +96,10 @@ def tally(events: Iterable[Event], newest: Moment, now_ns: int) -> Counter[tuple
     for event in events:
         body = event.body
         if isinstance(body, CheckIn):
-            sums[
-                CHECK_INS[body.mode, body.outcome], happened_ns(event.moment, newest, now_ns) // HOUR_NS
-            ] += 1
+            hour = happened_ns(event.moment, newest, now_ns) // HOUR_NS
+            sums[CHECK_INS[body.mode, body.outcome], hour] += 1
+            if body.outcome is Outcome.UNAVAILABLE and body.reason != ASKED_FOR_HELP:
+                sums[TURNED_TO_PEOPLE, hour] += 1
         elif isinstance(body, Service | Complaint | CollectionConflict | Telemetry):
             hour = happened_ns(event.moment, newest, now_ns) // HOUR_NS
             for what, count in _counts(body):
@@ -115,8 +116,6 @@ def _counts(body: Service | Complaint | CollectionConflict | Telemetry) -> Itera
         case CollectionConflict():
             yield COLLECTED_TWICE, 1
         case Telemetry():
-            if body.turned_to_people:
-                yield TURNED_TO_PEOPLE, body.turned_to_people
             for sensor in body.sensors:
                 if sensor.samples:
                     yield presented(sensor.part), sensor.samples

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from firmware.records import CheckIn, DeviceFault, EventBody, Outcome
-from firmware.session.machine import ASKED_FOR_HELP
+from trust.service import ASKED_FOR_HELP
 from trust.telemetry import OutcomeCount, StageSummary
 
 MILLISECOND_NS = 1_000_000

@@ -16,6 +16,7 @@ from firmware.records import Outcome
 from inference.types import FingerPosition, Modality
 from sensors.board.signals import Signal
 from sensors.frames import RetryReason
+from trust.service import ASKED_FOR_HELP
 
 
 @unique
@@ -231,7 +232,6 @@ class Record:
 Effect: TypeAlias = Show | Capture | Compare | Suggest | Record
 Step: TypeAlias = tuple[State, tuple[Effect, ...]]
 
-ASKED_FOR_HELP = "asked for a person"
 OWN_FAULT = "fault of the appliance"
 NO_DEVICE = "no device available"
 NOT_SUFFICIENT = "not sure enough"

@@ -10,7 +10,7 @@ from firmware.presenter import Presenter
 from firmware.records import Registration
 from firmware.session.acquire import InThread
 from firmware.session.comparison import Comparison
-from firmware.session.machine import ASKED_FOR_HELP, Concluded, Presentation, Show, Weight
+from firmware.session.machine import Concluded, Presentation, Show, Weight
 from firmware.session.matching import Matcher
 from firmware.session.runner import Taken
 from firmware.store.reference import Reference
@@ -18,6 +18,7 @@ from firmware.store.thread import RunInStore
 from inference.types import FaceTemplate, FingerPosition, FingerTemplate, Template
 from sensors.frames import RetryReason
 from trust.consent import Consent, Purpose
+from trust.service import ASKED_FOR_HELP
 
 
 @dataclass(frozen=True, slots=True)

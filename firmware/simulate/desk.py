@@ -15,7 +15,7 @@ from firmware.desk import AlreadyRegistered, ClaimWaits, NotRegistered
 from firmware.records import Attempts, CheckIn, Mode, Outcome, Registration, StageTime
 from firmware.session.attempts import Asked, Failed, Matched, Standing, step
 from firmware.session.check_in import CheckInResult, Confirm, Suggestion
-from firmware.session.machine import ASKED_FOR_HELP, Presentation, Show
+from firmware.session.machine import Presentation, Show
 from firmware.session.registration import NoticeAnswer, RegistrationResult
 from firmware.simulate.assumptions import Times
 from firmware.simulate.error_rates import FTA_FACE, FTA_FINGER, ErrorRates
@@ -27,6 +27,7 @@ from sensors.board.port import Button
 from sensors.board.signals import Signal
 from sensors.frames import RetryReason
 from trust.consent import Consent
+from trust.service import ASKED_FOR_HELP
 
 TRIES = 3
 _FACE = Presentation(Modality.FACE)

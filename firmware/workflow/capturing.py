@@ -12,7 +12,7 @@ import structlog
 from firmware.desk import AlreadyRegistered, ClaimWaits, DeskError, NotRegistered, RegistrationStopped
 from firmware.records import Outcome
 from firmware.session.check_in import CheckInResult, Suggestion
-from firmware.session.machine import ASKED_FOR_HELP, Show
+from firmware.session.machine import Show
 from firmware.store.errors import StoreError
 from firmware.workflow import choices
 from firmware.workflow.effects import Register, Search, Verify
@@ -35,6 +35,7 @@ from firmware.workflow.parts import Parts
 from firmware.workflow.screen import Shown
 from firmware.workflow.session import Session
 from sensors.board.port import Button
+from trust.service import ASKED_FOR_HELP
 
 log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ from firmware.desk import AlreadyRegistered, NotRegistered
 from firmware.records import CheckIn, Mode, Outcome, Registration
 from firmware.session.attempts import Standing
 from firmware.session.check_in import CheckInResult, Confirm, Suggestion
-from firmware.session.machine import ASKED_FOR_HELP, Presentation, Show
+from firmware.session.machine import Presentation, Show
 from firmware.session.registration import NoticeAnswer, RegistrationResult
 from firmware.store.store import Store
 from inference.operating_point import Strength
@@ -20,6 +20,7 @@ from inference.types import Modality
 from sensors.board.port import Button
 from sensors.board.signals import Signal
 from trust.consent import Consent
+from trust.service import ASKED_FOR_HELP
 
 
 @dataclass(frozen=True, slots=True)

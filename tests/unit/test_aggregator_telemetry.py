@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.fleet.tallies import DAY_NS, HOUR_NS, happened_ns
 from aggregator.records import ClockQuality, Moment
@@ -14,6 +15,7 @@ from aggregator.store.database import open_writer
 from aggregator.store.port import Database
 from aidpost.v1 import event_pb2
 from firmware.records import Measured
+from firmware.records import Outcome as DeviceOutcome
 from tests.kit.aggregator_fixture import NOW_NS
 from tests.kit.store_values import check_in
 from tests.kit.telemetry_sender import Sender
@@ -53,10 +55,16 @@ def test_sums_by_hour_and_device_answer_what_the_service_page_asks(db: Database)
         for what, count in zip(whats, (1, 2, 1, 2, 2), strict=True)
         for device in ("post-1", "post-2")
     ]
-    assert list(telemetry.by_hour(db, ["turned to people"], NOW_HOUR, NOW_HOUR + 1)) == [
-        (NOW_HOUR, "turned to people", 2)
-    ]
     assert "answer/distribution/ration given" in set(telemetry.known_sums(db))
+
+
+def test_who_met_no_device_was_turned_away_at_once_and_who_asked_for_a_person_was_not(db: Database) -> None:
+    reasons = ("no device available", "asked for a person", "fault of the appliance")
+    gone = [replace(check_in(1), outcome=DeviceOutcome.UNAVAILABLE, reason=reason) for reason in reasons]
+    Sender(db).send(*gone, Measured(BUSY))
+    assert list(telemetry.sums(db, ["turned to people"], NOW_HOUR - 1, NOW_HOUR + 1)) == [
+        (DEVICE, "turned to people", 2)
+    ]
 
 
 def test_the_same_batch_twice_counts_once_even_after_its_telemetry_was_erased(db: Database) -> None:

@@ -16,7 +16,7 @@ from firmware.meter.collector import Collector, Sources, wait_s
 from firmware.meter.machine import Machine
 from firmware.meter.samples import SampleMeter
 from firmware.records import DeviceFault, Event, Lane, Measured, Outcome
-from firmware.session.machine import ASKED_FOR_HELP, NO_DEVICE
+from firmware.session.machine import NO_DEVICE
 from firmware.store.space import SpaceLimits
 from firmware.store.store import Store
 from firmware.uplink.metering import LinkMeter
@@ -25,6 +25,7 @@ from sensors.frames import RetryReason
 from sensors.worker import DeviceState
 from tests.kit.store_values import DEVICE, PURPOSE, SITE, check_in, moment, open_store, store_key
 from tests.kit.telemetry_values import BUSY
+from trust.service import ASKED_FOR_HELP
 from trust.telemetry import LinkUse, OutcomeCount, SensorHealth, StageSummary, Telemetry
 
 T = TypeVar("T")
