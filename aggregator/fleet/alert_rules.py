@@ -11,7 +11,14 @@ from collections.abc import Iterable, Iterator
 
 from aggregator.fleet.alerts import SILENCE, AlertKind, Finding, Observation, Seen, Severity
 from aggregator.fleet.canary import Part, wilson
-from aggregator.fleet.health import HOT_DECIDEGREES, UNDER_VOLTAGE_NOW
+from aggregator.fleet.health import (
+    HOT_DECIDEGREES,
+    SENSORS,
+    STORE_PERCENT,
+    TURNED_AWAY,
+    UNDER_VOLTAGE_NOW,
+    missing_parts,
+)
 from aggregator.fleet.silence_rules import silence
 from aggregator.fleet.tallies import ANSWERS, CLAIMS, COMPLAINTS, TURNED_TO_PEOPLE, WRONGLY_REFUSED
 from aggregator.records import ClockQuality
@@ -21,22 +28,17 @@ HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
 FRESH_S = 1.5 * HOUR_S
 """What telemetry says of people is about the time when it came."""
-TURNED_AWAY = (3, 10)
-"""People in two hours, for a warning and for urgent; one alone may have met a reader that is back by now."""
 QUEUE = (20, 40)
 WAIT_COMPLAINTS = (3, 10)
 WRONG_REFUSALS = (0.05, 0.15)
 """Shares of who showed a face or a finger in seven days, held against the lower end of a 95 % interval."""
 LEAST_CLAIMS = 20
-STORE_PERCENT = (80, 90)
-"""Of what it may take: telemetry is dropped, registration stops (docs/link.md)."""
 CERTIFICATE_S = (8 * DAY_S, 2 * DAY_S)
 """Renewed at two thirds of 30 days, so with less than 10 days it was tried for two days."""
 LEAST_DISK_MB = 200
 THROTTLED_NOW = 0x4  # bit 2 of `vcgencmd get_throttled`
 UNDER_VOLTAGE_BEFORE = 0x1_0000  # bit 16: since the boot
 VERY_HOT_DECIDEGREES = 850  # the Pi's firmware throttles to the floor
-SENSORS = frozenset({"fingerprint", "camera"})
 PART_ADVICE = {
     "store": "its card lost pages and was mended, give it another one",
     "board": "look at its plug",
@@ -143,21 +145,16 @@ def _wrong_refusals(device: Seen) -> Iterator[Finding]:
 
 
 def _parts(device: Seen) -> Iterator[Finding]:
-    missing = {fault.part for fault in device.faults}
-    fitted = set(SENSORS)
-    if device.telemetry is not None:
-        fitted = {sensor.part for sensor in device.telemetry.sensors}
-        missing |= {sensor.part for sensor in device.telemetry.sensors if not sensor.available}
-    if not missing:
+    missing = missing_parts(device.faults, device.telemetry)
+    if not missing.parts:
         return
-    nobody = "inference" in missing or (bool(fitted) and fitted <= missing)
-    if nobody:
+    if missing.nobody_is_recognised:
         do_next = "it recognises nobody, send another device"
-    elif missing & SENSORS:
+    elif missing.parts & SENSORS:
         do_next = "look at its plug and cable"
     else:
-        do_next = PART_ADVICE.get(min(missing), "collect its diagnostics")
-    what = " and ".join(sorted(missing))
+        do_next = PART_ADVICE.get(min(missing.parts), "collect its diagnostics")
+    nobody, what = missing.nobody_is_recognised, " and ".join(sorted(missing.parts))
     yield _finding(
         AlertKind.PART_MISSING, Severity.URGENT if nobody else Severity.WARNING, device,
         f"{device.device_id} reports a fault of its {what}: {do_next}.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -16,8 +16,11 @@ LONGEST_SILENCE_NS = 7 * 24 * 3600 * SECOND_NS  # whatever a clock that jumped s
 USUAL_SILENCE_S = 12 * 3600.0  # a kit is switched off overnight; until its own pattern is known
 LEAST_SILENCE_S = 3600.0  # a link that comes and goes is not silence
 SILENCE_FACTOR = 2.0
-SERVING_PARTS = frozenset({"store", "inference"})  # without these nobody is recognised
-STORE_NEARLY_FULL_PERCENT = 85
+SENSORS = frozenset({"fingerprint", "camera"})
+TURNED_AWAY = (3, 10)
+"""People, for a warning and for urgent; one alone may have met a reader that is back by now."""
+STORE_PERCENT = (80, 90)
+"""Of what it may take: telemetry is dropped, registration stops (docs/link.md)."""
 HOT_DECIDEGREES = 800  # the Pi's firmware begins to throttle at 80 °C
 UNDER_VOLTAGE_NOW = 0x1  # bit 0 of `vcgencmd get_throttled`
 _BARRED = {
@@ -26,6 +29,13 @@ _BARRED = {
     EnrolmentState.REVOKED: "revoked",
     EnrolmentState.REPLACED: "replaced by another key",
 }
+
+
+class MissingParts(msgspec.Struct, frozen=True):
+    """Parts of a device that do not answer, and whether it recognises people without them."""
+
+    parts: frozenset[str]
+    nobody_is_recognised: bool
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
@@ -61,18 +71,23 @@ def is_silent(connected: bool, silent_s: float, usual_silence_s: float) -> bool:
     return not connected and silent_s > max(LEAST_SILENCE_S, SILENCE_FACTOR * usual_s)
 
 
+def missing_parts(faults: Iterable[OpenFault], telemetry: Telemetry | None) -> MissingParts:
+    """Return which parts do not answer, as faults and telemetry tell it."""
+    sensors = () if telemetry is None else telemetry.sensors
+    missing = {fault.part for fault in faults} | {each.part for each in sensors if not each.available}
+    fitted = set(SENSORS) if telemetry is None else {each.part for each in sensors}
+    nobody = "inference" in missing or (bool(fitted) and fitted <= missing)
+    return MissingParts(frozenset(missing), nobody)
+
+
 def judge(known: Known) -> tuple[Health, tuple[str, ...]]:
     """Return the word, and what is not as it should be, the worst first."""
     if known.barred is not None:
         return Health.BARRED, (_BARRED.get(known.barred, known.barred.value),)
-    failing = [
-        f"{fault.part}: {fault.fault}, people cannot be recognised"
-        for fault in known.faults
-        if fault.part in SERVING_PARTS
-    ]
-    warning = [f"{fault.part}: {fault.fault}" for fault in known.faults if fault.part not in SERVING_PARTS]
-    if {"fingerprint", "camera"} <= {fault.part for fault in known.faults}:
-        failing, warning = ["neither reader nor camera answers", *failing], warning
+    failing, warning = [], [f"{fault.part}: {fault.fault}" for fault in known.faults]
+    missing = missing_parts(known.faults, known.telemetry)
+    if missing.nobody_is_recognised:
+        failing.append(f"nobody is recognised without {' and '.join(sorted(missing.parts))}")
     telemetry_failing, telemetry_warning = _of_telemetry(known.telemetry)
     failing += telemetry_failing
     warning += [*telemetry_warning, *_of_report(known), *known.remarks]
@@ -87,9 +102,9 @@ def _of_telemetry(telemetry: Telemetry | None) -> tuple[list[str], list[str]]:
     if telemetry is None:
         return [], []
     failing, warning = [], []
-    if telemetry.turned_to_people:
+    if telemetry.turned_to_people >= TURNED_AWAY[0]:
         failing.append(f"{telemetry.turned_to_people} people left with another path, no device answered")
-    if telemetry.store_used_percent >= STORE_NEARLY_FULL_PERCENT:
+    if telemetry.store_used_percent >= STORE_PERCENT[0]:
         warning.append(f"its store is {telemetry.store_used_percent} % full")
     if telemetry.throttled is not None and telemetry.throttled & UNDER_VOLTAGE_NOW:
         warning.append("under-voltage: try another supply or cable")
