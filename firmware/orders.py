@@ -14,12 +14,12 @@ from firmware.records import CommandKind, CommandOutcome, CommandResult
 from firmware.store.errors import StoreError
 from firmware.store.orders import Begun
 from firmware.store.thread import RunInStore
+from firmware.uplink.channel import cleaned
 from firmware.uplink.codec import Command
 from firmware.uplink.time_hints import TimeHints
 
 log = structlog.get_logger()
 
-MAX_DETAIL = 200
 LAST_WORD_S = 10.0  # how long a last act waits for the acknowledgement of its own result
 
 
@@ -151,7 +151,8 @@ class Orders:
     async def _report(
         self, command_id: bytes, kind: CommandKind, outcome: CommandOutcome, detail: str
     ) -> None:
-        result = CommandResult(command_id, kind, outcome, detail[:MAX_DETAIL])
+        # One line of 200 printable characters: the aggregator takes no other, and the outbox is in order.
+        result = CommandResult(command_id, kind, outcome, cleaned(detail))
         moment = self._clock.now()
         await self._run(lambda store: store.orders.finish(moment, result))
         self._committed()

@@ -14,10 +14,11 @@ from firmware.desired.terms import Phase, Standing
 from firmware.host import Host
 from firmware.policy import PolicyRefused
 from firmware.power import PowerRefused
-from firmware.store.errors import PolicyWentBack
+from firmware.store.errors import PolicyWentBack, StoreError
 from firmware.store.thread import RunInStore
 from firmware.updater import UpdateFailed
 from inference.errors import InferenceError
+from trust.keys.errors import GuardError
 from trust.state import Artifact, ArtifactKind, Refusal
 
 log = structlog.get_logger()
@@ -94,8 +95,10 @@ class Beginning:
     async def failed(self, fault: Exception) -> bool:
         """Take back what the appliance did not start with; returns whether there was any.
 
-        Raises StoreError.
+        Keys that are gone and a store that does not write are no fault of it. Raises StoreError.
         """
+        if isinstance(fault, GuardError | StoreError) and not isinstance(fault, PolicyWentBack):
+            return False
         if self.tries:
             said = f"the appliance did not start with it: {fault}"
             await self._take_back((Refusal(SELF_TEST, said),))

@@ -6,6 +6,7 @@ import msgspec
 
 from aidpost.v1 import state_pb2
 from trust.state import (
+    MAX_VERSION,
     Artifact,
     ArtifactKind,
     DesiredResult,
@@ -15,6 +16,9 @@ from trust.state import (
     ServiceWindow,
 )
 
+# What the aggregator takes at most: a report that it does not take would end every stream.
+MAX_REFUSALS = 100
+MAX_FIELD = 200
 MAX_REASON = 200
 _DIGEST_BYTES = 32
 _MAX_INT64 = 2**63 - 1
@@ -75,14 +79,15 @@ def to_message(state: ReportedState) -> state_pb2.ReportedState:
         result=_RESULTS[state.result],
         digest=bytes.fromhex(state.digest),
         refusals=[
-            state_pb2.Refusal(field=each.field, reason=each.reason[:MAX_REASON]) for each in state.refusals
+            state_pb2.Refusal(field=_plain(each.field, MAX_FIELD), reason=_plain(each.reason, MAX_REASON))
+            for each in state.refusals[:MAX_REFUSALS]
         ],
         software_version=state.software_version,
         settings=[state_pb2.Setting(name=name, value=value) for name, value in settings],
         artifacts=[
             state_pb2.Artifact(
                 kind=_KINDS[each.kind],
-                version=each.version,
+                version=_plain(each.version, MAX_VERSION),
                 digest=bytes.fromhex(each.digest),
                 bytes=each.size_bytes,
             )
@@ -90,6 +95,11 @@ def to_message(state: ReportedState) -> state_pb2.ReportedState:
         ],
         known_settings=state.known_settings,
     )
+
+
+def _plain(text: str, most: int) -> str:
+    """Return a text of one line and at most so many characters, whatever a file or a desk put into it."""
+    return "".join(each if each.isprintable() else " " for each in text[:most])
 
 
 def _window(message: state_pb2.ServiceWindow) -> ServiceWindow:

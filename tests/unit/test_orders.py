@@ -75,7 +75,7 @@ class Desk:
         return "well"
 
     async def _ill(self, _command: Command) -> str:
-        raise OrderFailed("no")
+        raise OrderFailed("no:\nnot\u202enow " + "x" * 300)
 
     async def _acknowledged(self) -> None:
         self.locked_at.append(len(await self.results()))
@@ -114,7 +114,10 @@ async def test_a_command_that_comes_twice_is_done_once(desk: Desk) -> None:
     asked = command(1, CommandKind.SELF_TEST)
     assert (await desk.result(asked)).outcome is CommandOutcome.DONE
     desk.orders.take(asked)
-    assert (await desk.result(command(2, CommandKind.SYNC_NOW))).outcome is CommandOutcome.FAILED
+    failed = await desk.result(command(2, CommandKind.SYNC_NOW))
+    assert failed.outcome is CommandOutcome.FAILED
+    assert failed.detail.isprintable()  # the aggregator takes nothing else
+    assert len(failed.detail) <= 200
     assert desk.done == [CommandKind.SELF_TEST]
     assert [result.command_id[0] for result in await desk.results()] == [1, 2]
 

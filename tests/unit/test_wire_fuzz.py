@@ -15,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aggregator import codec as server
+from aggregator import state_codec
 from aggregator.bundles import BundleRefused, parse_bundle
 from aggregator.malformed import Malformed
 from aggregator.records import Batch, Hello
@@ -25,10 +26,19 @@ from firmware.store.trail import TrailUnreadable, read_lines
 from firmware.uplink import codec as device
 from firmware.uplink.bundles import ReceiptUnreadable, read_receipt
 from firmware.uplink.packing import pack
+from firmware.uplink.state_message import Desired, from_message, to_message
 from tests.kit.link_device import EPOCH, check_in, device_fault, registration
 from trust.bundle import MAGIC, RECEIPT_MAGIC, batch_digest, signed_part
 from trust.checking import public_key_der
-from trust.state import ReportedState
+from trust.state import (
+    Artifact,
+    ArtifactKind,
+    DesiredResult,
+    DesiredState,
+    Refusal,
+    ReportedState,
+    ServiceWindow,
+)
 
 MAX_EVENTS = 500
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -205,7 +215,20 @@ ANSWERS = [
     link_pb2.ConnectResponse(welcome=link_pb2.Welcome(acked_seq=3, max_batch_events=5, receipt_key=b"k")),
     link_pb2.ConnectResponse(ack=link_pb2.Ack(seq=3, credit=link_pb2.Credit(events=1), receipt=b"r")),
     link_pb2.ConnectResponse(command=link_pb2.Command(command_id=EPOCH, kind=1)),  # type: ignore[arg-type]
+    link_pb2.ConnectResponse(
+        desired=state_codec.desired(
+            DesiredState(
+                3,
+                {"session.tries": "2"},
+                (Artifact(ArtifactKind.POLICY, "1", "ab" * 32, 10),),
+                ServiceWindow("UTC", 0, 3600, (0, 6)),
+            )
+        )
+    ),
 ]
+
+
+ANSWERED = device.Welcome | device.Ack | device.Command | Desired | device.Malformed
 
 
 @given(
@@ -213,7 +236,47 @@ ANSWERS = [
     | st.sampled_from(ANSWERS).flatmap(lambda answer: damaged(answer.SerializeToString()))
 )
 def test_any_answer_is_understood_or_refused_as_a_value(data: bytes) -> None:
-    assert isinstance(device.answer(data), device.Welcome | device.Ack | device.Command | device.Malformed)
+    assert isinstance(device.answer(data), ANSWERED)
+
+
+DESIRED = DesiredState(
+    3,
+    {"session.tries": "2", "attack.active": "true"},
+    (Artifact(ArtifactKind.OPERATING_POINT, "field", "ab" * 32, 10),),
+    ServiceWindow("Africa/Nairobi", 20 * 3600, 4 * 3600, (0, 6)),
+)
+
+
+def test_what_is_desired_arrives_as_it_was_sent_and_anything_else_is_refused_whole() -> None:
+    message = state_codec.desired(DESIRED)
+    assert from_message(message) == Desired(DESIRED)
+    message.settings[0].value = "false"
+    changed = from_message(message)
+    assert changed is not None
+    assert [each.field for each in changed.refusals] == ["digest"]
+    message.artifacts[0].kind = 99  # type: ignore[assignment]
+    unknown = from_message(message)
+    assert unknown is not None
+    assert "desire newer software first" in unknown.refusals[0].reason
+
+
+@given(st.text(max_size=400), st.text(max_size=400), st.integers(1, 300))
+def test_the_aggregator_takes_whatever_an_appliance_says_of_itself(
+    field: str, reason: str, refusals: int
+) -> None:
+    said = ReportedState(
+        7,
+        DesiredResult.REFUSED,
+        "",
+        (Refusal(field, reason),) * refusals,
+        "0.1.0",
+        {"session.tries": "2"},
+        (Artifact(ArtifactKind.OPERATING_POINT, field, "ab" * 32, 10),),
+        ("session.tries",),
+    )
+    taken = parse_reported(to_message(said))
+    assert (taken.generation, taken.result, taken.settings) == (7, said.result, said.settings)
+    assert len(taken.refusals) == min(refusals, 100)
 
 
 def bundle() -> bundle_pb2.Bundle:
