@@ -9,7 +9,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from aggregator import state_codec
 from aggregator.codec import SECOND_NS
-from aggregator.fleet.canary import Difference, Part, Shift, Verdict
+from aggregator.fleet.canary import Shift, Verdict
+from aggregator.fleet.differences import Difference, Part
 from aggregator.fleet.planner import Plan
 from aggregator.fleet.rollout import WHOLE_RING, Change, Ring, RingCount, RolloutState, Thresholds, Watch
 from aggregator.malformed import Malformed

@@ -16,7 +16,8 @@ from aggregator.dashboard.pages import Pages
 from aggregator.dashboard.views import Look, Stamp, moment, utc
 from aggregator.dashboard.visitors import read_change
 from aggregator.fleet import rollout_engine
-from aggregator.fleet.canary import Part, Shift, Verdict
+from aggregator.fleet.canary import Shift, Verdict
+from aggregator.fleet.differences import Part
 from aggregator.fleet.rollout import UNFINISHED, Rollout, RolloutState
 from aggregator.fleet.rollout_engine import NotAllowed
 from aggregator.fleet.terms import Missing, Stale

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from aggregator.dashboard.pages import Pages
 from aggregator.dashboard.plots import Plot, Series
-from aggregator.fleet.canary import Part, wilson
+from aggregator.fleet.differences import Part, wilson
 from aggregator.fleet.tallies import ANSWERS, CHECK_INS, CLAIMS, HOUR_NS, SERVICE_MS, WRONGLY_REFUSED
 from aggregator.records import Outcome
 from aggregator.report.figures import SERVED

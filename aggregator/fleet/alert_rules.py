@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
 from aggregator.fleet.alerts import SILENCE, AlertKind, Finding, Observation, Seen, Severity
-from aggregator.fleet.canary import Part, wilson
+from aggregator.fleet.differences import Part, wilson
 from aggregator.fleet.health import (
     HOT_DECIDEGREES,
     SENSORS,

@@ -15,12 +15,13 @@ period than chance alone would move it. docs/rollouts.md has how often that is f
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import Enum, unique
 
 import msgspec
 
-_Z_TWO_SIDED_95 = 1.959963984540054
+from aggregator.fleet.differences import Difference, Part, Periods, beyond, newcombe, total
+
 LOOK_GROWTH = 1.5
 """A ring is judged again when its check-ins have grown by this much: each look is a chance to be fooled."""
 MIN_CELL = 20
@@ -74,53 +75,6 @@ class RingOutcomes(msgspec.Struct, frozen=True):
     unchanged: tuple[DeviceOutcomes, ...] = ()
 
 
-class Part(msgspec.Struct, frozen=True):
-    """So many of so many; not whole where counts were divided."""
-
-    count: float = 0
-    of: float = 0
-
-    @property
-    def rate(self) -> float:
-        """Return the share; of must not be 0."""
-        return self.count / self.of
-
-    def __add__(self, other: Part) -> Part:
-        return Part(self.count + other.count, self.of + other.of)
-
-    def __sub__(self, other: Part) -> Part:
-        return Part(self.count - other.count, self.of - other.of)
-
-    def divided(self, by: float) -> Part:
-        """Return the same share of fewer."""
-        return Part(self.count / by, self.of / by)
-
-
-class Periods(msgspec.Struct, frozen=True):
-    """One rate in two periods."""
-
-    before: Part = Part()
-    after: Part = Part()
-
-    def __add__(self, other: Periods) -> Periods:
-        return Periods(self.before + other.before, self.after + other.after)
-
-    def __sub__(self, other: Periods) -> Periods:
-        return Periods(self.before - other.before, self.after - other.after)
-
-    def divided(self, by: float) -> Periods:
-        """Return the same shares of fewer."""
-        return Periods(self.before.divided(by), self.after.divided(by))
-
-
-class Difference(msgspec.Struct, frozen=True):
-    """A difference of rates and its 95 % interval, each from -1 to 1."""
-
-    value: float
-    low: float
-    high: float
-
-
 class Shift(msgspec.Struct, frozen=True):
     """One rate of one ring; counts as they were, the intervals from counts divided by `dispersion`.
 
@@ -137,39 +91,6 @@ class Shift(msgspec.Struct, frozen=True):
     verdict: Verdict
 
 
-def wilson(part: Part) -> tuple[float, float]:
-    """Return the two-sided 95 % interval of a rate (Wilson, J. Am. Stat. Assoc. 22, 1927)."""
-    if part.of <= 0:
-        return 0.0, 1.0
-    rate, z2 = part.rate, _Z_TWO_SIDED_95**2
-    centre = rate + z2 / (2 * part.of)
-    spread = _Z_TWO_SIDED_95 * math.sqrt(max(rate * (1 - rate), 0) / part.of + z2 / (4 * part.of**2))
-    scale = 1 + z2 / part.of
-    return max((centre - spread) / scale, 0.0), min((centre + spread) / scale, 1.0)
-
-
-def newcombe(periods: Periods) -> Difference:
-    """Return after less before (Newcombe, Stat. Med. 17, 1998, method 10); both need check-ins."""
-    (low_before, high_before), (low_after, high_after) = wilson(periods.before), wilson(periods.after)
-    before, after = periods.before.rate, periods.after.rate
-    value = after - before
-    return Difference(
-        value,
-        value - math.hypot(after - low_after, high_before - before),
-        value + math.hypot(high_after - after, before - low_before),
-    )
-
-
-def beyond(changed: Difference, unchanged: Difference) -> Difference:
-    """Return how much more one rose than the other (Zou and Donner, Stat. Med. 27, 2008: MOVER)."""
-    value = changed.value - unchanged.value
-    return Difference(
-        value,
-        value - math.hypot(changed.value - changed.low, unchanged.high - unchanged.value),
-        value + math.hypot(changed.high - changed.value, unchanged.value - unchanged.low),
-    )
-
-
 def is_due(looked_at: int, check_ins: int, min_check_ins: int) -> bool:
     """Tell whether a ring with so many check-ins after the change is to be judged (again)."""
     return check_ins >= max(min_check_ins, 1, math.ceil(looked_at * LOOK_GROWTH))
@@ -179,8 +100,8 @@ def judge(outcomes: RingOutcomes, rate: Rate, points: float, min_check_ins: int)
     """Judge one rate of one ring; points: how much worse it may get, in percentage points."""
     changed = [(each.site, each.device_id, periods_of(each, rate)) for each in outcomes.changed]
     unchanged = [periods_of(each, rate) for each in outcomes.unchanged]
-    all_changed = _sum(periods for _, _, periods in changed)
-    all_unchanged = _sum(unchanged)
+    all_changed = total(periods for _, _, periods in changed)
+    all_unchanged = total(unchanged)
     spread = dispersion([periods for _, _, periods in changed], unchanged)
     risen, excess = _differences(all_changed, all_unchanged, spread)
     return Shift(
@@ -210,8 +131,8 @@ def dispersion(changed: Sequence[Periods], unchanged: Sequence[Periods]) -> floa
         told = [each for each in group if each.before.of >= MIN_CELL and each.after.of >= MIN_CELL]
         if len(told) < 2:
             continue
-        total = _sum(told)
-        common = total.after.rate - total.before.rate
+        whole = total(told)
+        common = whole.after.rate - whole.before.rate
         for each in told:
             rate = (each.before + each.after).rate
             # Half a count more of each kind: a device that had none says little, and not nothing.
@@ -291,10 +212,3 @@ def _part(counts: Counts, rate: Rate) -> Part:
             return Part(counts.not_acquired, counts.presented)
         case Rate.NO_MATCH:
             return Part(counts.no_match, counts.compared)
-
-
-def _sum(periods: Iterable[Periods]) -> Periods:
-    total = Periods()
-    for each in periods:
-        total += each
-    return total

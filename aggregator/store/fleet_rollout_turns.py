@@ -137,6 +137,7 @@ def _seen(device: FleetDevice) -> Seen:
         answer,
         reason,
         failing=device.health is Health.FAILING,
+        problem=device.problems[0] if device.health is Health.FAILING else "",
         silent=device.health is Health.SILENT,
         gone=device.health is Health.BARRED,
     )

@@ -15,7 +15,8 @@ from enum import Enum, unique
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregator.fleet.canary import Counts, DeviceOutcomes, Periods, RingOutcomes, newcombe
+from aggregator.fleet.canary import Counts, DeviceOutcomes, RingOutcomes
+from aggregator.fleet.differences import Periods, newcombe
 from aggregator.fleet.rings import draw
 from aggregator.fleet.rollout import Change, Member, Ring, Rollout, RolloutState, Standing, Thresholds, Watch
 from aggregator.fleet.rollout_engine import Observed, Seen, step

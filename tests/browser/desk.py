@@ -18,7 +18,8 @@ from playwright.async_api import Browser, Page, async_playwright
 from aggregator.accounts import AccountRole
 from aggregator.codec import parse_batch
 from aggregator.fleet.alerts import AlertKind, Finding, Severity
-from aggregator.fleet.canary import Difference, Part, Periods, Rate, Shift, Verdict
+from aggregator.fleet.canary import Rate, Shift, Verdict
+from aggregator.fleet.differences import Difference, Part, Periods
 from aggregator.fleet.rollout import Change, Member, Ring, Rollout, Standing, Thresholds, Watch
 from aggregator.records import CommandKind, CommandOutcome, CommandResult, Hello
 from aggregator.store import alerts, commands, fleet_rollouts, ingest

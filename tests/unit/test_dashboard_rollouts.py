@@ -10,7 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from aggregator.accounts import AccountRole
-from aggregator.fleet.canary import Difference, Part, Periods, Rate, Shift, Verdict
+from aggregator.fleet.canary import Rate, Shift, Verdict
+from aggregator.fleet.differences import Difference, Part, Periods
 from aggregator.fleet.rollout import Change, Member, Ring, Rollout, RolloutState, Standing, Thresholds, Watch
 from aggregator.store import fleet_rollouts
 from tests.kit import big_fleet

@@ -7,20 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from aggregator.fleet.canary import (
-    Counts,
-    Part,
-    Periods,
-    Rate,
-    RingOutcomes,
-    Verdict,
-    beyond,
-    dispersion,
-    is_due,
-    judge,
-    newcombe,
-    wilson,
-)
+from aggregator.fleet.canary import Counts, Rate, RingOutcomes, Verdict, dispersion, is_due, judge
+from aggregator.fleet.differences import Part, Periods, beyond, newcombe, wilson
 from tests.bench.null_rollouts import NULL, Happening, stopped_share
 from tests.kit.rollouts import outcomes
 

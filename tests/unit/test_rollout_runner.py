@@ -104,14 +104,14 @@ async def test_a_device_that_fails_after_the_change_is_seen_within_a_minute(tmp_
         await post.apply(post.told[0])
         await turning.turn()
         failing = min(post.told[0])
-        fault = DeviceFault("store", recovered=False, kind="StoreFull")
+        fault = DeviceFault("inference", recovered=False, kind="InferenceError")
         await post.writer.submit(lambda db: fleet_devices.note_fault(db, failing, fault, post.now_ns))
         post.now_ns += 60 * SECOND_NS
         await turning.turn()
         stopped = await post.whole()
         assert (stopped.state, stopped.reason) == (
             RolloutState.STOPPED,
-            f"stopped: ring first: 1 of 3 devices, {failing} first: it fails since",
+            f"stopped: ring first: 1 of 3 devices, {failing} first: nobody is recognised without inference",
         )
         assert all(each.standing is not Standing.TOLD for each in stopped.members)
         (moved,) = [entry for entry in post.log.entries if entry["event"] == "rollout.moved"]
