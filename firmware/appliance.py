@@ -177,7 +177,8 @@ class Appliance:
         self.store = await StoreThread.open(self._open_store)
         self._stack.push_async_callback(self.store.close)
         shelf = Shelf(self._base.device.data)
-        beginning = Beginning(self._base, shelf, self.store.run, self._clock, self._host)
+        running = version("aidpost")
+        beginning = Beginning(self._base, shelf, self.store.run, self._clock, self._host, running)
         await beginning.begin()
         self.config = beginning.config
         try:
@@ -355,7 +356,7 @@ class Appliance:
         self.occupancy.watch(lambda: self.desk.busy)
         self.occupancy.watch(lambda: bool(self.day.queue.people()))
         if beginning.tries:
-            await beginning.judge(await well_parts(), version("aidpost"))
+            await beginning.judge(await well_parts())
             self.taking_up.went_on(beginning.standing)
         self._beside.run("desired state", self.taking_up.run())
         # From here on nothing is tried any more: what the policy says is carried out.

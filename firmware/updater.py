@@ -21,6 +21,9 @@ class Updater(Protocol):
     async def install(self, artifact: Artifact, bundle: Path) -> None:
         """Check the bundle's signature and write it. Raises UpdateFailed."""
 
+    def holds(self, artifact: Artifact) -> bool:
+        """Whether the whole bundle was written, so that the machine starts from it."""
+
     async def keep(self) -> None:
         """The self-test passed: start from it from now on. Raises UpdateFailed."""
 
@@ -41,6 +44,10 @@ class NotFromImage:
     async def install(self, artifact: Artifact, bundle: Path) -> None:
         """Raise UpdateFailed."""
         raise UpdateFailed(self.refusal(artifact))
+
+    def holds(self, artifact: Artifact) -> bool:
+        """Nothing was ever written here."""
+        return False
 
     async def keep(self) -> None:
         """There is nothing to keep."""

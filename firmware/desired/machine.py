@@ -49,6 +49,11 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class NotInstalled:
+    """The power failed while software was being written: the machine does not start from it."""
+
+
+@dataclass(frozen=True, slots=True)
 class SelfTested:
     """The self-test with it ended; refusals: what failed."""
 
@@ -62,7 +67,7 @@ class Unusable:
     refusals: tuple[Refusal, ...]
 
 
-Event: TypeAlias = Arrived | Examined | Quiet | Started | SelfTested | Unusable
+Event: TypeAlias = Arrived | Examined | Quiet | NotInstalled | Started | SelfTested | Unusable
 
 
 def step(standing: Standing, event: Event) -> Standing:
@@ -83,17 +88,14 @@ def step(standing: Standing, event: Event) -> Standing:
             if way is None or way.phase is not Phase.AWAITING_QUIET:
                 return standing
             return _in_phase(standing, way, Phase.APPLYING, well_before=well)
+        case NotInstalled():
+            if way is None or way.phase is not Phase.APPLYING:
+                return standing
+            return _tried_again(standing, way, Phase.AWAITING_QUIET)
         case Started():
             if way is None or way.phase not in (Phase.APPLYING, Phase.SELF_TESTING):
                 return standing
-            if way.starts >= MAX_STARTS:
-                never = Refusal(
-                    SELF_TEST,
-                    f"the appliance stopped {way.starts} times before its self-test ended: look at its log, "
-                    "and desire it again with another generation",
-                )
-                return _decided(standing, way.desired, DesiredResult.ROLLED_BACK, (never,))
-            return _in_phase(standing, way, Phase.SELF_TESTING, starts=way.starts + 1)
+            return _tried_again(standing, way, Phase.SELF_TESTING)
         case SelfTested(refusals):
             if way is None or way.phase is not Phase.SELF_TESTING:
                 return standing
@@ -128,6 +130,17 @@ def _arrived(standing: Standing, desired: DesiredState, refusals: tuple[Refusal,
     if (new.settings, new.artifacts) == ((used.settings, used.artifacts) if used is not None else ({}, ())):
         return _taken_up(standing, desired)
     return msgspec.structs.replace(standing, under_way=UnderWay(desired))
+
+
+def _tried_again(standing: Standing, way: UnderWay, phase: Phase) -> Standing:
+    if way.starts < MAX_STARTS:
+        return _in_phase(standing, way, phase, starts=way.starts + 1)
+    never = Refusal(
+        SELF_TEST,
+        f"the appliance stopped {way.starts} times before its self-test ended: look at its log, and desire "
+        "it again with another generation",
+    )
+    return _decided(standing, way.desired, DesiredResult.ROLLED_BACK, (never,))
 
 
 def _in_phase(standing: Standing, way: UnderWay, phase: Phase, **changes: object) -> Standing:

@@ -7,7 +7,7 @@ import structlog
 from firmware.clock import Clock
 from firmware.config import Config
 from firmware.desired.judging import built
-from firmware.desired.machine import SELF_TEST, Event, SelfTested, Started, Unusable, step
+from firmware.desired.machine import SELF_TEST, Event, NotInstalled, SelfTested, Started, Unusable, step
 from firmware.desired.settings import SettingsRefused
 from firmware.desired.shelf import Shelf
 from firmware.desired.terms import Phase, Standing
@@ -29,9 +29,15 @@ class TakenBack(Exception):
 
 
 class Beginning:
-    """One start. config: with which the parts are built. standing: as the store has it."""
+    """One start. config: with which the parts are built. standing: as the store has it.
 
-    def __init__(self, base: Config, shelf: Shelf, in_store: RunInStore, clock: Clock, host: Host) -> None:
+    version: of the software that runs.
+    """
+
+    def __init__(
+        self, base: Config, shelf: Shelf, in_store: RunInStore, clock: Clock, host: Host, version: str
+    ) -> None:
+        self._version = version
         self._base = base
         self._shelf = shelf
         self._in_store = in_store
@@ -43,7 +49,7 @@ class Beginning:
     async def begin(self) -> None:
         """Find out what to start with. Raises StoreError."""
         self.standing = await self._in_store(lambda store: store.desired.standing())
-        await self._step(Started())
+        await self._step(Started() if self._is_installed() else NotInstalled())
         contents = await self._in_store(lambda store: store.desired.files())
         while (used := self.standing.to_use) is not None:
             try:
@@ -64,10 +70,16 @@ class Beginning:
         way = self.standing.under_way
         return way is not None and way.phase is Phase.SELF_TESTING
 
-    async def judge(self, well: tuple[str, ...], version: str) -> None:
+    def _is_installed(self) -> bool:
+        """Whether the software that is desired, if any, was written whole before the start."""
+        way = self.standing.under_way
+        software = _software(way.desired.artifacts) if way is not None else None
+        return software is None or software.version == self._version or self._host.updater.holds(software)
+
+    async def judge(self, well: tuple[str, ...]) -> None:
         """Hold the self-test's outcome against what was well before. Raises TakenBack, StoreError.
 
-        well: the parts that are well now. version: of the software that runs.
+        well: the parts that are well now.
         """
         way = self.standing.under_way
         if way is None or not self.tries:
@@ -78,8 +90,10 @@ class Beginning:
             if part not in well
         ]
         software = _software(way.desired.artifacts)
-        if software is not None and software.version != version:
-            said = f"the machine started with {version}, and not with {software.version}: look at its log"
+        if software is not None and software.version != self._version:
+            said = (
+                f"the machine started with {self._version}, and not with {software.version}: look at its log"
+            )
             refusals.append(Refusal("artifacts.software", said))
         if refusals:
             await self._take_back(tuple(refusals))

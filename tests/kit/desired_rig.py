@@ -52,14 +52,19 @@ class CountedPower:
 class Slots:
     """An updater that remembers what was asked of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, held: bool = False) -> None:
         self.asked: list[str] = []
+        self.held = held
 
     def refusal(self, _artifact: Artifact) -> None:
         return None
 
     async def install(self, artifact: Artifact, _bundle: Path) -> None:
         self.asked.append(f"install {artifact.version}")
+        self.held = True
+
+    def holds(self, _artifact: Artifact) -> bool:
+        return self.held
 
     async def keep(self) -> None:
         self.asked.append("keep")

@@ -11,6 +11,7 @@ from firmware.desired.machine import (
     Arrived,
     Event,
     Examined,
+    NotInstalled,
     Quiet,
     SelfTested,
     Started,
@@ -136,6 +137,7 @@ EVENTS = st.one_of(
     st.builds(Examined, st.sampled_from([(), BAD])),
     st.just(Quiet(("camera",))),
     st.just(Started()),
+    st.just(NotInstalled()),
     st.builds(SelfTested, st.sampled_from([(), BAD])),
     st.just(Unusable(BAD)),
 )

@@ -86,10 +86,10 @@ class Machine:
             changed.set()
 
         host, clock, shelf = Host(start_anew, quiet_s=0.0), Clock(), Shelf(self.folder)
-        beginning = Beginning(base, shelf, self.run, clock, host)
+        beginning = Beginning(base, shelf, self.run, clock, host, VERSION)
         await beginning.begin()
         if beginning.tries:
-            await beginning.judge(("camera",), VERSION)
+            await beginning.judge(("camera",))
         updater = NotFromImage()
         taking_up = TakingUp(
             beginning.standing,

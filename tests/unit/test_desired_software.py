@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from firmware.config import Camera, Config, Device, Keys
 from firmware.desired.machine import Arrived, Examined, Quiet, step
 from firmware.desired.shelf import Shelf
 from firmware.desired.starting import Beginning, TakenBack
-from firmware.desired.terms import Standing
+from firmware.desired.terms import Phase, Standing
 from firmware.host import Host
 from firmware.store.store import Store
 from tests.kit.desired_rig import CountedPower, Slots, artifact
@@ -24,6 +25,28 @@ from trust.state import ArtifactKind, DesiredResult, DesiredState
 
 T = TypeVar("T")
 BUNDLE = artifact(ArtifactKind.SOFTWARE, b"bundle", "9.9")
+
+
+@asynccontextmanager
+async def starting(folder: Path, host: Host, version: str) -> AsyncIterator[tuple[Store, Beginning]]:
+    """A start after the power went while the bundle was applied."""
+    store, standing = open_store(folder), Standing()
+    for event in (Arrived(DesiredState(1, {}, (BUNDLE,))), Examined(), Quiet(("camera",))):
+        standing = step(standing, event)
+    store.desired.save(moment(), standing)
+
+    async def run(work: Callable[[Store], T], /) -> T:
+        return work(store)
+
+    base = Config(
+        device=Device(id=DEVICE, site=SITE, purpose=Purpose.CLINIC_CHECK_IN, data=folder),
+        keys=Keys(guard=GuardKind.FILE),
+        camera=Camera(driver="replay"),
+    )
+    beginning = Beginning(base, Shelf(folder), run, Clock(), host, version)
+    await beginning.begin()
+    yield store, beginning
+    store.close()
 
 
 @pytest.mark.parametrize(
@@ -37,32 +60,27 @@ BUNDLE = artifact(ArtifactKind.SOFTWARE, b"bundle", "9.9")
 async def test_it_is_kept_or_taken_back(
     tmp_path: Path, well: tuple[str, ...], version: str, result: DesiredResult, asked: list[str]
 ) -> None:
-    store, slots, power = open_store(tmp_path), Slots(), CountedPower()
-    standing = Standing()
-    for event in (Arrived(DesiredState(1, {}, (BUNDLE,))), Examined(), Quiet(("camera",))):
-        standing = step(standing, event)
-    store.desired.save(moment(), standing)
-
-    async def run(work: Callable[[Store], T], /) -> T:
-        return work(store)
-
-    base = Config(
-        device=Device(id=DEVICE, site=SITE, purpose=Purpose.CLINIC_CHECK_IN, data=tmp_path),
-        keys=Keys(guard=GuardKind.FILE),
-        camera=Camera(driver="replay"),
-    )
-    beginning = Beginning(base, Shelf(tmp_path), run, Clock(), Host(power=power, updater=slots))
-    await beginning.begin()
-    assert beginning.tries
-    if result is DesiredResult.APPLIED:
-        await beginning.judge(well, version)
-    else:
-        with pytest.raises(TakenBack):
-            await beginning.judge(well, version)
-    kept = store.desired.standing()
-    store.close()
+    slots, power = Slots(held=True), CountedPower()
+    async with starting(tmp_path, Host(power=power, updater=slots), version) as (store, beginning):
+        assert beginning.tries
+        if result is DesiredResult.APPLIED:
+            await beginning.judge(well)
+        else:
+            with pytest.raises(TakenBack):
+                await beginning.judge(well)
+        kept = store.desired.standing()
     assert kept.decision is not None
     assert kept.decision.result is result
     assert (kept.in_use is not None) is (result is DesiredResult.APPLIED)
     assert slots.asked == asked
     assert power.reboots == asked.count("take back")
+
+
+async def test_a_bundle_that_a_power_cut_left_half_written_is_installed_again(tmp_path: Path) -> None:
+    slots = Slots(held=False)
+    async with starting(tmp_path, Host(power=CountedPower(), updater=slots), "1.0") as (store, beginning):
+        assert not beginning.tries
+        way = store.desired.standing().under_way
+        assert way is not None
+        assert way.phase is Phase.AWAITING_QUIET
+    assert slots.asked == []
