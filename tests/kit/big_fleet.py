@@ -106,9 +106,9 @@ def _devices(
         top = rng.randrange(2_000, 60_000)
         held = top - (rng.randrange(1, 30) if rng.random() < 0.02 else 0)
         db.execute(
-            "INSERT INTO outboxes (outbox, device_id, epoch, acked_seq, top_seq, held, told_seq) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (number, name, number.to_bytes(16, "big"), held, top, held, top),
+            "INSERT INTO outboxes (device_id, epoch, acked_seq, top_seq, held, told_seq) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (name, number.to_bytes(16, "big"), held, top, held, top),
         )
         db.execute(
             """INSERT INTO enrolments (device_id, site, public_key, state, requested_ns)

@@ -19,6 +19,7 @@ from aggregator.dashboard.signing_in import Provider
 from aggregator.holdings import Adjudication, Missing, Overview
 from aggregator.passwords import make_credential
 from aggregator.store import accounts, administration
+from aggregator.store.place import Place
 from aggregator.store.port import Database
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
@@ -109,10 +110,17 @@ class DashboardRig:
 
 @asynccontextmanager
 async def dashboard_rig(
-    folder: Path, *, names: tuple[str, ...] = (), provider: Provider | None = None
+    folder: Path,
+    *,
+    place: Place | None = None,
+    names: tuple[str, ...] = (),
+    provider: Provider | None = None,
 ) -> AsyncIterator[DashboardRig]:
-    """Open a new store and a dashboard over it; names: of the host, as over TLS."""
-    clock, path = Clock(), folder / "store.db"
+    """Open a new store and a dashboard over it.
+
+    place: of the store, None for a file in the folder. names: of the host, as over TLS.
+    """
+    clock, path = Clock(), place or folder / "store.db"
     store = StoreWriter(path, wall_ns=clock, max_bytes=None, on_fault=lambda _fault: None)
     await store.open()
     view = PlayedView(path, clock)

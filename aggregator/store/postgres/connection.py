@@ -142,6 +142,10 @@ class PostgresDatabase:
             self._connection = await asyncpg.connect(
                 self._server.dsn, timeout=CONNECT_S, server_settings=SETTINGS
             )
+            # A sum of whole numbers is "numeric" there; here it is a number as on a file.
+            await self._connection.set_type_codec(
+                "numeric", encoder=str, decoder=_number, schema="pg_catalog", format="text"
+            )
         return self._connection
 
     def _wait(self, work: Any) -> Any:
@@ -149,6 +153,10 @@ class PostgresDatabase:
             return self._loop.run_until_complete(work)
         except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise store_error(self._server, error) from error
+
+
+def _number(text: str) -> int | float:
+    return float(text) if "." in text else int(text)
 
 
 def _alike(sql: str, rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, list[list[Any]]]]:
