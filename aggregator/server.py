@@ -52,7 +52,7 @@ from aggregator.link.server import LinkServer, Register
 from aggregator.link.service import DeviceLinkService, Limits
 from aggregator.metrics import create_app as create_metrics
 from aggregator.receipts import ReceiptKey
-from aggregator.store import measures
+from aggregator.store import accounts, measures
 from aggregator.store.errors import StoreError
 from aggregator.store.view import StoreView
 from aggregator.store.writer import OnKept, StoreWriter
@@ -257,11 +257,14 @@ class Aggregator:
             store,
             presence.connected,
             self._wall_ns,
+            shelf=BundleShelf.beside(settings.store),
             look=desks.commands.look,
             fleet_view=fleet_view,
             names=() if shown is None else shown.names,
             provider=provider,
         )
+        if shown is not None and provider is None and not await view.read(accounts.any_made):
+            self._log.warning("dashboard.nobody", why="no account yet: `aidpost-aggregator accounts add`")
         keeping = asyncio.create_task(dashboard.watching.keep(), name="fleet")
         starting.push_async_callback(asyncio.wait, {keeping})
         starting.callback(keeping.cancel)

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from aggregator.bundle_shelf import BundleShelf
 from aggregator.dashboard.alerts_page import AlertPages
 from aggregator.dashboard.audit import AuditPage
 from aggregator.dashboard.device_routes import DeviceRoutes
@@ -38,9 +39,9 @@ HSTS = {"Strict-Transport-Security": "max-age=31536000"}
 class Dashboard:
     """The application and what it remembers of browsers.
 
-    connected: who has a live stream. look: brings a device its new commands. fleet_view: for what takes
-    longer, so that no page waits for it. names: of the host, as browsers send them: no other site may
-    read the pages by pointing its own name here. provider: of identities, None without one.
+    connected: who has a live stream. shelf: the bundles of diagnostics. look: brings a device its commands.
+    fleet_view: for what takes longer, so that no page waits for it. names: of the host, as browsers send
+    them: no other site may read the pages by pointing its own name here. provider: None without one.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Dashboard:
         connected: Callable[[], frozenset[str]],
         wall_ns: Callable[[], int],
         *,
+        shelf: BundleShelf,
         look: Callable[[str], None] = lambda _device_id: None,
         fleet_view: StoreView | None = None,
         names: Sequence[str] = (),
@@ -66,7 +68,7 @@ class Dashboard:
             *SigningIn(self._pages, self._sessions, store, wall_ns, provider).routes(),
             *AuditPage(self._pages, view).routes(),
             *FleetPages(self._pages, view, self.watching, connected).routes(),
-            *DeviceRoutes(self._pages, view, store, connected, look).routes(),
+            *DeviceRoutes(self._pages, view, store, connected, look, shelf).routes(),
             *AlertPages(self._pages, view, store).routes(),
             *ServicePages(self._pages, view).routes(),
             *RolloutPages(self._pages, view, store).routes(),

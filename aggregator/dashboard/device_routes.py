@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from urllib.parse import quote
@@ -13,11 +14,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from aggregator.accounts import Right
+from aggregator.bundle_shelf import BundleShelf
 from aggregator.dashboard.device_page import make_device_page
 from aggregator.dashboard.pages import Pages
+from aggregator.dashboard.views import utc
 from aggregator.dashboard.visitors import needs, read_change, visitor_of
 from aggregator.records import CommandKind
-from aggregator.store import commands, device_story
+from aggregator.store import commands, device_story, diagnostics
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
 
@@ -57,7 +60,10 @@ _OFFERED = {button.kind.value: button for button in (*BUTTONS, *DANGERS)}
 
 
 class DeviceRoutes:
-    """Shows a device; commands wait for it in the store, and `look` brings them to one that is connected."""
+    """Shows a device; commands wait for it in the store, and `look` brings them to one that is connected.
+
+    shelf: the bundles that devices handed in.
+    """
 
     def __init__(
         self,
@@ -66,7 +72,9 @@ class DeviceRoutes:
         store: StoreWriter,
         connected: Callable[[], frozenset[str]],
         look: Callable[[str], None],
+        shelf: BundleShelf,
     ) -> None:
+        self._shelf = shelf
         self._pages = pages
         self._view = view
         self._store = store
@@ -78,6 +86,7 @@ class DeviceRoutes:
         return [
             Route("/devices/{device_id}", self._show, methods=["GET"]),
             Route("/devices/{device_id}/commands", self._ask, methods=["POST"]),
+            Route("/devices/{device_id}/bundles", self._fetch, methods=["POST"]),
         ]
 
     async def _show(self, request: Request) -> Response:
@@ -121,6 +130,30 @@ class DeviceRoutes:
             raise HTTPException(404, f"No device {device_id} has reported yet.")
         self._look(device_id)
         return RedirectResponse(f"/devices/{quote(device_id)}#commands-heading", 303)
+
+    async def _fetch(self, request: Request) -> Response:
+        """Hand out a bundle of diagnostics; who fetched it is in the audit log."""
+        person, fields = await read_change(request, Right.CHANGE)
+        device_id, now_ns = self._device_id(request), self._pages.wall_ns()
+        try:
+            command_id = bytes.fromhex(fields.get("command", ""))
+        except ValueError as error:
+            raise HTTPException(400, "Open the device's page again.") from error
+        found = await self._store.submit(
+            lambda db: diagnostics.fetched(db, command_id, now_ns, str(person), device_id)
+        )
+        try:
+            content = None if found is None else await asyncio.to_thread(self._whole, command_id)
+        except OSError as error:
+            raise HTTPException(503, f"The bundle cannot be read ({error.strerror}).") from error
+        if content is None:
+            raise HTTPException(404, "No whole bundle of this command is held: ask for another one.")
+        name = f"{device_id}-{utc(now_ns):%Y%m%d-%H%M}.zip"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(content, media_type="application/zip", headers=headers)
+
+    def _whole(self, command_id: bytes) -> bytes:
+        return b"".join(self._shelf.read(command_id, 0))
 
     @staticmethod
     def _device_id(request: Request) -> str:

@@ -102,9 +102,18 @@ class _Tokens(msgspec.Struct, frozen=True):
 
 
 class OpenIdProvider:
-    """One provider. What it says is fetched at the first sign-in, and its keys again when it has others."""
+    """One provider. What it says is fetched at the first sign-in, and its keys again when it has others.
 
-    def __init__(self, settings: OpenIdSettings, wall_ns: Callable[[], int]) -> None:
+    transport: None for the network.
+    """
+
+    def __init__(
+        self,
+        settings: OpenIdSettings,
+        wall_ns: Callable[[], int],
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._transport = transport
         self._settings = settings
         self._secret = settings.secret()
         self._wall_ns = wall_ns
@@ -227,7 +236,9 @@ class OpenIdProvider:
     async def _asked(self, kind: Callable[..., Any], method: str, url: str, **more: Any) -> Any:
         try:
             async with (
-                httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False) as client,
+                httpx.AsyncClient(
+                    timeout=TIMEOUT_S, follow_redirects=False, transport=self._transport
+                ) as client,
                 client.stream(method, url, **more) as answer,
             ):
                 body = bytearray()

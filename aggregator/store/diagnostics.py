@@ -81,13 +81,18 @@ def read(db: Database, device_id: str | None, before_ns: int | None, limit: int)
     return tuple(map(_bundle, rows))
 
 
-def fetched(db: Database, command_id: bytes, now_ns: int, actor: str) -> Bundle | None:
-    """Return a whole bundle that somebody fetches, which is written down; None where there is none."""
+def fetched(
+    db: Database, command_id: bytes, now_ns: int, actor: str, device_id: str | None = None
+) -> Bundle | None:
+    """Return a whole bundle that somebody fetches, which is written down; None where there is none.
+
+    device_id: of one device alone.
+    """
     row = db.execute(
         f"SELECT {_COLUMNS} FROM diagnostics WHERE command_id = ? AND complete = 1",  # noqa: S608
         (command_id,),
     ).fetchone()
-    if row is None:
+    if row is None or (device_id is not None and _bundle(row).device_id != device_id):
         return None
     found = _bundle(row)
     administration.append(db, now_ns, actor, "fetch diagnostics", f"{found.device_id} {command_id.hex()}")

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from aggregator.accounts import AccountRole
+from aggregator.bundle_shelf import BundleShelf
 from aggregator.dashboard.app import Dashboard
 from aggregator.fleet.alerts import AlertKind, Finding, Severity
 from aggregator.fleet.rollout import Change, Member, Ring, Rollout, Standing, Thresholds, Watch
@@ -77,7 +78,14 @@ async def measure(devices: int, times: int) -> dict[str, Any]:
         views = [StoreView(path, lambda: NOW_NS) for _ in range(2)]
         for view in views:
             await view.open()
-        dashboard = Dashboard(views[0], store, lambda: connected, lambda: NOW_NS, fleet_view=views[1])
+        dashboard = Dashboard(
+            views[0],
+            store,
+            lambda: connected,
+            lambda: NOW_NS,
+            shelf=BundleShelf(Path(folder)),
+            fleet_view=views[1],
+        )
         server = PageServer(Address("127.0.0.1", 0), dashboard.app, is_signed_in=dashboard.is_signed_in)
         address = await server.start()
         keeping = asyncio.create_task(dashboard.watching.keep())

@@ -14,6 +14,7 @@ import httpx
 from starlette.applications import Starlette
 
 from aggregator.accounts import AccountRole
+from aggregator.bundle_shelf import BundleShelf
 from aggregator.dashboard.app import Dashboard
 from aggregator.dashboard.signing_in import Provider
 from aggregator.holdings import Adjudication, Missing, Overview
@@ -132,6 +133,7 @@ async def dashboard_rig(
         store,
         lambda: frozenset(connected),
         clock,
+        shelf=BundleShelf(folder / "bundles"),
         look=looked.append,
         names=names,
         provider=provider,

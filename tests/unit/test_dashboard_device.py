@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from aggregator.accounts import AccountRole
-from aggregator.store import commands
+from aggregator.store import commands, diagnostics
 from tests.kit import big_fleet
 from tests.kit.aggregator_fixture import NOW_NS
 from tests.kit.dashboard_rig import DashboardRig, dashboard_rig, sign_in, token_of, words
@@ -119,3 +119,33 @@ async def test_a_command_that_nobody_fetched_is_said_to_have_expired(rig: Dashbo
         rig.clock.now_ns = NOW_NS + 25 * 3600 * 1_000_000_000
         await sign_in(browser)
         assert "expired without a result" in words((await browser.get("/devices/kit-00001")).text)
+
+
+async def test_a_bundle_of_diagnostics_is_fetched_by_operators_and_that_is_written_down(
+    rig: DashboardRig, tmp_path: Path
+) -> None:
+    await rig.add_account("amina", AccountRole.OPERATOR)
+    command_id, content = b"d" * 16, b"PK a bundle"
+    (tmp_path / "bundles").mkdir()
+    (tmp_path / "bundles" / f"{command_id.hex()}.zip").write_bytes(content)
+    await rig.change(
+        lambda db: diagnostics.begin(db, command_id, "kit-00001", len(content), b"x" * 32, NOW_NS)
+    )
+    await rig.change(lambda db: diagnostics.complete(db, command_id))
+    async with rig.browser() as browser:
+        await sign_in(browser)
+        token = token_of((await browser.get("/devices/kit-00001")).text)
+
+        async def fetch(device_id: str, command: str) -> httpx.Response:
+            fields = {"form_token": token, "command": command}
+            return await browser.post(f"/devices/{device_id}/bundles", data=fields)
+
+        fetched = await fetch("kit-00001", command_id.hex())
+        assert fetched.content == content
+        assert fetched.headers["content-disposition"] == 'attachment; filename="kit-00001-20260101-0900.zip"'
+        assert (await fetch("kit-00002", command_id.hex())).status_code == 404
+        assert (await fetch("kit-00001", "zz")).status_code == 400
+        token = "0" * 64
+        assert (await fetch("kit-00001", command_id.hex())).status_code == 403
+    lines = [line for line in await rig.audit() if "fetch diagnostics" in line]
+    assert lines == [f"operator amina at the dashboard: fetch diagnostics (kit-00001 {command_id.hex()})"]
