@@ -14,12 +14,12 @@ GONE = 410  # RFC 9110, 15.5.11: the place asks for no more
 
 
 class WebhookSender:
-    """context: whom it trusts; the system's authorities by default."""
+    """context: whom it trusts; the system's authorities by default. timeout_s: of each step."""
 
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None, timeout_s: float = TIMEOUT_S) -> None:
         self._client = httpx.AsyncClient(
             verify=context or ssl.create_default_context(),
-            timeout=TIMEOUT_S,
+            timeout=timeout_s,
             follow_redirects=False,
             trust_env=False,  # a proxy named in the environment is no place that an administrator chose
             headers={"User-Agent": "aidpost-aggregator"},

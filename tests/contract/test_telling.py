@@ -39,6 +39,7 @@ from trust.tls.address import Address
 from trust.web.server import PageServer
 
 KEY = bytes(range(32))
+PATIENCE_S = 60.0  # on a busy machine the quick ones may take longer than a slow one is given
 START_NS = 1_800_000_000 * SECOND_NS
 HOT = Finding(AlertKind.TOO_HOT, Severity.WARNING, "kit-1", "north", "kit-1 is 81 °C: give it shade and air.")
 
@@ -149,7 +150,7 @@ class Rig:
 async def rig(tmp_path: Path, certificate: Path) -> AsyncIterator[Rig]:
     store = StoreWriter(tmp_path / "s.db", wall_ns=lambda: 0, max_bytes=None, on_fault=lambda _fault: None)
     await store.open()
-    webhook = WebhookSender(ssl.create_default_context(cafile=str(certificate)))
+    webhook = WebhookSender(ssl.create_default_context(cafile=str(certificate)), PATIENCE_S)
     yield Rig(store, {"url": webhook})
     await webhook.close()
     await store.close()
