@@ -25,6 +25,9 @@ from aggregator.store.migrations import APPLICATION_ID, check_not_newer, migrati
 from aggregator.store.place import Place, Server
 from aggregator.store.port import Database
 
+# Of the write-ahead log before it is moved into the file: 32 MB. With SQLite's own 1000 every second commit
+# of a busy server did that, and wrote pages that the next one changed again.
+LOG_PAGES = 8000
 BUSY_TIMEOUT_S = 5.0  # a reader's checkpoint or a backup tool may hold the lock for a moment
 
 
@@ -125,6 +128,7 @@ def _open_file(path: Path, max_bytes: int | None, *, beside_server: bool) -> Ite
         db.enable_wal()
         # FULL: a commit that was acknowledged survives a power cut, not only a crash of the process.
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")  # what was erased is overwritten, ciphertext or not
         if max_bytes is not None:

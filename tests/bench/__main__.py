@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     machine = describe_machine()
     # First what can fail for reasons of its own, so that no long comparison is lost with it.
     appliance = None if options.only_ours else _json_of("firmware", "bench", "--json")
-    ingest = None if options.only_ours else _json_of("tests.bench.ingest", "--json")
+    ingest = None if options.only_ours else _json_of("tests.bench.ingest", "--runs=3", "--json")
+    fleet = None if options.only_ours else _fleet(200 if options.quick else 2000)
     dashboard = None if options.only_ours else _json_of("tests.bench.dashboard", "--json")
     search = None if options.only_ours else _search()
     faces, fingers = _side_by_side(data, options.quick, options.only_ours)
@@ -56,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         search=search,
         appliance=appliance,
         ingest=ingest,
+        fleet=fleet,
         dashboard=dashboard,
     )
     (figures / "measured.json").write_bytes(msgspec.json.format(msgspec.json.encode(run)) + b"\n")
@@ -89,6 +92,16 @@ def _search() -> dict[str, Any]:
     )
     figures: dict[str, Any] = json.loads(found.stdout)
     return figures
+
+
+def _fleet(devices: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="aidpost-bench-") as folder:
+        path = Path(folder) / "figures.json"
+        command = str(Path(sys.executable).with_name("aidpost-aggregator"))
+        course = ("simulate", "fleet", f"--devices={devices}", "--events=30", f"--json={path}")
+        subprocess.run([command, *course], cwd=REPOSITORY, check=True)
+        simulated: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return {"date": datetime.now(UTC).date().isoformat(), **simulated}
 
 
 def _json_of(module: str, *arguments: str) -> dict[str, Any]:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -168,7 +169,7 @@ def main() -> None:
     parser.add_argument("--insecure", action="store_true", help="Without TLS, to see what it costs.")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    event_bytes = check_in(1).ByteSize()
+    event_bytes, load = check_in(1).ByteSize(), os.getloadavg()[0]
     out = sys.stdout
     out.write(
         f"{options.streams} streams, {options.in_flight} batches in flight each, {event_bytes}-byte events, "
@@ -193,7 +194,8 @@ def main() -> None:
         out.flush()
     if options.json is not None:
         batches = {batch: {name: asdict(f) for name, f in found.items()} for batch, found in measured.items()}
-        options.json.write_text(json.dumps({"event_bytes": event_bytes, "batches": batches}) + "\n")
+        about = {"date": datetime.now(UTC).date().isoformat(), "load": load, "runs": options.runs}
+        options.json.write_text(json.dumps({**about, "event_bytes": event_bytes, "batches": batches}) + "\n")
 
 
 if __name__ == "__main__":
