@@ -165,11 +165,14 @@ def export_results(
         task = progress.add_task(out.name, total=None)
         partial = out.with_name(out.name + ".partial")
         size = 0
-        with partial.open("wb") as file:
-            for piece in client.export_results(request):
-                size += file.write(piece)
-                progress.update(task, completed=size)
-        partial.rename(out)
+        try:
+            with partial.open("wb") as file:
+                for piece in client.export_results(request):
+                    size += file.write(piece)
+                    progress.update(task, completed=size)
+            partial.rename(out)
+        finally:
+            partial.unlink(missing_ok=True)  # half of the results is no file to hand on
     click.echo(f"{out}: {size:,} bytes for {recipient}.")
 
 
