@@ -25,6 +25,7 @@ class AuditPage(msgspec.Struct, frozen=True):
 
 def append(db: Database, at_ns: int, actor: str, act: str, subject: str) -> None:
     """Write who did what to whom; actor: role and name."""
+    db.need_turn()
     last = db.execute("SELECT number, chain FROM administration ORDER BY number DESC LIMIT 1").fetchone()
     number, before = (last[0] + 1, last[1]) if last else (1, _BEGINNING)
     chain = _chain(before, number, at_ns, actor, act, subject)

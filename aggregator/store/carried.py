@@ -10,7 +10,7 @@ import msgspec
 from aggregator.holdings import EnrolmentState
 from aggregator.records import Batch, Hello
 from aggregator.store import chain, ingest
-from aggregator.store.port import Database, take_turn
+from aggregator.store.port import Database
 from trust.checking import key_words
 
 
@@ -78,7 +78,7 @@ def distrust(db: Database, hello: Hello, public_key: bytes) -> Distrust | None:
 def store_bundle(db: Database, hello: Hello, batches: Sequence[Batch], now_ns: int) -> Stored:
     """Store the batches in one transaction. Raises Contradicts."""
     with db.atomic():
-        take_turn(db)
+        db.take_turn()
         admitted = ingest.admit_carried(db, hello, now_ns)
         kept = [ingest.keep(db, admitted, batch, now_ns) for batch in batches]
         if conflicts := [seq for each in kept for seq in each.conflicts]:

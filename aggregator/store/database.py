@@ -6,8 +6,10 @@ import fcntl
 import importlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, overload
 
@@ -38,6 +40,23 @@ class SqliteDatabase(SqliteUtils):
         """Do one statement for each row of parameters."""
         self.conn.executemany(sql, rows)
 
+    def insert_many(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], on_conflict: str = ""
+    ) -> None:
+        """Insert rows, in their order."""
+        done = 0
+        for size, statement in _insertions(table, tuple(columns), on_conflict):
+            while len(rows) - done >= size:
+                self.execute(statement, tuple(chain.from_iterable(rows[done : done + size])))
+                done += size
+
+    def take_turn(self, device_ids: Collection[str] | None = None) -> None:
+        """Begin with a write: another process may commit between a read and a write."""
+        self.execute("UPDATE outboxes SET outbox = outbox WHERE 1 = 0")
+
+    def need_turn(self) -> None:
+        """Nobody else writes in any transaction."""
+
     def empty_log(self) -> bool:
         """Move the write-ahead log into the file and cut it to nothing; a reader prevents it."""
         self.execute("PRAGMA busy_timeout = 0")  # it can be done later, and devices wait for commits
@@ -46,6 +65,19 @@ class SqliteDatabase(SqliteUtils):
         finally:
             self.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000):d}")
         return not busy
+
+
+@lru_cache(maxsize=64)
+def _insertions(table: str, columns: tuple[str, ...], on_conflict: str) -> tuple[tuple[int, str], ...]:
+    """Return how many rows a statement takes, and the statement, the largest first.
+
+    Python gives up its lock for each step of a statement, and the event loop may then keep it for 5 ms: with
+    one step for many rows the writer waits less.
+    By itself, 50 rows a step took 0.9 us less an event than one.
+    """
+    into = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608
+    row = f"({', '.join('?' * len(columns))})"
+    return tuple((rows, f"{into}{', '.join([row] * rows)} {on_conflict}") for rows in (50, 10, 1))
 
 
 @overload

@@ -29,3 +29,15 @@ class StoreFull(StoreError, OSError):
 
 class StoreUnavailable(StoreError, OSError):
     """Nothing was stored: the store cannot be read or written."""
+
+
+class StoreGone(StoreUnavailable):
+    """The server does not answer, or was lost meanwhile; what was being committed may be stored."""
+
+
+class StoreBusy(StoreUnavailable):
+    """Two workers wanted the same rows; nothing was stored, and the same can be done again at once."""
+
+
+class TurnNeeded(Exception):
+    """The transaction has to be done again with nobody else writing."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import chain
 from typing import Any, assert_never
 
 import msgspec
@@ -29,29 +27,13 @@ from aggregator.records import (
     StageTime,
     TelemetryDropped,
 )
-from aggregator.store.port import Database
 from trust.telemetry import Telemetry
 
-_COLUMNS = 18
-_INSERT = """
-    INSERT INTO events (
-        outbox, seq, kind, received_ns, boot_id, monotonic_ns, wall_ns, clock_quality, record_id, entry_id,
-        outcome, mode, tries, score_llr, threshold_llr, reason, details, content
-    ) VALUES """
-_ONE = f"({', '.join('?' * _COLUMNS)})"
-# Python gives up its lock for each step of a statement, and the event loop may then keep it for 5 ms: with
-# one step for many rows the writer waits less. By itself, 50 rows a step took 0.9 us less an event than one.
-_STEPS = tuple((rows, _INSERT + ", ".join([_ONE] * rows)) for rows in (50, 10, 1))
-
-
-def insert(db: Database, outbox: int, events: Sequence[Event], now_ns: int) -> None:
-    """Store events that are not held yet."""
-    rows = [_row(outbox, event, now_ns) for event in events]
-    done = 0
-    for size, statement in _STEPS:
-        while len(rows) - done >= size:
-            db.execute(statement, tuple(chain.from_iterable(rows[done : done + size])))
-            done += size
+COLUMNS = (
+    "outbox", "seq", "kind", "received_ns", "boot_id", "monotonic_ns", "wall_ns", "clock_quality",
+    "record_id", "entry_id", "outcome", "mode", "tries", "score_llr", "threshold_llr", "reason",
+    "details", "content",
+)  # fmt: skip
 
 
 class _CheckInDetails(msgspec.Struct, frozen=True):
@@ -64,7 +46,8 @@ class _CheckInDetails(msgspec.Struct, frozen=True):
     stages: tuple[StageTime, ...]
 
 
-def _row(outbox: int, event: Event, now_ns: int) -> tuple[Any, ...]:
+def row(outbox: int, event: Event, now_ns: int) -> tuple[Any, ...]:
+    """Return an event that came just now in the order of COLUMNS."""
     moment, body = event.moment, event.body
     checked: tuple[Any, ...] = (None,) * 6
     record_id = entry_id = None

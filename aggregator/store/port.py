@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias
 
@@ -38,13 +38,22 @@ class Database(Protocol):
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Do one statement for each row of parameters; it returns nothing."""
 
+    def insert_many(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], on_conflict: str = ""
+    ) -> None:
+        """Insert rows, in their order; on_conflict: ON CONFLICT and what follows it, for all rows."""
+
+    def take_turn(self, device_ids: Collection[str] | None = None) -> None:
+        """Begin a transaction: nobody else writes until it ends, so that what is read stays true.
+
+        device_ids: where others may write of other devices meanwhile, of which this one writes.
+        """
+
+    def need_turn(self) -> None:
+        """Raise TurnNeeded in a transaction that has taken its turn for some devices alone."""
+
     def empty_log(self) -> bool:
         """See to it that what was replaced is not kept in a log beside the tables; False: try again later."""
 
     def atomic(self) -> AbstractContextManager[object]:
         """Do all or nothing of what the block does; a block within one is a part of it."""
-
-
-def take_turn(db: Database) -> None:
-    """Begin a transaction with a write: another process may commit between a read and a write."""
-    db.execute("UPDATE outboxes SET outbox = outbox WHERE 1 = 0")

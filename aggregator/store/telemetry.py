@@ -6,14 +6,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
-from aggregator.fleet.tallies import DAY_NS, HOUR_NS, happened_ns, tally
+from aggregator.fleet.tallies import DAY_NS, HOUR_NS, happened_ns
 from aggregator.records import ClockQuality, Event
 from aggregator.store.many import rows_of
 from aggregator.store.port import Database
+from aggregator.store.sums import ALL_SITES
 from trust.telemetry import Telemetry
 
-ALL_SITES = "*"
-"""Stands in the sums of sites for all of them; no site can be called so."""
 KEEP_RAW_NS = 30 * DAY_NS
 KEEP_EVENTS_NS = DAY_NS
 """The events themselves are needed until the device's chain was followed past them."""
@@ -32,44 +31,33 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 def note(db: Database, device_id: str, new: Sequence[Event], newest: Event, now_ns: int) -> None:
-    """Take what a batch's new events say into the tables; newest: the last of the batch."""
-    sums = tally(new, newest.moment, now_ns)
-    if sums:
-        db.execute_many(
-            """INSERT INTO hourly VALUES (?, ?, ?, ?)
-               ON CONFLICT (what, hour, device_id) DO UPDATE SET count = hourly.count + excluded.count""",
-            [(what, hour, device_id, count) for (what, hour), count in sums.items()],
+    """Keep what a batch's new events measured; newest: the last of the batch."""
+    measured = [
+        (
+            happened_ns(event.moment, newest.moment, now_ns),
+            event.seq,
+            event.moment.quality.value,
+            msgspec.json.encode(event.body).decode(),
         )
-        (site,) = db.execute("SELECT site FROM devices WHERE device_id = ?", (device_id,)).fetchone()
-        for table, span, hours in (("hourly_of_sites", "hour", 1), ("daily_of_sites", "day", 24)):
-            db.execute_many(
-                f"""INSERT INTO {table} VALUES (?, ?, ?, ?) ON CONFLICT (what, {span}, site)
-                    DO UPDATE SET count = {table}.count + excluded.count""",  # noqa: S608
-                [
-                    (what, hour // hours, of, count)
-                    for (what, hour), count in sums.items()
-                    for of in (site, ALL_SITES)
-                ],
-            )
-    latest = None
-    for event in new:
-        if isinstance(event.body, Telemetry):
-            at_ns = happened_ns(event.moment, newest.moment, now_ns)
-            content = msgspec.json.encode(event.body).decode()
-            db.execute(
-                "INSERT INTO telemetry VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (device_id, at_ns, event.seq, content),
-            )
-            if latest is None or at_ns >= latest[1]:
-                latest = (device_id, at_ns, event.moment.quality.value, content)
-    if latest is not None:
-        db.execute(
-            """INSERT INTO latest_telemetry VALUES (?, ?, ?, ?)
-               ON CONFLICT (device_id) DO UPDATE SET at_ns = excluded.at_ns,
-                   clock_quality = excluded.clock_quality, content = excluded.content
-               WHERE excluded.at_ns >= latest_telemetry.at_ns""",
-            latest,
-        )
+        for event in new
+        if isinstance(event.body, Telemetry)
+    ]
+    if not measured:
+        return
+    db.insert_many(
+        "telemetry",
+        ("device_id", "at_ns", "seq", "content"),
+        [(device_id, at_ns, seq, content) for at_ns, seq, _, content in measured],
+        "ON CONFLICT DO NOTHING",
+    )
+    at_ns, _, quality, content = max(measured)
+    db.execute(
+        """INSERT INTO latest_telemetry VALUES (?, ?, ?, ?)
+           ON CONFLICT (device_id) DO UPDATE SET at_ns = excluded.at_ns,
+               clock_quality = excluded.clock_quality, content = excluded.content
+           WHERE excluded.at_ns >= latest_telemetry.at_ns""",
+        (device_id, at_ns, quality, content),
+    )
 
 
 def read(

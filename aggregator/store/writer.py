@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -11,13 +11,14 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from aggregator.records import Batch, Hello
 from aggregator.store import identities, ingest
 from aggregator.store.database import open_writer, translated
-from aggregator.store.errors import StoreError
+from aggregator.store.errors import StoreBusy, StoreError, StoreGone, TurnNeeded
 from aggregator.store.identities import Barred, Copied
-from aggregator.store.ingest import Admission, Admitted, Kept
+from aggregator.store.ingest import Admission, Admitted, Keeping, Kept
 from aggregator.store.place import Place
-from aggregator.store.port import Database, take_turn
+from aggregator.store.port import Database
 
 MAX_GROUP_JOBS = 256  # bounds the time that the first of a group waits for its commit
+ATTEMPTS = 4  # at the same rows as another worker; those who wait crosswise are told so after 1 s
 
 T = TypeVar("T")
 OnKept: TypeAlias = Callable[[str, Batch, int], None]
@@ -25,11 +26,23 @@ _Done: TypeAlias = "list[tuple[_Job[Any], Any | StoreError]]"
 
 
 class _Job(Generic[T]):
-    """One piece of work and the future of its result; the future is set after the commit."""
+    """One piece of work and the future of its result; the future is set after the commit.
 
-    def __init__(self, work: Callable[[Database], T], result: asyncio.Future[T]) -> None:
+    admitted: of a batch. device_id: whose rows alone it changes, in a way that may be done twice; None where
+    it changes others, and nobody else may write meanwhile.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Keeping], T],
+        result: asyncio.Future[T],
+        admitted: Admitted | None = None,
+        device_id: str | None = None,
+    ) -> None:
         self.work = work
         self.result = result
+        self.outbox = None if admitted is None else admitted.outbox
+        self.device_id = device_id if admitted is None else admitted.device_id
 
 
 class StoreWriter:
@@ -93,7 +106,7 @@ class StoreWriter:
             barred = None if serial is None else identities.check_hello(db, serial, hello, now_ns)
             return barred or ingest.admit(db, hello, now_ns)
 
-        return self.submit(work)
+        return self._put(lambda keeping: work(keeping.settled()), device_id=hello.device_id)
 
     @property
     def backlog(self) -> int:
@@ -103,7 +116,7 @@ class StoreWriter:
     def keep(self, admitted: Admitted, batch: Batch) -> asyncio.Future[Kept]:
         """Store a batch; the future is done after the commit, or raises StoreError: nothing was stored."""
         now_ns = self._wall_ns()
-        keeping = self.submit(lambda db: ingest.keep(db, admitted, batch, now_ns))
+        keeping = self._put(lambda keeping: keeping.keep(admitted, batch, now_ns), admitted)
         if (on_kept := self._on_kept) is not None:
 
             def tell(done: asyncio.Future[Kept]) -> None:
@@ -114,10 +127,18 @@ class StoreWriter:
         return keeping
 
     def submit(self, work: Callable[[Database], T]) -> asyncio.Future[T]:
-        """Do `work` in a transaction; the future is done after the commit, or raises StoreError."""
+        """Do `work` in a transaction; the future is done after the commit, or raises StoreError.
+
+        `work` may be done again when its transaction failed.
+        """
+        return self._put(lambda keeping: work(keeping.settled()))
+
+    def _put(
+        self, work: Callable[[Keeping], T], admitted: Admitted | None = None, *, device_id: str | None = None
+    ) -> asyncio.Future[T]:
         result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         result.add_done_callback(_look_at)
-        self._waiting.append(_Job(work, result))
+        self._waiting.append(_Job(work, result, admitted, device_id))
         self._arrived.set()
         return result
 
@@ -166,14 +187,38 @@ class StoreWriter:
 
     def _commit(self, group: Sequence[_Job[Any]]) -> _Done:
         """Do all jobs in one transaction; when that fails, each in its own: one cannot fail the others."""
-        try:
-            with translated(self._place), self._db.atomic():
-                take_turn(self._db)
-                return [(job, job.work(self._db)) for job in group]
-        except StoreError as error:
-            if len(group) == 1:
-                return [(group[0], error)]
+        device_ids = {job.device_id for job in group if job.device_id is not None}
+        shared = of_devices = all(job.device_id is not None for job in group)
+        fault: StoreError | None = None
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._try(group, device_ids if shared else None)
+            except TurnNeeded:
+                shared = False
+            except StoreBusy as error:
+                fault = error
+            except StoreGone as error:
+                # The server may have committed it: only what may be done twice is.
+                fault = error
+                if attempt or not of_devices:
+                    return [(job, error) for job in group]
+            except StoreError as error:
+                fault = error
+                break
+        if len(group) == 1 and fault is not None:
+            return [(group[0], fault)]
         return [done for job in group for done in self._commit([job])]
+
+    def _try(self, group: Sequence[_Job[Any]], device_ids: Collection[str] | None) -> _Done:
+        with translated(self._place), self._db.atomic():
+            self._db.take_turn(device_ids)
+            keeping = Keeping(self._db, {job.outbox for job in group if job.outbox is not None})
+            if device_ids is not None:
+                # Hellos first: between batches each would have what they change written before.
+                group = sorted(group, key=lambda job: job.outbox is not None)
+            done: _Done = [(job, job.work(keeping)) for job in group]
+            keeping.finish()
+            return done
 
     def _empty_log(self) -> bool:
         with translated(self._place):

@@ -49,7 +49,8 @@ def db(place: Place) -> Iterator[Database]:
 
 
 def admitted(db: Database, device_id: str = "desk-1") -> Admitted:
-    found = ingest.admit(db, Hello(device_id, EPOCH, 0, "0.1.0", SITE, 1, b"i" * 16), NOW_NS)
+    with db.atomic():
+        found = ingest.admit(db, Hello(device_id, EPOCH, 0, "0.1.0", SITE, 1, b"i" * 16), NOW_NS)
     assert isinstance(found, Admitted)
     return found
 

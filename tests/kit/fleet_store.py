@@ -11,7 +11,7 @@ from aggregator.records import Hello
 from aggregator.store import fleet_artifacts, fleet_desires, fleet_devices, ingest
 from aggregator.store.database import open_writer
 from aggregator.store.fleet_desires import Changed
-from aggregator.store.port import Database, take_turn
+from aggregator.store.port import Database
 from tests.kit.aggregator_fixture import NOW_NS
 from tests.kit.link_device import EPOCH
 from trust.state import Artifact, ArtifactKind, DesiredResult, DesiredState, Refusal, ReportedState
@@ -34,7 +34,7 @@ def fleet_store(folder: Path, devices: dict[str, str]) -> Iterator[Database]:
 def beside(store: Path) -> Iterator[Database]:
     """Yield a transaction on a store that a server writes to."""
     with open_writer(store, None, beside_server=True) as db, db.atomic():
-        take_turn(db)
+        db.take_turn()
         yield db
 
 

@@ -6,13 +6,15 @@ its own there, which runs while a statement is under way and at no other time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum, unique
 from typing import Any, TypeVar
 
 import asyncpg
 import uvloop
 
+from aggregator.store.errors import TurnNeeded
 from aggregator.store.place import Server
 from aggregator.store.port import Parameters
 from aggregator.store.postgres.faults import store_error
@@ -26,6 +28,22 @@ SETTINGS = {
     "search_path": "aidpost, pg_catalog",  # the store's own functions stand before those of the server
     "synchronous_commit": "on",
 }
+
+_TURN = 0x4149_4450_4F53_5402  # "AIDPOST", 2: of who writes
+_LOCK_DEVICES = """
+    SELECT 1 FROM devices WHERE device_id = ANY($1::text[]) ORDER BY device_id FOR NO KEY UPDATE"""
+_TYPES = """
+    SELECT attname, format_type(atttypid, NULL) FROM pg_attribute
+    WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped"""
+
+
+@unique
+class _Turn(Enum):
+    """Who else may write while a transaction lasts: everybody, those of other devices, nobody."""
+
+    NONE = "none"
+    OF_DEVICES = "of devices"
+    WHOLE = "whole"
 
 
 class PostgresRows:
@@ -64,7 +82,9 @@ class PostgresDatabase:
         self._loop = uvloop.new_event_loop()
         self._connection: asyncpg.Connection | None = None
         self._prepared: dict[str, Any] = {}
+        self._insertions: dict[tuple[str, tuple[str, ...], str], str] = {}
         self._depth = 0
+        self._turn = _Turn.NONE
 
     def close(self) -> None:
         """Close the connection."""
@@ -82,6 +102,33 @@ class PostgresDatabase:
         """Do one statement for each row of parameters."""
         for text, group in _alike(sql, rows):
             self._wait(self._execute_many(text, group))
+
+    def insert_many(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], on_conflict: str = ""
+    ) -> None:
+        """Insert rows, in their order, with one statement."""
+        if rows:
+            self._wait(self._insert_many(table, columns, rows, on_conflict))
+
+    def take_turn(self, device_ids: Collection[str] | None = None) -> None:
+        """Wait for those who need the turn, and for those who write of the same devices.
+
+        Whoever writes of some devices holds the lock with others, and these devices' rows, in one order.
+        """
+        if device_ids is None:
+            self.execute("SELECT pg_advisory_xact_lock(?)", (_TURN,))
+            self._turn = _Turn.WHOLE
+            return
+        self.execute("SELECT pg_advisory_xact_lock_shared(?)", (_TURN,))
+        self._turn = _Turn.OF_DEVICES
+        self._wait(self._lock(sorted(device_ids)))
+
+    def need_turn(self) -> None:
+        """See to it that nobody else writes."""
+        if self._turn is _Turn.OF_DEVICES:
+            raise TurnNeeded
+        if self._turn is _Turn.NONE and self._depth:
+            self.take_turn()
 
     def run_script(self, script: str) -> None:
         """Do statements that take no parameters, as PostgreSQL writes them."""
@@ -108,9 +155,13 @@ class PostgresDatabase:
             self._undo(savepoint)
             raise
         self._depth -= 1
+        if self._depth == 0:
+            self._turn = _Turn.NONE
         self.run_script("COMMIT" if self._depth == 0 else f"RELEASE SAVEPOINT {savepoint}")
 
     def _undo(self, savepoint: str) -> None:
+        if self._depth == 0:
+            self._turn = _Turn.NONE
         connection = self._connection
         if connection is None or connection.is_closed():
             return
@@ -125,6 +176,23 @@ class PostgresDatabase:
     async def _execute_many(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
         await (await self._opened()).executemany(text, rows, timeout=STATEMENT_S)
 
+    async def _insert_many(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], on_conflict: str
+    ) -> None:
+        key = (table, tuple(columns), on_conflict)
+        if (text := self._insertions.get(key)) is None:
+            types = dict(await (await self._opened()).fetch(_TYPES, table))
+            arrays = ", ".join(f"${place}::{types[name]}[]" for place, name in enumerate(columns, 1))
+            text = self._insertions[key] = (
+                f"INSERT INTO {table} ({', '.join(columns)}) "  # noqa: S608
+                f"SELECT * FROM unnest({arrays}) {on_conflict}"
+            )
+        statement = await self._statement(text)
+        await statement.fetch(*zip(*rows, strict=True), timeout=STATEMENT_S)
+
+    async def _lock(self, device_ids: Sequence[str]) -> None:
+        await (await self._statement(_LOCK_DEVICES)).fetch(device_ids, timeout=STATEMENT_S)
+
     async def _run_script(self, script: str) -> None:
         await (await self._opened()).execute(script, timeout=STATEMENT_S)
 
@@ -138,6 +206,8 @@ class PostgresDatabase:
 
     async def _opened(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
+            if self._depth:
+                raise asyncpg.ConnectionDoesNotExistError("lost within a transaction")
             self._prepared.clear()
             self._connection = await asyncpg.connect(
                 self._server.dsn, timeout=CONNECT_S, server_settings=SETTINGS

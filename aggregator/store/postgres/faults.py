@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncpg
 
-from aggregator.store.errors import StoreError, StoreFull, StoreMissing, StoreUnavailable
+from aggregator.store.errors import (
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    StoreGone,
+    StoreMissing,
+    StoreUnavailable,
+)
 from aggregator.store.place import Server
-
-
-class StoreBusy(StoreUnavailable):
-    """Two workers wanted the same rows; the transaction can be done again at once."""
 
 
 def store_error(where: Server, error: Exception) -> StoreError:
@@ -35,11 +38,18 @@ def store_error(where: Server, error: Exception) -> StoreError:
             return StoreUnavailable(
                 f"the database server at {where} takes no writes: name the primary in --store"
             )
+        case (
+            asyncpg.PostgresConnectionError()
+            | asyncpg.OperatorInterventionError()
+            | asyncpg.IdleInTransactionSessionTimeoutError()
+            | asyncpg.TooManyConnectionsError()
+        ):
+            return StoreGone(f"the database server at {where} broke off ({error}): look whether it runs")
         case asyncpg.PostgresError():
             return StoreUnavailable(
                 f"the database at {where} cannot be used ({type(error).__name__}: {error})"
             )
         case _:
-            return StoreUnavailable(
+            return StoreGone(
                 f"no database server answers at {where} ({type(error).__name__}): check that it runs"
             )
