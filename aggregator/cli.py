@@ -50,7 +50,6 @@ from aggregator.logs import configure_logs
 from aggregator.memory import keep_large_blocks_apart
 from aggregator.receipts import ReceiptKeyUnusable
 from aggregator.report.commands import report
-from aggregator.server import Aggregator, Bound, Settings, Shown
 from aggregator.store.database import open_reader
 from aggregator.store.errors import StoreError
 from aggregator.store.reader import read_devices, read_double_collections, read_events, read_missing
@@ -64,6 +63,7 @@ from trust.web.certificate import CertificateUnusable, context_of, names_of
 
 if TYPE_CHECKING:
     from aggregator.dashboard.openid import OpenIdSettings
+    from aggregator.server import Bound, Settings, Shown
 
 MAX_FILES = 16_384  # three for each of 4,096 connections, and the store
 _AGE = re.compile(r"(\d+)(s|min|h|d)")
@@ -225,6 +225,9 @@ def serve(
     When it listens, it prints one line of JSON with the keys listen, dashboard and pid; port 0 lets the
     system choose a port.
     """
+    # Here alone: the web server and gRPC's are half of what a command would load before it does anything.
+    from aggregator.server import Settings
+
     if (identity is not None) is insecure_loopback:
         raise click.UsageError(
             "name the authority's folder with --identity (`aidpost-aggregator init` makes it); "
@@ -298,6 +301,8 @@ def _export_policy(file: Path, signers: tuple[str, ...]) -> ExportPolicy:
 
 
 def _shown(certificate: Path | None, key: Path | None) -> Shown | None:
+    from aggregator.server import Shown
+
     if certificate is None or key is None:
         return None
     try:
@@ -329,6 +334,8 @@ def _raise_file_limit() -> None:
 
 
 async def _serve(settings: Settings, ready_file: Path | None) -> None:
+    from aggregator.server import Aggregator
+
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
