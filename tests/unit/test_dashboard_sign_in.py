@@ -81,6 +81,17 @@ async def test_a_form_of_another_site_is_refused(rig: DashboardRig, header: str,
         assert (await browser.post("/sign-in", data=fields)).status_code == 303
 
 
+async def test_a_form_that_another_browser_was_given_signs_nobody_in(rig: DashboardRig) -> None:
+    await rig.add_account()
+    async with rig.browser() as browser, rig.browser() as other:
+        await browser.get("/sign-in")
+        token = token_of((await other.get("/sign-in")).text)
+        fields = {"name": "amina", "password": PASSWORD, "form_token": token}
+        sent = await browser.post("/sign-in", data=fields)
+        assert (sent.status_code, "open for too long" in words(sent.text)) == (403, True)
+        assert (await browser.get("/")).status_code == 303
+
+
 @pytest.mark.parametrize("asked", ["//other.example", "https://other.example", "/\\other.example", "missing"])
 async def test_the_sign_in_leads_nowhere_else(rig: DashboardRig, asked: str) -> None:
     await rig.add_account()
