@@ -278,9 +278,10 @@ def _fleet(figures: dict[str, Any]) -> str:
 {_table(["figure", "value"], rows)}
 
 The aim is 100 kB a device, {memory}; the trial's 88 kB were for a bare gRPC stream, which ends TLS itself.
-Here the gate ends it and hands on to gRPC, and each stream has its tasks. The last devices wait for their own
-back-off (up to 60 s with full jitter, drawn anew after each attempt that failed): it keeps those that come
-back from keeping each other out."""
+Here the gate ends it and hands on to gRPC, and each stream has its tasks. The last devices wait for their
+own back-off: up to 60 s with full jitter, drawn anew after each attempt that failed, so that they do not keep
+each other out. Some streams were lost again soon after they had opened, while devices and server fought for
+the two cores (44 of 544 in a trial with 500 devices), and their devices waited once more."""
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
