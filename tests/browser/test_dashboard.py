@@ -130,3 +130,26 @@ async def test_what_arrives_is_shown_without_asking_for_it(
     batch = parse_batch(Chained("kit-00012", epoch).pack([check_in(70_000)]), max_events=1)
     await rig.change(lambda db: ingest.keep(db, admitted, batch, NOW_NS))
     await expect(page.get_by_role("row", name="kit-00012")).to_have_count(1)
+
+
+async def test_what_renews_itself_leaves_alone_what_somebody_writes_and_where_the_focus_is(
+    new_page: NewPage, desk: tuple[DashboardRig, str]
+) -> None:
+    _, address = desk
+    page = await new_page(1280, 800)
+    await page.clock.install()
+    await sign_in(page, address, "vera")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.get_by_label("Filter").fill("site = gat")
+    await page.clock.fast_forward(16_000)
+    await page.evaluate("() => fetch('/healthz')")  # whatever was asked for before it has been sent
+    assert [url.removeprefix(address) for url in asked] == ["/healthz"]
+    await expect(page.get_by_label("Filter")).to_have_value("site = gat")
+    link = page.locator("#device-kit-00003")
+    await link.focus()
+    async with page.expect_response(lambda answer: "/fragments/fleet" in answer.url) as renewed:
+        await page.clock.fast_forward(16_000)
+    assert (await renewed.value).ok
+    await expect(page.get_by_label("Filter")).to_have_value("")  # so it was renewed
+    await expect(link).to_be_focused()

@@ -134,7 +134,9 @@ async def test_a_large_fleet_is_shown_in_pages_each_device_once(rig: DashboardRi
         path = "/"
         while path:
             html = (await browser.get(path)).text
-            found += re.findall(r'<th scope="row" role="rowheader"><a href="/devices/(kit-\d+)"', html)
+            found += re.findall(
+                r'<th scope="row" role="rowheader"><a id="device-kit-\d+" href="/devices/(kit-\d+)"', html
+            )
             after = re.search(r'href="([^"]+)#devices-heading">After', html)
             path = after[1].replace("&amp;", "&") if after else ""
     assert len(found) == len(set(found)) == 260
