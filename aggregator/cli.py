@@ -48,6 +48,7 @@ from aggregator.holdings import EVENT_KINDS
 from aggregator.lists import list_
 from aggregator.logs import configure_logs
 from aggregator.memory import keep_large_blocks_apart
+from aggregator.migrate import migrate
 from aggregator.receipts import ReceiptKeyUnusable
 from aggregator.report.commands import report
 from aggregator.store.database import open_reader
@@ -454,6 +455,7 @@ for _command in (
     audit,
     fleet,
     import_bundles,
+    migrate,
     list_,
     gallery,
     adjudications,

@@ -20,10 +20,11 @@ from aggregator.store.errors import (
     StoreFull,
     StoreInUse,
     StoreMissing,
+    StoreMoved,
     StoreNotOurs,
     StoreUnavailable,
 )
-from aggregator.store.migrations import APPLICATION_ID, check_not_newer, migrations
+from aggregator.store.migrations import APPLICATION_ID, MOVED_APPLICATION_ID, check_not_newer, migrations
 from aggregator.store.place import Place, Server
 from aggregator.store.port import Database
 
@@ -119,6 +120,12 @@ def open_reader(place: Place) -> AbstractContextManager[Database]:
         opened: AbstractContextManager[Database] = servers().open_reader(place)
         return opened
     return _read_file(place)
+
+
+def open_for_move(server: Server) -> AbstractContextManager[Database]:
+    """Open a store that is being filled from a file and which nobody else may open; raises StoreError."""
+    opened: AbstractContextManager[Database] = servers().open_writer(server, being_filled=True)
+    return opened
 
 
 def translated(place: Place) -> AbstractContextManager[None]:
@@ -229,6 +236,9 @@ def _store_error(path: Path, error: sqlite3.Error) -> StoreError:
 
 def _check_ours(db: Database, path: Path, *, empty_allowed: bool) -> None:
     (application_id,) = db.execute("PRAGMA application_id").fetchone()
+    if application_id == MOVED_APPLICATION_ID:
+        (to,) = db.execute("SELECT place FROM moved").fetchone()
+        raise StoreMoved(f"what {path} held was moved to {to}: name that with --store", to)
     empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
     if application_id != APPLICATION_ID and not (empty and empty_allowed):
         raise StoreNotOurs(f"{path} is not an aggregator's store: name another file")

@@ -15,6 +15,18 @@ class StoreNotOurs(StoreError, ValueError):
     """The file is not an aggregator's store."""
 
 
+class StoreMoved(StoreError, RuntimeError):
+    """What the file held was moved to a server, which alone is the store now; to: where."""
+
+    def __init__(self, message: str, to: str) -> None:
+        super().__init__(message)
+        self.to = to
+
+
+class MoveRefused(StoreError, RuntimeError):
+    """A store was not moved, and the file is still the store."""
+
+
 class StoreTooNew(StoreError, RuntimeError):
     """A later version of Aidpost has changed the store's tables."""
 

@@ -18,6 +18,7 @@ from aggregator.store import (
 from aggregator.store.errors import StoreTooNew
 
 APPLICATION_ID = 0x41696470  # "Aidp": tells the store from any other SQLite file
+MOVED_APPLICATION_ID = 0x4169644D  # "AidM": was moved to a server; earlier versions take it for no store
 
 migrations = Migrations("aidpost-aggregator")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlite_utils import Database as Sqlite
 
-from aggregator.store.errors import StoreNotOurs, StoreTooNew
+from aggregator.store.errors import StoreNotOurs, StoreTooNew, StoreUnavailable
 from aggregator.store.migrations import migrations
 from aggregator.store.port import Parameters
 from aggregator.store.postgres.connection import PostgresDatabase, PostgresRows
@@ -117,6 +117,16 @@ def check_not_newer(db: PostgresDatabase) -> None:
         raise StoreTooNew(
             f"the store was changed by a later version ({', '.join(unknown)}): "
             "install that version again, or restore a copy made before it"
+        )
+
+
+def check_whole(db: PostgresDatabase) -> None:
+    """Raise StoreUnavailable while a file's content is being moved here, or that was broken off."""
+    (moving,) = db.execute(f"SELECT to_regclass('{SCHEMA}.moving') IS NOT NULL").fetchone()
+    if moving:
+        raise StoreUnavailable(
+            "a store is being moved to this database and is not whole yet: "
+            "wait for `aidpost-aggregator migrate`, or run it again if it was broken off"
         )
 
 
