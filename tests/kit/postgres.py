@@ -54,7 +54,7 @@ def running_postgres(settings: dict[str, str] | None = None) -> Iterator[Postgre
     user = "postgres" if os.geteuid() == 0 else None
     if user is not None:
         shutil.chown(folder, user)
-    data, port = folder / "data", _free_port()
+    data, port = folder / "data", free_port()
     options = {**_SETTINGS, **(settings or {}), "port": str(port), "unix_socket_directories": str(folder)}
 
     def run(*command: object) -> None:
@@ -78,7 +78,7 @@ def running_postgres(settings: dict[str, str] | None = None) -> Iterator[Postgre
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as held:
         port: int = held.getsockname()[1]
         return port

@@ -17,17 +17,13 @@ import uvloop
 from aggregator.store.errors import TurnNeeded
 from aggregator.store.place import Server
 from aggregator.store.port import Parameters
-from aggregator.store.postgres.faults import store_error
+from aggregator.store.postgres.faults import FAULTS, store_error
+from aggregator.store.postgres.hosts import CONNECT_S, connect
 from aggregator.store.postgres.statements import translated
 
 T = TypeVar("T")
-CONNECT_S, STATEMENT_S = 10.0, 60.0
+STATEMENT_S = 60.0
 MAX_PREPARED = 500
-SETTINGS = {
-    "application_name": "aidpost-aggregator",
-    "search_path": "aidpost, pg_catalog",  # the store's own functions stand before those of the server
-    "synchronous_commit": "on",
-}
 
 _TURN = 0x4149_4450_4F53_5402  # "AIDPOST", 2: of who writes
 _LOCK_DEVICES = """
@@ -209,9 +205,7 @@ class PostgresDatabase:
             if self._depth:
                 raise asyncpg.ConnectionDoesNotExistError("lost within a transaction")
             self._prepared.clear()
-            self._connection = await asyncpg.connect(
-                self._server.dsn, timeout=CONNECT_S, server_settings=SETTINGS
-            )
+            self._connection = await connect(self._server, read_only=self._read_only)
             # A sum of whole numbers is "numeric" there; here it is a number as on a file.
             await self._connection.set_type_codec(
                 "numeric", encoder=str, decoder=_number, schema="pg_catalog", format="text"
@@ -221,7 +215,7 @@ class PostgresDatabase:
     def _wait(self, work: Any) -> Any:
         try:
             return self._loop.run_until_complete(work)
-        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except FAULTS as error:
             raise store_error(self._server, error) from error
 
 

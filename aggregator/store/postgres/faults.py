@@ -14,6 +14,15 @@ from aggregator.store.errors import (
 )
 from aggregator.store.place import Server
 
+FAULTS = (
+    TimeoutError,
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
+"""What talking to a server raises."""
+
 
 def store_error(where: Server, error: Exception) -> StoreError:
     """Return the store's own error; its message names the server and no password."""
@@ -34,9 +43,9 @@ def store_error(where: Server, error: Exception) -> StoreError:
             return StoreMissing(
                 f"the database at {where} is no aggregator's store: `serve` makes one of an empty one"
             )
-        case asyncpg.ReadOnlySQLTransactionError():
+        case asyncpg.ReadOnlySQLTransactionError() | asyncpg.TargetServerAttributeNotMatched():
             return StoreUnavailable(
-                f"the database server at {where} takes no writes: name the primary in --store"
+                f"the database server at {where} takes no writes: name the primary in --store, or promote it"
             )
         case (
             asyncpg.PostgresConnectionError()
