@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TextIO
 
 import click
@@ -21,15 +20,14 @@ from aggregator.passwords import PasswordRefused, make_credential, new_totp_secr
 from aggregator.store import accounts as register
 from aggregator.store.database import open_reader, open_writer
 from aggregator.store.errors import StoreError
+from aggregator.store.place import Place
 from aggregator.store.port import Database
+from aggregator.store_option import store_option
 from trust.names import is_name
 
 ACTOR = "console"
-"""Whoever can write the store's file."""
+"""Whoever can write the store."""
 
-_store = click.option(
-    "--store", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The store's file."
-)
 _role = click.option("--role", type=click.Choice([role.value for role in AccountRole]), required=True)
 _password = click.option(
     "--password-file",
@@ -58,8 +56,8 @@ def accounts() -> None:
 @_role
 @_password
 @_code
-@_store
-def add(name: str, role: str, password_file: TextIO | None, second_factor: bool, store: Path) -> None:
+@store_option
+def add(name: str, role: str, password_file: TextIO | None, second_factor: bool, store: Place) -> None:
     """Make the account NAME. From the first one on the dashboard asks everybody to sign in."""
     if not is_name(name):
         raise click.UsageError("a name is 1 to 63 of A-Z a-z 0-9 . _ - and begins with a letter or digit")
@@ -75,8 +73,8 @@ def add(name: str, role: str, password_file: TextIO | None, second_factor: bool,
 
 
 @accounts.command("list")
-@_store
-def list_accounts(store: Path) -> None:
+@store_option
+def list_accounts(store: Place) -> None:
     """Show the accounts."""
     with _clear_errors(), open_reader(store) as db:
         found = register.read(db)
@@ -97,8 +95,8 @@ def list_accounts(store: Path) -> None:
 @accounts.command()
 @click.argument("name")
 @_role
-@_store
-def role(name: str, role: str, store: Path) -> None:
+@store_option
+def role(name: str, role: str, store: Place) -> None:
     """Give NAME another role; who is signed in so signs in again."""
     _change(
         store,
@@ -110,8 +108,8 @@ def role(name: str, role: str, store: Path) -> None:
 
 @accounts.command()
 @click.argument("name")
-@_store
-def disable(name: str, store: Path) -> None:
+@store_option
+def disable(name: str, store: Place) -> None:
     """Let NAME open nothing any more, at once."""
     _change(
         store,
@@ -123,8 +121,8 @@ def disable(name: str, store: Path) -> None:
 
 @accounts.command()
 @click.argument("name")
-@_store
-def enable(name: str, store: Path) -> None:
+@store_option
+def enable(name: str, store: Place) -> None:
     """Let NAME sign in again."""
     _change(
         store,
@@ -138,8 +136,8 @@ def enable(name: str, store: Path) -> None:
 @click.argument("name")
 @_password
 @_code
-@_store
-def password(name: str, password_file: TextIO | None, second_factor: bool, store: Path) -> None:
+@store_option
+def password(name: str, password_file: TextIO | None, second_factor: bool, store: Place) -> None:
     """Set another password for NAME; the second factor is as said here. Wrong tries are forgotten."""
     secret = new_totp_secret() if second_factor else None
     credential = _credential(name, password_file, secret)
@@ -168,9 +166,11 @@ def _show_code(name: str, secret: bytes | None) -> None:
         click.echo(f"For the authenticator program, shown this once: {totp_address(name, secret)}")
 
 
-def _change(store: Path, work: Callable[[Database, int], bool], otherwise: str) -> None:
+def _change(store: Place, work: Callable[[Database, int], bool], otherwise: str) -> None:
     with _clear_errors(), open_writer(store, None, beside_server=True) as db, db.atomic():
-        db.execute("UPDATE outboxes SET outbox = outbox WHERE 0")  # a write first, as a server may commit too
+        db.execute(
+            "UPDATE outboxes SET outbox = outbox WHERE 1 = 0"
+        )  # a write first, as a server may commit too
         if not work(db, time.time_ns()):
             raise click.ClickException(otherwise)
 

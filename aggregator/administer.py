@@ -17,11 +17,15 @@ from rich.console import Console
 from rich.table import Table
 
 from aggregator.authority import Authority, AuthorityError
+from aggregator.beside import key_beside
 from aggregator.credential import CallFailed, gallery_service, nobody_at, write_credential
 from aggregator.export import FILE_WIDTH_CHARACTERS
+from aggregator.receipts import ReceiptKey, ReceiptKeyUnusable
 from aggregator.store import administration, identities
 from aggregator.store.database import open_reader, open_writer
 from aggregator.store.errors import StoreError
+from aggregator.store.place import Place, Server
+from aggregator.store_option import store_option
 from aidpost.client import (
     Credential,
     CredentialUnusable,
@@ -89,7 +93,14 @@ def _clear_errors() -> Iterator[None]:
         faults = [f"{fault.field}: {fault.description}" for fault in error.fields]
         faults = [fault for fault in faults if fault not in str(error)]  # this aggregator says them itself
         raise click.ClickException("\n".join([str(error), *faults])) from error
-    except (AuthorityError, CredentialUnusable, CallFailed, StoreError, FleetError) as error:
+    except (
+        AuthorityError,
+        CredentialUnusable,
+        CallFailed,
+        StoreError,
+        FleetError,
+        ReceiptKeyUnusable,
+    ) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -118,16 +129,14 @@ def galleries(server: str, credential: Path) -> Iterator[gallery_pb2_grpc.Galler
     required=True,
     help="The folder for the authority's key; keep it as you keep the store.",
 )
-@click.option(
-    "--store", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The store's file."
-)
+@store_option
 @click.option("--administrator", "name", default="administrator", show_default=True, help="Your name.")
 @click.option(
     "--credential",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where your credential goes.  [default: NAME.pem in the identity's folder]",
 )
-def init(folder: Path, store: Path, name: str, credential: Path | None) -> None:
+def init(folder: Path, store: Place, name: str, credential: Path | None) -> None:
     """Make the certificate authority, the server's certificate and the first administrator's credential.
 
     Where the folder holds an authority already and the store has no administrator (a new store), it makes the
@@ -138,6 +147,8 @@ def init(folder: Path, store: Path, name: str, credential: Path | None) -> None:
     with _clear_errors():
         known = (folder / "authority.pem").exists()
         authority = Authority.load(folder) if known else Authority.create(folder)
+        if isinstance(store, Server):
+            ReceiptKey.of(key_beside(store, folder))  # whoever copies the folder to a worker copies it too
         key = certificates.new_key()
         request = read_request(certificates.to_der(certificates.make_request(person, key)))
         now_ns = time.time_ns()
@@ -286,10 +297,8 @@ def show_audit(server: str, credential: Path) -> None:
 
 
 @audit.command("verify")
-@click.option(
-    "--store", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The store's file."
-)
-def verify_audit(store: Path) -> None:
+@store_option
+def verify_audit(store: Place) -> None:
     """Check the log's chain in the store itself; exit status 1 when an entry does not hold."""
     with _clear_errors(), open_reader(store) as db:
         broken = administration.first_broken(db)

@@ -1,17 +1,18 @@
-"""The files for devices, beside the store, each under its digest: whole or not at all."""
+"""The files for devices, in a folder, each under its digest: whole or not at all."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-SUFFIX = ".artifacts"
 MAX_ARTIFACT_BYTES = 4 << 30  # a root file system, and more
 _PART = ".part"
+ABANDONED_S = 24 * 3600.0
 
 
 class FileRefused(Exception):
@@ -60,25 +61,26 @@ class Incoming:
 
 
 class ArtifactShelf:
-    """One folder; names are SHA-256 digests in hex. Methods raise OSError where the disk cannot be used."""
+    """One folder; names are SHA-256 digests in hex. Methods raise OSError where the disk cannot be used.
 
-    def __init__(self, folder: Path) -> None:
+    shared: whether other workers use it too.
+    """
+
+    def __init__(self, folder: Path, *, shared: bool = False) -> None:
         self._folder = folder
-
-    @classmethod
-    def beside(cls, store: Path) -> ArtifactShelf:
-        """Return the shelf of this store."""
-        return cls(store.with_name(store.name + SUFFIX))
+        self._shared = shared
 
     def tidy(self) -> None:
-        """Remove what was on its way in when the server stopped."""
+        """Remove what was on its way in when the server stopped; other workers may still be at theirs."""
         for part in self._folder.glob(f"*{_PART}"):
-            part.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                if not self._shared or time.time() - part.stat().st_mtime > ABANDONED_S:
+                    part.unlink()
 
     @contextmanager
     def incoming(self, digest: str, size_bytes: int) -> Iterator[Incoming]:
         """Yield a file to be filled."""
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = Incoming(self._folder, self._folder / f"{secrets.token_hex(8)}{_PART}", digest, size_bytes)
         try:
             yield made

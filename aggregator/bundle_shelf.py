@@ -1,4 +1,4 @@
-"""The files of diagnostic bundles, beside the store: each grows piece by piece until it is whole."""
+"""The files of diagnostic bundles, in a folder: each grows piece by piece until it is whole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-SUFFIX = ".diagnostics"
 MAX_BUNDLE_BYTES = 16 << 20
 READ_BYTES = 64 * 1024
 _WHOLE = ".zip"
@@ -28,11 +27,6 @@ class BundleShelf:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    @classmethod
-    def beside(cls, store: Path) -> BundleShelf:
-        """Return the shelf of this store."""
-        return cls(store.with_name(store.name + SUFFIX))
-
     def held_bytes(self, command_id: bytes) -> int:
         """Return how much of a bundle is held, 0 for none."""
         for path in (self._whole(command_id), self._part(command_id)):
@@ -44,7 +38,7 @@ class BundleShelf:
 
     def append(self, command_id: bytes, offset: int, data: bytes) -> None:
         """Add a piece at the end of what is held. Raises BundleRefused."""
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if offset + len(data) > MAX_BUNDLE_BYTES:
             raise BundleRefused(f"a bundle has at most {MAX_BUNDLE_BYTES} bytes")
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC

@@ -11,21 +11,27 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from aggregator.beside import FolderNeeded, key_beside
 from aggregator.bundles import Bundle, BundleRefused, read_bundle, receipt_file
 from aggregator.receipts import ReceiptKey, ReceiptKeyUnusable
 from aggregator.store import carried
 from aggregator.store.carried import Contradicts, Stored
 from aggregator.store.database import open_writer, translated
 from aggregator.store.errors import StoreError
+from aggregator.store.place import Place
 from aggregator.store.port import Database
+from aggregator.store_option import store_option
 from trust.bundle import RECEIPT_SUFFIX, SUFFIX
 from trust.chain import Receipt
 from trust.checking import key_words
 
 
 @click.command("import")
+@store_option
 @click.option(
-    "--store", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The store's file."
+    "--identity",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="With a store on a server: the authority's folder, which has the key that signs receipts.",
 )
 @click.option(
     "--accept-key",
@@ -36,7 +42,7 @@ from trust.checking import key_words
     "is on hold, or has another key now.",
 )
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-def import_bundles(store: Path, accepted: tuple[str, ...], folder: Path) -> None:
+def import_bundles(store: Place, identity: Path | None, accepted: tuple[str, ...], folder: Path) -> None:
     """Store the bundles of FOLDER, also while the server runs, and write receipts beside them.
 
     Each bundle is stored whole or not at all, and only if the device's key signed it; what is refused is
@@ -46,8 +52,12 @@ def import_bundles(store: Path, accepted: tuple[str, ...], folder: Path) -> None
     files = sorted(folder.glob(f"*{SUFFIX}"))
     refused = 0
     try:
+        key_file = key_beside(store, identity)
+    except FolderNeeded as error:
+        raise click.UsageError(str(error)) from error
+    try:
         with open_writer(store, None, beside_server=True) as db, _progress() as progress:
-            key = ReceiptKey.beside(store)
+            key = ReceiptKey.of(key_file)
             for path in progress.track(files, description="bundles"):
                 try:
                     _import(db, store, path, key, accepted, progress.console)
@@ -67,7 +77,7 @@ def import_bundles(store: Path, accepted: tuple[str, ...], folder: Path) -> None
 
 
 def _import(
-    db: Database, store: Path, path: Path, key: ReceiptKey, accepted: tuple[str, ...], console: Console
+    db: Database, store: Place, path: Path, key: ReceiptKey, accepted: tuple[str, ...], console: Console
 ) -> None:
     bundle = read_bundle(path)
     hello = bundle.hello

@@ -22,6 +22,7 @@ from aggregator.account_commands import accounts
 from aggregator.adjudication_commands import adjudications
 from aggregator.administer import approve, audit, claim, init, pending, revoke, user
 from aggregator.authority import Authority, AuthorityError
+from aggregator.beside import Beside, FolderNeeded
 from aggregator.carry import import_bundles
 from aggregator.export import (
     DEVICE_TABLE,
@@ -53,7 +54,9 @@ from aggregator.receipts import ReceiptKeyUnusable
 from aggregator.report.commands import report
 from aggregator.store.database import open_reader
 from aggregator.store.errors import StoreError
+from aggregator.store.place import Place, Server
 from aggregator.store.reader import read_devices, read_double_collections, read_events, read_missing
+from aggregator.store_option import HELP, PlaceType, store_option
 from aggregator.telling import settings as telling
 from aggregator.telling.settings import TellingMisconfigured
 from aggregator.traces import TracesTo
@@ -106,9 +109,6 @@ class _SinceType(click.ParamType[int]):
         return min(max(since_ns, -MAX_INT64), MAX_INT64)
 
 
-_store = click.option(
-    "--store", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The store's file."
-)
 _format = click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
 
 
@@ -138,11 +138,16 @@ def main() -> None:
 
 
 @main.command()
-@_store
+@store_option
 @click.option(
     "--identity",
     type=click.Path(path_type=Path, file_okay=False),
     help="The authority's folder, made by `init`.",
+)
+@click.option(
+    "--files",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="With a store on a server: the folder for artifacts and diagnostics, which all workers share.",
 )
 @click.option(
     "--insecure-loopback",
@@ -201,8 +206,9 @@ def main() -> None:
 )
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Written when the server listens.")
 def serve(
-    store: Path,
+    store: Place,
     identity: Path | None,
+    files: Path | None,
     insecure_loopback: bool,
     listen: Address,
     dashboard: Address,
@@ -247,6 +253,14 @@ def serve(
         )
     if (dashboard_certificate is None) is not (dashboard_key is None):
         raise click.UsageError("--dashboard-certificate and --dashboard-key go together: name both")
+    if max_store_mb is not None and isinstance(store, Server):
+        raise click.UsageError("--max-store-mb is of a file: a database server has limits of its own")
+    if files is not None and not isinstance(store, Server):
+        raise click.UsageError("--files is for a store on a server: a file has its folders beside it")
+    try:
+        beside = Beside.of(store, files, identity)
+    except FolderNeeded as error:
+        raise click.UsageError(str(error)) from error
     _raise_file_limit()
     keep_large_blocks_apart()
     try:
@@ -261,6 +275,7 @@ def serve(
         raise click.UsageError(str(error)) from error
     settings = Settings(
         store=store,
+        beside=beside,
         authority=authority,
         listen=listen,
         dashboard=dashboard,
@@ -366,7 +381,7 @@ def _announce(bound: Bound, ready_file: Path | None) -> None:
 
 
 @main.command()
-@_store
+@store_option
 @_format
 @click.option("--device", "device_id", help="One device's alone.")
 @click.option("--kind", type=click.Choice(EVENT_KINDS), help="One kind alone.")
@@ -375,7 +390,7 @@ def _announce(bound: Bound, ready_file: Path | None) -> None:
 )
 @click.option("--limit", type=click.IntRange(1, MAX_INT64), help="The latest so many.")
 def results(
-    store: Path,
+    store: Place,
     form: Format,
     device_id: str | None,
     kind: str | None,
@@ -394,15 +409,15 @@ def results(
 
 
 @main.group(invoke_without_command=True)
-@click.option("--store", type=click.Path(path_type=Path, dir_okay=False), help="The store's file.")
+@click.option("--store", type=PlaceType(), envvar="AIDPOST_STORE", help=HELP)
 @_format
 @click.pass_context
-def devices(context: click.Context, store: Path | None, form: Format) -> None:
+def devices(context: click.Context, store: Place | None, form: Format) -> None:
     """Show the devices of --store, what is held of each, and what is missing; or decide who is one."""
     if context.invoked_subcommand is not None:
         return
     if store is None:
-        raise click.UsageError("name the store's file with --store, or one of the commands")
+        raise click.UsageError("name the store with --store, or one of the commands")
     try:
         with open_reader(store) as db:
             write_rows(map(device_row, read_devices(db)), DeviceRow, form, sys.stdout, DEVICE_TABLE)
@@ -411,10 +426,10 @@ def devices(context: click.Context, store: Path | None, form: Format) -> None:
 
 
 @main.command()
-@_store
+@store_option
 @_format
 @click.option("--device", "device_id", help="One device's alone.")
-def missing(store: Path, form: Format, device_id: str | None) -> None:
+def missing(store: Place, form: Format, device_id: str | None) -> None:
     """Show which sequence numbers of which device are not held: of a lost one, what is lost with it."""
     try:
         with open_reader(store) as db:
@@ -428,10 +443,10 @@ def missing(store: Path, form: Format, device_id: str | None) -> None:
 
 
 @main.command("double-collections")
-@_store
+@store_option
 @_format
 @click.option("--cycle", help="One cycle's alone.")
-def double_collections(store: Path, form: Format, cycle: str | None) -> None:
+def double_collections(store: Place, form: Format, cycle: str | None) -> None:
     """Show the households that collected more than once in a cycle, for reconciliation.
 
     Desks that could not reach each other each gave in good faith: nobody is denied for it afterwards.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,15 +17,13 @@ from cryptography.hazmat.primitives.serialization import (
 
 from trust.chain import Receipt
 
-SUFFIX = ".receipt-key.pem"
-
 
 class ReceiptKeyUnusable(Exception):
     """The file of the key cannot be read or made; the message says what to do."""
 
 
 class ReceiptKey:
-    """An Ed25519 key in a file beside the store; devices know its public half: back it up too."""
+    """An Ed25519 key in a file; devices know its public half: back it up with the store."""
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key
@@ -35,9 +34,8 @@ class ReceiptKey:
         return receipt.signed(self._key)
 
     @classmethod
-    def beside(cls, store: Path) -> ReceiptKey:
-        """Read the key of this store, or make it. Raises ReceiptKeyUnusable."""
-        path = store.with_name(store.name + SUFFIX)
+    def of(cls, path: Path) -> ReceiptKey:
+        """Read the key, or make it. Raises ReceiptKeyUnusable."""
         try:
             try:
                 pem = path.read_bytes()
@@ -57,11 +55,17 @@ class ReceiptKey:
 
 def _made(path: Path) -> bytes:
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    partial = path.with_name(path.name + ".partial")
-    descriptor = os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
+    descriptor = os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(partial, path)
+    except FileExistsError:
+        return path.read_bytes()  # workers that start together have one key: of the first
+    finally:
+        partial.unlink()
     return pem

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 
 from structlog.typing import FilteringBoundLogger
 
-from aggregator.artifact_shelf import ArtifactShelf
 from aggregator.authority import Authority
-from aggregator.bundle_shelf import BundleShelf
+from aggregator.beside import Beside
 from aggregator.caretaking import caretaking
 from aggregator.dashboard.app import Dashboard
 from aggregator.dashboard.signing_in import Provider
@@ -51,9 +50,9 @@ from aggregator.link.rolling import TURN_S, RolloutRunner
 from aggregator.link.server import LinkServer, Register
 from aggregator.link.service import DeviceLinkService, Limits
 from aggregator.metrics import create_app as create_metrics
-from aggregator.receipts import ReceiptKey
 from aggregator.store import accounts, measures
 from aggregator.store.errors import StoreError
+from aggregator.store.place import Place
 from aggregator.store.view import StoreView
 from aggregator.store.writer import OnKept, StoreWriter
 from aggregator.telling.deliverer import Deliverer
@@ -92,6 +91,7 @@ class Shown:
 class Settings:
     """What `serve` was told.
 
+    beside: where the files lie that are not in the store.
     authority: None for a development server, which asks nobody for a certificate and listens on loopback.
     max_store_bytes: the size that the store's file may reach, None for no limit. export_policy: whose
     signature was checked; without one nothing goes to others.
@@ -101,7 +101,8 @@ class Settings:
     provider, None for none. rollout_turn_s: how often rollouts look at their devices.
     """
 
-    store: Path
+    store: Place
+    beside: Beside
     listen: Address
     dashboard: Address
     authority: Authority | None
@@ -257,7 +258,7 @@ class Aggregator:
             store,
             presence.connected,
             self._wall_ns,
-            shelf=BundleShelf.beside(settings.store),
+            shelf=settings.beside.bundle_shelf(),
             look=desks.commands.look,
             fleet_view=fleet_view,
             names=() if shown is None else shown.names,
@@ -309,8 +310,8 @@ class Aggregator:
         enrolment = EnrolmentService(store, authority, callers, presence, wall_ns, log, refusals)
         exports = ExportDesk(settings.store, settings.export_policy, authority.pseudonym_key, wall_ns)
         calls = FleetCalls(store, view, callers, wall_ns)
-        shelf, relay = BundleShelf.beside(settings.store), LogRelay()
-        artifacts = ArtifactShelf.beside(settings.store)
+        shelf, relay = settings.beside.bundle_shelf(), LogRelay()
+        artifacts = settings.beside.artifact_shelf()
         artifacts.tidy()
         fleet = FleetService(
             calls,
@@ -390,7 +391,7 @@ class Aggregator:
     ) -> dict[str, Register]:
         """Return the services that take events; callers: None asks nobody for a certificate."""
         limits, wall_ns, log = self._settings.limits, self._wall_ns, self._log
-        key = ReceiptKey.beside(self._settings.store)
+        key = self._settings.beside.key()
         admissions = Admissions(store, presence, callers, refusals, key, limits.credit, wall_ns)
         link = DeviceLinkService(
             store, presence, admissions, desks.commands, desks.desired, limits, wall_ns, log

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import BinaryIO
 
 from aggregator.exporting import files
@@ -16,6 +15,7 @@ from aggregator.exporting.policy import ExportPolicy, ExportRefused, FileForm, i
 from aggregator.exporting.rows import Pseudonyms, row
 from aggregator.store.database import open_reader, translated
 from aggregator.store.exporting import read_for_export
+from aggregator.store.place import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class ExportDesk:
     """Exports from one store under one policy; key: of the pseudonyms, 32 bytes."""
 
     def __init__(
-        self, store: Path, policy: ExportPolicy | None, key: bytes, wall_ns: Callable[[], int]
+        self, store: Place, policy: ExportPolicy | None, key: bytes, wall_ns: Callable[[], int]
     ) -> None:
         self._store = store
         self._policy = policy

@@ -15,6 +15,8 @@ from aggregator.report.figures import DAY_NS, Period, figures
 from aggregator.report.sections import preamble, sections, title
 from aggregator.store.database import open_reader
 from aggregator.store.errors import StoreError
+from aggregator.store.place import Place
+from aggregator.store_option import store_option
 
 _day = click.DateTime(["%Y-%m-%d"])
 
@@ -25,9 +27,7 @@ def report() -> None:
 
 
 @report.command("data-protection")
-@click.option(
-    "--store", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The store's file."
-)
+@store_option
 @click.option("--from", "from_", type=_day, required=True, help="First day (UTC), as 2026-11-01.")
 @click.option("--to", type=_day, required=True, help="Last day (UTC).")
 @click.option(
@@ -37,7 +37,7 @@ def report() -> None:
     default=Path(),
     help="Where the two files are written; here by default.",
 )
-def data_protection(store: Path, from_: datetime, to: datetime, folder: Path) -> None:
+def data_protection(store: Place, from_: datetime, to: datetime, folder: Path) -> None:
     """Say what is held, why, until when, and who saw it; the annex of an impact assessment.
 
     Writes data-protection.pdf and data-protection.json. Groups that are too small are not shown.

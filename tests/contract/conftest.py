@@ -1,17 +1,25 @@
-"""An emulated R503, an opener whose readers are closed at the end, and an aggregator with a channel to it."""
+"""An emulated R503, an opener whose readers are closed at the end, and an aggregator with a channel to it.
 
+Stores lie in a file, and where Debian's PostgreSQL is installed in a server too.
+"""
+
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import grpc
 import pytest
 
+from aggregator.store.place import Place
 from sensors.emulator.virtual import VirtualSensor
 from sensors.fingerprint.opening import DEFAULT_TIMING, FAST_BAUD, ReaderSettings, Timing, open_reader
 from sensors.fingerprint.zhiantec import ZhianTecReader
 from tests.kit.aggregator_fixture import Running, running_aggregator
 from tests.kit.fingers import Opener
 from tests.kit.link_device import dialled
+from tests.kit.postgres import PROGRAMS, PostgresServer, running_postgres
+
+_numbers = itertools.count(1)
 
 
 @pytest.fixture
@@ -34,9 +42,25 @@ def reader_of() -> Iterator[Opener]:
         reader.close()
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    if PROGRAMS is None:
+        pytest.skip("needs Debian's postgresql")
+    with running_postgres({"fsync": "off"}) as running:
+        yield running
+
+
+@pytest.fixture(params=["file", "server"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "file":
+        return tmp_path / "store.db"
+    running: PostgresServer = request.getfixturevalue("postgres")
+    return running.new_store(f"contract_{next(_numbers)}")
+
+
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Running]:
-    async with running_aggregator(tmp_path / "store.db") as running:
+async def server(store: Place, tmp_path: Path) -> AsyncIterator[Running]:
+    async with running_aggregator(store, files=tmp_path / "files") as running:
         yield running
 
 

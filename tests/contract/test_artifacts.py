@@ -74,7 +74,7 @@ async def exhausted(answers: AsyncIterator[artifact_pb2.DownloadResponse]) -> No
 
 
 def spent_today(desk: FleetDesk, day: str = DAY) -> int:
-    with open_reader(desk.server.store) as db:
+    with open_reader(desk.server.file) as db:
         return spent(db, SITE, day)
 
 
@@ -146,14 +146,14 @@ async def test_what_came_otherwise_than_announced_is_not_kept(desk: FleetDesk) -
         bad = await refused(desk.fleet.AddArtifact(pieces(content, artifact)), INVALID, BadRequest)
         assert said in bad.field_violations[0].description
     assert not (await desk.fleet.ListArtifacts(inventory_pb2.ListArtifactsRequest())).artifacts
-    folder = desk.server.store.with_name(desk.server.store.name + ".artifacts")
+    folder = desk.server.file.with_name(desk.server.file.name + ".artifacts")
     assert list(folder.iterdir()) == []
 
 
 async def test_a_file_that_is_gone_makes_devices_wait_until_it_is_added_again(desk: FleetDesk) -> None:
     await desk.fleet.AddArtifact(pieces())
     await desired(desk, POINT)
-    folder = desk.server.store.with_name(desk.server.store.name + ".artifacts")
+    folder = desk.server.file.with_name(desk.server.file.name + ".artifacts")
     (folder / POINT.digest.hex()).unlink()
     async with desk.artifacts(await desk.device("desk-1")) as calls:
         retry = await refused(download(calls), grpc.StatusCode.UNAVAILABLE, RetryInfo)

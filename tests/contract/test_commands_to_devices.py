@@ -11,6 +11,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from aggregator.authority import Authority
+from aggregator.store.place import Place
 from aidpost.v1 import event_pb2, fleet_pb2, fleet_pb2_grpc, link_pb2
 from tests.kit.aggregator_fixture import running_aggregator
 from tests.kit.identities import DeviceIdentity, first_administrator, joined, shown
@@ -39,12 +40,11 @@ class Post:
 
 
 @pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Post]:
+async def post(store: Place, tmp_path: Path) -> AsyncIterator[Post]:
     authority = Authority.create(tmp_path / "identity")
-    store = tmp_path / "store.db"
     administrator = first_administrator(authority, store)
     async with (
-        running_aggregator(store, authority=authority) as server,
+        running_aggregator(store, files=tmp_path / "files", authority=authority) as server,
         shown(server.target, authority.certificate, administrator) as channel,
     ):
         fleet: fleet_pb2_grpc.FleetServiceAsyncStub = fleet_pb2_grpc.FleetServiceStub(channel)

@@ -15,7 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from aggregator.authority import Authority
-from aggregator.bundle_shelf import BundleShelf
+from aggregator.beside import Beside
 from aggregator.link.diagnostics import erase_old_bundles
 from aggregator.store import diagnostics
 from aggregator.store.database import open_reader
@@ -171,7 +171,7 @@ async def test_a_bundle_that_is_not_what_it_says_is_not_kept(post: Post) -> None
 
 
 async def test_a_bundle_is_erased_when_its_time_is_over(tmp_path: Path) -> None:
-    shelf = BundleShelf.beside(tmp_path / "store.db")
+    shelf = Beside.of(tmp_path / "store.db", None, None).bundle_shelf()
     writer = StoreWriter(tmp_path / "store.db", wall_ns=lambda: 0, max_bytes=None, on_fault=lambda _: None)
     await writer.open()
     await writer.submit(lambda db: diagnostics.begin(db, ASKED, "desk-1", 4, bytes(32), NOW_NS))

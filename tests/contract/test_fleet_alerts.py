@@ -14,7 +14,7 @@ from aggregator.store import alerts
 from aidpost.v1 import alert_pb2, event_pb2, fleet_pb2, inventory_pb2
 from firmware.telemetry_message import telemetry_to
 from tests.kit.fleet_desk import FleetDesk, fleet_desk, refused
-from tests.kit.fleet_store import beside
+from tests.kit.fleet_store import change_beside
 from tests.kit.link_device import PATIENCE_S, moment
 from tests.kit.telemetry_values import BUSY
 
@@ -29,9 +29,7 @@ URL = "https://ops.example/alerts"
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[FleetDesk]:
     async with fleet_desk(tmp_path) as desk:
-        with beside(desk.server.store) as db:
-            db.execute("UPDATE outboxes SET outbox = outbox WHERE 0")
-            alerts.reconcile(db, FINDINGS, desk.clock())
+        change_beside(desk.server.store, lambda db: alerts.reconcile(db, FINDINGS, desk.clock()))
         yield desk
 
 

@@ -10,6 +10,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, ResourceInfo
 
+from aggregator.store.place import Place
 from aidpost.v1 import fleet_pb2, inventory_pb2, state_pb2
 from tests.kit.fleet_desk import FleetDesk, fleet_desk, refused
 from tests.kit.link_device import SITE
@@ -19,8 +20,8 @@ APPLIED = state_pb2.DESIRED_RESULT_APPLIED
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[FleetDesk]:
-    async with fleet_desk(tmp_path) as made:
+async def desk(store: Place, tmp_path: Path) -> AsyncIterator[FleetDesk]:
+    async with fleet_desk(tmp_path, place=store) as made:
         yield made
 
 

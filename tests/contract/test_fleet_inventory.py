@@ -11,9 +11,11 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, ResourceInfo
 
+from aggregator.store.place import Place
+from aggregator.store.port import Database
 from aidpost.v1 import fleet_pb2, inventory_pb2, state_pb2
 from tests.kit.fleet_desk import FleetDesk, fleet_desk, refused
-from tests.kit.fleet_store import beside, hello
+from tests.kit.fleet_store import change_beside, hello
 from tests.kit.link_device import SITE
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -21,16 +23,19 @@ DAY_NS = 24 * 3600 * 1_000_000_000
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[FleetDesk]:
-    async with fleet_desk(tmp_path) as made:
+async def desk(store: Place, tmp_path: Path) -> AsyncIterator[FleetDesk]:
+    async with fleet_desk(tmp_path, place=store) as made:
         yield made
 
 
 def know(desk: FleetDesk, *device_ids: str, site: str = SITE) -> None:
     """Let the store know devices as after a hello."""
-    with beside(desk.server.store) as db:
+
+    def know_them(db: Database) -> None:
         for device_id in device_ids:
             hello(db, device_id, site)
+
+    change_beside(desk.server.store, know_them)
 
 
 def labelling(device_id: str, etag: str = "", **labels: str) -> inventory_pb2.UpdateDeviceRequest:

@@ -100,7 +100,7 @@ async def test_a_restored_aggregator_is_handed_an_untold_erasure_with_its_entry(
     await shared.admit(desk)
     desk.register(reference(1), reference(2))
     await desk.sync()
-    with closing(sqlite3.connect(shared.server.store, isolation_level=None)) as db:
+    with closing(sqlite3.connect(shared.server.file, isolation_level=None)) as db:
         # As a backup of the aggregator from before the registrations.
         db.execute("DELETE FROM gallery_log")
         db.execute("UPDATE galleries SET version = 0")
@@ -164,7 +164,7 @@ async def test_no_sealed_copy_of_an_erased_entry_stays_at_either_end(shared: Sit
         return left(sealed, b"".join(decrypted_pages(appliance.folder / "store.db", KEY)))
 
     def at_aggregator() -> int:
-        store = shared.server.store
+        store = shared.server.file
         log = store.with_name(store.name + "-wal")
         return left(sealed, store.read_bytes() + (log.read_bytes() if log.exists() else b""))
 
@@ -283,7 +283,7 @@ async def test_an_erasure_is_told_although_what_the_aggregator_sends_is_refused(
     await gate.sync()
     desk.register(reference(4))
     await desk.sync()
-    with closing(sqlite3.connect(shared.server.store, isolation_level=None)) as db:
+    with closing(sqlite3.connect(shared.server.file, isolation_level=None)) as db:
         (whole,) = db.execute("SELECT change FROM gallery_log WHERE version = 4").fetchone()
         db.execute(
             "UPDATE gallery_log SET change = ? WHERE version = 4", (whole[:-1] + bytes([whole[-1] ^ 1]),)

@@ -174,7 +174,7 @@ async def test_a_device_that_asks_for_another_site_is_no_more_of_the_old_one(sit
 
 async def test_the_claim_code_itself_is_in_no_file(site: Site) -> None:
     code = await claim_code(site.fleet)
-    content = b"".join(path.read_bytes() for path in site.server.store.parent.glob("store.db*"))
+    content = b"".join(path.read_bytes() for path in site.server.file.parent.glob("store.db*"))
     assert code.encode() not in content
     assert Claim.parse(code).secret not in content
 
@@ -342,5 +342,5 @@ async def test_every_act_is_in_an_audit_log_that_shows_changes(site: Site) -> No
         ("administrator root", "device revoked"),
     ]
     assert entries[3].subject == f"desk-1 {device.words}"
-    with open_reader(site.server.store) as db:
+    with open_reader(site.server.file) as db:
         assert administration.first_broken(db) is None

@@ -11,7 +11,6 @@ import pytest
 
 from aggregator.link.service import Limits
 from aggregator.records import Credit
-from aggregator.store.database import open_reader
 from aggregator.store.reader import read_missing
 from aidpost.v1 import ingest_pb2, ingest_pb2_grpc, link_pb2
 from firmware.uplink.packing import pack
@@ -164,8 +163,7 @@ async def test_what_a_lost_device_took_with_it_is_known_to_the_number(
     other = LinkDevice(channel, "desk-2")
     await other.hello(last_seq=1)
     await other.report([check_in(1)])
-    with open_reader(server.store) as db:
-        (missing,) = read_missing(db)
+    (missing,) = server.read(read_missing)
     assert (missing.device_id, missing.told_seq, missing.held, missing.count) == ("desk-1", 12, 4, 8)
     assert missing.ranges == ((3, 4), (6, 8), (10, 12))
 

@@ -36,13 +36,13 @@ async def test_a_device_is_told_after_it_reported_and_again_until_it_has_decided
     first = LinkDevice(channel)
     await first.hello()
     assert await first.report([check_in(1)]) == 1
-    wish(server.store, session__tries="3")
+    wish(server.file, session__tries="3")
     await first.report_state(None, APPLIED)
     told = await first.desired()
     assert (told.generation, [setting.name for setting in told.settings]) == (1, ["session.tries"])
     await first.report_state(told, WAITING)
     window = ServiceWindow("Africa/Nairobi", 20 * 3600, 4 * 3600)
-    with beside(server.store) as db:
+    with beside(server.file) as db:
         site = Site(first.site, 0, window=window)
         fleet_inventory.put_site(db, site, revision=0, allow_missing=True, now_ns=NOW_NS, actor=ACTOR)
     await first.report_state(told, WAITING)
@@ -54,7 +54,7 @@ async def test_a_device_is_told_after_it_reported_and_again_until_it_has_decided
     await second.hello()
     assert (await second.desired()).generation == 1, "it has not decided"
     await second.report_state(told, APPLIED)
-    wish(server.store, session__tries="4")
+    wish(server.file, session__tries="4")
     await second.report_state(told, APPLIED)
     newer = await second.desired()
     assert (newer.generation, newer.settings[0].value) == (2, "4")
@@ -73,15 +73,15 @@ async def test_a_device_that_lies_is_noticed_and_told_the_truth(
 ) -> None:
     liar = LinkDevice(channel)
     await liar.hello()
-    wish(server.store, session__tries="3")
+    wish(server.file, session__tries="3")
     await liar.report_state(None, APPLIED)
     told = await liar.desired()
     await liar.report_state(told, APPLIED, digest=bytes(32))
     assert await liar.report([check_in(1)]) == 1, "what it counted is taken all the same"
-    assert "a desired state that it was never given" in problems(server.store)
+    assert "a desired state that it was never given" in problems(server.file)
     await liar.report_state(told, APPLIED, generation=40)
     corrected = await liar.desired()
-    assert "reports generation 40, was given 1 at most" in problems(server.store)
+    assert "reports generation 40, was given 1 at most" in problems(server.file)
     assert (corrected.generation, corrected.digest) == (41, told.digest)
     doubts = server.logged("link.report_doubted")
     assert [entry["device_id"] for entry in doubts] == ["desk-1"], "once an hour, however often it lies"

@@ -14,7 +14,7 @@ Database = sqlite3.Connection
 @contextmanager
 def database(shared: Site) -> Iterator[Database]:
     """The aggregator's store as its administrator has it; each statement commits."""
-    with closing(sqlite3.connect(shared.server.store, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(shared.server.file, isolation_level=None)) as connection:
         yield connection
 
 

@@ -16,6 +16,7 @@ from grpc_status import rpc_status
 
 from aggregator.authority import Authority
 from aggregator.link.rolling import TURN_S
+from aggregator.store.place import Place
 from aidpost.v1 import artifact_pb2_grpc, fleet_pb2_grpc, inventory_pb2
 from tests.kit.aggregator_fixture import NOW_NS, Running, running_aggregator
 from tests.kit.identities import DeviceIdentity, Held, first_administrator, joined, shown
@@ -88,17 +89,26 @@ class FleetDesk:
 
 @asynccontextmanager
 async def fleet_desk(
-    folder: Path, *, rollout_turn_s: float = TURN_S, before: FleetDesk | None = None
+    folder: Path,
+    *,
+    place: Place | None = None,
+    rollout_turn_s: float = TURN_S,
+    before: FleetDesk | None = None,
 ) -> AsyncIterator[FleetDesk]:
-    """Run an aggregator with an administrator at its desk; before: the same one, before a restart."""
-    store = folder / "store.db"
+    """Run an aggregator with an administrator at its desk.
+
+    place: of its store, None for a file in the folder. before: the same one, before a restart.
+    """
+    store: Place = place or folder / "store.db"
     if before is None:
         authority, clock = Authority.create(folder / "identity"), Clock()
         administrator = first_administrator(authority, store)
     else:
         authority, clock, administrator = before.authority, before.clock, before.administrator
     async with (
-        running_aggregator(store, authority=authority, clock=clock, rollout_turn_s=rollout_turn_s) as server,
+        running_aggregator(
+            store, files=folder / "files", authority=authority, clock=clock, rollout_turn_s=rollout_turn_s
+        ) as server,
         shown(server.target, authority.certificate, administrator) as channel,
     ):
         fleet: fleet_pb2_grpc.FleetServiceAsyncStub = fleet_pb2_grpc.FleetServiceStub(channel)

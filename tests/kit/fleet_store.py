@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from aggregator.records import Hello
 from aggregator.store import fleet_artifacts, fleet_desires, fleet_devices, ingest
 from aggregator.store.database import open_writer
 from aggregator.store.fleet_desires import Changed
+from aggregator.store.place import Place
 from aggregator.store.port import Database
-from tests.kit.aggregator_fixture import NOW_NS
+from tests.kit.aggregator_fixture import NOW_NS, apart
 from tests.kit.link_device import EPOCH
 from trust.state import Artifact, ArtifactKind, DesiredResult, DesiredState, Refusal, ReportedState
 
@@ -31,11 +32,21 @@ def fleet_store(folder: Path, devices: dict[str, str]) -> Iterator[Database]:
 
 
 @contextmanager
-def beside(store: Path) -> Iterator[Database]:
+def beside(store: Place) -> Iterator[Database]:
     """Yield a transaction on a store that a server writes to."""
     with open_writer(store, None, beside_server=True) as db, db.atomic():
         db.take_turn()
         yield db
+
+
+def change_beside(store: Place, work: Callable[[Database], object]) -> None:
+    """Do `work` on a store that a server writes to in the test's own event loop."""
+
+    def change() -> None:
+        with beside(store) as db:
+            work(db)
+
+    apart(change)
 
 
 def hello(

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 import grpc
 from cryptography import x509
@@ -15,8 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from aggregator.authority import Authority
 from aggregator.store import identities
 from aggregator.store.database import open_writer
+from aggregator.store.place import Place
 from aidpost.v1 import enrolment_pb2, enrolment_pb2_grpc, fleet_pb2, fleet_pb2_grpc
-from tests.kit.aggregator_fixture import NOW_NS
+from tests.kit.aggregator_fixture import NOW_NS, apart
 from tests.kit.link_device import PATIENCE_S, SITE
 from trust import certificates
 from trust.certificates import SERVER_NAME, from_der, to_der, to_pem
@@ -57,13 +57,17 @@ class DeviceIdentity:
 
 
 def first_administrator(
-    authority: Authority, store: Path, life: timedelta = timedelta(days=365), now_ns: int = NOW_NS
+    authority: Authority, store: Place, life: timedelta = timedelta(days=365), now_ns: int = NOW_NS
 ) -> Held:
     """Do what `init` does: the store gets its administrator."""
     key, person = certificates.new_key(), PersonName("root", Role.ADMINISTRATOR)
     made = authority.issue(read_request(to_der(certificates.make_request(person, key))), now_ns, life)
-    with open_writer(store, None) as db, db.atomic():
-        identities.add_person(db, person, made, now_ns, "init")
+
+    def add() -> None:
+        with open_writer(store, None) as db, db.atomic():
+            identities.add_person(db, person, made, now_ns, "init")
+
+    apart(add)
     return Held(key, (from_der(made.der),))
 
 

@@ -9,9 +9,10 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from aggregator.store.database import open_writer
 from aggregator.store.place import Server
 
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
@@ -31,14 +32,22 @@ class PostgresServer:
     port: int
     folder: Path
     user: str = "aidpost"
+    _made: list[str] = field(default_factory=list)
 
     def dsn(self, database: str = "postgres") -> str:
         return f"postgresql://{self.user}@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self, name: str) -> Server:
-        """Make an empty database and return where it is."""
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", self.user, name)
+    def new_database(self, name: str, *, like: str = "template1") -> Server:
+        """Make a database like another, an empty one by default, and return where it is."""
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", self.user, "-T", like, name)
         return Server(self.dsn(name))
+
+    def new_store(self, name: str) -> Server:
+        """Make a database that has the store's tables, as a copy of one that was migrated."""
+        if not self._made:
+            with open_writer(self.new_database("tables"), None):
+                self._made.append("tables")
+        return self.new_database(name, like=self._made[0])
 
     def _run(self, program: str, *arguments: str) -> None:
         assert PROGRAMS is not None
