@@ -87,8 +87,6 @@ def copy(source: Database, target: Database, table: Table, tell: OnRows) -> None
     """Copy the rows of a table that are not there yet. Raises MoveRefused."""
     (held,) = target.execute("SELECT held FROM moving WHERE name = ?", (table.name,)).fetchone()
     tell(table, held)
-    places = ", ".join("?" * len(table.columns))
-    insertion = f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({places})"  # noqa: S608
     for batch in _batches(source, table, held):
         with target.atomic():
             # Another one that fills the same tables has counted on, and only one of the two goes on.
@@ -98,7 +96,7 @@ def copy(source: Database, target: Database, table: Table, tell: OnRows) -> None
             )
             if counted.rowcount != 1:
                 raise MoveRefused("another move to this database is under way: wait for it")
-            target.execute_many(insertion, batch)
+            target.insert_many(table.name, table.columns, batch)
         held += len(batch)
         tell(table, len(batch))
 

@@ -43,6 +43,12 @@ class Database(Protocol):
     ) -> None:
         """Insert rows, in their order; on_conflict: ON CONFLICT and what follows it, for all rows."""
 
+    def drop_telemetry(self, before_ns: int) -> bool:
+        """Drop the events of telemetry of whole days before then, by the parts in which they are kept.
+
+        False where they are not: each has to be deleted.
+        """
+
     def take_turn(self, device_ids: Collection[str] | None = None) -> None:
         """Begin a transaction: nobody else writes until it ends, so that what is read stays true.
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from aggregator.codec import parse_batch
+from aggregator.fleet.tallies import DAY_NS
 from aggregator.records import Hello
 from aggregator.store import administration, commands, ingest
 from aggregator.store.database import open_reader, open_writer
@@ -18,9 +19,13 @@ from aggregator.store.ingest import Admitted
 from aggregator.store.place import Place, PlaceRefused, Server, parse_place
 from aggregator.store.port import Database
 from aggregator.store.reader import read_devices, read_events, read_missing, read_overview
+from aggregator.store.telemetry import forget_events
+from firmware.records import DeviceFault, Measured
 from tests.kit.aggregator_fixture import NOW_NS
 from tests.kit.link_device import EPOCH, SITE, Chained, check_in, device_fault, registration
 from tests.kit.postgres import PROGRAMS, PostgresServer, running_postgres
+from tests.kit.telemetry_sender import Sender
+from tests.kit.telemetry_values import BUSY
 from trust.events import CommandKind
 
 _numbers = itertools.count(1)
@@ -71,6 +76,24 @@ def test_events_are_held_once_whatever_comes_twice_or_out_of_order(db: Database)
     assert shown.events_held == 100
     assert shown.outboxes[0].breaks == ()
     assert read_overview(db, "2026-01-01", 5).tallies.on_day == {"match": 98}
+
+
+def test_events_of_telemetry_go_after_a_day_or_two_and_others_stay(db: Database) -> None:
+    def held() -> list[int]:
+        return sorted(seq for (seq,) in db.execute("SELECT seq FROM events"))
+
+    sender, fault = Sender(db), DeviceFault("camera", recovered=False, kind="Gone")
+    with db.atomic():
+        sender.send(fault, Measured(BUSY), Measured(BUSY), fault)
+        # Above a gap: the chain was not followed past it, so it is needed yet.
+        Sender(db, sent=5).send(Measured(BUSY))
+    for days, left in ((0, [1, 2, 3, 4, 6]), (3, [1, 4, 6])):
+        with db.atomic():
+            forget_events(db, NOW_NS + days * DAY_NS, 100)
+        assert held() == left
+    with db.atomic():
+        kept = Sender(db).send(fault, Measured(BUSY), Measured(BUSY), fault)
+    assert (kept.stored, kept.repeated, held()) == (0, 4, [1, 4, 6])
 
 
 def test_a_gap_and_a_contradiction_are_seen(db: Database) -> None:

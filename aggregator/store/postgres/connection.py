@@ -19,10 +19,12 @@ from aggregator.store.place import Server
 from aggregator.store.port import Parameters
 from aggregator.store.postgres.faults import FAULTS, store_error
 from aggregator.store.postgres.hosts import CONNECT_S, connect
+from aggregator.store.postgres.partitions import drop_telemetry, parts_of
 from aggregator.store.postgres.statements import translated
 
 T = TypeVar("T")
 STATEMENT_S = 60.0
+LOCK_MS = 500  # to drop a part that readers look at: devices wait meanwhile
 MAX_PREPARED = 500
 
 _TURN = 0x4149_4450_4F53_5402  # "AIDPOST", 2: of who writes
@@ -78,6 +80,8 @@ class PostgresDatabase:
         self._loop = uvloop.new_event_loop()
         self._connection: asyncpg.Connection | None = None
         self._prepared: dict[str, Any] = {}
+        self._parts: set[str] = set()
+        self._new_parts: set[str] = set()
         self._insertions: dict[tuple[str, tuple[str, ...], str], str] = {}
         self._depth = 0
         self._turn = _Turn.NONE
@@ -102,9 +106,28 @@ class PostgresDatabase:
     def insert_many(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], on_conflict: str = ""
     ) -> None:
-        """Insert rows, in their order, with one statement."""
-        if rows:
+        """Insert rows, in their order, with one statement: by COPY where nothing can conflict."""
+        if not rows:
+            return
+        if table == "events":
+            self._make_parts(columns, rows)
+        if on_conflict:
             self._wait(self._insert_many(table, columns, rows, on_conflict))
+        else:
+            # Of 1,600 events COPY took 1.4 us each here and 5.5 us at the server, arrays 7.6 and 8.5.
+            self._wait(self._copy(table, columns, rows))
+
+    def _make_parts(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        for parent, name, from_ns, to_ns in sorted(parts_of(columns, rows)):
+            if name not in self._parts:
+                self.execute("SELECT make_part(?, ?, ?, ?)", (parent, name, from_ns, to_ns))
+                self._new_parts.add(name)
+
+    def drop_telemetry(self, before_ns: int) -> bool:
+        """Drop whole days, unless readers hold them: then it is done with the next call."""
+        self.run_script(f"SET LOCAL lock_timeout = {LOCK_MS}")
+        self._parts.difference_update(drop_telemetry(self.execute, before_ns))
+        return True
 
     def take_turn(self, device_ids: Collection[str] | None = None) -> None:
         """Wait for those who need the turn, and for those who write of the same devices.
@@ -151,13 +174,19 @@ class PostgresDatabase:
             self._undo(savepoint)
             raise
         self._depth -= 1
-        if self._depth == 0:
-            self._turn = _Turn.NONE
-        self.run_script("COMMIT" if self._depth == 0 else f"RELEASE SAVEPOINT {savepoint}")
+        if self._depth:
+            self.run_script(f"RELEASE SAVEPOINT {savepoint}")
+            return
+        self._turn = _Turn.NONE
+        self.run_script("COMMIT")
+        self._parts |= self._new_parts
+        self._new_parts.clear()
 
     def _undo(self, savepoint: str) -> None:
         if self._depth == 0:
             self._turn = _Turn.NONE
+            self._new_parts.clear()
+            self._parts.clear()  # it may have failed since another worker dropped one
         connection = self._connection
         if connection is None or connection.is_closed():
             return
@@ -185,6 +214,12 @@ class PostgresDatabase:
             )
         statement = await self._statement(text)
         await statement.fetch(*zip(*rows, strict=True), timeout=STATEMENT_S)
+
+    async def _copy(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        connection = await self._opened()
+        await connection.copy_records_to_table(
+            table, records=rows, columns=columns, schema_name="aidpost", timeout=STATEMENT_S
+        )
 
     async def _lock(self, device_ids: Sequence[str]) -> None:
         await (await self._statement(_LOCK_DEVICES)).fetch(device_ids, timeout=STATEMENT_S)

@@ -29,7 +29,7 @@ def store_error(where: Server, error: Exception) -> StoreError:
     match error:
         case asyncpg.DiskFullError() | asyncpg.OutOfMemoryError():
             return StoreFull(f"the database server at {where} has no room: make some on its disk")
-        case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError():
+        case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError() | asyncpg.LockNotAvailableError():
             return StoreBusy(f"two workers wanted the same rows at {where}")
         case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
             return StoreUnavailable(

@@ -18,6 +18,7 @@ from aggregator.store.errors import StoreNotOurs, StoreTooNew, StoreUnavailable
 from aggregator.store.migrations import migrations
 from aggregator.store.port import Parameters
 from aggregator.store.postgres.connection import PostgresDatabase, PostgresRows
+from aggregator.store.postgres.partitions import create_events
 from aggregator.store.postgres.statements import table_words
 
 SCHEMA = "aidpost"
@@ -73,6 +74,11 @@ class _Making:
                 f"CREATE TRIGGER {name} BEFORE {event} ON {table} EXECUTE FUNCTION aidpost.append_only()"
             )
             return None
+        if "CREATE TABLE events (" in sql:
+            self._db.run_script(create_events(sql))
+            return None
+        if "CREATE INDEX events_of_telemetry" in sql:
+            return None  # they are in parts by day
         if words in ("CREATE", "ALTER", "DROP"):
             self._db.run_script(table_words(sql))
             return None
