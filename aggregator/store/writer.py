@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from enum import IntEnum
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from aggregator.records import Batch, Hello
@@ -23,6 +24,14 @@ ATTEMPTS = 4  # at the same rows as another worker; those who wait crosswise are
 T = TypeVar("T")
 OnKept: TypeAlias = Callable[[str, Batch, int], None]
 _Done: TypeAlias = "list[tuple[_Job[Any], Any | StoreError]]"
+
+
+class _Kind(IntEnum):
+    """Writes by what they need: where one has room, those before it mostly have."""
+
+    OTHER = 0
+    HELLO = 1
+    BATCH = 2
 
 
 class _Job(Generic[T]):
@@ -44,13 +53,20 @@ class _Job(Generic[T]):
         self.outbox = None if admitted is None else admitted.outbox
         self.device_id = device_id if admitted is None else admitted.device_id
 
+    @property
+    def kind(self) -> _Kind:
+        if self.outbox is not None:
+            return _Kind.BATCH
+        return _Kind.OTHER if self.device_id is None else _Kind.HELLO
+
 
 class StoreWriter:
     """Commits hellos and batches; what it returned is on the disk.
 
     place: of the store. wall_ns: the clock. max_bytes: the largest size of the file.
-    on_fault: called in the event loop with the fault when storing begins to fail, and with None when it
-    works again. on_kept: called there after the commit of a batch, with its device and when it came.
+    on_fault: called in the event loop with the fault when storing begins to fail, and with None when a write
+    works that needs no less: a full store still notes a hello. on_kept: called there after the commit of a
+    batch, with its device and when it came.
     """
 
     def __init__(
@@ -72,7 +88,7 @@ class StoreWriter:
         self._waiting: list[_Job[Any]] = []
         self._arrived = asyncio.Event()
         self._closing = False
-        self._failing = False
+        self._failing: _Kind | None = None
         self._pump: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -172,17 +188,21 @@ class StoreWriter:
     def _deliver(self, done: _Done) -> None:
         for job, result in done:
             if isinstance(result, StoreError):
-                self._note(result)
+                self._note(job.kind, result)
                 if not job.result.done():  # the stream may have gone: its future is cancelled then
                     job.result.set_exception(result)
             else:
-                self._note(None)
+                self._note(job.kind, None)
                 if not job.result.done():
                     job.result.set_result(result)
 
-    def _note(self, fault: StoreError | None) -> None:
-        if (fault is not None) != self._failing:
-            self._failing = fault is not None
+    def _note(self, kind: _Kind, fault: StoreError | None) -> None:
+        before = self._failing
+        if fault is not None:
+            self._failing = kind if before is None else max(before, kind)
+        elif before is not None and kind >= before:
+            self._failing = None
+        if (self._failing is None) is not (before is None):
             self._on_fault(fault)
 
     def _commit(self, group: Sequence[_Job[Any]]) -> _Done:

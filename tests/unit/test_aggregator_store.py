@@ -182,6 +182,26 @@ async def test_a_batch_that_finds_no_room_does_not_fail_those_that_wait_beside_i
     await writer.close()
 
 
+async def test_a_full_store_works_again_when_a_batch_says_so_and_not_a_smaller_write(tmp_path: Path) -> None:
+    faults: list[StoreError | None] = []
+    path = tmp_path / "store.db"
+    make_store(path)
+    room = path.stat().st_size + 100_000
+    writer = StoreWriter(path, wall_ns=lambda: NOW_NS, max_bytes=room, on_fault=faults.append)
+    await writer.open()
+    hello = Hello("desk-1", EPOCH, 0, "0.1.0", "gate", 1, EPOCH)
+    admitted = await writer.admit(hello, None)
+    assert isinstance(admitted, Admitted)
+    with pytest.raises(StoreFull):
+        await writer.keep(admitted, events("desk-1", 2000))
+    await writer.submit(lambda db: db.execute("UPDATE devices SET last_seen_ns = last_seen_ns"))
+    await writer.admit(hello, None)
+    assert [type(fault) for fault in faults] == [StoreFull]
+    await writer.keep(admitted, events("desk-1", 1))
+    assert [type(fault) for fault in faults] == [StoreFull, type(None)]
+    await writer.close()
+
+
 def events(device_id: str, count: int) -> Batch:
     batch = Chained(device_id, EPOCH).pack(check_in(seq) for seq in range(1, count + 1))
     return parse_batch(batch, max_events=count)
