@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from aggregator.codec import timestamp
 from aggregator.fleet.alerts import Alert, AlertKind, Severity
-from aggregator.fleet.hooks import Hook
+from aggregator.fleet.hooks import Hook, may_be_told
 from aggregator.fleet.terms import Invalid
 from aidpost.v1 import alert_pb2
 from trust.names import is_name
@@ -121,4 +121,6 @@ def _wrong_url(url: str) -> str | None:
         return "write it as https://ops.example/alerts: alerts are told over TLS alone"
     if parts.username is not None or parts.password is not None or parts.fragment:
         return "leave out user, password and fragment: what is told is signed"
+    if not may_be_told(parts.hostname):
+        return "nobody is told anything at such an address: write the name of the machine that is told"
     return None

@@ -39,6 +39,7 @@ from trust.names import is_name
 from trust.state import ReportedState
 
 SECOND_NS = 1_000_000_000
+NO_TIME = "write seconds since 1970, to the year 2262 at most, and nanoseconds from 0 to 999999999"
 MAX_LANGUAGE_TAG = 35  # RFC 5646, 4.4.1: a buffer of 35 characters holds every registered tag
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -276,3 +277,9 @@ def _command_result(body: event_pb2.CommandResult) -> CommandResult:
 def timestamp(wall_ns: int) -> Timestamp:
     """Return a time as protobuf; wall_ns: nanoseconds since 1970 UTC."""
     return Timestamp(seconds=wall_ns // SECOND_NS, nanos=wall_ns % SECOND_NS)
+
+
+def wall_ns_of(moment: Timestamp) -> int | None:
+    """Return nanoseconds since 1970, 0 for what was before; None for what no store can hold."""
+    wall_ns = moment.seconds * SECOND_NS + moment.nanos
+    return max(0, wall_ns) if 0 <= moment.nanos < SECOND_NS and wall_ns <= MAX_INT64 else None

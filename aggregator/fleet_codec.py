@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from aggregator import state_codec
-from aggregator.codec import timestamp
+from aggregator.codec import NO_TIME, timestamp, wall_ns_of
 from aggregator.fleet.terms import (
     FLEET,
     Desire,
@@ -101,7 +101,10 @@ def changed_site(
     }
     changes = {name: value for name, value in asked.items() if name in paths}
     if "support_consent_until" in paths:
-        changes["support_consent_until_ns"] = max(0, message.support_consent_until.ToNanoseconds())
+        until_ns = wall_ns_of(message.support_consent_until)
+        if until_ns is None:
+            return Invalid("site.support_consent_until", NO_TIME)
+        changes["support_consent_until_ns"] = until_ns
     return msgspec.structs.replace(before, labels=labels, window=window, **changes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from datetime import UTC, datetime
+from ipaddress import IPv6Address, ip_address
 
 import msgspec
 
@@ -44,6 +45,22 @@ class Delivery(msgspec.Struct, frozen=True):
     made_ns: int
     due_ns: int
     tries: int
+
+
+def may_be_told(address: str) -> bool:
+    """Tell whether a hook may lead to this address; a name may, until it is resolved.
+
+    Receivers stand on this machine and on the site's own network, so loopback and private addresses are
+    taken. On link-local ones (RFC 3927, RFC 4291) clouds answer with the credentials of the machine that
+    asks; they, multicast and "no address" are nobody's receiver.
+    """
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return True
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    each = mapped or found
+    return not (each.is_link_local or each.is_multicast or each.is_unspecified)
 
 
 def signature(key: bytes, unix_s: int, body: bytes) -> str:

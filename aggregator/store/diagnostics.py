@@ -70,13 +70,19 @@ def complete(db: Database, command_id: bytes) -> None:
     db.execute("UPDATE diagnostics SET complete = 1 WHERE command_id = ?", (command_id,))
 
 
-def read(db: Database, device_id: str | None, before_ns: int | None, limit: int) -> tuple[Bundle, ...]:
-    """Return bundles, newest first; before_ns: only those that came before."""
+def read(db: Database, device_id: str, after: bytes, limit: int) -> tuple[Bundle, ...]:
+    """Return bundles, newest first.
+
+    device_id: of one device alone, empty for all. after: the last one of the page before, empty for the first
+    page; where that was erased meanwhile, nothing older is held.
+    """
     rows = db.execute(
         f"""SELECT {_COLUMNS} FROM diagnostics
-            WHERE (? IS NULL OR device_id = ?) AND (? IS NULL OR received_ns < ?)
-            ORDER BY received_ns DESC, command_id LIMIT ?""",  # noqa: S608
-        (device_id, device_id, before_ns, before_ns, limit),
+            WHERE (:device_id = '' OR device_id = :device_id) AND (
+                :is_first = 1 OR (received_ns, command_id) < (
+                    SELECT received_ns, command_id FROM diagnostics WHERE command_id = :after))
+            ORDER BY received_ns DESC, command_id DESC LIMIT :limit""",  # noqa: S608
+        {"device_id": device_id, "is_first": int(not after), "after": after, "limit": limit},
     )
     return tuple(map(_bundle, rows))
 

@@ -14,9 +14,9 @@ from aggregator.fleet.terms import Missing, Stale
 from aggregator.store import administration
 from aggregator.store.port import Database
 
-MAX_WAITING = (
-    10_000  # for one hook; one that was away for weeks is told the newest, and that others were dropped
-)
+MAX_WAITING = 10_000  # for one hook; of more, the newest are told
+LONGEST_PAUSE_NS = 3600 * 1_000_000_000
+"""Between two tries. What is due later than that was put off by a clock that has been set back since."""
 _COLUMNS = "name, revision, url, email, from_severity, sites, results, disabled, fault"
 
 
@@ -118,7 +118,8 @@ def due(db: Database, now_ns: int, busy: Collection[str]) -> list[tuple[Hook, by
     for row in rows:
         delivery = Delivery(*row)
         hook = find(db, delivery.hook)
-        if hook is not None and not hook.disabled and hook.name not in busy and delivery.due_ns <= now_ns:
+        is_due = not now_ns < delivery.due_ns <= now_ns + LONGEST_PAUSE_NS
+        if hook is not None and not hook.disabled and hook.name not in busy and is_due:
             found.append((hook, key_of(db, hook.name), delivery))
     return found
 

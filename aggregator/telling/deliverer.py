@@ -16,7 +16,7 @@ from aggregator.telling.ports import NotDelivered, Sender
 
 SECOND_NS = 1_000_000_000
 LOOK_S = 5.0
-FIRST_S, LONGEST_S = 10.0, 3600.0
+FIRST_S = 10.0
 GIVE_UP_NS = 3 * 24 * 3600 * SECOND_NS
 MAX_AT_ONCE = 16
 
@@ -106,7 +106,7 @@ class Deliverer:
 
     def pause_s(self, tries: int) -> float:
         """Return how long to wait after so many tries: full jitter after the cap, at least a tenth of it."""
-        cap_s = min(LONGEST_S, FIRST_S * 2.0 ** min(tries, 16))
+        cap_s = min(hooks.LONGEST_PAUSE_NS / SECOND_NS, FIRST_S * 2.0 ** min(tries, 16))
         return self._random.uniform(cap_s / 10, cap_s)
 
     async def _submit(self, work: Callable[..., None]) -> None:

@@ -112,10 +112,37 @@ async def test_a_bundle_that_was_asked_for_is_held_whole_and_fetched_from_anywhe
     (held,) = await post.bundles()
     assert (held.device_id, held.bytes, held.complete) == ("desk-1", len(BUNDLE), True)
     assert await post.fetch() == BUNDLE
-    assert await post.fetch(offset=100_000) == BUNDLE[100_000:]
+    assert await post.fetch(offset=50_000) == BUNDLE[50_000:]
     assert f"fetch diagnostics desk-1 {ASKED.hex()}" in await post.acts()
     with open_reader(post.store) as db:
         assert spent(db, SITE, "2026-01-01") == len(BUNDLE), "it counts in the day of its site"
+
+
+async def test_bundles_of_one_moment_are_listed_each_once_page_by_page(post: Post) -> None:
+    asked = [bytes([number]) * 16 for number in range(3)]
+    for command_id in asked:
+        await post.ask(COLLECT, command_id)
+        await post.calls(post.first).hand_in(command_id, BUNDLE)
+    request, found = export_pb2.ListDiagnosticsRequest(page_size=1), []
+    while True:
+        answer = await post.fleet.ListDiagnostics(request, timeout=PATIENCE_S)
+        found += [bundle.command_id for bundle in answer.bundles]
+        if not answer.next_page_token:
+            break
+        request.page_token = answer.next_page_token
+    assert sorted(found) == asked
+    other = export_pb2.ListDiagnosticsRequest(device_id="desk-1", page_token=request.page_token)
+    with pytest.raises(grpc.aio.AioRpcError, match="another list or filter"):
+        await post.fleet.ListDiagnostics(other, timeout=PATIENCE_S)
+
+
+async def test_a_fetch_from_beyond_the_end_is_refused(post: Post) -> None:
+    await post.ask(COLLECT)
+    await post.calls(post.first).hand_in(ASKED, BUNDLE)
+    assert await post.fetch(offset=len(BUNDLE)) == b""
+    with pytest.raises(grpc.aio.AioRpcError) as beyond:
+        await post.fetch(offset=2**64 - 1)
+    assert beyond.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_an_upload_goes_on_where_the_link_broke(post: Post) -> None:
@@ -180,7 +207,7 @@ async def test_a_bundle_is_erased_when_its_time_is_over(tmp_path: Path) -> None:
     assert shelf.held_bytes(ASKED) == 4
     await erase_old_bundles(writer, shelf, lambda: NOW_NS + KEPT_NS)
     assert shelf.held_bytes(ASKED) == 0
-    assert await writer.submit(lambda db: diagnostics.read(db, None, None, 1)) == ()
+    assert await writer.submit(lambda db: diagnostics.read(db, "", b"", 1)) == ()
     await writer.close()
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, ResourceInfo
 
 from aggregator.store.place import Place
 from aggregator.store.port import Database
-from aidpost.v1 import fleet_pb2, inventory_pb2, state_pb2
+from aidpost.v1 import export_pb2, fleet_pb2, inventory_pb2, state_pb2
 from tests.kit.fleet_desk import FleetDesk, fleet_desk, refused
 from tests.kit.fleet_store import change_beside, hello
 from tests.kit.link_device import SITE
@@ -214,3 +215,20 @@ async def test_a_field_of_a_later_version_is_refused_and_not_lost(desk: FleetDes
     bad = await refused(desk.fleet.UpdateGroup(nested), INVALID, BadRequest)
     assert bad.field_violations[0].field == "group"
     assert not (await desk.fleet.ListGroups(inventory_pb2.ListGroupsRequest())).groups
+
+
+@pytest.mark.parametrize("moment", [Timestamp(seconds=2**62), Timestamp(seconds=1, nanos=10**9)])
+async def test_a_time_that_is_none_is_refused_with_its_field(desk: FleetDesk, moment: Timestamp) -> None:
+    know(desk, "desk-1")
+    since = inventory_pb2.ListTelemetryRequest(device_id="desk-1", since=moment)
+    export = export_pb2.ExportResultsRequest(format=export_pb2.EXPORT_FORMAT_CSV, to=moment)
+    site = inventory_pb2.UpdateSiteRequest(
+        site=inventory_pb2.Site(name="north", support_consent_until=moment), allow_missing=True
+    )
+    for call, field in (
+        (desk.fleet.ListTelemetry(since), "since"),
+        (desk.fleet.ExportResults(export).read(), "to"),
+        (desk.fleet.UpdateSite(site), "site.support_consent_until"),
+    ):
+        (bad,) = (await refused(call, INVALID, BadRequest)).field_violations
+        assert bad.field == field

@@ -197,6 +197,26 @@ async def test_it_is_tried_again_later_and_later_in_order_and_given_up_after_thr
     assert (await rig.waiting(), await rig.fault("ops")) == (0, "given up: it answered 500")
 
 
+async def test_a_clock_that_is_set_back_holds_nothing_back(rig: Rig, certificate: Path) -> None:
+    endpoint = Endpoint()
+    endpoint.status = 503
+    async with serving(endpoint, certificate) as url:
+        await rig.add("ops", url=url)
+        await rig.find(HOT)
+        await rig.deliver()
+        rig.now_ns -= 400 * 24 * 3600 * SECOND_NS
+        endpoint.status = 204
+        await rig.deliver()
+    assert (len(endpoint.came), await rig.waiting()) == (2, 0)
+
+
+async def test_a_name_that_leads_where_no_receiver_is_is_not_told_anything(rig: Rig) -> None:
+    await rig.add("ops", url="https://0:1/alerts")  # as far as anybody can see a name; it is 0.0.0.0
+    await rig.find(HOT)
+    await rig.deliver()
+    assert await rig.fault("ops") == "0 leads to 0.0.0.0, where nobody is told anything"
+
+
 async def test_one_that_hangs_or_moved_delays_no_other(rig: Rig, certificate: Path) -> None:
     slow, quick, moved = Endpoint(), Endpoint(), Endpoint()
     slow.hold.clear()

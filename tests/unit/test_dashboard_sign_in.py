@@ -70,7 +70,8 @@ async def test_a_session_begins_with_another_cookie_and_ends_with_it(rig: Dashbo
 
 
 @pytest.mark.parametrize(
-    ("header", "value"), [("origin", "https://other.example"), ("sec-fetch-site", "cross-site")]
+    ("header", "value"),
+    [("origin", "https://other.example"), ("origin", "http://["), ("sec-fetch-site", "cross-site")],
 )
 async def test_a_form_of_another_site_is_refused(rig: DashboardRig, header: str, value: str) -> None:
     await rig.add_account()
@@ -116,6 +117,17 @@ async def test_wrong_tries_wait_longer_and_longer_and_keep_nobody_out_elsewhere(
     async with rig.browser(peer="10.0.0.1") as elsewhere:
         assert (await sign_in(elsewhere)).status_code == 303
     assert (await rig.audit()).count("somebody at the dashboard: sign-in refused (amina)") == 8
+
+
+async def test_a_clock_that_is_set_back_keeps_nobody_waiting_for_longer(rig: DashboardRig) -> None:
+    await rig.add_account()
+    async with rig.browser() as browser:
+        for _ in range(5):
+            await sign_in(browser, password="wrong wrong wrong")
+        rig.clock.pass_s(-400 * 86_400)
+        assert int((await sign_in(browser)).headers["retry-after"]) == 30
+        rig.clock.pass_s(30)
+        assert (await sign_in(browser)).status_code == 303
 
 
 async def test_a_name_that_nobody_has_is_counted_and_not_written_down(rig: DashboardRig) -> None:

@@ -80,7 +80,15 @@ def peer_of(request: Request) -> str:
 def refuse_other_sites(request: Request) -> None:
     """Refuse what another site had the browser send. Raises HTTPException (403)."""
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    if origin is not None and _host_of(origin) != request.headers.get("host"):
         raise HTTPException(403, "sent by another site")
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         raise HTTPException(403, "sent by another site")
+
+
+def _host_of(origin: str) -> str | None:
+    """Return host and port of an origin, None for what is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None

@@ -8,10 +8,10 @@ from collections.abc import Collection
 from google.protobuf.duration_pb2 import Duration
 
 from aggregator import codec
-from aggregator.codec import COMMAND_KINDS
+from aggregator.codec import COMMAND_KINDS, timestamp
 from aggregator.link.authorisation import FOR_ADMINISTRATORS
 from aggregator.link.desks import Desks
-from aggregator.link.fleet.calls import Context, FleetCalls, timestamp, within
+from aggregator.link.fleet.calls import Context, FleetCalls, within
 from aggregator.link.fleet.choosing import chosen
 from aggregator.link.presence import Presence
 from aggregator.link.refusing import bad_field, not_allowed, not_found, not_now

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from aggregator.link.fleet.calls import Context, FleetCalls, timestamp
+from aggregator.codec import timestamp
+from aggregator.link.fleet.calls import Context, FleetCalls
 from aggregator.store import administration
 from aidpost.v1 import fleet_pb2, fleet_pb2_grpc
 

@@ -13,6 +13,7 @@ import grpc
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from aggregator.codec import NO_TIME, wall_ns_of
 from aggregator.fleet.terms import Invalid, Missing, Stale
 from aggregator.link.masks import refuse_unknown
 from aggregator.link.refusing import Refused, bad_field, changed_meanwhile, not_found
@@ -122,6 +123,9 @@ def within(field: str, seconds: int, bounds: tuple[int, int]) -> None:
         raise bad_field(field, f"it must be from {bounds[0]} to {bounds[1]} seconds")
 
 
-def timestamp(wall_ns: int) -> Timestamp:
-    """Return nanoseconds since 1970 as protobuf has them."""
-    return Timestamp(seconds=wall_ns // 1_000_000_000, nanos=wall_ns % 1_000_000_000)
+def moment_ns(field: str, moment: Timestamp) -> int:
+    """Return a time that a caller wrote, in nanoseconds since 1970; raises Refused for what is none."""
+    wall_ns = wall_ns_of(moment)
+    if wall_ns is None:
+        raise bad_field(field, NO_TIME)
+    return wall_ns

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aggregator import fleet_codec
 from aggregator.codec import timestamp
 from aggregator.link.desks import Desks
-from aggregator.link.fleet.calls import Context, FleetCalls, done, revision_of
+from aggregator.link.fleet.calls import Context, FleetCalls, done, moment_ns, revision_of
 from aggregator.link.fleet.choosing import chosen
 from aggregator.link.masks import changed_map, paths_of
 from aggregator.link.paging import after, page_size, token
@@ -73,7 +73,7 @@ class Devices(fleet_pb2_grpc.FleetServiceServicer):
         self, request: inventory_pb2.ListTelemetryRequest, context: Context
     ) -> inventory_pb2.ListTelemetryResponse:
         """List what a device told of itself, the oldest first."""
-        device_id, since_ns = request.device_id, max(0, request.since.ToNanoseconds())
+        device_id, since_ns = request.device_id, moment_ns("since", request.since)
         binding = ("telemetry", device_id, str(since_ns))
         seen = after(request.page_token, *binding)
         try:

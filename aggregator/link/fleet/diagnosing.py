@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator
 import grpc
 
 from aggregator.bundle_shelf import BundleShelf
-from aggregator.link.fleet.calls import Context, FleetCalls, timestamp
+from aggregator.codec import timestamp
+from aggregator.link.fleet.calls import Context, FleetCalls
 from aggregator.link.log_relay import LogRelay
+from aggregator.link.paging import after, page_size, token
 from aggregator.link.refusing import Refused, bad_field, not_found
 from aggregator.store import diagnostics
 from aggregator.store.diagnostics import Bundle
 from aidpost.v1 import export_pb2, fleet_pb2_grpc
-
-PAGE = (100, 1000)
 
 
 class Diagnosing(fleet_pb2_grpc.FleetServiceServicer):
@@ -29,18 +29,18 @@ class Diagnosing(fleet_pb2_grpc.FleetServiceServicer):
         self, request: export_pb2.ListDiagnosticsRequest, context: Context
     ) -> export_pb2.ListDiagnosticsResponse:
         """List bundles, newest first."""
-        size = min(request.page_size or PAGE[0], PAGE[1])
-        before_ns = None
-        if request.page_token:
-            if not request.page_token.isascii() or not request.page_token.isdigit():
-                raise bad_field("page_token", "take it from the answer before, or leave it empty")
-            before_ns = min(int(request.page_token), 2**63 - 1)
-        device_id = request.device_id or None
-        found = await self._calls.do(
-            context, lambda db, _now_ns, _actor: diagnostics.read(db, device_id, before_ns, size)
+        device_id, size = request.device_id, page_size(request.page_size)
+        binding = ("diagnostics", device_id)
+        try:
+            seen = bytes.fromhex(after(request.page_token, *binding))
+        except ValueError as error:
+            raise bad_field("page_token", "take it from the answer before, or leave it empty") from error
+        found = await self._calls.read(lambda db: diagnostics.read(db, device_id, seen, size + 1))
+        page = found[:size]
+        return export_pb2.ListDiagnosticsResponse(
+            bundles=map(_message, page),
+            next_page_token=token(page[-1].command_id.hex(), *binding) if len(found) > size else "",
         )
-        more = str(found[-1].received_ns) if len(found) == size else ""
-        return export_pb2.ListDiagnosticsResponse(bundles=map(_message, found), next_page_token=more)
 
     async def FetchDiagnostics(  # noqa: N802
         self, request: export_pb2.FetchDiagnosticsRequest, context: Context
@@ -52,7 +52,9 @@ class Diagnosing(fleet_pb2_grpc.FleetServiceServicer):
         )
         if found is None:
             raise not_found("bundle", command_id.hex(), "`fleet diagnostics list` shows what is held whole")
-        pieces = self._shelf.read(command_id, min(request.offset, 2**63 - 1))
+        if request.offset > found.total_bytes:
+            raise bad_field("offset", f"the bundle has {found.total_bytes} bytes: go on from what you hold")
+        pieces = self._shelf.read(command_id, request.offset)
         try:
             while (data := await asyncio.to_thread(next, pieces, None)) is not None:
                 yield export_pb2.FetchDiagnosticsResponse(data=data)

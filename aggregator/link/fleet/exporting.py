@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from aggregator.export import iso
 from aggregator.exporting.desk import ExportDesk, Exported, Wanted
 from aggregator.exporting.policy import ExportRefused, FileForm
-from aggregator.link.fleet.calls import Context, FleetCalls
+from aggregator.link.fleet.calls import Context, FleetCalls, moment_ns
 from aggregator.link.refusing import bad_field, not_now
 from aggregator.store import administration
 from aidpost.v1 import export_pb2, fleet_pb2_grpc
@@ -37,8 +35,8 @@ class Exporting(fleet_pb2_grpc.FleetServiceServicer):
         if form is None:
             raise bad_field("format", "write csv, parquet or fhir")
         # "from" is a word of Python's: the generated class has it by name alone.
-        begins, ends = getattr(request, "from"), request.to
-        wanted = Wanted(request.recipient, form, _ns(begins), _ns(ends), tuple(request.sites))
+        from_ns, to_ns = moment_ns("from", getattr(request, "from")), moment_ns("to", request.to)
+        wanted = Wanted(request.recipient, form, from_ns, to_ns, tuple(request.sites))
         try:
             made = await asyncio.to_thread(self._export_desk.export, wanted)
         except ExportRefused as refused:
@@ -59,7 +57,3 @@ def _subject(wanted: Wanted, made: Exported) -> str:
         f"{wanted.recipient}: {made.rows} rows as {wanted.form}, arrived {iso(wanted.from_ns)} to "
         f"{iso(wanted.to_ns)}, {sites}, sha256 {made.digest}"
     )
-
-
-def _ns(moment: Timestamp) -> int:
-    return moment.ToNanoseconds()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from aggregator.authority import Authority
+from aggregator.codec import timestamp
 from aggregator.holdings import EnrolmentState
 from aggregator.link import ending
-from aggregator.link.fleet.calls import Context, FleetCalls, timestamp, within
+from aggregator.link.fleet.calls import Context, FleetCalls, within
 from aggregator.link.presence import Presence
 from aggregator.link.refusing import bad_field, not_found
 from aggregator.store import claims, identities
