@@ -7,9 +7,7 @@ trying, and people are served with what is left.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -35,6 +33,7 @@ from firmware.diagnostics.log_tail import LogTail
 from firmware.endings import Endings
 from firmware.host import Host
 from firmware.housekeeping import Housekeeping
+from firmware.inference_thread import InferenceThread
 from firmware.link import AggregatorLink
 from firmware.mesh.book import Book
 from firmware.mesh.opening import Mesh
@@ -53,11 +52,9 @@ from firmware.opening import (
 from firmware.page.viewfinder import LiveView
 from firmware.presenter import Presenter
 from firmware.protection import TemplateProtection
-from firmware.recognition import build_recognition
+from firmware.recognition import build_acquirer, build_recognition, take_up_gallery
 from firmware.records import DeviceFault
 from firmware.retention import Retention, read_policy
-from firmware.session.acquire import Acquirer, InThread
-from firmware.session.face_watch import ActiveCheck
 from firmware.session.machine import Show
 from firmware.session.matching import Matcher
 from firmware.store.errors import StoreDamaged
@@ -78,8 +75,6 @@ from trust.names import DeviceName
 T = TypeVar("T")
 DeviceT = TypeVar("DeviceT", bound=Closable)
 log = structlog.get_logger()
-
-STOP_TIMEOUT_S = 5.0  # one network takes 0.1 s; more means that it hangs, and the process ends without it
 
 
 class Appliance:
@@ -225,23 +220,16 @@ class Appliance:
             on_acknowledged=lambda seq: self._traces.acknowledged(seq, self._clock.now()),
         )
 
-        engine = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
-        loop = asyncio.get_running_loop()
-        self._stack.push_async_callback(
-            lambda: asyncio.wait({loop.run_in_executor(None, engine.shutdown)}, timeout=STOP_TIMEOUT_S)
-        )
-
-        async def in_inference(work: Callable[[], T], /) -> T:
-            return await loop.run_in_executor(engine, work)
-
-        self._in_inference = in_inference
+        inference = InferenceThread()
+        self._stack.push_async_callback(inference.close)
+        in_inference = self._in_inference = inference.run
         with await self.store.run(lambda store: store.gallery.protection_key()) as key:
             protection = await in_inference(partial(TemplateProtection, key))
         self._stack.callback(protection.wipe)
         recognition = await in_inference(lambda: build_recognition(config, protection))
         self.matcher = recognition.matcher
 
-        entries, refused = await self._take_up_gallery(in_inference)
+        entries, refused = await take_up_gallery(self.store.run, in_inference, self.matcher, device.purpose)
         if refused:
             log.error("entries refused", entries=len(refused), reason=refused[0])
             self.notices["gallery"] = f"Entries that cannot be used: {len(refused)}. The first: {refused[0]}."
@@ -300,22 +288,13 @@ class Appliance:
             self.notices["site"] = self.mesh.fault
         self.live_view = None if config.page is None else LiveView()
         samples = SampleMeter()
-        acquirer = Acquirer(
-            camera=camera,
-            reader=reader,
-            face=recognition.face,
-            finger=recognition.finger,
-            attack_detector=recognition.attack_detector,
-            in_inference=in_inference,
-            monotonic_ns=self._clock.monotonic_ns,
-            face_timeout_s=config.session.face_timeout_s,
-            face_frames=config.session.face_frames,
-            finger_timeout_s=config.session.finger_timeout_s,
-            active_check=(
-                ActiveCheck(random.SystemRandom(), config.attack.order_timeout_s)
-                if config.attack.active
-                else None
-            ),
+        acquirer = build_acquirer(
+            config,
+            recognition,
+            camera,
+            reader,
+            in_inference,
+            self._clock,
             viewfinder=self.live_view,
             meter=samples,
         )
@@ -392,24 +371,6 @@ class Appliance:
         if opener is None:
             return None
         return DeviceWorker(part, opener, lambda available, error: self._part_changed(part, available, error))
-
-    async def _take_up_gallery(self, in_inference: InThread) -> tuple[int, list[str]]:
-        """Take the stored gallery into memory; returns how many entries, and why some are refused.
-
-        The next entries are read while the ones before are taken in.
-        """
-        purpose = self.config.device.purpose
-        batches = await self.store.run(lambda store: store.gallery.batches(purpose))
-        entries, refused = 0, list[str]()
-        batch = await self.store.run(lambda _: next(batches, []))
-        while batch:
-            entries += len(batch)
-            taken, batch = await asyncio.gather(
-                in_inference(partial(self.matcher.take_up_all, batch)),
-                self.store.run(lambda _: next(batches, [])),
-            )
-            refused += taken
-        return entries, refused
 
     def _open_mesh(self) -> Mesh:
         async def in_book(work: Callable[[Book], T], /) -> T:

@@ -1,14 +1,25 @@
-"""Builds what recognises people: the models for the fitted sensors, the operating point, the matcher."""
+"""Builds what recognises people: the models for the fitted sensors, the operating point, the matcher, and
+what captures for them.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from firmware.clock import Clock
 from firmware.config import Config
+from firmware.meter.samples import SampleMeter
+from firmware.page.viewfinder import LiveView
 from firmware.protection import TemplateProtection
+from firmware.session.acquire import Acquirer, InThread
+from firmware.session.face_watch import ActiveCheck
 from firmware.session.matching import Matcher, Policy
+from firmware.store.thread import RunInStore
 from inference import operating_point
 from inference.attack import AttackDetector, Unchecked
 from inference.face.attack import FaceAttackDetector
@@ -18,6 +29,10 @@ from inference.models.catalogue import Catalogue
 from inference.operating_point import OperatingPoint
 from inference.runtime import RuntimeName
 from inference.types import Modality
+from sensors.camera.port import Camera
+from sensors.fingerprint.port import FingerprintReader
+from sensors.worker import DeviceWorker
+from trust.consent import Purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +86,52 @@ def build_recognition(
     matcher = Matcher(face, finger, point, policy, sources, protection, config.session.frames_compared())
     detector = FaceAttackDetector() if config.attack.passive else Unchecked()
     return Recognition(face, finger, matcher, detector, measured)
+
+
+def build_acquirer(
+    config: Config,
+    recognition: Recognition,
+    camera: DeviceWorker[Camera] | None,
+    reader: DeviceWorker[FingerprintReader] | None,
+    in_inference: InThread,
+    clock: Clock,
+    *,
+    viewfinder: LiveView | None,
+    meter: SampleMeter,
+) -> Acquirer:
+    """Return what makes a template of one presentation, by these sensors and models."""
+    session, attack = config.session, config.attack
+    return Acquirer(
+        camera=camera,
+        reader=reader,
+        face=recognition.face,
+        finger=recognition.finger,
+        attack_detector=recognition.attack_detector,
+        in_inference=in_inference,
+        monotonic_ns=clock.monotonic_ns,
+        face_timeout_s=session.face_timeout_s,
+        face_frames=session.face_frames,
+        finger_timeout_s=session.finger_timeout_s,
+        active_check=ActiveCheck(random.SystemRandom(), attack.order_timeout_s) if attack.active else None,
+        viewfinder=viewfinder,
+        meter=meter,
+    )
+
+
+async def take_up_gallery(
+    in_store: RunInStore, in_inference: InThread, matcher: Matcher, purpose: Purpose
+) -> tuple[int, list[str]]:
+    """Take the stored gallery into memory; returns how many entries, and why some are refused.
+
+    The next entries are read while the ones before are taken in.
+    """
+    batches = await in_store(lambda store: store.gallery.batches(purpose))
+    entries, refused = 0, list[str]()
+    batch = await in_store(lambda _: next(batches, []))
+    while batch:
+        entries += len(batch)
+        taken, batch = await asyncio.gather(
+            in_inference(partial(matcher.take_up_all, batch)), in_store(lambda _: next(batches, []))
+        )
+        refused += taken
+    return entries, refused

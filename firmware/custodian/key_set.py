@@ -40,6 +40,7 @@ from trust.keys.stretching import Argon2Cost
 SET = "set.json"
 ROSTER = "gallery.roster"
 _FORMAT = "aidpost custodian set 2"
+_MAX_BYTES = 1 << 20  # 64 cards and the digests of as many rosters as one can name are some 300 kB
 
 
 class KnownCard(msgspec.Struct, frozen=True):
@@ -119,7 +120,8 @@ class KeySet:
     def read(cls, folder: Path) -> Self:
         """Read what is not secret. Raises CustodianError."""
         try:
-            file = msgspec.json.decode((folder / SET).read_bytes(), type=_File)
+            with (folder / SET).open("rb") as opened:
+                file = msgspec.json.decode(opened.read(_MAX_BYTES), type=_File)
         except OSError as error:
             raise CustodianError(
                 f"cannot read {folder / SET} ({error.strerror}): name the folder that `init` made"

@@ -89,7 +89,8 @@ def rewrapped(share: Share, passphrase: bytearray, new_passphrase: bytearray) ->
 def read_share(path: Path) -> Share:
     """Read a share's file. Raises CustodianError."""
     try:
-        share = msgspec.json.decode(path.read_bytes()[:_MAX_BYTES], type=Share)
+        with path.open("rb") as file:
+            share = msgspec.json.decode(file.read(_MAX_BYTES), type=Share)
     except OSError as error:
         raise CustodianError(f"cannot read the share {path}: {error.strerror}") from error
     except msgspec.DecodeError as error:

@@ -9,12 +9,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from firmware.cli import main
+from firmware.commands.passphrase import from_file
 from firmware.custodian.errors import CustodianError
 from firmware.custodian.key_set import SET, KeySet, share_name
+from firmware.custodian.shares import read_share
 from tests.kit.galleries import Author, Custodians, passphrase
 from tests.kit.store_values import SITE
 from trust.gallery.errors import CardRefused
 from trust.gallery.roster import Roster
+from trust.keys.errors import PinRefused
 
 
 def run(*words: str) -> Result:
@@ -105,6 +108,26 @@ def test_a_share_gets_another_passphrase(tmp_path: Path) -> None:
         pass
     with pytest.raises(CustodianError, match="15 characters"):
         custodians.key_set.change_passphrase(path, bytearray(b"quite another sentence"), bytearray(b"short"))
+
+
+def test_a_passphrase_in_a_file_is_its_first_line_and_no_large_file_is_taken_for_one(tmp_path: Path) -> None:
+    file = tmp_path / "passphrase"
+    for end in (b"", b"\n", b"\r\n", b"\r\nanother line\r\n"):
+        file.write_bytes(b"a sentence that nobody guesses" + end)
+        assert from_file(file) == b"a sentence that nobody guesses"
+    with file.open("wb") as opened:
+        opened.truncate(1 << 40)  # a card's image: one that was read whole would not fit into memory
+    with pytest.raises(PinRefused, match="longer than any passphrase"):
+        from_file(file)
+    for name in (SET, share_name(1)):
+        large = tmp_path / "large" / name
+        large.parent.mkdir(exist_ok=True)
+        with large.open("wb") as opened:
+            opened.truncate(1 << 40)
+    with pytest.raises(CustodianError, match="no key set"):
+        KeySet.read(tmp_path / "large")
+    with pytest.raises(CustodianError, match="no custodian's share"):
+        read_share(tmp_path / "large" / share_name(1))
 
 
 def test_a_new_card_of_a_member_needs_a_new_key(tmp_path: Path) -> None:
