@@ -187,6 +187,11 @@ def main() -> None:
     "--metrics", type=_AddressType(), help="For Prometheus, on this machine alone, as 127.0.0.1:9464."
 )
 @click.option(
+    "--health",
+    type=_AddressType(),
+    help="For what restarts or balances workers: gRPC health alone, without TLS, as 0.0.0.0:50052.",
+)
+@click.option(
     "--traces", help="OpenTelemetry collector over HTTP for traces of decisions, as http://127.0.0.1:4318."
 )
 @click.option(
@@ -219,6 +224,7 @@ def serve(
     export_policy_file: Path | None,
     signers: tuple[str, ...],
     metrics: Address | None,
+    health: Address | None,
     traces: str | None,
     trace_share: float,
     mail_server: str | None,
@@ -284,6 +290,7 @@ def serve(
         max_store_bytes=None if max_store_mb is None else max_store_mb * 1_000_000,
         export_policy=export_policy,
         metrics=metrics,
+        health=health,
         traces=None if traces is None else _traces(traces, trace_share),
         mail=mail,
         hook_trust=trusted,
@@ -367,6 +374,8 @@ def _announce(bound: Bound, ready_file: Path | None) -> None:
     ready = {"listen": str(bound.listen), "dashboard": bound.dashboard_url, "pid": os.getpid()}
     if bound.metrics is not None:
         ready["metrics"] = f"http://{bound.metrics}/metrics"
+    if bound.health is not None:
+        ready["health"] = str(bound.health)
     line = json.dumps(ready)
     if ready_file is not None:
         partial = ready_file.with_name(ready_file.name + ".partial")

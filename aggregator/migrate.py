@@ -15,7 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Listing
 
 from aggregator.account_commands import ACTOR
+from aggregator.beside import Beside
 from aggregator.export import FILE_WIDTH_CHARACTERS
+from aggregator.moving_files import copy_files
 from aggregator.store import moving
 from aggregator.store.database import open_for_move, open_writer, translated
 from aggregator.store.errors import MoveRefused, StoreError, StoreMissing, StoreMoved
@@ -57,7 +59,18 @@ class _ServerType(click.ParamType[Server]):
     required=True,
     help="An empty database. Its password: in ~/.pgpass or PGPASSWORD, not in what everybody can list.",
 )
-def migrate(source: Path, server: Server) -> None:
+@click.option(
+    "--files",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="The folder that all workers share: artifacts and bundles of diagnostics are copied there.",
+)
+@click.option(
+    "--identity",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The authority's folder: the key that signs receipts is copied there. [default: as --files]",
+)
+def migrate(source: Path, server: Server, files: Path, identity: Path | None) -> None:
     """Move a store from a file to an empty database of a PostgreSQL server.
 
     Stop the server first: devices keep what they cannot report, and go on at the new one. Every table is
@@ -67,13 +80,15 @@ def migrate(source: Path, server: Server) -> None:
     """
     begun_s = time.monotonic()
     try:
-        moved = _move(source, server)
+        moved = _move(source, server, Beside.of(server, files, identity))
     except StoreMoved as error:
         if error.to != str(server):
             raise click.ClickException(str(error)) from error
         moved = None
     except StoreError as error:
         raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"cannot copy {error.filename} ({error.strerror})") from error
     try:
         with open_for_move(server) as target:
             opened = moving.open_to_others(target, str(source.absolute()), time.time_ns(), ACTOR)
@@ -85,10 +100,10 @@ def migrate(source: Path, server: Server) -> None:
     _show(moved)
     rows = sum(each.there.rows for each in moved)
     click.echo(f"Moved {rows:,} rows to {server} in {time.monotonic() - begun_s:.0f} s; both sides agree.")
-    click.echo(f"{source} is marked as moved. Start the server with --store as --to was.")
+    click.echo(f"{source} is marked as moved. Start the server with --store as --to was, and --files.")
 
 
-def _move(path: Path, server: Server) -> tuple[Compared, ...]:
+def _move(path: Path, server: Server, beside: Beside) -> tuple[Compared, ...]:
     if not path.is_file():
         raise StoreMissing(f"there is no store at {path}: name the file that `serve --store` was given")
     with (
@@ -98,9 +113,10 @@ def _move(path: Path, server: Server) -> tuple[Compared, ...]:
         source.atomic(),
     ):
         # A write first: commands that work beside a server wait or give up, and the file stays as it is read.
-        source.execute("UPDATE outboxes SET outbox = outbox WHERE 1 = 0")
+        source.take_turn()
         tables = moving.tables(source)
         moving.begin(target, tables)
+        copy_files(Beside.of(path, None, None), beside)
         with _progress("copying", tables) as tell:
             for table in tables:
                 moving.copy(source, target, table, tell)

@@ -95,7 +95,8 @@ class Settings:
     authority: None for a development server, which asks nobody for a certificate and listens on loopback.
     max_store_bytes: the size that the store's file may reach, None for no limit. export_policy: whose
     signature was checked; without one nothing goes to others.
-    metrics: where Prometheus asks, None for nowhere. traces: where they go, None for nowhere. mail: where
+    metrics: where Prometheus asks, None for nowhere. health: where gRPC health is answered without TLS, None
+    for nowhere. traces: where they go, None for nowhere. mail: where
     mail to hooks goes out, None for nowhere. hook_trust: whom webhooks must be certified by, None for the
     system's authorities. shown: what the dashboard does TLS with, None on loopback. openid: its identity
     provider, None for none. rollout_turn_s: how often rollouts look at their devices.
@@ -109,6 +110,7 @@ class Settings:
     shown: Shown | None = None
     openid: OpenIdSettings | None = None
     metrics: Address | None = None
+    health: Address | None = None
     traces: TracesTo | None = None
     mail: MailServer | None = None
     hook_trust: ssl.SSLContext | None = None
@@ -127,6 +129,7 @@ class Bound:
     dashboard: Address
     over_tls: bool = False
     metrics: Address | None = None
+    health: Address | None = None
 
     @property
     def dashboard_url(self) -> str:
@@ -190,9 +193,12 @@ class Aggregator:
             listen = await self._start_gated(
                 starting, store, view, presence, desks, rollouts, settings.authority
             )
+        health = None
+        if settings.health is not None:
+            health = Address(settings.health.host, await self._link.answer_health(settings.health))
         metrics = await self._start_watching(starting, store, presence)
         dashboard = await self._start_dashboard(starting, store, view, presence, desks)
-        return Bound(listen, dashboard, over_tls=settings.shown is not None, metrics=metrics)
+        return Bound(listen, dashboard, over_tls=settings.shown is not None, metrics=metrics, health=health)
 
     def _open_traces(self, starting: AsyncExitStack) -> OnKept | None:
         to = self._settings.traces

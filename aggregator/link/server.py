@@ -14,7 +14,11 @@ from aggregator.link import ending
 from aggregator.link.presence import Presence
 from trust.tls.address import Address, AddressInUse
 
+ALIVE = "alive"
+"""The name whose health says that the process answers, whether or not events can be stored."""
 STOP_GRACE_S = 7.0  # the streams' own drain time-out is 5 s
+
+MAX_PLAIN_CALLS = 16  # of those who ask for health and show no certificate
 
 OPTIONS: tuple[tuple[str, int], ...] = (
     # Without this a second server would share the port without a word.
@@ -52,6 +56,7 @@ class LinkServer:
         self._health = health.aio.HealthServicer()
         interceptors = [] if authorisation is None else [authorisation]
         self._server = grpc.aio.server(interceptors=interceptors, options=OPTIONS)
+        self._asked_plainly: grpc.aio.Server | None = None
         for register in services.values():
             register(self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -60,17 +65,19 @@ class LinkServer:
 
     async def start(self, address: Address | Path) -> int:
         """Listen at an address, or at a Unix socket for the gate; return the port. Raises AddressInUse."""
-        try:
-            port = self._server.add_insecure_port(
-                f"unix:{address}" if isinstance(address, Path) else str(address)
-            )
-        except RuntimeError as error:
-            raise AddressInUse(
-                f"cannot listen on {address}: stop the program that uses the port, or name another"
-            ) from error
-        await self._server.start()
+        port = await _listening(self._server, address)
         await self.report_health(serving=True)
+        await self._health.set(ALIVE, health_pb2.HealthCheckResponse.SERVING)
         return port
+
+    async def answer_health(self, address: Address) -> int:
+        """Answer for health and nothing else, without TLS, as what restarts or balances workers asks.
+
+        Returns the port. Raises AddressInUse.
+        """
+        self._asked_plainly = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=MAX_PLAIN_CALLS)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._asked_plainly)
+        return await _listening(self._asked_plainly, address)
 
     async def report_health(self, *, serving: bool) -> None:
         """Tell those who ask for health whether events can be stored."""
@@ -83,3 +90,16 @@ class LinkServer:
         await self._health.enter_graceful_shutdown()
         self._presence.close(ending.stopping())
         await self._server.stop(STOP_GRACE_S)
+        if self._asked_plainly is not None:
+            await self._asked_plainly.stop(None)
+
+
+async def _listening(server: grpc.aio.Server, address: Address | Path) -> int:
+    try:
+        port = server.add_insecure_port(f"unix:{address}" if isinstance(address, Path) else str(address))
+    except RuntimeError as error:
+        raise AddressInUse(
+            f"cannot listen on {address}: stop the program that uses the port, or name another"
+        ) from error
+    await server.start()
+    return port

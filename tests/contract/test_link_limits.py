@@ -7,7 +7,9 @@ from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import grpc
+import pytest
 
+from aggregator.authority import Authority
 from tests.kit.aggregator_fixture import running_aggregator
 from tests.kit.link_device import (
     LinkDevice,
@@ -39,6 +41,7 @@ async def test_a_full_store_acknowledges_nothing_and_serves_again_when_there_is_
     async with (
         running_aggregator(store, max_store_bytes=store.stat().st_size + 60_000) as server,
         dialled(server.target) as channel,
+        dialled(server.health) as plain,
     ):
         device = LinkDevice(channel)
         await device.hello()
@@ -47,6 +50,8 @@ async def test_a_full_store_acknowledges_nothing_and_serves_again_when_there_is_
         assert ending.code is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert ending.retry_s == 60.0
         assert await health(channel) == "NOT_SERVING"
+        assert await health(plain) == "NOT_SERVING"
+        assert await health(plain, "alive") == "SERVING"
 
         with closing(sqlite3.connect(store)) as other_use:
             other_use.execute("DROP TABLE ballast")
@@ -80,3 +85,15 @@ async def test_health_and_reflection_answer(channel: grpc.aio.Channel) -> None:
     assert await health(channel) == "SERVING"
     assert await health(channel, "aidpost.v1.DeviceLinkService") == "SERVING"
     assert "aidpost.v1.DeviceLinkService" in await reflected_services(channel)
+
+
+async def test_without_a_certificate_health_alone_is_answered(tmp_path: Path) -> None:
+    authority = Authority.create(tmp_path / "authority")
+    async with (
+        running_aggregator(tmp_path / "store.db", authority=authority) as server,
+        dialled(server.health) as plain,
+    ):
+        assert await health(plain) == await health(plain, "alive") == "SERVING"
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await LinkDevice(plain).hello()
+        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED

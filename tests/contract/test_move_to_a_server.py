@@ -13,24 +13,22 @@ import pytest
 from click.testing import CliRunner, Result
 
 from aggregator.cli import main
-from aggregator.codec import parse_batch
 from aggregator.holdings import StoredEvent
-from aggregator.records import Hello
-from aggregator.store import administration, claims, ingest
+from aggregator.store import administration, claims
 from aggregator.store.database import open_for_move, open_reader, open_writer
 from aggregator.store.errors import StoreMoved, StoreUnavailable
-from aggregator.store.ingest import Admitted
 from aggregator.store.place import Place, Server
 from aggregator.store.postgres.connection import PostgresDatabase
 from aggregator.store.reader import read_events
 from tests.kit import big_fleet
 from tests.kit.aggregator_fixture import NOW_NS, running_aggregator
-from tests.kit.link_device import EPOCH, SITE, Chained, LinkDevice, check_in, dialled
+from tests.kit.link_device import SITE, LinkDevice, check_in, dialled
 from tests.kit.postgres import PROGRAMS, PostgresServer, running_postgres
 
 pytestmark = pytest.mark.skipif(PROGRAMS is None, reason="needs Debian's postgresql")
 
 HELD = 40  # events that the device had handed in before the move
+BESIDE = (("artifacts", "ab" * 32), ("diagnostics", "cd" * 16 + ".zip"))
 
 
 @pytest.fixture(scope="module")
@@ -46,19 +44,24 @@ def file(tmp_path: Path) -> Path:
     with open_writer(path, None) as db, db.atomic():
         big_fleet.fill(db, 30, hours=24)
         claims.add(db, b"c" * 32, SITE, NOW_NS, NOW_NS + 1, "operator ana")
-    asyncio.run(_report(path))
+    for folder, name in BESIDE:
+        path.with_name(f"store.db.{folder}").mkdir()
+        (path.with_name(f"store.db.{folder}") / name).write_text(f"what {name} holds")
+    asyncio.run(report(path, None, 0, HELD))
     return path
 
 
-async def _report(path: Path) -> None:
-    async with running_aggregator(path) as running, dialled(running.target) as channel:
+async def report(place: Place, files: Path | None, held: int, count: int) -> None:
+    """Let the device say hello, hear how far its events are held, and report so many more."""
+    async with running_aggregator(place, files=files) as running, dialled(running.target) as channel:
         device = LinkDevice(channel)
-        await device.hello()
-        assert await device.report(check_in(seq) for seq in range(1, HELD + 1)) == HELD
+        assert (await device.hello(held + count)).acked_seq == held
+        more = [check_in(seq) for seq in range(held + 1, held + count + 1)]
+        assert await device.report(more) == held + count
 
 
 def arguments(file: Path, to: Server) -> list[str]:
-    return ["migrate", f"--from={file}", f"--to={to.dsn}"]
+    return ["migrate", f"--from={file}", f"--to={to.dsn}", f"--files={file.parent / 'shared'}"]
 
 
 def move(file: Path, to: Server) -> Result:
@@ -108,18 +111,18 @@ def test_a_move_that_was_killed_goes_on_and_so_does_the_device(file: Path, serve
     assert (again.exit_code, "moved to" in again.stdout) == (0, True), again.stderr
 
     assert events(to) == before
-    chained = Chained("desk-1", EPOCH)
     with open_writer(to, None) as db:
         assert administration.first_broken(db) is None
         assert administration.read_latest(db, None, 1)[0].act == "store moved"
-        with db.atomic():
-            device = ingest.admit(db, Hello("desk-1", EPOCH, HELD, "0.1.0", SITE, 9, b"i" * 16), NOW_NS)
-            assert isinstance(device, Admitted)
-            assert device.acked_seq == HELD
-            packed = chained.pack(check_in(seq) for seq in range(HELD + 1, HELD + 11))
-            assert ingest.keep(db, device, parse_batch(packed, max_events=500), NOW_NS).chain_head is not None
-            claims.add(db, b"d" * 32, SITE, NOW_NS, NOW_NS + 1, "operator ana")
-    assert len(events(to)) == HELD + 10
+        claims.add(db, b"d" * 32, SITE, NOW_NS, NOW_NS + 1, "operator ana")
+    shared = file.parent / "shared"
+    for folder, name in BESIDE:
+        assert (shared / folder / name).read_text() == f"what {name} holds"
+    key = file.with_name("store.db.receipt-key.pem").read_bytes()
+    assert (shared / "receipt-key.pem").read_bytes() == key
+    asyncio.run(report(to, shared, HELD, 10))
+    assert [event.seq for event in events(to)] == list(range(1, HELD + 11))
+    assert (shared / "receipt-key.pem").read_bytes() == key
 
 
 def test_what_is_not_the_same_on_both_sides_is_not_moved(file: Path, server: PostgresServer) -> None:
@@ -144,6 +147,11 @@ def test_a_move_needs_an_empty_database_and_a_file_that_nobody_uses(
         claims.add(db, b"d" * 32, SITE, NOW_NS, NOW_NS + 1, "operator ana")
     refused = move(file, full)
     assert (refused.exit_code, "name an empty one" in refused.stderr) == (1, True), refused.stderr
+    shared = file.parent / "shared"
+    shared.mkdir()
+    (shared / "receipt-key.pem").write_text("of another aggregator")
+    refused = move(file, empty)
+    assert (refused.exit_code, "is another key than" in refused.stderr) == (1, True), refused.stderr
     with open_writer(file, None):
         refused = move(file, empty)
     assert (refused.exit_code, "another server is using" in refused.stderr) == (1, True), refused.stderr

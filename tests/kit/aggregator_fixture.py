@@ -37,6 +37,8 @@ class Running:
     dashboard_url: str
     store: Place
     log: list[MutableMapping[str, Any]]
+    health: str
+    """Where gRPC health is answered without a certificate."""
 
     @property
     def file(self) -> Path:
@@ -96,6 +98,7 @@ async def running_aggregator(
         beside=Beside.of(store, files, files),
         listen=anywhere,
         dashboard=anywhere,
+        health=anywhere,
         authority=authority,
         max_store_bytes=max_store_bytes,
         limits=limits or Limits(),
@@ -108,4 +111,4 @@ async def running_aggregator(
         structlog.PrintLogger(), processors=[log], wrapper_class=structlog.make_filtering_bound_logger(0)
     )
     async with Aggregator(settings, logger, wall_ns=clock) as bound:
-        yield Running(str(bound.listen), f"http://{bound.dashboard}", store, log.entries)
+        yield Running(str(bound.listen), f"http://{bound.dashboard}", store, log.entries, str(bound.health))
