@@ -26,7 +26,6 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.http2.ping_timeout_ms", 5_000),
     # Neighbours ping every 5 s, and after a while without processor time all at once.
     ("grpc.http2.max_ping_strikes", 0),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 4_000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
 

@@ -19,8 +19,8 @@ _STATUS_KEY = "grpc-status-details-bin"
 _MAX_PEER_TEXT = 200
 
 OPTIONS: tuple[tuple[str, int], ...] = (
-    # The aggregator allows a ping every 9 s. A dead link was noticed after 70 s with the keepalive options
-    # alone, and 5 s after the ping with ping_timeout_ms.
+    # A dead link was noticed after 70 s with the keepalive options alone, and 5 s after the ping with
+    # ping_timeout_ms.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.ping_timeout_ms", 5_000),

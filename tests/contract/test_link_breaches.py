@@ -23,6 +23,9 @@ from tests.kit.link_device import (
     hello,
 )
 
+SETTINGS, PING, GOAWAY, ACK = 4, 6, 7, 1
+"""Types of frames, and the flag of an answer (RFC 9113, 6)."""
+
 
 def batch(*events: event_pb2.Event) -> link_pb2.ConnectRequest:
     return link_pb2.ConnectRequest(batch=Chained("bad-1", EPOCH).pack(events))
@@ -147,3 +150,24 @@ async def test_bytes_that_are_no_http2_disturb_nobody(server: Running, channel: 
     device = LinkDevice(channel)
     await device.hello()
     assert await device.report([check_in(1)]) == 1
+
+
+async def test_a_device_that_only_pings_keeps_its_stream(server: Running) -> None:
+    host, port = server.target.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + http2_frame(SETTINGS))
+    async with asyncio.timeout(PATIENCE_S):
+        for _ in range(10):  # by default the fourth is answered with GOAWAY
+            writer.write(http2_frame(PING, bytes(8)))
+            kind, flags = 0, 0
+            while (kind, flags) != (PING, ACK):
+                head = await reader.readexactly(9)
+                content = await reader.readexactly(int.from_bytes(head[:3], "big"))
+                kind, flags = head[3], head[4]
+                assert kind != GOAWAY, content
+    writer.close()
+
+
+def http2_frame(kind: int, content: bytes = b"") -> bytes:
+    """Return a frame of the connection itself (RFC 9113, 4.1)."""
+    return len(content).to_bytes(3, "big") + bytes([kind, 0]) + bytes(4) + content
