@@ -133,6 +133,9 @@ class Connection:
         finally:
             self._call.cancel()
             await self._channel.close()
+            # A closed channel goes on connecting as long as its call lives, and the call knows this object.
+            # With four such connections of earlier attempts the aggregator's gate dropped the stream.
+            self._call = None
 
     def _packed(self, request: link_pb2.ConnectRequest) -> bytes:
         data = request.SerializeToString()

@@ -156,7 +156,9 @@ class Uplink:
         try:
             await self._connection.run()
         except (LinkLost, StoreError) as fault:
-            return fault
+            # Its frames hold the call, which lives as long as the fault is shown as the last one.
+            fault.__cause__ = fault.__context__ = None
+            return fault.with_traceback(None)
         finally:
             self._connection = None
         raise AssertionError("a connection ends with a fault")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -149,6 +150,18 @@ async def test_an_aggregator_that_comes_back_gets_everything_and_one_line_each_i
     assert [line["event"] for line in logs] == ["uplink_lost", "uplink_recovered"]
     assert "check that it runs" in logs[0]["reason"]
     assert rig.held() == list(range(1, 121))
+
+
+async def test_nothing_is_left_of_an_attempt_that_failed(rig: Rig) -> None:
+    # A closed channel whose call lives goes on connecting, and holds the connection that it gets.
+    await rig.aggregator.stop()
+    gc.disable()
+    try:
+        rig.connect()
+        await rig.until(lambda _: len(rig.delays) >= 3)
+        assert [channel() for channel in rig.channels[:3]] == [None] * 3
+    finally:
+        gc.enable()
 
 
 async def test_an_aggregator_that_went_back_gets_the_kept_records_again(rig: Rig) -> None:

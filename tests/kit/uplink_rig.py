@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self, TypeVar
 
+import grpc.aio
 import msgspec
 
 from firmware.clock import Clock
@@ -32,11 +34,22 @@ def seeded(seed: int) -> random.Random:
 
 
 class Listening(InTheClear):
-    """Notes what concerns the certificate."""
+    """Notes what concerns the certificate, and the channels."""
 
-    def __init__(self, target: Target, told: list[int], refused: list[bool]) -> None:
+    def __init__(
+        self,
+        target: Target,
+        told: list[int],
+        refused: list[bool],
+        channels: list[weakref.ref[grpc.aio.Channel]],
+    ) -> None:
         super().__init__(target)
-        self._told, self._refused = told, refused
+        self._told, self._refused, self._channels = told, refused, channels
+
+    async def dial(self) -> grpc.aio.Channel:
+        channel = await super().dial()
+        self._channels.append(weakref.ref(channel))
+        return channel
 
     def told_time(self, server_ns: int) -> None:
         self._told.append(server_ns)
@@ -56,6 +69,7 @@ class Rig:
         self.store_faults: list[StoreFull] = []
         self.told: list[int] = []
         self.refused: list[bool] = []
+        self.channels: list[weakref.ref[grpc.aio.Channel]] = []
         self._changed = asyncio.Event()
         self._uplink: Uplink | None = None
         self._task: asyncio.Task[None] | None = None
@@ -88,7 +102,7 @@ class Rig:
     ) -> None:
         self._uplink = Uplink(
             (target := Target("127.0.0.1", port or self.aggregator.port)),
-            Listening(target, self.told, self.refused),
+            Listening(target, self.told, self.refused, self.channels),
             self.run_in_store,
             Clock(),
             Backoff(seeded(7)),
