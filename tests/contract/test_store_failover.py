@@ -15,20 +15,17 @@ from tests.kit.postgres_pair import running_pair
 pytestmark = pytest.mark.skipif(PROGRAMS is None, reason="needs Debian's postgresql")
 
 
-def test_what_was_committed_is_there_after_the_primary_is_lost_twice() -> None:
+def test_what_was_committed_is_there_after_the_primary_is_lost() -> None:
     with running_pair() as pair, open_writer(pair.server, None) as db:
-        db.execute("CREATE TABLE kept (number BIGINT)")
-        for number in (1, 2):
-            with db.atomic():
-                db.execute("INSERT INTO kept VALUES (?)", (number,))
-            pair.kill_primary()
-            with pytest.raises(StoreUnavailable, match="cannot be used"):
-                db.execute("SELECT 1")
-            with pytest.raises(StoreUnavailable, match="takes no writes"):
-                db.execute("SELECT 1")
-            pair.promote()
-            assert db.execute("SELECT max(number) FROM kept").fetchone() == (number,)
-            pair.rebuild()
+        with db.atomic():
+            db.execute("INSERT INTO devices VALUES ('post-1', 'site-1', '1', 1, 1)")
+        pair.kill_primary()
+        with pytest.raises(StoreUnavailable, match="cannot be used"):
+            db.execute("SELECT 1")
+        with pytest.raises(StoreUnavailable, match="takes no writes"):
+            db.execute("SELECT 1")
+        pair.promote()
+        assert db.execute("SELECT device_id FROM devices").fetchone() == ("post-1",)
 
 
 def test_a_host_that_is_silent_does_not_stand_before_the_one_that_answers() -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from aggregator.store.place import Place, Server
+
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 20.0
 
@@ -21,15 +23,21 @@ class AggregatorProcess:
 
     def __init__(
         self,
-        store: Path,
+        store: Place,
         *options: str,
         identity: Path | None = None,
         environment: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
+        log_file: Path | None = None,
     ) -> None:
-        """environment: None for this process's own. prefix: a command that executes the one after it."""
+        """environment: None for this process's own. prefix: a command that executes the one after it.
+
+        log_file: beside a store that is a file by default.
+        """
+        assert log_file is not None or isinstance(store, Path)
         self._prefix = prefix
-        self._store = store
+        self._store = store.dsn if isinstance(store, Server) else store
+        self._log_file = log_file or store.with_suffix(".log")  # type: ignore[union-attr]
         self._environment = environment
         self._security = ["--insecure-loopback"] if identity is None else [f"--identity={identity}"]
         self._options = options
@@ -42,7 +50,7 @@ class AggregatorProcess:
 
     async def start(self) -> None:
         """Start; raises RuntimeError with what the server said when it does not."""
-        self._log = self._store.with_suffix(".log").open("ab")
+        self._log = self._log_file.open("ab")
         self._process = await asyncio.create_subprocess_exec(
             *self._prefix,
             str(Path(sys.executable).with_name("aidpost-aggregator")),
@@ -104,7 +112,7 @@ class AggregatorProcess:
 
     def log(self) -> str:
         """Return what the server has logged."""
-        return self._store.with_suffix(".log").read_text()
+        return self._log_file.read_text()
 
 
 def cpu_s(pid: int) -> float:

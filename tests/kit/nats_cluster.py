@@ -32,7 +32,7 @@ class NatsNode:
 class NatsCluster:
     """The servers, each of which knows all the others."""
 
-    def __init__(self, folder: Path, nodes: Sequence[NatsNode]) -> None:
+    def __init__(self, folder: Path, nodes: list[NatsNode]) -> None:
         self.folder = folder
         self.nodes = nodes
 
@@ -76,7 +76,7 @@ class NatsCluster:
 
 
 @contextmanager
-def running_cluster(folder: Path, nodes: Sequence[NatsNode] | None = None) -> Iterator[NatsCluster]:
+def running_cluster(folder: Path, nodes: list[NatsNode] | None = None) -> Iterator[NatsCluster]:
     """Start all, and stop them at the end; nodes: by default three on loopback."""
     cluster = NatsCluster(folder, nodes or [NatsNode(f"nats-{number}") for number in (1, 2, 3)])
     try:

@@ -65,6 +65,17 @@ class PostgresPair:
         """End the primary and all its processes at once, as the loss of its machine does."""
         self._kill(self.primary)
 
+    def caught_up(self) -> Server:
+        """Return the standby alone, to be read, after all that it received has been replayed."""
+        self._execute(
+            self.standby,
+            "DO $$ BEGIN FOR attempt IN 1..600 LOOP"
+            " IF pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn() THEN RETURN; END IF;"
+            " PERFORM pg_sleep(0.05);"
+            " END LOOP; RAISE 'the standby does not replay'; END $$",
+        )
+        return Server(f"postgresql://{USER}@{self.standby.address}:{self.standby.port}/postgres")
+
     def promote(self) -> None:
         """Make the standby the primary, alone until `rebuild`; returns when it takes writes."""
         self._run(self.standby, "pg_ctl", "-D", self._data(self.standby), "-w", "promote")
@@ -80,22 +91,16 @@ class PostgresPair:
             "--checkpoint=fast", "--no-sync", "--write-recovery-conf",
         )  # fmt: skip
         self._launch(self.standby)
-        self.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
-        self.execute("SELECT pg_reload_conf()")
-        self.execute(
+        self._execute(self.primary, f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
+        self._execute(self.primary, "SELECT pg_reload_conf()")
+        self._execute(
+            self.primary,
             "DO $$ BEGIN FOR attempt IN 1..600 LOOP"
             " PERFORM pg_stat_clear_snapshot();"
             " IF EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync') THEN RETURN; END IF;"
             " PERFORM pg_sleep(0.05);"
-            " END LOOP; RAISE 'the standby does not follow'; END $$"
+            " END LOOP; RAISE 'the standby does not follow'; END $$",
         )
-
-    def execute(self, sql: str) -> str:
-        """Do one statement at the primary; return what psql prints, unaligned."""
-        return self._run(
-            self.primary, "psql", "-h", self.primary.address, "-p", self.primary.port, "-U", USER,
-            "-d", "postgres", "-XAt", "-v", "ON_ERROR_STOP=1", "-c", sql,
-        )  # fmt: skip
 
     def stop(self) -> None:
         for node in self._nodes:
@@ -103,6 +108,12 @@ class PostgresPair:
 
     def _data(self, node: Node) -> Path:
         return self._folder / node.name
+
+    def _execute(self, node: Node, sql: str) -> None:
+        self._run(
+            node, "psql", "-h", node.address, "-p", node.port, "-U", USER, "-d", "postgres",
+            "-X", "-v", "ON_ERROR_STOP=1", "-c", sql,
+        )  # fmt: skip
 
     def _launch(self, node: Node) -> None:
         settings = _SETTINGS | {

@@ -30,6 +30,7 @@ from tests.torture import (
     sensors_under_faults,
     site_day,
     whole_appliance,
+    workers,
 )
 from tests.torture.finding import Finding
 from tests.torture.page import PAGE, with_table
@@ -52,6 +53,7 @@ SCENARIOS: dict[str, Scenario] = {
     "clinic": clinic.scenario,
     "crowd": crowd.scenario,
     "site": site_day.scenario,
+    "workers": workers.scenario,
 }
 
 

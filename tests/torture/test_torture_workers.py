@@ -1,0 +1,18 @@
+"""The short form of what several workers on one record must bear, on loopback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.kit.nats_cluster import PROGRAM
+from tests.kit.postgres import PROGRAMS
+from tests.torture import workers
+
+
+@pytest.mark.skipif(PROGRAMS is None or PROGRAM is None, reason="needs Debian's postgresql and nats-server")
+async def test_a_worker_and_a_primary_that_are_killed_lose_and_double_nothing(tmp_path: Path) -> None:
+    for found in await workers.strike_all(tmp_path, workers.FAULTS, 1, devices=3, spread=False):
+        assert found.wrong == ()
+        assert found.shown > 0
