@@ -309,6 +309,19 @@ def m0060_plain_conditions(db: Database) -> None:
     db.execute("CREATE INDEX gallery_erasures ON gallery_log (gallery, version) WHERE erases = 1")
 
 
+def m0061_unlinked_rosters(db: Database) -> None:
+    """Leave the galleries whose rosters do not name those before them: nobody takes such rosters any more."""
+    rows = db.execute("SELECT gallery, roster FROM gallery_rosters").fetchall()
+    # A roster begins with its form, after four bytes of its length.
+    unlinked = {gallery for gallery, roster in rows if roster[4:].startswith(b"aidpost gallery roster 1")}
+    for gallery in unlinked:
+        db.execute("DELETE FROM adjudications WHERE gallery = ?", (gallery,))
+        db.execute("DELETE FROM gallery_positions WHERE gallery = ?", (gallery,))
+        db.execute("DELETE FROM gallery_log WHERE gallery = ?", (gallery,))
+        db.execute("DELETE FROM gallery_rosters WHERE gallery = ?", (gallery,))
+        db.execute("DELETE FROM galleries WHERE gallery = ?", (gallery,))
+
+
 # Parts with tables of their own keep their steps beside this list.
 for _step in (
     migrations_of_fleet.m0010_fleet,
@@ -321,6 +334,7 @@ for _step in (
     migrations_of_diagnostics.m0050_diagnostics,
     migrations_of_diagnostics.m0051_result_places,
     m0060_plain_conditions,
+    m0061_unlinked_rosters,
 ):
     migrations()(_step)
 

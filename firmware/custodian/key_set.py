@@ -130,7 +130,8 @@ class KeySet:
             raise CustodianError(f"{folder / SET} is no key set, or it is damaged") from error
         if file.format != _FORMAT:
             raise CustodianError(
-                f"{folder / SET} was written by another version of Aidpost: use that version"
+                f"{folder / SET} was written by another version of Aidpost: use that one, or make "
+                "a new gallery"
             )
         return cls(folder, file)
 

@@ -18,6 +18,7 @@ from firmware.store.migrations_of_gallery import (
     m022_entry_keys,
     m023_words,
     m024_told_ahead,
+    m025_unlinked_rosters,
 )
 from firmware.store.migrations_of_telemetry import m020_telemetry
 from firmware.store.migrations_of_work import (
@@ -188,6 +189,7 @@ _STEPS = (
     m022_entry_keys,
     m023_words,
     m024_told_ahead,
+    m025_unlinked_rosters,
 )
 _NAMES = frozenset(step.__name__ for step in _STEPS)
 MIGRATIONS = Migrations("aidpost-store")

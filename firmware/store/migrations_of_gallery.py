@@ -192,3 +192,31 @@ def m024_told_ahead(database: Database) -> None:
             link BLOB NOT NULL
         ) STRICT;
     """)
+
+
+def m025_unlinked_rosters(database: Database) -> None:
+    """Leave a shared gallery whose rosters do not name those before them: nobody takes such rosters any more.
+
+    The entries stay, and each appliance tells its own in the next gallery. Nothing erased comes back.
+    """
+    rosters = database.execute("SELECT roster FROM gallery_rosters").fetchall()
+    if not any(_is_unlinked(roster) for (roster,) in rosters):
+        return
+    database.executescript("""
+        INSERT OR IGNORE INTO tombstones (entry_id) SELECT entry_id FROM gallery_changes
+            WHERE newest AND (erases OR NOT unopened) AND entry_id NOT IN (SELECT entry_id FROM gallery);
+        INSERT OR IGNORE INTO tombstones (entry_id) SELECT entry_id FROM erasures_seen;
+        DELETE FROM gallery_incoming;
+        DELETE FROM gallery_changes;
+        DELETE FROM gallery_authors;
+        DELETE FROM gallery_position;
+        DELETE FROM gallery_rosters;
+        DELETE FROM erasures_seen;
+        DELETE FROM told_ahead;
+        DELETE FROM adjudged;
+    """)
+
+
+def _is_unlinked(roster: bytes) -> bool:
+    """Whether a roster is of the first form, which stands at its beginning after four bytes of length."""
+    return roster[4:].startswith(b"aidpost gallery roster 1")
