@@ -94,8 +94,7 @@ class DiagnosticsService(artifact_pb2_grpc.DiagnosticsServiceServicer):
         await self._asked(context, first.command_id, CommandKind.TAIL_LOG)
         with self._relay.telling(first.command_id):
             async for told in request_iterator:
-                lines = tuple(line[:MAX_LINE_CHARACTERS] for line in told.lines[:MAX_LINES])
-                self._relay.tell(first.command_id, lines)
+                self._relay.tell(first.command_id, tuple(map(_shown, told.lines[:MAX_LINES])))
         return artifact_pb2.TailLogResponse()
 
     async def _asked(self, context: Context, command_id: bytes, kind: CommandKind) -> str:
@@ -114,6 +113,12 @@ class DiagnosticsService(artifact_pb2_grpc.DiagnosticsServiceServicer):
             return device_id
         why = "the command has expired" if asked is Asked.EXPIRED else "this device was not asked for it"
         raise not_now("NOT_ASKED", command_id.hex(), why)
+
+
+def _shown(line: str) -> str:
+    """Return a line as it can be shown in a terminal: what a device sends shall not steer one."""
+    kept = line[:MAX_LINE_CHARACTERS]
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in kept)
 
 
 async def erase_old_bundles(store: StoreWriter, shelf: BundleShelf, wall_ns: Callable[[], int]) -> None:

@@ -150,6 +150,16 @@ async def test_what_came_otherwise_than_announced_is_not_kept(desk: FleetDesk) -
     assert list(folder.iterdir()) == []
 
 
+async def test_a_file_that_is_held_is_not_taken_for_another_kind(desk: FleetDesk) -> None:
+    await desk.fleet.AddArtifact(pieces())
+    other = state_pb2.Artifact()
+    other.CopyFrom(POINT)
+    other.kind = state_pb2.ARTIFACT_KIND_POLICY
+    bad = await refused(desk.fleet.AddArtifact(pieces(artifact=other)), INVALID, BadRequest)
+    assert "held as operating_point strict" in bad.field_violations[0].description
+    assert (await desk.fleet.AddArtifact(pieces())).artifact.artifact == POINT
+
+
 async def test_a_file_that_is_gone_makes_devices_wait_until_it_is_added_again(desk: FleetDesk) -> None:
     await desk.fleet.AddArtifact(pieces())
     await desired(desk, POINT)

@@ -215,10 +215,12 @@ async def test_a_log_is_followed_while_its_device_tells_it(post: Post) -> None:
     await post.agree()
     await post.ask(TAIL)
     follow = post.fleet.FollowLog(export_pb2.FollowLogRequest(command_id=ASKED), timeout=PATIENCE_S)
-    telling = asyncio.create_task(post.calls(post.first).tell_log(ASKED, _once(["first", "second"])))
+    telling = asyncio.create_task(
+        post.calls(post.first).tell_log(ASKED, _once(["first", "\x1b]0;second\x07\n"]))
+    )
     lines = [line async for answer in follow for line in answer.lines]
     await telling
-    assert lines == ["first", "second"]
+    assert lines == ["first", "\ufffd]0;second\ufffd\ufffd"], "no line steers a terminal"
     assert "follow log desk-1" in await post.acts()
 
 

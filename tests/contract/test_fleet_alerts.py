@@ -71,6 +71,8 @@ async def test_who_looks_after_an_alert_is_kept_and_stands_in_the_audit_log(desk
     desk.clock.now_ns += 60_000_000_000
     again = await desk.fleet.AcknowledgeAlert(request, timeout=PATIENCE_S)
     assert again.alert.acknowledged_at == taken.alert.acknowledged_at
+    later = alert_pb2.AcknowledgeAlertRequest.FromString(b"\x08\x01\xfa\x01\x01x")  # field 31
+    await refused(desk.fleet.AcknowledgeAlert(later), grpc.StatusCode.INVALID_ARGUMENT, BadRequest)
     audit = await desk.fleet.ListAudit(fleet_pb2.ListAuditRequest(), timeout=PATIENCE_S)
     assert [each.subject for each in audit.entries if each.act == "alert acknowledged"] == [
         f"{number} people turned away kit-2"

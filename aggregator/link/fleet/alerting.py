@@ -51,12 +51,14 @@ class Alerting(fleet_pb2_grpc.FleetServiceServicer):
     ) -> alert_pb2.AcknowledgeAlertResponse:
         """Say that the caller looks after an alert; the first to say so is kept."""
         number = min(request.number, MAX_NUMBER)
-        alert = await self._calls.do(
-            context, lambda db, now_ns, actor: alerts.acknowledge(db, number, now_ns, actor)
-        )
-        if alert is None:
-            raise not_found("alert", str(request.number))
-        return alert_pb2.AcknowledgeAlertResponse(alert=alert_message(alert))
+
+        def acknowledge(db: Database, now_ns: int, actor: str) -> alert_pb2.AcknowledgeAlertResponse:
+            alert = alerts.acknowledge(db, number, now_ns, actor)
+            if alert is None:
+                raise not_found("alert", str(request.number))
+            return alert_pb2.AcknowledgeAlertResponse(alert=alert_message(alert))
+
+        return await self._calls.change(context, request, alert_pb2.AcknowledgeAlertResponse, acknowledge)
 
     async def ListHooks(  # noqa: N802
         self, request: alert_pb2.ListHooksRequest, context: Context

@@ -162,7 +162,7 @@ def _check_consent(db: Database, kind: CommandKind, device_ids: Collection[str],
             "SITE_CONSENT",
             site,
             f"{where} has not agreed to live logs and support sessions: have it agree, and note until when "
-            "as support_consent_until of the site",
+            "(`fleet sites set --consent-until`, or support_consent_until)",
         )
 
 

@@ -46,7 +46,13 @@ class Stocking(fleet_pb2_grpc.FleetServiceServicer):
             raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, why) from error
 
         def note(db: Database, now_ns: int, actor: str) -> StoredArtifact:
-            return fleet_artifacts.add(db, StoredArtifact(artifact, title, now_ns, actor))
+            stored = fleet_artifacts.add(db, StoredArtifact(artifact, title, now_ns, actor))
+            if (held := stored.artifact) != artifact:
+                raise bad_field(
+                    "artifact.artifact",
+                    f"this very file is held as {held.kind.value} {held.version}: add it as that",
+                )
+            return stored
 
         stored = await self._calls.do(context, note)
         return inventory_pb2.AddArtifactResponse(artifact=fleet_codec.stored_artifact(stored))
