@@ -22,6 +22,7 @@ from aggregator.account_commands import accounts
 from aggregator.adjudication_commands import adjudications
 from aggregator.administer import approve, audit, claim, init, pending, revoke, user
 from aggregator.authority import Authority, AuthorityError
+from aggregator.backup import backup
 from aggregator.beside import Beside, FolderNeeded
 from aggregator.carry import import_bundles
 from aggregator.export import (
@@ -480,6 +481,7 @@ for _command in (
     fleet,
     import_bundles,
     migrate,
+    backup,
     list_,
     gallery,
     adjudications,

@@ -18,6 +18,8 @@ from aggregator.store.place import Server
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 """Of the newest version that is installed, None where there is none."""
 
+# PostgreSQL does not run as root: Debian's package has a user for it.
+_USER = "postgres" if os.geteuid() == 0 else None
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "60",
@@ -56,35 +58,79 @@ class PostgresServer:
 
 @contextmanager
 def running_postgres(settings: dict[str, str] | None = None) -> Iterator[PostgresServer]:
-    """Start a server, and stop it at the end; settings: of postgresql.conf beside the kit's own."""
+    """Start a server, and stop it at the end; settings: of postgresql.conf beside the kit's own.
+
+    In them FOLDER stands for the server's own, which lasts as long.
+    """
     assert PROGRAMS is not None
-    folder = Path(tempfile.mkdtemp(prefix="aidpost-postgres-"))
-    # PostgreSQL does not run as root: Debian's package has a user for it.
-    user = "postgres" if os.geteuid() == 0 else None
-    if user is not None:
-        shutil.chown(folder, user)
-    data, port = folder / "data", free_port()
-    options = {**_SETTINGS, **(settings or {}), "port": str(port), "unix_socket_directories": str(folder)}
-
-    def run(*command: object) -> None:
-        subprocess.run(
-            [str(part) for part in command], check=True, capture_output=True, user=user, cwd=folder
-        )
-
-    try:
-        run(
-            PROGRAMS / "initdb", "-D", data, "-U", "aidpost", "--auth=trust", "--encoding=UTF8",
+    with _folder() as folder:
+        _run_there(
+            folder, "initdb", "-D", folder / "data", "-U", "aidpost", "--auth=trust", "--encoding=UTF8",
             "--no-locale", "--no-sync",
         )  # fmt: skip
-        with (data / "postgresql.conf").open("a") as file:
-            file.writelines(f"{name} = '{value}'\n" for name, value in options.items())
-        run(PROGRAMS / "pg_ctl", "-D", data, "-l", folder / "log", "-w", "start")
-        try:
-            yield PostgresServer(port, folder)
-        finally:
-            run(PROGRAMS / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+        with _started(folder, {**_SETTINGS, **(settings or {})}) as server:
+            yield server
+
+
+@contextmanager
+def restored_postgres(copied: PostgresServer, archive: Path, until: str) -> Iterator[PostgresServer]:
+    """Restore the copy that `copy_of` made, to a time as PostgreSQL writes it, from the archived log."""
+    with _folder() as folder:
+        _run_there(folder, "cp", "-a", copied.folder / "copy", folder / "data")
+        _run_there(folder, "touch", folder / "data" / "recovery.signal")
+        settings = {
+            "archive_mode": "off",
+            "restore_command": f"cp {archive}/%f %p",
+            "recovery_target_time": until,
+            "recovery_target_action": "promote",
+        }
+        with _started(folder, settings) as server:
+            asking = ("-h", "127.0.0.1", "-p", server.port, "-U", server.user, "-tAc")
+            while _run_there(folder, "psql", *asking, "SELECT pg_is_in_recovery()", "postgres") != "f":
+                pass  # psql waits long enough
+            yield server
+
+
+def copy_of(server: PostgresServer) -> None:
+    """Take a base backup of a running server, as its folder's `copy`."""
+    _run_there(
+        server.folder, "pg_basebackup", "-h", "127.0.0.1", "-p", server.port, "-U", server.user,
+        "-D", server.folder / "copy", "--checkpoint=fast", "--wal-method=none",
+    )  # fmt: skip
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="aidpost-postgres-"))
+    if _USER is not None:
+        shutil.chown(folder, _USER)
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _started(folder: Path, settings: dict[str, str]) -> Iterator[PostgresServer]:
+    data, port = folder / "data", free_port()
+    options = {**settings, "port": str(port), "unix_socket_directories": "FOLDER"}
+    with (data / "postgresql.conf").open("a") as file:
+        file.writelines(
+            f"{name} = '{value.replace('FOLDER', str(folder))}'\n" for name, value in options.items()
+        )
+    _run_there(folder, "pg_ctl", "-D", data, "-l", folder / "log", "-w", "start")
+    try:
+        yield PostgresServer(port, folder)
+    finally:
+        _run_there(folder, "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+
+
+def _run_there(folder: Path, program: str, *arguments: object) -> str:
+    assert PROGRAMS is not None
+    own = PROGRAMS / program
+    command = [str(part) for part in (own if own.exists() else program, *arguments)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, user=_USER, cwd=folder)
+    return done.stdout.strip()
 
 
 def free_port() -> int:
