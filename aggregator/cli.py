@@ -12,8 +12,10 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import EntryPoints, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 import uvloop
@@ -151,6 +153,12 @@ def main() -> None:
     help="With a store on a server: the folder for artifacts and diagnostics, which all workers share.",
 )
 @click.option(
+    "--bus",
+    multiple=True,
+    help="NATS server by which the workers of one store wake each other, as nats://127.0.0.1:4222; "
+    "again for each of its cluster.",
+)
+@click.option(
     "--insecure-loopback",
     is_flag=True,
     help="For development: no certificates and no encryption, for this machine alone.",
@@ -215,6 +223,7 @@ def serve(
     store: Place,
     identity: Path | None,
     files: Path | None,
+    bus: tuple[str, ...],
     insecure_loopback: bool,
     listen: Address,
     dashboard: Address,
@@ -264,6 +273,7 @@ def serve(
         raise click.UsageError("--max-store-mb is of a file: a database server has limits of its own")
     if files is not None and not isinstance(store, Server):
         raise click.UsageError("--files is for a store on a server: a file has its folders beside it")
+    _check_bus(store, bus)
     try:
         beside = Beside.of(store, files, identity)
     except FolderNeeded as error:
@@ -283,6 +293,7 @@ def serve(
     settings = Settings(
         store=store,
         beside=beside,
+        bus=bus,
         authority=authority,
         listen=listen,
         dashboard=dashboard,
@@ -301,6 +312,23 @@ def serve(
             runner.run(_serve(settings, ready_file))
     except (StoreError, AddressInUse, AuthorityError, ReceiptKeyUnusable) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _check_bus(store: Place, bus: tuple[str, ...]) -> None:
+    if not bus:
+        return
+    if not isinstance(store, Server):
+        raise click.UsageError("--bus is for workers that share a store on a server: name one with --store")
+    if find_spec("nats") is None:
+        raise click.ClickException("--bus needs nats-py: pip install 'aidpost[postgresql]'")
+    for server in bus:
+        try:
+            parts = urlsplit(server)
+            known = parts.scheme in ("nats", "tls") and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            known = False
+        if not known:
+            raise click.UsageError("--bus is a NATS server: write nats://HOST:4222, or tls://HOST:4222")
 
 
 def _traces(endpoint: str, share: float) -> TracesTo:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import random
 import ssl
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,12 +20,15 @@ from structlog.typing import FilteringBoundLogger
 
 from aggregator.authority import Authority
 from aggregator.beside import Beside
+from aggregator.bus.in_process import InProcess
+from aggregator.bus.port import Bus
 from aggregator.caretaking import caretaking
 from aggregator.dashboard.app import Dashboard
 from aggregator.dashboard.signing_in import Provider
 from aggregator.exporting.desk import ExportDesk
 from aggregator.exporting.policy import ExportPolicy
 from aggregator.exporting.telling import ResultTeller
+from aggregator.leading import Duty, Leading
 from aggregator.link.admission import Admissions
 from aggregator.link.artifacts import ArtifactService
 from aggregator.link.authorisation import (
@@ -49,10 +53,11 @@ from aggregator.link.presence import Presence
 from aggregator.link.rolling import TURN_S, RolloutRunner
 from aggregator.link.server import LinkServer, Register
 from aggregator.link.service import DeviceLinkService, Limits
+from aggregator.link.workers import Hearing, Worker, new_worker
 from aggregator.metrics import create_app as create_metrics
 from aggregator.store import accounts, measures
 from aggregator.store.errors import StoreError
-from aggregator.store.place import Place
+from aggregator.store.place import Place, Server
 from aggregator.store.view import StoreView
 from aggregator.store.writer import OnKept, StoreWriter
 from aggregator.telling.deliverer import Deliverer
@@ -91,7 +96,8 @@ class Shown:
 class Settings:
     """What `serve` was told.
 
-    beside: where the files lie that are not in the store.
+    beside: where the files lie that are not in the store. bus: the NATS servers by which the workers of one
+    store wake each other; none where there is one worker, or all find out by looking.
     authority: None for a development server, which asks nobody for a certificate and listens on loopback.
     max_store_bytes: the size that the store's file may reach, None for no limit. export_policy: whose
     signature was checked; without one nothing goes to others.
@@ -107,6 +113,7 @@ class Settings:
     listen: Address
     dashboard: Address
     authority: Authority | None
+    bus: tuple[str, ...] = ()
     shown: Shown | None = None
     openid: OpenIdSettings | None = None
     metrics: Address | None = None
@@ -151,6 +158,7 @@ class Aggregator:
         self._wall_ns = wall_ns
         self._running = AsyncExitStack()
         self._reports: set[asyncio.Task[None]] = set()
+        self._duties: list[Duty] = []
 
     async def __aenter__(self) -> Bound:
         async with AsyncExitStack() as starting:
@@ -180,12 +188,15 @@ class Aggregator:
         view = StoreView(settings.store, wall_ns)
         starting.push_async_callback(view.close)
         await view.open()
-        presence = Presence()
-        desks = Desks.over(view, wall_ns, self._log)
-        handing_out = {asyncio.create_task(each.run()) for each in (desks.commands, desks.desired)}
-        starting.push_async_callback(asyncio.wait, handing_out)
-        for task in handing_out:
-            starting.callback(task.cancel)
+        bus = self._bus()
+        presence = Presence(new_worker() if isinstance(settings.store, Server) else "", bus)
+        desks = Desks.over(view, wall_ns, self._log, bus)
+        starting.push_async_callback(bus.stop)
+        await bus.start(Hearing(desks, presence))
+        if presence.worker:
+            await self._start_beating(starting, Worker(store, view, presence, desks, self._log))
+        for desk in (desks.commands, desks.desired):
+            self._keep_running(starting, desk.run(), "desk")
         rollouts = await self._start_rollouts(starting, store, presence, desks)
         if settings.authority is None:
             listen = await self._start_open(starting, store, presence, desks)
@@ -198,7 +209,36 @@ class Aggregator:
             health = Address(settings.health.host, await self._link.answer_health(settings.health))
         metrics = await self._start_watching(starting, store, presence)
         dashboard = await self._start_dashboard(starting, store, view, presence, desks)
+        await self._start_duties(starting)
         return Bound(listen, dashboard, over_tls=settings.shown is not None, metrics=metrics, health=health)
+
+    def _bus(self) -> Bus:
+        if not self._settings.bus:
+            return InProcess()
+        # Imported for those who use it: nats-py is an extra.
+        nats = importlib.import_module("aggregator.bus.nats")
+        bus: Bus = nats.NatsBus(self._settings.bus, self._log)
+        return bus
+
+    async def _start_beating(self, starting: AsyncExitStack, worker: Worker) -> None:
+        await worker.beat()  # who is connected elsewhere is known before anybody is served
+        starting.push_async_callback(worker.retire)
+        self._keep_running(starting, worker.run(), "worker")
+
+    async def _start_duties(self, starting: AsyncExitStack) -> None:
+        """Begin what one worker does for all; where there is one, it does it."""
+        view: StoreView | None = None
+        if isinstance(self._settings.store, Server):
+            view = StoreView(self._settings.store, self._wall_ns)
+            starting.push_async_callback(view.close)
+            await view.open()
+        self._keep_running(starting, Leading(view, self._log).run(self._duties), "duties")
+
+    def _keep_running(self, starting: AsyncExitStack, work: Coroutine[None, None, None], name: str) -> None:
+        """Run until the stop."""
+        task = asyncio.create_task(work, name=name)
+        starting.push_async_callback(asyncio.wait, {task})
+        starting.callback(task.cancel)
 
     def _open_traces(self, starting: AsyncExitStack) -> OnKept | None:
         to = self._settings.traces
@@ -226,15 +266,15 @@ class Aggregator:
         for sender in senders.values():
             starting.push_async_callback(sender.close)
         deliverer = Deliverer(store, senders, wall_ns, random.SystemRandom(), log)
-        watch = Watch(store, view, presence.connected, wall_ns, log, deliverer.look)
-        tasks = {asyncio.create_task(deliverer.run()), asyncio.create_task(watch.run())}
+        self._duties.append(deliverer.run)
+        # A new one for each turn: it listens for a while before it calls anybody silent.
+        self._duties.append(
+            lambda: Watch(store, view, presence.connected, wall_ns, log, deliverer.look).run()
+        )
         if settings.authority is not None:
             key = settings.authority.pseudonym_key
             teller = ResultTeller(store, settings.export_policy, key, wall_ns, deliverer.look, log)
-            tasks.add(asyncio.create_task(teller.run()))
-        starting.push_async_callback(asyncio.wait, tasks)
-        for task in tasks:
-            starting.callback(task.cancel)
+            self._duties.append(teller.run)
         if settings.metrics is None:
             return None
         app = create_metrics(lambda: view.read(measures.read), presence.connected, wall_ns)
@@ -272,9 +312,7 @@ class Aggregator:
         )
         if shown is not None and provider is None and not await view.read(accounts.any_made):
             self._log.warning("dashboard.nobody", why="no account yet: `aidpost-aggregator accounts add`")
-        keeping = asyncio.create_task(dashboard.watching.keep(), name="fleet")
-        starting.push_async_callback(asyncio.wait, {keeping})
-        starting.callback(keeping.cancel)
+        self._keep_running(starting, dashboard.watching.keep(), "fleet")
         server = PageServer(
             settings.dashboard,
             dashboard.app,
@@ -333,7 +371,7 @@ class Aggregator:
         )
         handed_out = ArtifactService(calls, artifacts)
         handed_in = DiagnosticsService(calls, shelf, relay)
-        self._look_after(starting, partial(erase_old_bundles, store, shelf, wall_ns))
+        self._duties.append(lambda: caretaking(partial(erase_old_bundles, store, shelf, wall_ns), log))
         sealed = GalleryService(store, callers, wall_ns, refusals)
         services: dict[str, Register] = {
             **self._for_devices(store, presence, desks, callers, refusals),
@@ -376,16 +414,8 @@ class Aggregator:
             self._log,
             self._settings.rollout_turn_s,
         )
-        task = asyncio.create_task(runner.run(), name="rollouts")
-        starting.push_async_callback(asyncio.wait, {task})
-        starting.callback(task.cancel)
+        self._duties.append(runner.run)
         return runner
-
-    def _look_after(self, starting: AsyncExitStack, work: Callable[[], Awaitable[None]]) -> None:
-        """Do `work` now and every hour until the stop; it is no fault of the server's if it fails."""
-        task = asyncio.create_task(caretaking(work, self._log), name="caretaking")
-        starting.push_async_callback(asyncio.wait, {task})
-        starting.callback(task.cancel)
 
     def _for_devices(
         self,

@@ -61,12 +61,19 @@ class Admissions:
         self._wall_ns = wall_ns
 
     async def admit(
-        self, hello: Hello, context: grpc.aio.ServicerContext[Any, Any], log: FilteringBoundLogger
+        self,
+        hello: Hello,
+        context: grpc.aio.ServicerContext[Any, Any],
+        log: FilteringBoundLogger,
+        worker: str = "",
     ) -> Admitted:
-        """Note the device and its outbox; raises LinkEnded."""
+        """Note the device and its outbox; raises LinkEnded.
+
+        worker: who holds its stream from now on, where there are several.
+        """
         serial = self._serial(context, hello)
         try:
-            admission = await self._store.admit(hello, serial)
+            admission = await self._store.admit(hello, serial, worker)
         except StoreError as error:
             raise ending.not_stored(error) from error
         match admission:
@@ -108,7 +115,9 @@ class Admissions:
         )
 
     def check(self, kept: Kept, log: FilteringBoundLogger) -> None:
-        """Log what does not hold; raises LinkEnded for what contradicts what is held."""
+        """Log what does not hold; raises LinkEnded for what contradicts what is held, or came too late."""
+        if kept.superseded:
+            raise ending.superseded()
         if kept.new_breaks:
             log.error("link.chain_broken", ranges=kept.new_breaks)
         if kept.new_conflicts:

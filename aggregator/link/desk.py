@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
+from aggregator.bus.port import Bus
 from aggregator.link.mailbox import Mailbox
 from aggregator.store.errors import StoreError
 
@@ -19,7 +20,7 @@ class Desk(Generic[T]):
     """Looks for what waits, and hands each to its device's stream, once for each stream.
 
     due: returns what waits for these devices, in order. key: what tells one thing from another. name: for
-    the log.
+    the log. bus: to workers that may hold the streams.
     """
 
     def __init__(
@@ -28,11 +29,13 @@ class Desk(Generic[T]):
         key: Callable[[T], Hashable],
         name: str,
         log: FilteringBoundLogger,
+        bus: Bus,
     ) -> None:
         self._due = due
         self._key = key
         self._name = name
         self._log = log
+        self._bus = bus
         self._listening: dict[str, dict[Mailbox[T], set[Hashable]]] = {}
         self._asked: set[str] = set()
         self._look = asyncio.Event()
@@ -42,7 +45,7 @@ class Desk(Generic[T]):
         """Yield the queue of one stream; what waits already comes at once."""
         queue: Mailbox[T] = Mailbox()
         self._listening.setdefault(device_id, {})[queue] = set()
-        self.look(device_id)
+        self.look_here((device_id,))
         try:
             yield queue
         finally:
@@ -52,13 +55,20 @@ class Desk(Generic[T]):
 
     def look(self, *device_ids: str) -> None:
         """Say that something may wait for these devices; those that do not listen ask when they come."""
-        self._asked |= self._listening.keys() & device_ids
-        if self._asked:
-            self._look.set()
+        self.look_here(device_ids)
+        self._bus.wake(device_ids)
 
     def look_at_all(self) -> None:
         """Say that something may wait for any device."""
-        self.look(*self._listening)
+        self.look_here()
+        self._bus.wake_all()
+
+    def look_here(self, device_ids: Collection[str] | None = None) -> None:
+        """Look for these devices, None for all, that listen at this worker."""
+        listening = self._listening.keys()
+        self._asked |= listening if device_ids is None else listening & set(device_ids)
+        if self._asked:
+            self._look.set()
 
     async def run(self) -> None:
         """Hand out until cancelled."""

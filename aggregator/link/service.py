@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, assert_never
@@ -22,9 +23,10 @@ from aggregator.link.mailbox import Mailbox
 from aggregator.link.presence import Presence
 from aggregator.malformed import Malformed
 from aggregator.records import Batch, Credit, Hello
-from aggregator.store import commands, fleet_reports
+from aggregator.store import commands, fleet_reports, streams
 from aggregator.store.errors import StoreError
 from aggregator.store.ingest import Admitted, Kept
+from aggregator.store.port import Database
 from aggregator.store.writer import StoreWriter
 from aidpost.v1 import link_pb2, link_pb2_grpc
 from trust.state import DesiredState, ReportedState
@@ -130,9 +132,10 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
             raise
 
     async def _converse(self, context: Context, hello: Hello, log: FilteringBoundLogger) -> None:
-        admitted = await self._admissions.admit(hello, context, log)
+        admitted = await self._admissions.admit(hello, context, log, self._presence.worker)
         with (
-            self._presence.joined(hello.device_id) as ended,
+            self._left(admitted),
+            self._presence.joined(hello.device_id, admitted.stream) as ended,
             self._command_desk.listening(hello.device_id) as asked,
             self._desired_desk.listening(hello.device_id) as desired,
         ):
@@ -262,10 +265,25 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
     async def _command(self, stream: _Stream) -> None:
         while True:
             command = await stream.asked.get()
-            note = partial(commands.note_delivered, command_id=command.command_id, now_ns=self._wall_ns())
-            if await self._store.submit(note):
+            if await self._store.submit(partial(self._hand_out, stream=stream.admitted, command=command)):
                 await stream.write(codec.command(command))
                 stream.log.info("link.commanded", kind=command.kind, command=command.command_id.hex())
+
+    def _hand_out(self, db: Database, stream: Admitted, command: Command) -> bool:
+        """Note that a command goes out here; False where it was taken back, or a later stream has it."""
+        return streams.holds(db, stream.device_id, stream.stream) and commands.note_delivered(
+            db, command_id=command.command_id, now_ns=self._wall_ns()
+        )
+
+    @contextmanager
+    def _left(self, admitted: Admitted) -> Iterator[None]:
+        """Say at the end that the stream is over, where other workers want to know."""
+        try:
+            yield
+        finally:
+            if admitted.stream:
+                over = partial(streams.leave, device_id=admitted.device_id, number=admitted.stream)
+                self._store.submit(over, of=admitted.device_id)
 
     async def _note(self, stream: _Stream, report: ReportedState) -> None:
         """Keep what the device reports, before anything more is read; it may be told something for it."""
@@ -274,7 +292,7 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
         if noted.newly_doubted:
             stream.log.error("link.report_doubted", why=noted.reported.doubt)
         stream.log.info("link.reported", generation=report.generation, result=report.result.value)
-        self._desired_desk.look(device_id)
+        self._desired_desk.look_here((device_id,))
 
     async def _tell(self, stream: _Stream) -> None:
         while True:

@@ -6,6 +6,7 @@ import fcntl
 import importlib
 import os
 import sqlite3
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import lru_cache
@@ -164,6 +165,7 @@ def _open_file(path: Path, max_bytes: int | None, *, beside_server: bool) -> Ite
         nullcontext() if beside_server else _locked(path),
         closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection,
     ):
+        connection.create_function("clock_ns", 0, time.time_ns)
         db = SqliteDatabase(connection, execute_plugins=False)
         _check_ours(db, path, empty_allowed=not beside_server)
         _make_private(path)
@@ -188,6 +190,7 @@ def _read_file(path: Path) -> Iterator[SqliteDatabase]:
     with _translated_file(path):
         uri = f"{path.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
+            connection.create_function("clock_ns", 0, time.time_ns)
             db = SqliteDatabase(connection, execute_plugins=False)
             _check_ours(db, path, empty_allowed=False)
             check_not_newer(db)

@@ -25,12 +25,16 @@ from aggregator.store.sums import Sums
 
 
 class Admitted(msgspec.Struct, frozen=True):
-    """The device may send; outbox: the store's own number for (device, epoch)."""
+    """The device may send; outbox: the store's own number for (device, epoch).
+
+    stream: the number of its stream among workers, 0 where there is one worker, or no stream.
+    """
 
     outbox: int
     acked_seq: int
     device_id: str
     epoch: bytes
+    stream: int = 0
 
 
 class OutboxBehind(msgspec.Struct, frozen=True):
@@ -50,6 +54,7 @@ class Kept(msgspec.Struct, frozen=True):
     the chain does not hold. new_breaks: ranges of numbers in which it does not, noticed now.
     stored, repeated: events. conflicts: numbers whose content differs
     from what is held; new_conflicts: those seen for the first time.
+    superseded: nothing was stored, since the device has a later stream.
     """
 
     acked_seq: int
@@ -59,6 +64,7 @@ class Kept(msgspec.Struct, frozen=True):
     repeated: int
     conflicts: tuple[int, ...]
     new_conflicts: tuple[int, ...]
+    superseded: bool = False
 
 
 def admit(db: Database, hello: Hello, now_ns: int) -> Admission:
@@ -129,6 +135,7 @@ class _Outbox:
     chain_head: bytes | None
     claimed_seq: int
     broken: int
+    stream: int
 
 
 class Keeping:
@@ -152,6 +159,8 @@ class Keeping:
         if outbox not in self._outboxes:
             self._look_up(outbox)
         row = self._outboxes[outbox]
+        if admitted.stream and row.stream > admitted.stream:
+            return Kept(row.acked_seq, None, (), 0, 0, (), (), superseded=True)
         self._changed.add(outbox)
         acked_before = row.acked_seq
         conflicting: list[Event] = []
@@ -211,8 +220,10 @@ class Keeping:
         for outbox, *columns in rows_of(
             self._db,
             """SELECT outbox, site, acked_seq, top_seq, held, told_seq, chain_seq, chain_head, claimed_seq,
-                   EXISTS (SELECT 1 FROM chain_breaks WHERE chain_breaks.outbox = outboxes.outbox)
-               FROM outboxes JOIN devices USING (device_id) WHERE outbox IN (?*)""",
+                   EXISTS (SELECT 1 FROM chain_breaks WHERE chain_breaks.outbox = outboxes.outbox),
+                   coalesce(streams.number, 0)
+               FROM outboxes JOIN devices USING (device_id) LEFT JOIN streams USING (device_id)
+               WHERE outbox IN (?*)""",
             wanted,
         ):
             self._outboxes[outbox] = _Outbox(*columns)

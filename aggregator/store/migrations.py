@@ -13,6 +13,7 @@ from aggregator.store import (
     migrations_of_diagnostics,
     migrations_of_fleet,
     migrations_of_rollouts,
+    migrations_of_streams,
     migrations_of_telemetry,
 )
 from aggregator.store.errors import StoreTooNew
@@ -335,6 +336,7 @@ for _step in (
     migrations_of_diagnostics.m0051_result_places,
     m0060_plain_conditions,
     m0061_unlinked_rosters,
+    migrations_of_streams.m0070_streams,
 ):
     migrations()(_step)
 

@@ -9,8 +9,10 @@ from contextlib import ExitStack
 from enum import IntEnum
 from typing import Any, Generic, TypeAlias, TypeVar
 
+import msgspec
+
 from aggregator.records import Batch, Hello
-from aggregator.store import identities, ingest
+from aggregator.store import identities, ingest, streams
 from aggregator.store.database import open_writer, translated
 from aggregator.store.errors import StoreBusy, StoreError, StoreGone, TurnNeeded
 from aggregator.store.identities import Barred, Copied
@@ -111,16 +113,23 @@ class StoreWriter:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._resources.close)
         self._thread.shutdown()
 
-    def admit(self, hello: Hello, serial: int | None) -> asyncio.Future[Admission | Barred | Copied]:
+    def admit(
+        self, hello: Hello, serial: int | None, worker: str = ""
+    ) -> asyncio.Future[Admission | Barred | Copied]:
         """Note a device that says hello; the future raises StoreError.
 
-        serial: of its certificate, None where the server asks for none.
+        serial: of its certificate, None where the server asks for none. worker: who holds its stream from now
+        on, "" where nobody else could.
         """
         now_ns = self._wall_ns()
 
         def work(db: Database) -> Admission | Barred | Copied:
             barred = None if serial is None else identities.check_hello(db, serial, hello, now_ns)
-            return barred or ingest.admit(db, hello, now_ns)
+            admission = barred or ingest.admit(db, hello, now_ns)
+            if worker and isinstance(admission, Admitted):
+                number = streams.take(db, hello.device_id, worker)
+                return msgspec.structs.replace(admission, stream=number)
+            return admission
 
         return self._put(lambda keeping: work(keeping.settled()), device_id=hello.device_id)
 
@@ -136,18 +145,19 @@ class StoreWriter:
         if (on_kept := self._on_kept) is not None:
 
             def tell(done: asyncio.Future[Kept]) -> None:
-                if not done.cancelled() and done.exception() is None:
+                if not done.cancelled() and done.exception() is None and not done.result().superseded:
                     on_kept(admitted.device_id, batch, now_ns)
 
             keeping.add_done_callback(tell)
         return keeping
 
-    def submit(self, work: Callable[[Database], T]) -> asyncio.Future[T]:
+    def submit(self, work: Callable[[Database], T], *, of: str | None = None) -> asyncio.Future[T]:
         """Do `work` in a transaction; the future is done after the commit, or raises StoreError.
 
-        `work` may be done again when its transaction failed.
+        `work` may be done again when its transaction failed. of: the one device whose rows it changes, None
+        where it changes others.
         """
-        return self._put(lambda keeping: work(keeping.settled()))
+        return self._put(lambda keeping: work(keeping.settled()), device_id=of)
 
     def _put(
         self, work: Callable[[Keeping], T], admitted: Admitted | None = None, *, device_id: str | None = None

@@ -80,6 +80,7 @@ async def running_aggregator(
     store: Place,
     *,
     files: Path | None = None,
+    bus: tuple[str, ...] = (),
     max_store_bytes: int | None = None,
     limits: Limits | None = None,
     authority: Authority | None = None,
@@ -90,12 +91,13 @@ async def running_aggregator(
 ) -> AsyncIterator[Running]:
     """Run an aggregator on the store until the end of the block; without an authority, the open one.
 
-    files: the folder for what lies beside a store on a server.
+    files: the folder for what lies beside a store on a server. bus: the NATS servers between its workers.
     """
     anywhere = Address("127.0.0.1", 0)
     settings = Settings(
         store=store,
         beside=Beside.of(store, files, files),
+        bus=bus,
         listen=anywhere,
         dashboard=anywhere,
         health=anywhere,

@@ -10,10 +10,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from aggregator.store.database import open_writer
 from aggregator.store.place import Server
+from tests.kit.aggregator_fixture import apart
 
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 """Of the newest version that is installed, None where there is none."""
@@ -47,13 +49,18 @@ class PostgresServer:
     def new_store(self, name: str) -> Server:
         """Make a database that has the store's tables, as a copy of one that was migrated."""
         if not self._made:
-            with open_writer(self.new_database("tables"), None):
-                self._made.append("tables")
+            apart(partial(_migrate, self.new_database("tables")))
+            self._made.append("tables")
         return self.new_database(name, like=self._made[0])
 
     def _run(self, program: str, *arguments: str) -> None:
         assert PROGRAMS is not None
         subprocess.run([PROGRAMS / program, *arguments], check=True, capture_output=True)
+
+
+def _migrate(store: Server) -> None:
+    with open_writer(store, None):
+        pass
 
 
 @contextmanager

@@ -1,0 +1,211 @@
+"""The bus over core NATS: a subject for each device whose stream is here, and one for all workers.
+
+A message is told once and kept nowhere, which is enough: what it speaks of lies in the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeAlias
+
+import msgspec
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from structlog.typing import FilteringBoundLogger
+
+from aggregator.bus.port import Ended, Listener
+
+DEVICE, ALL = "aidpost.device", "aidpost.all"
+WAKE = b"wake"
+ANSWER_S = 1.0  # a worker answers in a millisecond; NATS nodes that change over lose a message
+TRIES = 2
+CONNECT_S, RECONNECT_WAIT_S, PING_S = 2, 1, 5
+MAX_WAITING = 10_000  # of what has to be said; what comes on top is found by looking
+_Heard: TypeAlias = "Callable[[Msg], Coroutine[None, None, None]]"
+
+
+def subject(device_id: str) -> str:
+    """Return a device's subject; a dot in its name would part it."""
+    return f"{DEVICE}.{device_id.replace('.', '=')}"
+
+
+class NatsBus:
+    """servers: as nats://host:4222, any of one cluster; one that is down is asked again every second."""
+
+    def __init__(self, servers: Collection[str], log: FilteringBoundLogger) -> None:
+        self._servers = list(servers)
+        self._log = log
+        self._client = Client()
+        self._held: dict[str, int] = {}
+        self._subscribed: dict[str, Subscription] = {}
+        self._to_say: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(MAX_WAITING)
+        self._to_hear: asyncio.Queue[str] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._asking: set[asyncio.Task[None]] = set()
+        self._down = False
+
+    async def start(self, listener: Listener) -> None:
+        """Begin to hear others, now or as soon as a server answers."""
+        self._listener = listener
+        self._tasks = {asyncio.create_task(self._run(), name="bus")}
+
+    async def stop(self) -> None:
+        """Say what was not said yet, and hear nobody any more."""
+        with suppress(OSError, nats.errors.Error):
+            while self._client.is_connected and not self._to_say.empty():
+                await self._client.publish(*self._to_say.get_nowait())
+        tasks = (*self._tasks, *self._asking)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with suppress(OSError, nats.errors.Error):
+            await self._client.close()
+
+    @contextmanager
+    def holding(self, device_id: str) -> Iterator[None]:
+        """Hear what concerns a device as long as its stream is here."""
+        self._held[device_id] = self._held.get(device_id, 0) + 1
+        self._to_hear.put_nowait(device_id)
+        try:
+            yield
+        finally:
+            self._held[device_id] -= 1
+            if not self._held[device_id]:
+                del self._held[device_id]
+            self._to_hear.put_nowait(device_id)
+
+    def wake(self, device_ids: Collection[str]) -> None:
+        """Tell whoever holds the streams of these devices to look; for one an answer is awaited."""
+        if not self._client.is_connected:
+            return
+        if len(device_ids) > 1:
+            for device_id in device_ids:
+                self._say(subject(device_id), WAKE)
+            return
+        for device_id in device_ids:
+            task = asyncio.create_task(self._ask(device_id))
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+
+    def wake_all(self) -> None:
+        """Tell all workers to look for all devices."""
+        self._say(ALL, WAKE)
+
+    def end(self, what: Ended) -> None:
+        """Tell whoever holds the stream to end it."""
+        self._say(subject(what.device_id), msgspec.json.encode(what))
+
+    def _say(self, where: str, what: bytes) -> None:
+        if self._client.is_connected and not self._to_say.full():
+            self._to_say.put_nowait((where, what))
+
+    async def _ask(self, device_id: str) -> None:
+        """Wake a device's worker, once more where nobody answers: servers that change over lose a message."""
+        for _ in range(TRIES):
+            try:
+                await self._client.request(subject(device_id), WAKE, timeout=ANSWER_S)
+            except nats.errors.NoRespondersError:
+                return  # it is not connected: what waits for it comes with its hello
+            except nats.errors.TimeoutError:
+                continue
+            except nats.errors.Error as error:
+                self._log.debug("bus.not_told", device_id=device_id, kind=type(error).__name__)
+                return
+            else:
+                return
+
+    async def _run(self) -> None:
+        await self._connect()
+        await self._client.subscribe(ALL, cb=self._on_all)
+        speaking, hearing = asyncio.create_task(self._speak()), asyncio.create_task(self._hear())
+        try:
+            await asyncio.gather(speaking, hearing)
+        finally:
+            speaking.cancel()
+            hearing.cancel()
+
+    async def _connect(self) -> None:
+        while True:
+            try:
+                await self._client.connect(
+                    self._servers,
+                    name="aidpost-aggregator",
+                    no_echo=True,
+                    connect_timeout=CONNECT_S,
+                    reconnect_time_wait=RECONNECT_WAIT_S,
+                    max_reconnect_attempts=-1,
+                    ping_interval=PING_S,
+                    max_outstanding_pings=1,
+                    error_cb=self._on_error,
+                    disconnected_cb=self._on_lost,
+                    reconnected_cb=self._on_back,
+                )
+            except (OSError, nats.errors.Error, TimeoutError) as error:
+                await self._on_error(error)
+                await asyncio.sleep(RECONNECT_WAIT_S)
+            else:
+                await self._on_back()
+                return
+
+    async def _speak(self) -> None:
+        while True:
+            where, what = await self._to_say.get()
+            try:
+                await self._client.publish(where, what)
+            except nats.errors.Error as error:
+                self._log.debug("bus.not_told", subject=where, kind=type(error).__name__)
+
+    async def _hear(self) -> None:
+        """Keep the subscriptions as the streams are."""
+        while True:
+            device_id = await self._to_hear.get()
+            held, subscription = device_id in self._held, self._subscribed.get(device_id)
+            try:
+                if held and subscription is None:
+                    self._subscribed[device_id] = await self._client.subscribe(
+                        subject(device_id), cb=self._on_device(device_id)
+                    )
+                elif not held and subscription is not None:
+                    del self._subscribed[device_id]
+                    await subscription.unsubscribe()
+            except nats.errors.Error as error:
+                self._log.debug("bus.not_heard", device_id=device_id, kind=type(error).__name__)
+
+    def _on_device(self, device_id: str) -> _Heard:
+        async def heard(message: Msg) -> None:
+            if message.data == WAKE:
+                self._listener.woken((device_id,))
+                if message.reply:
+                    await message.respond(b"")
+                return
+            try:
+                ended = msgspec.json.decode(message.data, type=Ended)
+            except msgspec.DecodeError:
+                self._log.warning("bus.not_understood", device_id=device_id)
+                return
+            self._listener.ended(ended)
+
+        return heard
+
+    async def _on_all(self, _message: Msg) -> None:
+        self._listener.woken_all()
+
+    async def _on_error(self, error: Exception) -> None:
+        if not self._down:
+            self._down = True
+            self._log.error("bus.lost", kind=type(error).__name__, why=str(error))
+
+    async def _on_lost(self) -> None:
+        if not self._down and not self._client.is_closed:
+            self._down = True
+            self._log.error("bus.lost", kind="Disconnected", why="the connection broke")
+
+    async def _on_back(self) -> None:
+        if self._down:
+            self._log.info("bus.recovered")
+        self._down = False
+        self._listener.woken_all()  # what was said meanwhile is lost

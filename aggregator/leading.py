@@ -1,0 +1,66 @@
+"""Work that one worker does for all: whoever holds a lock of the database, until its session ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TypeAlias
+
+from structlog.typing import FilteringBoundLogger
+
+from aggregator.store import leading
+from aggregator.store.errors import StoreError
+from aggregator.store.view import StoreView
+
+LOOK_S = 5.0
+Duty: TypeAlias = "Callable[[], Coroutine[None, None, None]]"
+
+
+class Leading:
+    """view: whose session holds the lock, and nothing else uses it; None where there is one worker."""
+
+    def __init__(self, view: StoreView | None, log: FilteringBoundLogger, look_s: float = LOOK_S) -> None:
+        self._view = view
+        self._log = log
+        self._look_s = look_s
+        self._session: int | None = None
+
+    async def run(self, duties: Sequence[Duty]) -> None:
+        """Do all duties as long as this worker leads, until cancelled; they begin anew with each turn."""
+        if self._view is None:
+            await _all(duties)
+            return
+        working: asyncio.Task[None] | None = None
+        try:
+            while True:
+                leads = await self._leads(self._view)
+                if leads and working is None:
+                    self._log.info("worker.leads")
+                    working = asyncio.create_task(_all(duties), name="leading")
+                elif not leads and working is not None:
+                    self._log.warning("worker.leads_no_more")
+                    await _ended(working)
+                    working = None
+                await asyncio.sleep(self._look_s)
+        finally:
+            if working is not None:
+                await _ended(working)
+
+    async def _leads(self, view: StoreView) -> bool:
+        before = self._session
+        try:
+            self._session = await view.read(lambda db: leading.session(db, before))
+        except StoreError:  # logged where the store is written; without the server nobody knows who leads
+            self._session = None
+        return self._session is not None
+
+
+async def _all(duties: Sequence[Duty]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for duty in duties:
+            group.create_task(duty())
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})

@@ -1,0 +1,58 @@
+"""Which worker holds the stream of each device, where several share a store: the latest one counts."""
+
+from __future__ import annotations
+
+from aggregator.store.port import Database
+
+BEAT_S = 5.0
+DEAD_NS = 15 * 1_000_000_000
+"""A worker that was not heard of for three beats is dead, and its devices are connected to nobody."""
+
+
+def take(db: Database, device_id: str, worker: str) -> int:
+    """Let a worker hold the device's stream from now on; returns the stream's number, above all before."""
+    (number,) = db.execute(
+        """INSERT INTO streams VALUES (?, 1, ?) ON CONFLICT (device_id)
+           DO UPDATE SET number = streams.number + 1, worker = excluded.worker RETURNING number""",
+        (device_id, worker),
+    ).fetchone()
+    return int(number)
+
+
+def leave(db: Database, device_id: str, number: int) -> None:
+    """The stream of this number is over; a later one stays."""
+    db.execute("UPDATE streams SET worker = '' WHERE device_id = ? AND number = ?", (device_id, number))
+
+
+def holds(db: Database, device_id: str, number: int) -> bool:
+    """Tell whether no later stream has taken over; 0, of an aggregator in one process, always holds."""
+    if not number:
+        return True
+    row = db.execute("SELECT number FROM streams WHERE device_id = ?", (device_id,)).fetchone()
+    return row is not None and row[0] == number
+
+
+def beat(db: Database, worker: str) -> dict[str, int]:
+    """Say that a worker is alive; returns the streams that are its own still, by device."""
+    db.execute(
+        """INSERT INTO workers VALUES (?, clock_ns())
+           ON CONFLICT (worker) DO UPDATE SET beat_ns = excluded.beat_ns""",
+        (worker,),
+    )
+    return dict(db.execute("SELECT device_id, number FROM streams WHERE worker = ?", (worker,)).fetchall())
+
+
+def retire(db: Database, worker: str) -> None:
+    """A worker has ended; workers that are dead for long are forgotten with it."""
+    db.execute("UPDATE streams SET worker = '' WHERE worker = ?", (worker,))
+    db.execute("DELETE FROM workers WHERE worker = ? OR beat_ns < clock_ns() - ?", (worker, 1000 * DEAD_NS))
+
+
+def connected(db: Database, worker: str) -> frozenset[str]:
+    """Return the devices whose stream a living worker other than this one holds."""
+    rows = db.execute(
+        """SELECT device_id FROM streams JOIN workers USING (worker)
+           WHERE worker <> ? AND beat_ns > clock_ns() - ?""",
+        (worker, DEAD_NS),
+    )
+    return frozenset(device_id for (device_id,) in rows)
