@@ -58,6 +58,9 @@ _TRIGGER = re.compile(
 )
 
 
+NO_ROWS = PostgresRows((), "")
+
+
 class _Making:
     """A database whose statements make tables; new: it holds nothing yet that a step could change."""
 
@@ -65,26 +68,26 @@ class _Making:
         self._db = db
         self._new = new
 
-    def execute(self, sql: str, parameters: Parameters = ()) -> PostgresRows | None:
+    def execute(self, sql: str, parameters: Parameters = ()) -> PostgresRows:
         """Do one step's statement in PostgreSQL's words."""
         words = sql.split(None, 1)[0].upper()
         if words == "PRAGMA":
-            return None  # SQLite's own; the schema tells this store from others
+            return NO_ROWS  # SQLite's own; the schema tells this store from others
         if (trigger := _TRIGGER.match(sql.strip())) is not None:
             name, event, table = trigger.groups()
             self._db.run_script(
                 f"CREATE TRIGGER {name} BEFORE {event} ON {table} EXECUTE FUNCTION aidpost.append_only()"
             )
-            return None
+            return NO_ROWS
         if "CREATE TABLE events (" in sql:
             self._db.run_script(create_events(sql))
-            return None
+            return NO_ROWS
         if "CREATE INDEX events_of_telemetry" in sql:
-            return None  # they are in parts by day
+            return NO_ROWS  # they are in parts by day
         if words in ("CREATE", "ALTER", "DROP"):
             self._db.run_script(table_words(sql))
-            return None
-        return None if self._new else self._db.execute(sql, parameters)
+            return NO_ROWS
+        return NO_ROWS if self._new else self._db.execute(sql, parameters)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Do one statement for each row."""
