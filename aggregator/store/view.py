@@ -12,6 +12,7 @@ from typing import TypeVar
 from aggregator.holdings import Adjudication, Missing, Overview
 from aggregator.store import adjudications
 from aggregator.store.database import open_reader, translated
+from aggregator.store.errors import StoreGone
 from aggregator.store.place import Place
 from aggregator.store.port import Database
 from aggregator.store.reader import read_missing, read_overview
@@ -43,33 +44,30 @@ class StoreView:
 
     async def overview(self, results: int) -> Overview:
         """Return devices, the latest results and today's counts; raises StoreError."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._overview, results)
+        day = datetime.fromtimestamp(self._wall_ns() / 1e9, UTC).date().isoformat()
+        return await self.read(lambda db: read_overview(db, day, results))
 
     async def missing(self) -> tuple[Missing, ...]:
         """Return what is not held of each device that lacks anything; raises StoreError."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._missing)
+        return await self.read(read_missing)
 
     async def adjudications(self) -> tuple[Adjudication, ...]:
         """Return the pairs of entries that may be of one person, those that wait first; raises StoreError."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._adjudications)
+        return await self.read(lambda db: adjudications.read(db, MAX_ADJUDICATIONS))
 
     async def read(self, work: Callable[[Database], T]) -> T:
-        """Do `work` as of one commit, beside the writer; raises StoreError."""
+        """Do `work` as of one commit, beside the writer; raises StoreError.
+
+        It is done again where the server was lost, or lost since: another may be the primary now.
+        """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, work)
 
     def _read(self, work: Callable[[Database], T]) -> T:
+        try:
+            return self._read_once(work)
+        except StoreGone:
+            return self._read_once(work)
+
+    def _read_once(self, work: Callable[[Database], T]) -> T:
         with translated(self._place), self._db.atomic():
             return work(self._db)
-
-    def _adjudications(self) -> tuple[Adjudication, ...]:
-        with translated(self._place):
-            return adjudications.read(self._db, MAX_ADJUDICATIONS)
-
-    def _missing(self) -> tuple[Missing, ...]:
-        with translated(self._place):
-            return read_missing(self._db)
-
-    def _overview(self, results: int) -> Overview:
-        day = datetime.fromtimestamp(self._wall_ns() / 1e9, UTC).date().isoformat()
-        with translated(self._place):
-            return read_overview(self._db, day, results)
