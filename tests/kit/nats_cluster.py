@@ -37,9 +37,9 @@ class NatsCluster:
         self.nodes = nodes
 
     @property
-    def url(self) -> str:
-        """All servers, as `--bus` takes them."""
-        return "nats://" + ",".join(f"{node.address}:{node.port}" for node in self.nodes)
+    def urls(self) -> list[str]:
+        """One of each server, as `--bus` takes them."""
+        return [f"nats://{node.address}:{node.port}" for node in self.nodes]
 
     def start(self, node: NatsNode) -> None:
         """Start one; returns when it listens."""

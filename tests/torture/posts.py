@@ -69,6 +69,7 @@ class PostDevice:
         self._store = store
         self._pause_s = pause_s
         self._changed = asyncio.Event()
+        self.running: asyncio.Task[None] | None = None
         self._quiet, self._reported = False, asyncio.Event()
         self._uplink: Uplink | None = None
 
@@ -76,6 +77,8 @@ class PostDevice:
         """Wait until the condition holds; raises TimeoutError after two minutes."""
         async with asyncio.timeout(DRAIN_S):
             while not condition(self):
+                if self.running is not None and self.running.done():
+                    self.running.result()
                 self._changed.clear()
                 await self._changed.wait()
 
@@ -84,8 +87,17 @@ class PostDevice:
         """The last event that was shown as done."""
         return max(self.shown, default=0)
 
-    async def run(self, target: str, authority: x509.Certificate, identity: DeviceIdentity) -> None:
-        """Report until cancelled."""
+    def start(self, target: str, authority: x509.Certificate, identity: DeviceIdentity) -> None:
+        """Report until `stop`."""
+        self.running = asyncio.create_task(self._run(target, authority, identity))
+        self.running.add_done_callback(lambda _: self._changed.set())
+
+    async def stop(self) -> None:
+        if self.running is not None:
+            self.running.cancel()
+            await asyncio.gather(self.running, return_exceptions=True)
+
+    async def _run(self, target: str, authority: x509.Certificate, identity: DeviceIdentity) -> None:
         clock, hints = Clock(), TimeHints()
         orders = Orders(
             self._store.run, clock, hints,
@@ -161,7 +173,7 @@ async def reporting(
     folder: Path, target: str, authority: x509.Certificate, identities: list[DeviceIdentity], pause_s: float
 ) -> AsyncIterator[list[PostDevice]]:
     """Yield devices that report to the target until the end of the block."""
-    devices, stores, tasks = [], [], []
+    devices, stores = [], []
     for identity in identities:
         home = folder / identity.device_id
         home.mkdir(parents=True)
@@ -169,12 +181,11 @@ async def reporting(
         device = PostDevice(store, identity, pause_s)
         stores.append(store)
         devices.append(device)
-        tasks.append(asyncio.create_task(device.run(target, authority, identity)))
+        device.start(target, authority, identity)
     try:
         yield devices
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for device in devices:
+            await device.stop()
         for store in stores:
             await store.close()

@@ -1,4 +1,4 @@
-"""Several workers on one record: a worker or the primary is lost, a worker is cut off.
+"""Several workers on one record: a worker, a NATS server or the primary is lost, a worker is cut off.
 
 Devices report through a balancer all the time, and are sent commands. What is acknowledged must be on the
 standby before it is promoted, and in the record exactly once at the end; each command is done once, and has
@@ -75,6 +75,7 @@ class Desk:
         process = AggregatorProcess(
             self.pair.server,
             f"--files={self.folder / 'files'}",
+            *(f"--bus={url}" for url in self.cluster.urls),
             f"--listen={address}:0",
             identity=self.folder / "identity",
             prefix=() if machine is None else machine.prefix,
@@ -198,8 +199,17 @@ async def kill_worker(desk: Desk) -> Mend:
     """SIGKILL of the worker that has stood longest; another one takes its place afterwards."""
     worker = desk.workers.pop(0)
     await worker.process.kill()
+    await worker.process.__aexit__(None, None, None)
     desk.door.workers.remove(worker.process.target)
     return desk.add_worker
+
+
+async def kill_bus(desk: Desk) -> Mend:
+    """SIGKILL of the NATS server that has stood longest."""
+    node = desk.cluster.nodes.pop(0)
+    desk.cluster.nodes.append(node)
+    desk.cluster.kill(node)
+    return partial(asyncio.to_thread, desk.cluster.start, node)
 
 
 async def lose_primary(desk: Desk) -> Mend:
@@ -227,6 +237,10 @@ async def pull_plug_of_primary(desk: Desk) -> Mend:
 
 async def cut_from_database(desk: Desk) -> Mend:
     return await _cut(desk, [desk.pair.primary.name, desk.pair.standby.name])
+
+
+async def cut_from_bus(desk: Desk) -> Mend:
+    return await _cut(desk, [node.name for node in desk.cluster.nodes])
 
 
 async def _cut(desk: Desk, names: Sequence[str]) -> Mend:
@@ -334,20 +348,28 @@ def _buses(machines: Network | None) -> list[NatsNode] | None:
 
 
 FAULTS: tuple[tuple[str, Fault], ...] = (
-    ("SIGKILL of one of three workers", kill_worker),
+    ("SIGKILL of one of several workers", kill_worker),
+    ("SIGKILL of one of three NATS servers", kill_bus),
     ("SIGKILL of the PostgreSQL primary, its standby promoted", lose_primary),
 )
 CUTS: tuple[tuple[str, Fault], ...] = (
     ("the primary's machine falls silent, its standby is promoted", pull_plug_of_primary),
     ("a worker is cut off from the database", cut_from_database),
+    ("a worker is cut off from NATS", cut_from_bus),
 )
 
 
 async def strike_all(
-    folder: Path, faults: Sequence[tuple[str, Fault]], times: int, *, devices: int, spread: bool
+    folder: Path,
+    faults: Sequence[tuple[str, Fault]],
+    times: int,
+    *,
+    workers: int = 3,
+    devices: int,
+    spread: bool,
 ) -> list[Finding]:
     """Let each fault strike `times` times, one after the other; what is wrong is said of each."""
-    async with opened(folder, workers=3, devices=devices, spread=spread) as desk:
+    async with opened(folder, workers=workers, devices=devices, spread=spread) as desk:
         found = [await struck(desk, name, fault, times) for name, fault in faults]
         await desk.settle()
         wrong = await asyncio.to_thread(desk.judge)
