@@ -137,6 +137,8 @@ def _read(path: Path, file_key: SecretKey) -> list[tuple[bytes, bytes]]:
         sealed = path.read_bytes()
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise EntryKeysMissing(f"cannot read {path} ({error.strerror}): {_PUT_BACK}") from error
     try:
         with unwrap(file_key, sealed, _FILE) as content, content.view() as view:
             size = WRAP_ID_BYTES + KEY_BYTES
@@ -146,7 +148,8 @@ def _read(path: Path, file_key: SecretKey) -> list[tuple[bytes, bytes]]:
     return [(row[:WRAP_ID_BYTES], row[WRAP_ID_BYTES:]) for row in rows]
 
 
-_MISSING = (
-    "{path} does not hold the keys of the entries in the store beside it: put the file back that belongs to "
-    "this store, or move the folder away and restore a backup with `aidpost restore`"
+_PUT_BACK = (
+    "put the file back that belongs to this store, or move the folder away and restore a backup with "
+    "`aidpost restore`"
 )
+_MISSING = "{path} does not hold the keys of the entries in the store beside it: " + _PUT_BACK

@@ -71,6 +71,10 @@ def test_an_older_copy_of_the_store_opens_no_entry_once_somebody_was_erased(tmp_
     shutil.copy(keys, tmp_path / "before")
     with pytest.raises(EntryKeysMissing, match="put the file back"):
         open_store(tmp_path / "before")
+    (tmp_path / "before" / keys.name).unlink()
+    (tmp_path / "before" / keys.name).mkdir()
+    with pytest.raises(EntryKeysMissing, match="Is a directory"):
+        open_store(tmp_path / "before")
 
 
 def test_no_template_lies_in_a_page_or_log_without_its_seal(tmp_path: Path) -> None:
