@@ -60,7 +60,7 @@ class Known(msgspec.Struct, frozen=True, gc=False):
 def usual_silence_ns(before_ns: int, silence_ns: int) -> int:
     """Return how long a device usually is silent, after one more silence: the longest of late.
 
-    An eighth is forgotten with each hello: after a week of daily hellos a weekend still counts for half.
+    An eighth is forgotten with each hello: after five daily ones a weekend still counts for half.
     """
     return min(LONGEST_SILENCE_NS, max(silence_ns, before_ns - before_ns // 8))
 

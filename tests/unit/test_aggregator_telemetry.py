@@ -21,7 +21,7 @@ from tests.kit.store_values import check_in
 from tests.kit.telemetry_sender import Sender
 from tests.kit.telemetry_values import BUSY
 from tests.kit.work_values import service
-from trust.service import Basis
+from trust.service import Basis, Reason
 
 DEVICE = "post-1"
 NOW_HOUR = NOW_NS // HOUR_NS
@@ -56,6 +56,27 @@ def test_sums_by_hour_and_device_answer_what_the_service_page_asks(db: Database)
         for device in ("post-1", "post-2")
     ]
     assert "answer/distribution/ration given" in set(telemetry.known_sums(db))
+
+
+@pytest.mark.parametrize(
+    ("reason", "counted"),
+    [
+        (Reason.WORN_FINGERS, True),
+        (Reason.FACE_NOT_TAKEN, True),
+        (Reason.KNOWN_TO_STAFF, True),
+        (Reason.DEVICE_FAULT, False),
+        (Reason.COLLECTOR_ABSENT, False),
+        (Reason.LIST_WRONG, False),
+    ],
+)
+def test_only_whom_the_appliance_did_not_know_was_wrongly_refused(
+    db: Database, reason: Reason, counted: bool
+) -> None:
+    Sender(db).send(replace(service(1), reason=reason))
+    sums = {
+        what: count for _, what, count in telemetry.sums(db, ["claims", "wrongly refused"], 0, NOW_HOUR + 1)
+    }
+    assert sums == {"claims": 1} | ({"wrongly refused": 1} if counted else {})
 
 
 def test_who_met_no_device_was_turned_away_at_once_and_who_asked_for_a_person_was_not(db: Database) -> None:
@@ -108,5 +129,7 @@ def test_a_good_clock_is_believed_within_bounds_and_uptime_otherwise() -> None:
     newest = Moment(b"b" * 16, 500, 0, unset)
     assert happened_ns(Moment(b"b" * 16, 0, NOW_NS - DAY_NS, good), newest, NOW_NS) == NOW_NS - DAY_NS
     assert happened_ns(Moment(b"b" * 16, 0, NOW_NS + DAY_NS, good), newest, NOW_NS) == NOW_NS - 500
+    a_minute_ahead = Moment(b"b" * 16, 0, NOW_NS + 60_000_000_000, good)
+    assert happened_ns(a_minute_ahead, newest, NOW_NS) == NOW_NS, "and not in an hour that is to come"
     assert happened_ns(Moment(b"b" * 16, 100, 77, unset), newest, NOW_NS) == NOW_NS - 400
     assert happened_ns(Moment(b"a" * 16, 100, 77, unset), newest, NOW_NS) == NOW_NS

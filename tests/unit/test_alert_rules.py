@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from aggregator.fleet.alert_rules import judge
 from aggregator.fleet.alerts import AlertKind, Finding, Observation, Seen, Severity
+from aggregator.fleet.health import is_silent, usual_silence_ns
 from aggregator.fleet.heard import HOUR_NS, WEEK_H, Heard, Missed, knows_pattern, missed
 from aggregator.fleet.tallies import CLAIMS, TURNED_TO_PEOPLE, WRONGLY_REFUSED
 from aggregator.holdings import EnrolmentState, OpenFault
@@ -99,6 +100,43 @@ def test_a_site_that_loses_its_link_is_one_finding() -> None:
     assert kinds(*site) == [(AlertKind.SITE_SILENT, Severity.URGENT, "", "north")]
     one_speaks = [replace(site[0], connected=True, silent=None), *site[1:3]]
     assert [each[2] for each in kinds(*one_speaks)] == ["kit-1", "kit-2"]
+
+
+def test_a_few_of_a_site_are_silent_each_by_itself() -> None:
+    silent = [Seen(f"kit-{number}", "north", connected=False, silent=MISSED) for number in (1, 2)]
+    away = [Seen(f"kit-{number}", "north", connected=False, silent=Missed(0.0, 2700.0)) for number in (3, 4)]
+    assert kinds(*silent, *away) == [(AlertKind.SITE_SILENT, Severity.URGENT, "", "north")]
+    away.append(Seen("kit-5", "north", connected=False, silent=Missed(0.0, 2700.0)))
+    assert {each[:3] for each in kinds(*silent, *away)} == {
+        (AlertKind.DEVICE_SILENT, Severity.WARNING, "kit-1"),
+        (AlertKind.DEVICE_SILENT, Severity.WARNING, "kit-2"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("usual_s", "silent_s", "silent"),
+    [
+        (600.0, 3599.0, False),  # an hour is no silence, whatever is usual
+        (600.0, 3601.0, True),
+        (7200.0, 14_399.0, False),
+        (7200.0, 14_401.0, True),
+        (0.0, 86_399.0, False),  # nothing is known yet: a night is usual
+        (0.0, 86_401.0, True),
+    ],
+)
+def test_silent_is_twice_what_is_usual(usual_s: float, silent_s: float, silent: bool) -> None:
+    assert is_silent(False, silent_s, usual_s) is silent
+    assert not is_silent(True, silent_s, usual_s)
+
+
+def test_what_was_usual_is_forgotten_bit_by_bit() -> None:
+    weekend = 60 * HOUR_NS
+    after_a_week = weekend
+    for _ in range(7):
+        after_a_week = usual_silence_ns(after_a_week, HOUR_NS)
+    assert 0.3 * weekend < after_a_week < 0.5 * weekend
+    assert usual_silence_ns(after_a_week, weekend) == weekend
+    assert usual_silence_ns(0, 10**6 * HOUR_NS) == 7 * 24 * HOUR_NS
 
 
 def test_most_of_the_fleet_at_once_is_one_finding_about_the_aggregator() -> None:

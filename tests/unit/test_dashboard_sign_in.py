@@ -93,6 +93,15 @@ async def test_a_form_that_another_browser_was_given_signs_nobody_in(rig: Dashbo
         assert (await browser.get("/")).status_code == 303
 
 
+async def test_a_form_that_no_page_was_opened_for_signs_nobody_in(rig: DashboardRig) -> None:
+    await rig.add_account()
+    async with rig.browser() as browser:
+        for token in ({}, {"form_token": ""}):
+            fields = {"name": "amina", "password": PASSWORD, **token}
+            assert (await browser.post("/sign-in", data=fields)).status_code == 403
+            browser.cookies.clear()
+
+
 @pytest.mark.parametrize("asked", ["//other.example", "https://other.example", "/\\other.example", "missing"])
 async def test_the_sign_in_leads_nowhere_else(rig: DashboardRig, asked: str) -> None:
     await rig.add_account()
