@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import EntryPoints, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -55,6 +55,7 @@ from aggregator.memory import keep_large_blocks_apart
 from aggregator.migrate import migrate
 from aggregator.receipts import ReceiptKeyUnusable
 from aggregator.report.commands import report
+from aggregator.several import Several, WorkerFailed
 from aggregator.store.database import open_reader
 from aggregator.store.errors import StoreError
 from aggregator.store.place import Place, Server
@@ -218,6 +219,14 @@ def main() -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="PEM file: who certifies webhooks and the mail server, instead of the system's authorities.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes of this machine that share the port, with a store on a server and --bus.",
+)
+@click.option("--worker", type=int, hidden=True)
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Written when the server listens.")
 def serve(
     store: Place,
@@ -241,12 +250,14 @@ def serve(
     mail_from: str | None,
     mail_login: Path | None,
     hook_authorities: Path | None,
+    workers: int,
+    worker: int | None,
     ready_file: Path | None,
 ) -> None:
     """Take the devices' events and show them, until SIGTERM or Ctrl-C.
 
     When it listens, it prints one line of JSON with the keys listen, dashboard and pid; port 0 lets the
-    system choose a port.
+    system choose a port. With --workers the first of them has the dashboard, --metrics and --health.
     """
     # Here alone: the web server and gRPC's are half of what a command would load before it does anything.
     from aggregator.server import Settings
@@ -274,10 +285,18 @@ def serve(
     if files is not None and not isinstance(store, Server):
         raise click.UsageError("--files is for a store on a server: a file has its folders beside it")
     _check_bus(store, bus)
+    if workers > 1 and (not bus or insecure_loopback):
+        raise click.UsageError(
+            "--workers share a store on a server, and wake each other: name --store postgresql://..., --bus "
+            "nats://... and --identity"
+        )
     try:
         beside = Beside.of(store, files, identity)
     except FolderNeeded as error:
         raise click.UsageError(str(error)) from error
+    if workers > 1 and worker is None:
+        _run_several(workers, listen, ready_file)
+        return
     _raise_file_limit()
     keep_large_blocks_apart()
     try:
@@ -296,20 +315,21 @@ def serve(
         bus=bus,
         authority=authority,
         listen=listen,
-        dashboard=dashboard,
+        shared_port=worker is not None,
+        dashboard=None if worker else dashboard,
         shown=_shown(dashboard_certificate, dashboard_key),
         openid=None if openid is None else _openid(openid),
         max_store_bytes=None if max_store_mb is None else max_store_mb * 1_000_000,
         export_policy=export_policy,
-        metrics=metrics,
-        health=health,
+        metrics=None if worker else metrics,
+        health=None if worker else health,
         traces=None if traces is None else _traces(traces, trace_share),
         mail=mail,
         hook_trust=trusted,
     )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, ready_file))
+            runner.run(_serve(settings, ready_file if worker is None else None, below=worker is not None))
     except (StoreError, AddressInUse, AuthorityError, ReceiptKeyUnusable) as error:
         raise click.ClickException(str(error)) from error
 
@@ -385,10 +405,29 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
-async def _serve(settings: Settings, ready_file: Path | None) -> None:
+def _run_several(count: int, listen: Address, ready_file: Path | None) -> None:
+    manager = ServiceManager()
+
+    def announce(ready: dict[str, Any]) -> None:
+        _write_ready(ready, ready_file)
+        manager.ready()
+
+    async def run() -> None:
+        await Several(count, sys.argv[1:], listen, configure_logs()).run(announce, manager.stopping)
+
+    try:
+        asyncio.run(run())
+    except (AddressInUse, WorkerFailed) as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def _serve(settings: Settings, ready_file: Path | None, *, below: bool) -> None:
+    """below: a worker of another process, and ends with it."""
     from aggregator.server import Aggregator
 
     stop = asyncio.Event()
+    if below:
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with Aggregator(settings, configure_logs(), time.time_ns) as bound:
@@ -400,11 +439,19 @@ async def _serve(settings: Settings, ready_file: Path | None) -> None:
 
 
 def _announce(bound: Bound, ready_file: Path | None) -> None:
-    ready = {"listen": str(bound.listen), "dashboard": bound.dashboard_url, "pid": os.getpid()}
+    ready: dict[str, Any] = {
+        "listen": str(bound.listen),
+        "dashboard": bound.dashboard_url,
+        "pid": os.getpid(),
+    }
     if bound.metrics is not None:
         ready["metrics"] = f"http://{bound.metrics}/metrics"
     if bound.health is not None:
         ready["health"] = str(bound.health)
+    _write_ready(ready, ready_file)
+
+
+def _write_ready(ready: dict[str, Any], ready_file: Path | None) -> None:
     line = json.dumps(ready)
     if ready_file is not None:
         partial = ready_file.with_name(ready_file.name + ".partial")

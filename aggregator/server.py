@@ -98,6 +98,7 @@ class Settings:
 
     beside: where the files lie that are not in the store. bus: the NATS servers by which the workers of one
     store wake each other; none where there is one worker, or all find out by looking.
+    shared_port: other workers of this machine listen there too. dashboard: None for a worker without one.
     authority: None for a development server, which asks nobody for a certificate and listens on loopback.
     max_store_bytes: the size that the store's file may reach, None for no limit. export_policy: whose
     signature was checked; without one nothing goes to others.
@@ -111,9 +112,10 @@ class Settings:
     store: Place
     beside: Beside
     listen: Address
-    dashboard: Address
+    dashboard: Address | None
     authority: Authority | None
     bus: tuple[str, ...] = ()
+    shared_port: bool = False
     shown: Shown | None = None
     openid: OpenIdSettings | None = None
     metrics: Address | None = None
@@ -133,14 +135,16 @@ class Bound:
     """Where the server listens, with the ports that were really bound."""
 
     listen: Address
-    dashboard: Address
+    dashboard: Address | None
     over_tls: bool = False
     metrics: Address | None = None
     health: Address | None = None
 
     @property
     def dashboard_url(self) -> str:
-        """Return the dashboard's address as a browser takes it."""
+        """Return the dashboard's address as a browser takes it, "" where there is none."""
+        if self.dashboard is None:
+            return ""
         return f"{'https' if self.over_tls else 'http'}://{self.dashboard}"
 
 
@@ -164,7 +168,7 @@ class Aggregator:
         async with AsyncExitStack() as starting:
             bound = await self._start(starting)
             self._running = starting.pop_all()
-        self._log.info("server.ready", listen=str(bound.listen), dashboard=str(bound.dashboard))
+        self._log.info("server.ready", listen=str(bound.listen), dashboard=bound.dashboard_url)
         return bound
 
     async def __aexit__(
@@ -208,7 +212,11 @@ class Aggregator:
         if settings.health is not None:
             health = Address(settings.health.host, await self._link.answer_health(settings.health))
         metrics = await self._start_watching(starting, store, presence)
-        dashboard = await self._start_dashboard(starting, store, view, presence, desks)
+        dashboard = None
+        if settings.dashboard is not None:
+            dashboard = await self._start_dashboard(
+                starting, store, view, presence, desks, settings.dashboard
+            )
         await self._start_duties(starting)
         return Bound(listen, dashboard, over_tls=settings.shown is not None, metrics=metrics, health=health)
 
@@ -289,6 +297,7 @@ class Aggregator:
         view: StoreView,
         presence: Presence,
         desks: Desks,
+        address: Address,
     ) -> Address:
         settings, shown = self._settings, self._settings.shown
         provider: Provider | None = None
@@ -314,7 +323,7 @@ class Aggregator:
             self._log.warning("dashboard.nobody", why="no account yet: `aidpost-aggregator accounts add`")
         self._keep_running(starting, dashboard.watching.keep(), "fleet")
         server = PageServer(
-            settings.dashboard,
+            address,
             dashboard.app,
             None if shown is None else shown.tls,
             is_signed_in=dashboard.is_signed_in,
@@ -392,6 +401,7 @@ class Aggregator:
             callers,
             refusals,
             settings.gate_limits,
+            shared_port=settings.shared_port,
         )
         starting.push_async_callback(gate.stop)
         starting.push_async_callback(self._link.stop)

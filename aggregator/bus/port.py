@@ -22,7 +22,7 @@ class Ended(msgspec.Struct, frozen=True):
     stream: int
     code: str
     message: str
-    retry_s: int | None = None
+    retry_s: float | None = None
 
 
 class Listener(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
@@ -15,13 +17,14 @@ RETRY_FULL_S = 60  # a person has to make room
 RETRY_UNAVAILABLE_S = 5
 RETRY_SHUT_OUT_S = 600  # a person has to decide; the device still notices within ten minutes
 RETRY_STOPPING_S = 1  # a restart takes about that long
+RETURNS_PER_S = 100  # handshakes that the other workers, or the next process, do without making anybody wait
 
 
 class LinkEnded(Refused):
     """The stream ends with this status; retry_s: when to try again, None to leave that to the device."""
 
-    def __init__(self, code: grpc.StatusCode, message: str, retry_s: int | None = None) -> None:
-        details = () if retry_s is None else (RetryInfo(retry_delay=Duration(seconds=retry_s)),)
+    def __init__(self, code: grpc.StatusCode, message: str, retry_s: float | None = None) -> None:
+        details = () if retry_s is None else (RetryInfo(retry_delay=_duration(retry_s)),)
         super().__init__(code, message, *details)
         self.retry_s = retry_s
 
@@ -77,9 +80,14 @@ def superseded() -> LinkEnded:
     return LinkEnded(grpc.StatusCode.ABORTED, "a newer connection of this device took over")
 
 
-def stopping() -> LinkEnded:
-    """The server is being stopped."""
-    return LinkEnded(grpc.StatusCode.UNAVAILABLE, "the aggregator is stopping", RETRY_STOPPING_S)
+def stopping(others: int, rng: random.Random) -> LinkEnded:
+    """The server is being stopped; others: that many streams end with this one, and all come back spread."""
+    retry_s = RETRY_STOPPING_S + rng.uniform(0, others / RETURNS_PER_S)
+    return LinkEnded(grpc.StatusCode.UNAVAILABLE, "the aggregator is stopping", retry_s)
+
+
+def _duration(seconds: float) -> Duration:
+    return Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9))
 
 
 def outbox_behind(held_seq: int) -> LinkEnded:

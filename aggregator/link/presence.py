@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import grpc
@@ -76,12 +76,13 @@ class Presence:
         reason = LinkEnded(grpc.StatusCode[what.code], what.message, what.retry_s)
         self.end_here(what.device_id, reason, below=what.stream)
 
-    def close(self, reason: LinkEnded) -> None:
-        """End all streams, and every one that comes later."""
-        self._closed_with = reason
+    def close(self, reason: Callable[[int], LinkEnded]) -> None:
+        """End all streams, and every one that comes later; reason: for one of so many others."""
+        self._closed_with = reason(0)
+        others = max(len(self._live) - 1, 0)
         for _, ended in self._live.values():
             if not ended.done():
-                ended.set_result(reason)
+                ended.set_result(reason(others))
 
     def _tell(self, device_id: str, reason: LinkEnded, stream: int) -> None:
         self._bus.end(Ended(device_id, stream, reason.code.name, reason.message, reason.retry_s))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
@@ -89,7 +90,7 @@ class LinkServer:
     async def stop(self) -> None:
         """End the streams after their last acknowledgements, then stop listening."""
         await self._health.enter_graceful_shutdown()
-        self._presence.close(ending.stopping())
+        self._presence.close(lambda others: ending.stopping(others, random.SystemRandom()))
         await self._server.stop(STOP_GRACE_S)
         if self._asked_plainly is not None:
             await self._asked_plainly.stop(None)

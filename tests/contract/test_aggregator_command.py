@@ -120,6 +120,28 @@ def test_mail_and_webhooks_that_cannot_work_are_told_at_the_start(
     assert says in " ".join(answer.stderr.split())
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--store=postgresql://host",), "postgresql://USER@HOST/DATABASE"),
+        (("--store={folder}",), "is a directory"),
+        (("--store=postgresql://a@127.0.0.1/b",), "--files"),
+        (("--store={folder}/s.db", "--files={folder}"), "beside it"),
+        (("--store={folder}/s.db", "--bus=nats://127.0.0.1:4222"), "store on a server"),
+        (("--store=postgresql://a@127.0.0.1/b", "--files={folder}", "--bus=127.0.0.1"), "nats://HOST:4222"),
+        (("--store=postgresql://a@127.0.0.1/b", "--files={folder}", "--workers=2"), "wake each other"),
+        (("--store=postgresql://a@127.0.0.1:1/b", "--files={folder}"), "check that it runs"),
+    ],
+)
+def test_a_store_and_a_bus_that_do_not_go_together_are_told_at_the_start(
+    tmp_path: Path, words: tuple[str, ...], says: str
+) -> None:
+    given = [word.format(folder=tmp_path) for word in words]
+    answer = CliRunner().invoke(main, ["serve", "--insecure-loopback", *given])
+    assert answer.exit_code in (1, 2)
+    assert says in " ".join(answer.stderr.split())
+
+
 @pytest.mark.parametrize("option", ["listen", "dashboard", "metrics"])
 async def test_a_busy_port_is_said_clearly(tmp_path: Path, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -20,6 +23,7 @@ from aggregator.store.place import Server
 from aggregator.store.view import StoreView
 from aidpost.v1 import event_pb2, fleet_pb2, fleet_pb2_grpc, inventory_pb2
 from tests.kit.aggregator_fixture import NOW_NS, Running, apart, running_aggregator
+from tests.kit.aggregator_process import START_TIMEOUT_S, AggregatorProcess
 from tests.kit.identities import DeviceIdentity, first_administrator, joined, shown
 from tests.kit.link_device import PATIENCE_S, LinkDevice, check_in
 from tests.kit.nats import PROGRAM, NatsServer, running_nats
@@ -180,3 +184,37 @@ def _end_session_that_leads(store: Server) -> None:
             """SELECT pg_terminate_backend(pid) FROM pg_locks
                WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"""
         ).fetchall()
+
+
+async def test_processes_share_a_port_and_one_that_dies_is_replaced(
+    postgres: PostgresServer, bus: NatsServer, tmp_path: Path
+) -> None:
+    store = postgres.new_store("processes")
+    authority = Authority.create(tmp_path / "identity")
+    administrator = first_administrator(authority, store, now_ns=time.time_ns())
+    server = AggregatorProcess(
+        store,
+        f"--files={tmp_path / 'files'}",
+        f"--bus={bus.url}",
+        "--workers=2",
+        identity=tmp_path / "identity",
+        log_file=tmp_path / "log",
+    )
+    async with server:
+        async with shown(server.target, authority.certificate, administrator) as desk:
+            device = await joined(
+                fleet_pb2_grpc.FleetServiceStub(desk), server.target, authority.certificate, "desk-1"
+            )
+        async with shown(server.target, authority.certificate, device.held()) as channel:
+            link = LinkDevice(channel)
+            await link.hello(last_seq=1)
+            assert await link.report([check_in(1)]) == 1
+        os.kill(server.workers[0], signal.SIGKILL)  # the system chose whether it had the device
+        async with asyncio.timeout(START_TIMEOUT_S):
+            while "worker.started" not in server.log():  # noqa: ASYNC110 -- of another process
+                await asyncio.sleep(0.05)
+        async with shown(server.target, authority.certificate, device.held()) as channel:
+            link = LinkDevice(channel)
+            await link.hello(last_seq=2)
+            assert await link.report([check_in(2)]) == 2
+        assert await server.stop() == 0

@@ -43,6 +43,8 @@ class AggregatorProcess:
         self._options = options
         self.target = ""
         self.dashboard_url = ""
+        self.workers: Sequence[int] = ()
+        """Process ids, with --workers."""
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -73,6 +75,7 @@ class AggregatorProcess:
             raise RuntimeError(f"the server did not start: {self.log()}")
         ready = json.loads(line)
         self.target, self.dashboard_url = ready["listen"], ready["dashboard"]
+        self.workers = ready.get("workers", ())
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

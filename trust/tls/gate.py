@@ -53,7 +53,8 @@ class Gate:
     """Listens, admits, and relays to the gRPC server at the Unix socket `inner`.
 
     context: checks what a peer shows against `authority`. A peer that agrees on AUTHORITY_PROTOCOL, where the
-    context offers it, is told the authority's certificate and nothing else.
+    context offers it, is told the authority's certificate and nothing else. shared_port: other processes
+    listen there too, and the system gives each its share of the connections.
     """
 
     def __init__(
@@ -65,6 +66,8 @@ class Gate:
         callers: Callers,
         refusals: Refusals,
         limits: GateLimits,
+        *,
+        shared_port: bool = False,
     ) -> None:
         self._address = address
         self._authority = authority
@@ -73,6 +76,7 @@ class Gate:
         self._callers = callers
         self._refusals = refusals
         self._limits = limits
+        self._shared_port = shared_port
         self._connections: set[asyncio.Task[None]] = set()
         self._handshakes: OrderedDict[asyncio.Task[None], None] = OrderedDict()
         self._of_one: dict[Named | None, deque[asyncio.Task[None]]] = {}
@@ -83,7 +87,10 @@ class Gate:
         family = socket.AF_INET6 if ":" in self._address.host else socket.AF_INET
         try:
             listening = socket.create_server(
-                (self._address.host, self._address.port), family=family, backlog=BACKLOG
+                (self._address.host, self._address.port),
+                family=family,
+                backlog=BACKLOG,
+                reuse_port=self._shared_port,
             )
         except OSError as error:
             raise AddressInUse(
