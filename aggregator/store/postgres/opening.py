@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from aggregator.store.place import Server
 from aggregator.store.postgres.connection import PostgresDatabase
-from aggregator.store.postgres.tables import check_not_newer, check_whole, migrate
+from aggregator.store.postgres.tables import check_alone, check_not_newer, check_whole, migrate
 
 
 @contextmanager
@@ -21,6 +21,7 @@ def open_writer(server: Server, *, being_filled: bool = False) -> Iterator[Postg
         migrate(db)
         if not being_filled:
             check_whole(db)
+            check_alone(db)
         yield db
     finally:
         db.close()
@@ -33,6 +34,7 @@ def open_reader(server: Server) -> Iterator[PostgresDatabase]:
     try:
         check_not_newer(db)
         check_whole(db)
+        check_alone(db)
         yield db
     finally:
         db.close()

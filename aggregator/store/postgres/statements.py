@@ -14,6 +14,7 @@ Types: TypeAlias = tuple[str, ...]
 _TOKEN = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::|\?\d*|:[a-z_][a-z0-9_]*")
 _CASTS = {int: "::bigint", bool: "::bigint", float: "::double precision", str: "::text", bytes: "::bytea"}
 _NULL = ""
+_CONFLICT = re.compile(r"(\bON CONFLICT \([^)]*)\)")
 
 
 def translated(sql: str, parameters: Parameters) -> tuple[str, list[Any]]:
@@ -56,8 +57,13 @@ def _rewritten(sql: str, names: tuple[str, ...], kinds: Types) -> tuple[str, tup
             numbers[place] = len(order)
         return f"${numbers[place]}{kinds[place]}"
 
-    text = _TOKEN.sub(replace, sql)
+    text = with_organisation(_TOKEN.sub(replace, sql))
     return text, tuple(order)
+
+
+def with_organisation(sql: str) -> str:
+    """Return a statement whose conflicts are found by the keys that the tables have here."""
+    return _CONFLICT.sub(r"\1, organisation)", sql)
 
 
 def _cast(value: object) -> str:

@@ -17,6 +17,7 @@ from sqlite_utils import Database as Sqlite
 from aggregator.store.errors import StoreNotOurs, StoreTooNew, StoreUnavailable
 from aggregator.store.migrations import migrations
 from aggregator.store.port import Parameters
+from aggregator.store.postgres import organisations
 from aggregator.store.postgres.connection import PostgresDatabase, PostgresRows
 from aggregator.store.postgres.partitions import create_events
 from aggregator.store.postgres.statements import table_words
@@ -104,10 +105,14 @@ def migrate(db: PostgresDatabase) -> list[str]:
     Workers that start together wait for each other. Raises StoreTooNew, StoreNotOurs and StoreError.
     """
     done: list[str] = []
+    if db.execute("SELECT 1").fetchone() and db.organisation:
+        _check_done(db)
+        return done
     with db.atomic():
         db.execute("SELECT pg_advisory_xact_lock(?)", (_LOCK,))
         _check_ours(db)
         db.run_script(_FUNCTIONS)
+        db.run_script(organisations.FUNCTIONS)
         check_not_newer(db)
         new = db.execute("SELECT 1 FROM steps LIMIT 1").fetchone() is None
     for step in _steps():
@@ -117,7 +122,29 @@ def migrate(db: PostgresDatabase) -> list[str]:
                 step.fn(_Making(db, new=new))
                 db.execute("INSERT INTO steps VALUES (?, ?)", (step.name, time.time_ns()))
                 done.append(step.name)
+    with db.atomic():
+        db.execute("SELECT pg_advisory_xact_lock(?)", (_LOCK,))
+        organisations.divide(db, db.run_script)
     return done
+
+
+def check_alone(db: PostgresDatabase) -> None:
+    """Raise StoreUnavailable for the owner of tables that organisations share: he would mix their rows."""
+    if not db.organisation and organisations.are_there(db):
+        raise StoreUnavailable(
+            "the database is shared by organisations, and its tables are as this version has them: "
+            "name the role of an organisation in --store"
+        )
+
+
+def _check_done(db: PostgresDatabase) -> None:
+    check_not_newer(db)
+    applied = {name for (name,) in db.execute("SELECT name FROM aidpost.steps")}
+    if any(step.name not in applied for step in _steps()):
+        raise StoreUnavailable(
+            "the store was made by an earlier version, and the role of an organisation changes no tables: "
+            "run `aidpost-aggregator devices list` of this version once as their owner"
+        )
 
 
 def check_not_newer(db: PostgresDatabase) -> None:
