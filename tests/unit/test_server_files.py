@@ -41,7 +41,6 @@ def test_the_compose_file_is_one() -> None:
     composed.validate()
     assert sorted(composed.service_names()) == [
         "aggregator",
-        "balancer",
         "nats-1",
         "nats-2",
         "nats-3",
