@@ -93,15 +93,19 @@ def happened_ns(moment: Moment, newest: Moment, now_ns: int) -> int:
 def tally(events: Iterable[Event], newest: Moment, now_ns: int) -> Counter[tuple[str, int]]:
     """Return the sums of a batch, by what and hour; newest: of its last event."""
     sums: Counter[tuple[str, int]] = Counter()
+    hour = begin_ns = end_ns = 0
     for event in events:
-        body = event.body
+        body, moment = event.body, event.moment
+        # Most events of a batch fall into one hour by a good clock: that takes a third of the time.
+        if not (begin_ns <= moment.wall_ns < end_ns and moment.quality in _TRUSTED):
+            hour = happened_ns(moment, newest, now_ns) // HOUR_NS
+            begin_ns = max(hour * HOUR_NS, now_ns - BELIEVED_PAST_NS)
+            end_ns = min((hour + 1) * HOUR_NS, now_ns)
         if isinstance(body, CheckIn):
-            hour = happened_ns(event.moment, newest, now_ns) // HOUR_NS
             sums[CHECK_INS[body.mode, body.outcome], hour] += 1
             if body.outcome is Outcome.UNAVAILABLE and body.reason != ASKED_FOR_HELP:
                 sums[TURNED_TO_PEOPLE, hour] += 1
         elif isinstance(body, Service | Complaint | CollectionConflict | Telemetry):
-            hour = happened_ns(event.moment, newest, now_ns) // HOUR_NS
             for what, count in _counts(body):
                 sums[what, hour] += count
     return sums

@@ -48,6 +48,7 @@ class _CheckInDetails(msgspec.Struct, frozen=True):
 
 def row(outbox: int, event: Event, now_ns: int) -> tuple[Any, ...]:
     """Return an event that came just now in the order of COLUMNS."""
+    # `_value_`: `value` is two functions in Python 3.11, 0.1 us each time.
     moment, body = event.moment, event.body
     checked: tuple[Any, ...] = (None,) * 6
     record_id = entry_id = None
@@ -56,7 +57,7 @@ def row(outbox: int, event: Event, now_ns: int) -> tuple[Any, ...]:
         case CheckIn():
             kind, record_id, entry_id = "check_in", body.record_id, body.entry_id
             checked = (
-                body.outcome.value, body.mode.value, body.tries,
+                body.outcome._value_, body.mode._value_, body.tries,
                 body.score_llr, body.threshold_llr, body.reason,
             )  # fmt: skip
             details = _CheckInDetails(
@@ -150,7 +151,7 @@ def row(outbox: int, event: Event, now_ns: int) -> tuple[Any, ...]:
             assert_never(body)
     return (
         outbox, event.seq, kind, now_ns,
-        moment.boot_id, moment.monotonic_ns, moment.wall_ns, moment.quality.value,
+        moment.boot_id, moment.monotonic_ns, moment.wall_ns, moment.quality._value_,
         record_id, entry_id, *checked, msgspec.json.encode(details).decode(), event.content,
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ import msgspec
 from aggregator.fleet.health import usual_silence_ns
 from aggregator.records import (
     Batch,
+    CheckIn,
     CommandResult,
     DeviceFault,
     Event,
@@ -241,8 +242,9 @@ class Keeping:
             self._write_events()
             row.acked_seq = _first_gap(db, outbox, row.acked_seq)
         self._sums.note(device_id, row.site, new, newest, now_ns)
-        telemetry.note(db, device_id, new, newest, now_ns)
-        for event in new:
+        others = [event for event in new if not isinstance(event.body, CheckIn)]
+        telemetry.note(db, device_id, others, newest, now_ns)
+        for event in others:
             if isinstance(event.body, CommandResult):
                 commands.note_result(db, device_id, event.body, now_ns)
             elif isinstance(event.body, Resemblance):

@@ -6,12 +6,19 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from aggregator.fleet import tallies
 from aggregator.fleet.tallies import tally
-from aggregator.records import COLLECTED_TWICE, CheckIn, CollectionConflict, Event, Service
+from aggregator.records import COLLECTED_TWICE, Event
 from aggregator.store.port import Database
 
 ALL_SITES = "*"
 """Stands in the sums of sites for all of them; no site can be called so."""
+_OUTCOMES = {
+    **{what: outcome.value for (_, outcome), what in tallies.CHECK_INS.items()},
+    **{what: answer.value for (_, answer), what in tallies.ANSWERS.items()},
+    tallies.COLLECTED_TWICE: COLLECTED_TWICE,
+}
+"""What of the sums by hour is counted by day of arrival too: once for each event, by how it ended."""
 
 
 class Sums:
@@ -29,17 +36,9 @@ class Sums:
     def note(self, device_id: str, site: str, new: Sequence[Event], newest: Event, now_ns: int) -> None:
         """Count a batch's new events; newest: the last of the batch."""
         day = datetime.fromtimestamp(now_ns / 1e9, UTC).date().isoformat()
-        for event in new:
-            match event.body:
-                case CheckIn(outcome=outcome):
-                    self._outcomes[day, outcome.value] += 1
-                case Service(answer=answer):
-                    self._outcomes[day, answer.value] += 1
-                case CollectionConflict():
-                    self._outcomes[day, COLLECTED_TWICE] += 1
-                case _:
-                    pass
         for (what, hour), count in tally(new, newest.moment, now_ns).items():
+            if (outcome := _OUTCOMES.get(what)) is not None:
+                self._outcomes[day, outcome] += count
             self._hourly[what, hour, device_id] += count
             for of in (site, ALL_SITES):
                 self._hourly_of_sites[what, hour, of] += count

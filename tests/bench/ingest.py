@@ -26,7 +26,7 @@ import grpc
 import uvloop
 
 from aggregator.authority import Authority
-from aidpost.v1 import fleet_pb2_grpc, link_pb2
+from aidpost.v1 import event_pb2, fleet_pb2_grpc, link_pb2
 from tests.kit.aggregator_process import AggregatorProcess, cpu_s
 from tests.kit.identities import first_administrator, joined, shown
 from tests.kit.link_device import Chained, LinkDevice, check_in, dialled, digest
@@ -47,11 +47,18 @@ Dial = Callable[[], AbstractAsyncContextManager[grpc.aio.Channel]]
 
 
 def packed(number: int, batch: int, events: int) -> list[bytes]:
-    """Return the batches of one device as they are sent."""
+    """Return the batches of one device as they are sent; they happened just now, one event a millisecond."""
+    begin_ms = time.time_ns() // 1_000_000 - events
+
+    def event(seq: int) -> event_pb2.Event:
+        made = check_in(seq)
+        made.moment.wall_ms = begin_ms + seq
+        return made
+
     chained = Chained(f"bench-{number}", digest(f"{batch} {number}"))
     return [
         link_pb2.ConnectRequest(
-            batch=chained.pack([check_in(seq) for seq in range(first, first + batch)])
+            batch=chained.pack([event(seq) for seq in range(first, first + batch)])
         ).SerializeToString()
         for first in range(1, events + 1, batch)
     ]
