@@ -148,3 +148,11 @@ def test_entries_of_a_version_without_keys_are_sealed_at_the_first_opening(tmp_p
     with closing(open_store(tmp_path)) as store:
         assert [each.subject for each in store.gallery.references(PURPOSE)] == ["card-1", "card-2"]
     assert opens(tmp_path, keys_of(tmp_path / "store.db")) == {"card-1", "card-2"}
+
+
+def test_the_key_of_an_entry_opens_for_no_other(tmp_path: Path) -> None:
+    with store_key() as key, closing(EntryKeys.open(tmp_path / "keys", key)) as keys:
+        wrapped, seal = keys.new(bytes(16))
+        assert keys.opened(bytes(16), wrapped).opened(seal.seal(b"template")) == b"template"
+        with pytest.raises(EntryRefused, match="the key of the entry"):
+            keys.opened(b"another entry...", wrapped)

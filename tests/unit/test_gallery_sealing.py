@@ -154,11 +154,13 @@ def test_a_change_that_was_swapped_forged_replayed_or_held_back_is_refused(
     moved = replace(second, parts=(replace(second.parts[0], sealed=first.parts[0].sealed), second.parts[1]))
     other_custodian = Custodians(tmp_path / "other")
     forged_roster = other_custodian.admit(stranger.card)
+    forked = replace(second, before=third.link).signed(desk.keys.author)  # after a backup was restored
     cases = {
         "not signed by its author": [swapped],
         "another sealed part": [first, moved],
         "a second time": [first, first],
         "were held back": [first, third],
+        "follows another change": [first, forked],
         "of no member": [stranger.put(forged_roster, reference(1))],
         "not signed": [replace(first, signature=bytes(64))],
         "not signed by": [replace(first, author=2)],
