@@ -1,12 +1,18 @@
 """What all tests share: where the evaluation data lies, and what its absence means."""
 
+import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from aggregator.store.place import Place
+from tests.kit.postgres import PROGRAMS, PostgresServer, running_postgres
+
 REPOSITORY = Path(__file__).parents[1]
+_numbers = itertools.count(1)
 
 # No test is timed: Hypothesis would fail one whose examples take long to draw while others use the machine.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -23,3 +29,21 @@ def shared_data() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server for tests that end neither it nor its machine."""
+    if PROGRAMS is None:
+        pytest.skip("needs Debian's postgresql")
+    with running_postgres({"fsync": "off"}) as running:
+        yield running
+
+
+@pytest.fixture(params=["file", "server"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where an empty store is, or will be: in a file, and once more on a server."""
+    if request.param == "file":
+        return tmp_path / "store.db"
+    running: PostgresServer = request.getfixturevalue("postgres")
+    return running.new_store(f"contract_{next(_numbers)}")

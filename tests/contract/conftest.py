@@ -3,7 +3,6 @@
 Stores lie in a file, and where Debian's PostgreSQL is installed in a server too.
 """
 
-import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -17,9 +16,6 @@ from sensors.fingerprint.zhiantec import ZhianTecReader
 from tests.kit.aggregator_fixture import Running, running_aggregator
 from tests.kit.fingers import Opener
 from tests.kit.link_device import dialled
-from tests.kit.postgres import PROGRAMS, PostgresServer, running_postgres
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture
@@ -40,22 +36,6 @@ def reader_of() -> Iterator[Opener]:
     yield open_one
     for reader in opened:
         reader.close()
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    if PROGRAMS is None:
-        pytest.skip("needs Debian's postgresql")
-    with running_postgres({"fsync": "off"}) as running:
-        yield running
-
-
-@pytest.fixture(params=["file", "server"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    if request.param == "file":
-        return tmp_path / "store.db"
-    running: PostgresServer = request.getfixturevalue("postgres")
-    return running.new_store(f"contract_{next(_numbers)}")
 
 
 @pytest.fixture

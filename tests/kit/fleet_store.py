@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from aggregator.fleet.terms import DesireChange, FleetDevice, Scope, StoredArtifact
 from aggregator.records import Hello
@@ -22,9 +21,9 @@ ACTOR = "operator ana"
 
 
 @contextmanager
-def fleet_store(folder: Path, devices: dict[str, str]) -> Iterator[Database]:
+def fleet_store(place: Place, devices: dict[str, str]) -> Iterator[Database]:
     """Yield a store's writer in which these devices, each at its site, have said hello."""
-    with open_writer(folder / "store.db", None) as db, db.atomic():
+    with open_writer(place, None) as db, db.atomic():
         for number, (device_id, site) in enumerate(devices.items(), 1):
             hello(db, device_id, site, number)
         fleet_artifacts.add(db, StoredArtifact(POINT, "stricter", NOW_NS, ACTOR))

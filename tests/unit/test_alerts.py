@@ -15,6 +15,7 @@ from aggregator.fleet.heard import HOUR_NS, WEEK_H
 from aggregator.fleet.hooks import Hook
 from aggregator.store import alerts, hooks
 from aggregator.store.database import open_reader, open_writer
+from aggregator.store.place import Place
 from aggregator.store.port import Database
 from aggregator.store.view import StoreView
 from aggregator.store.watching import AGGREGATOR, read_heard, write_heard
@@ -28,8 +29,8 @@ EVERYTHING = Hook("ops", 0, "https://ops.example/alerts", "", Severity.NOTICE, (
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    with open_writer(tmp_path / "store.db", None) as db:
+def db(store: Place) -> Iterator[Database]:
+    with open_writer(store, None) as db:
         hooks.put(db, EVERYTHING, bytes(32), 0, "administrator ada", allow_missing=True)
         yield db
 

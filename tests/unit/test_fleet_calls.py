@@ -57,7 +57,7 @@ async def test_what_a_refused_call_wrote_is_taken_back_and_nothing_of_the_others
 
 def test_a_command_that_is_taken_back_while_it_waits_for_its_stream_is_not_sent(tmp_path: Path) -> None:
     command_id = bytes(16)
-    with fleet_store(tmp_path, {"desk-1": "north"}) as db:
+    with fleet_store(tmp_path / "store.db", {"desk-1": "north"}) as db:
         commands.send(
             db,
             command_id=command_id,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from aggregator.fleet.terms import (
     FLEET,
     DesireChange,
@@ -17,6 +15,7 @@ from aggregator.fleet.terms import (
 )
 from aggregator.store import administration, fleet_desires, fleet_inventory, fleet_states
 from aggregator.store.fleet_desires import Changed
+from aggregator.store.place import Place
 from aggregator.store.port import Database
 from tests.kit.aggregator_fixture import NOW_NS
 from tests.kit.fleet_store import ACTOR, POINT, desire, device, fleet_store, hello, wanted
@@ -50,9 +49,9 @@ def put_labels(db: Database, device_id: str, **labels: str) -> None:
 
 
 def test_a_change_raises_the_generation_of_the_devices_that_it_changes_alone(
-    tmp_path: Path,
+    store: Place,
 ) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+    with fleet_store(store, DEVICES) as db:
         assert desire(db, FLEET, session__tries="3").recomputed.changed == set(DEVICES)
         assert desire(db, NORTH, session__tries=" 3 ").recomputed.changed == set()  # it is so already
         assert desire(db, own("desk-2"), session__tries="4").recomputed.changed == {"desk-2"}
@@ -63,8 +62,8 @@ def test_a_change_raises_the_generation_of_the_devices_that_it_changes_alone(
         assert wanted(db, "desk-2").settings == {"session.tries": "5"}
 
 
-def test_a_label_brings_a_device_into_a_group_and_what_is_desired_of_it(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_a_label_brings_a_device_into_a_group_and_what_is_desired_of_it(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         put_group(db, "labels.ring = early")
         desire(db, EARLY, page__language='"uk"')
         assert generations(db) == {}
@@ -78,8 +77,8 @@ def test_a_label_brings_a_device_into_a_group_and_what_is_desired_of_it(tmp_path
         assert generations(db) == {"desk-1": 2}
 
 
-def test_another_filter_another_rank_and_the_end_of_a_group_move_what_is_desired(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_another_filter_another_rank_and_the_end_of_a_group_move_what_is_desired(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         put_group(db, "site = north")
         desire(db, EARLY, page__language='"uk"')
         assert generations(db) == {"desk-1": 1, "desk-2": 1}
@@ -93,8 +92,8 @@ def test_another_filter_another_rank_and_the_end_of_a_group_move_what_is_desired
         assert wanted(db, "desk-1").settings == {}, "a new group of the name begins with no desire"
 
 
-def test_groups_of_one_rank_that_contradict_each_other_are_a_problem_of_the_device(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_groups_of_one_rank_that_contradict_each_other_are_a_problem_of_the_device(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         for name in ("b", "a"):
             group = Group(name, 0, "site = north")
             fleet_inventory.put_group(
@@ -106,8 +105,8 @@ def test_groups_of_one_rank_that_contradict_each_other_are_a_problem_of_the_devi
         assert device(db, "desk-3").problems == ()
 
 
-def test_a_device_that_moves_or_is_updated_is_put_together_anew(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_a_device_that_moves_or_is_updated_is_put_together_anew(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         desire(db, NORTH, session__tries="3")
         put_group(db, "version >= 0.2")
         desire(db, EARLY, page__language='"uk"')
@@ -121,8 +120,8 @@ def test_a_device_that_moves_or_is_updated_is_put_together_anew(tmp_path: Path) 
         assert wanted(db, "desk-4").settings == {"session.tries": "3"}
 
 
-def test_of_two_desks_that_change_one_thing_the_second_is_told(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_of_two_desks_that_change_one_thing_the_second_is_told(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         made = put_group(db, "site = north")
         put_group(db, "site = south", revision=made.revision)
         second = fleet_inventory.put_group(
@@ -144,8 +143,8 @@ def test_of_two_desks_that_change_one_thing_the_second_is_told(tmp_path: Path) -
             assert isinstance(changed, expected)
 
 
-def test_trying_a_change_says_whom_it_changes_and_changes_nothing(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_trying_a_change_says_whom_it_changes_and_changes_nothing(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         audit = len(administration.read(db, 0, 1000))
         tried = fleet_desires.change(
             db,
@@ -162,7 +161,7 @@ def test_trying_a_change_says_whom_it_changes_and_changes_nothing(tmp_path: Path
         assert len(administration.read(db, 0, 1000)) == audit
 
 
-def test_what_cannot_be_desired_is_named_and_nothing_is_changed(tmp_path: Path) -> None:
+def test_what_cannot_be_desired_is_named_and_nothing_is_changed(store: Place) -> None:
     unknown = Artifact(ArtifactKind.POLICY, "1", "00" * 32, 5)
     bad = {
         "desire.settings.Tries": DesireChange({"Tries": "3"}),
@@ -170,7 +169,7 @@ def test_what_cannot_be_desired_is_named_and_nothing_is_changed(tmp_path: Path) 
         "desire.artifacts.policy": DesireChange(artifacts={"policy": unknown}),
         "desire.artifacts.firmware": DesireChange(artifacts={"firmware": unknown}),
     }
-    with fleet_store(tmp_path, DEVICES) as db:
+    with fleet_store(store, DEVICES) as db:
         for field, what in bad.items():
             refused = fleet_desires.change(db, FLEET, what, revision=None, now_ns=NOW_NS, actor=ACTOR)
             assert isinstance(refused, Invalid)
@@ -184,8 +183,8 @@ def test_what_cannot_be_desired_is_named_and_nothing_is_changed(tmp_path: Path) 
         assert wanted(db, "desk-1").artifacts == (POINT,)
 
 
-def test_a_rollout_desires_of_its_devices_alone_and_only_of_those_that_there_are(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_a_rollout_desires_of_its_devices_alone_and_only_of_those_that_there_are(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         what = DesireChange({"session.tries": "3"})
         told = fleet_desires.change_devices(
             db, ["desk-1", "desk-3", "desk-9"], what, now_ns=NOW_NS, actor=ACTOR, why="rollout r1"
@@ -198,9 +197,9 @@ def test_a_rollout_desires_of_its_devices_alone_and_only_of_those_that_there_are
         )
 
 
-def test_the_window_of_a_site_goes_with_what_is_desired_there(tmp_path: Path) -> None:
+def test_the_window_of_a_site_goes_with_what_is_desired_there(store: Place) -> None:
     window = ServiceWindow("Africa/Nairobi", 20 * 3600, 4 * 3600, (0, 1))
-    with fleet_store(tmp_path, DEVICES) as db:
+    with fleet_store(store, DEVICES) as db:
         desire(db, FLEET, session__tries="3")
         site = Site("north", 0, title="North gate", window=window, labels={"region": "n"})
         put = fleet_inventory.put_site(db, site, revision=0, allow_missing=False, now_ns=NOW_NS, actor=ACTOR)

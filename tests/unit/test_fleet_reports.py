@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from aggregator.fleet.terms import FLEET, Facts, Health, Reported
 from aggregator.holdings import AuditEntry
 from aggregator.records import DeviceFault
 from aggregator.store import administration, fleet_devices, fleet_reports, fleet_states
+from aggregator.store.place import Place
 from aggregator.store.port import Database
 from tests.kit.aggregator_fixture import NOW_NS
 from tests.kit.fleet_store import desire, device, fleet_store, hello, report, wanted
@@ -17,8 +16,8 @@ DEVICES = {"desk-1": "north", "desk-2": "south"}
 HOUR_NS = 3600 * 1_000_000_000
 
 
-def test_drift_is_shown_until_the_report_shows_what_is_desired(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_drift_is_shown_until_the_report_shows_what_is_desired(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         fleet_reports.note(db, "desk-1", report(None), NOW_NS)
         assert device(db, "desk-1").problems == ()
         desire(db, FLEET, session__tries="3")
@@ -29,8 +28,8 @@ def test_drift_is_shown_until_the_report_shows_what_is_desired(tmp_path: Path) -
         assert device(db, "desk-1").health is Health.WELL
 
 
-def test_a_device_is_told_once_it_reported_and_what_it_has_not_decided_on(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_a_device_is_told_once_it_reported_and_what_it_has_not_decided_on(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         desire(db, FLEET, session__tries="3")
         assert fleet_states.due(db, DEVICES) == {}, "it may be of a version without desired states"
         fleet_reports.note(db, "desk-1", report(None), NOW_NS)
@@ -43,8 +42,8 @@ def test_a_device_is_told_once_it_reported_and_what_it_has_not_decided_on(tmp_pa
             assert fleet_states.due(db, DEVICES) == {}
 
 
-def test_what_was_refused_is_a_problem_with_the_devices_reason(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_what_was_refused_is_a_problem_with_the_devices_reason(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         desire(db, FLEET, session__tries="3")
         refusal = Refusal("settings.session.tries", "write a number from 1 to 5")
         refused = report(
@@ -56,8 +55,8 @@ def test_what_was_refused_is_a_problem_with_the_devices_reason(tmp_path: Path) -
         assert "settings.session.tries: write a number from 1 to 5" in seen.problems
 
 
-def test_what_is_desired_again_is_tried_again_by_those_that_failed(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_what_is_desired_again_is_tried_again_by_those_that_failed(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         desire(db, FLEET, session__tries="3")
         for device_id, result in (("desk-1", DesiredResult.ROLLED_BACK), ("desk-2", DesiredResult.APPLIED)):
             fleet_reports.note(db, device_id, report(wanted(db, device_id), result), NOW_NS)
@@ -67,8 +66,8 @@ def test_what_is_desired_again_is_tried_again_by_those_that_failed(tmp_path: Pat
         assert desire(db, FLEET, session__tries="3").recomputed.changed == set(), "it has not answered yet"
 
 
-def test_a_report_that_cannot_be_so_is_doubted_and_the_audit_log_says_so_once_an_hour(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_a_report_that_cannot_be_so_is_doubted_and_the_audit_log_says_so_once_an_hour(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         desire(db, FLEET, session__tries="3")
         first = wanted(db, "desk-1")
         desire(db, FLEET, session__tries="4")
@@ -96,8 +95,8 @@ def test_a_report_that_cannot_be_so_is_doubted_and_the_audit_log_says_so_once_an
         assert device(db, "desk-2").reported is None, "one device's word changes nothing for another"
 
 
-def test_a_device_that_is_ahead_of_a_restored_store_takes_what_is_desired_again(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_a_device_that_is_ahead_of_a_restored_store_takes_what_is_desired_again(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         ahead = report(DesiredState(9, {"session.tries": "8"}, ()))
         fleet_reports.note(db, "desk-2", ahead, NOW_NS)
         desire(db, FLEET, session__tries="3")
@@ -111,9 +110,9 @@ def test_a_device_that_is_ahead_of_a_restored_store_takes_what_is_desired_again(
 
 
 def test_a_device_is_silent_beyond_its_own_pattern_whatever_clocks_do(
-    tmp_path: Path,
+    store: Place,
 ) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+    with fleet_store(store, DEVICES) as db:
         for day in range(1, 4):  # on for an hour, off for 60
             hello(db, "desk-1", "north", 10 + day, at_ns=NOW_NS + day * 60 * HOUR_NS)
         last_ns = NOW_NS + 3 * 60 * HOUR_NS
@@ -132,8 +131,8 @@ def test_a_device_is_silent_beyond_its_own_pattern_whatever_clocks_do(
         assert [each.silent_s for each in found] == [0.0, 36000.0]
 
 
-def test_parts_that_failed_make_the_word(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_parts_that_failed_make_the_word(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         fleet_devices.note_fault(db, "desk-1", DeviceFault("camera", recovered=False, kind="Gone"), NOW_NS)
         assert (device(db, "desk-1").health, device(db, "desk-1").problems) == (
             Health.WARNING,

@@ -60,7 +60,7 @@ class Post:
 
 @asynccontextmanager
 async def runner(folder: Path) -> AsyncIterator[tuple[Post, RolloutRunner]]:
-    with fleet_store(folder, DEVICES):
+    with fleet_store(folder / "store.db", DEVICES):
         pass
     path, log = folder / "store.db", structlog.testing.LogCapture()
     post: Post

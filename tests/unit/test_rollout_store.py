@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -19,6 +18,7 @@ from aggregator.store import administration, fleet_desires, fleet_reports, fleet
 from aggregator.store.fleet_rollout_making import Wish, make, plan
 from aggregator.store.fleet_rollout_outcomes import OutcomeReader
 from aggregator.store.fleet_rollouts import Held, NameTaken, Overlap
+from aggregator.store.place import Place
 from aggregator.store.port import Database
 from tests.kit.aggregator_fixture import NOW_NS
 from tests.kit.fleet_store import ACTOR, POINT, desire, fleet_store, report, wanted
@@ -78,8 +78,8 @@ def all_apply(db: Database, device_ids: set[str], now_ns: int = NOW_NS) -> None:
         fleet_reports.note(db, device_id, report(wanted(db, device_id)), now_ns)
 
 
-def test_a_turn_desires_the_change_of_its_ring_alone_and_goes_on_with_the_reports(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_a_turn_desires_the_change_of_its_ring_alone_and_goes_on_with_the_reports(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         made(db)
         first = of(turn(db), Standing.TOLD)
         assert len(first) == 3
@@ -100,8 +100,8 @@ def test_a_turn_desires_the_change_of_its_ring_alone_and_goes_on_with_the_report
         assert acts == ["rollout created", "rollout went on", "rollout done"]
 
 
-def test_a_refusal_stops_it_and_who_waits_gets_back_what_was_desired_before(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_a_refusal_stops_it_and_who_waits_gets_back_what_was_desired_before(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         for device_id in DEVICES:
             desire(db, Scope(ScopeKind.DEVICE, device_id), session__tries="2")
         made(db)
@@ -121,8 +121,8 @@ def test_a_refusal_stops_it_and_who_waits_gets_back_what_was_desired_before(tmp_
         assert wanted(db, refusing) == state
 
 
-def test_what_somebody_changed_since_is_not_taken_back(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_what_somebody_changed_since_is_not_taken_back(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         made(db)
         first, second, third = sorted(of(turn(db), Standing.TOLD))
         all_apply(db, {first, second, third})
@@ -139,8 +139,8 @@ def test_what_somebody_changed_since_is_not_taken_back(tmp_path: Path) -> None:
         assert fleet_rollouts.under_way(db) == ()
 
 
-def test_what_rollouts_left_at_devices_is_told_to_who_desires_the_same_of_more(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_what_rollouts_left_at_devices_is_told_to_who_desires_the_same_of_more(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         made(db)
         turn(db)
         fleet, what = Scope(ScopeKind.FLEET), DesireChange({"session.tries": "5", "page.language": '"uk"'})
@@ -154,8 +154,8 @@ def test_what_rollouts_left_at_devices_is_told_to_who_desires_the_same_of_more(t
         assert fleet_desires.held_by_devices(db, fleet, same) == ()
 
 
-def test_a_device_that_says_what_cannot_be_so_has_refused(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_a_device_that_says_what_cannot_be_so_has_refused(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         made(db)
         liar = min(of(turn(db), Standing.TOLD))
         fleet_reports.note(db, liar, report(wanted(db, liar), settings={"session.tries": "1"}), NOW_NS)
@@ -164,8 +164,8 @@ def test_a_device_that_says_what_cannot_be_so_has_refused(tmp_path: Path) -> Non
         assert "does not show settings.session.tries" in stopped.reason
 
 
-def test_an_older_report_answers_nothing(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_an_older_report_answers_nothing(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         desire(db, Scope(ScopeKind.FLEET), page__language='"uk"')
         all_apply(db, set(DEVICES))
         made(db)
@@ -173,8 +173,8 @@ def test_an_older_report_answers_nothing(tmp_path: Path) -> None:
         assert of(turn(db), Standing.TOLD) == told
 
 
-def test_two_rollouts_may_share_devices_and_not_their_fields(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_two_rollouts_may_share_devices_and_not_their_fields(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         made(db)
         assert made(db) == NameTaken("tries")
         assert isinstance(made(db, "language", Change({"page.language": '"uk"'})), Held)
@@ -190,9 +190,9 @@ def test_two_rollouts_may_share_devices_and_not_their_fields(tmp_path: Path) -> 
         assert [held.rollout.name for held in fleet_rollouts.read(db, (NOW_NS, "language"), 2)] == ["fewer"]
 
 
-def test_people_are_counted_before_the_ring_and_from_the_hour_after_each_answer(tmp_path: Path) -> None:
+def test_people_are_counted_before_the_ring_and_from_the_hour_after_each_answer(store: Place) -> None:
     terms = Thresholds(min_check_ins=100, failure_to_acquire_points=2, no_match_points=2)
-    with fleet_store(tmp_path, DEVICES) as db:
+    with fleet_store(store, DEVICES) as db:
         made(db, terms=terms)
         changed = of(turn(db), Standing.TOLD)
         all_apply(db, changed, NOW_NS + HOUR_NS)
@@ -225,8 +225,8 @@ def counted(
         db.execute("INSERT INTO hourly VALUES (?, ?, ?, ?)", (what, hour, device_id, count))
 
 
-def test_a_rollout_as_it_is_written_down_is_read_as_it_was(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_a_rollout_as_it_is_written_down_is_read_as_it_was(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         held = made(db)
         assert isinstance(held, Held)
         assert whole(db) == held.rollout
@@ -260,17 +260,17 @@ WISH = Wish("tries", "Four tries", Change({"session.tries": " 4"}), "", HALVES, 
     ],
 )
 def test_a_wish_that_cannot_be_meant_is_refused_with_its_field(
-    tmp_path: Path, wish: Wish, field: str, why: str
+    store: Place, wish: Wish, field: str, why: str
 ) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+    with fleet_store(store, DEVICES) as db:
         refused = make(db, wish, NOW_NS, (), ACTOR)
         assert isinstance(refused, Invalid), refused
         assert refused.field.startswith(field)
         assert why in refused.why
 
 
-def test_a_plan_says_what_stands_in_the_way(tmp_path: Path) -> None:
-    with fleet_store(tmp_path, DEVICES) as db:
+def test_a_plan_says_what_stands_in_the_way(store: Place) -> None:
+    with fleet_store(store, DEVICES) as db:
         fleet_reports.note(db, "desk-0", report(None), NOW_NS)
         made(db)
         wish = replace(WISH, change=Change({"session.tries": "4"}, (POINT,)))
