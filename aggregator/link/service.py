@@ -26,7 +26,6 @@ from aggregator.records import Batch, Credit, Hello
 from aggregator.store import commands, fleet_reports, streams
 from aggregator.store.errors import StoreError
 from aggregator.store.ingest import Admitted, Kept
-from aggregator.store.port import Database
 from aggregator.store.writer import StoreWriter
 from aidpost.v1 import link_pb2, link_pb2_grpc
 from trust.state import DesiredState, ReportedState
@@ -265,15 +264,15 @@ class DeviceLinkService(link_pb2_grpc.DeviceLinkServiceServicer):
     async def _command(self, stream: _Stream) -> None:
         while True:
             command = await stream.asked.get()
-            if await self._store.submit(partial(self._hand_out, stream=stream.admitted, command=command)):
+            note = partial(
+                commands.note_delivered,
+                command_id=command.command_id,
+                now_ns=self._wall_ns(),
+                stream=stream.admitted.stream,
+            )
+            if await self._store.submit(note, of=stream.admitted.device_id):
                 await stream.write(codec.command(command))
                 stream.log.info("link.commanded", kind=command.kind, command=command.command_id.hex())
-
-    def _hand_out(self, db: Database, stream: Admitted, command: Command) -> bool:
-        """Note that a command goes out here; False where it was taken back, or a later stream has it."""
-        return streams.holds(db, stream.device_id, stream.stream) and commands.note_delivered(
-            db, command_id=command.command_id, now_ns=self._wall_ns()
-        )
 
     @contextmanager
     def _left(self, admitted: Admitted) -> Iterator[None]:

@@ -100,12 +100,17 @@ def read(db: Database, device_id: str | None, limit: int) -> tuple[Command, ...]
     return tuple(Command(*row) for row in reversed(rows))
 
 
-def note_delivered(db: Database, command_id: bytes, now_ns: int) -> bool:
-    """A command is about to be sent to its device; False for one that was taken back meanwhile."""
+def note_delivered(db: Database, command_id: bytes, now_ns: int, stream: int = 0) -> bool:
+    """A command is about to be sent to its device; False for one that was taken back meanwhile.
+
+    stream: on which, where there are several workers; False where the device has a later one.
+    """
     noted = db.execute(
         """UPDATE commands SET delivered_ns = coalesce(delivered_ns, ?)
-           WHERE command_id = ? AND outcome IS NULL""",
-        (now_ns, command_id),
+           WHERE command_id = ? AND outcome IS NULL AND NOT EXISTS (
+               SELECT 1 FROM streams WHERE streams.device_id = commands.device_id AND number > ?
+           )""",
+        (now_ns, command_id, stream),
     )
     return noted.rowcount > 0
 

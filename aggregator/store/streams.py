@@ -24,14 +24,6 @@ def leave(db: Database, device_id: str, number: int) -> None:
     db.execute("UPDATE streams SET worker = '' WHERE device_id = ? AND number = ?", (device_id, number))
 
 
-def holds(db: Database, device_id: str, number: int) -> bool:
-    """Tell whether no later stream has taken over; 0, of an aggregator in one process, always holds."""
-    if not number:
-        return True
-    row = db.execute("SELECT number FROM streams WHERE device_id = ?", (device_id,)).fetchone()
-    return row is not None and row[0] == number
-
-
 def beat(db: Database, worker: str) -> dict[str, int]:
     """Say that a worker is alive; returns the streams that are its own still, by device."""
     db.execute(
