@@ -17,6 +17,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from aggregator.authority import Authority
 from aggregator.beside import Beside
 from aggregator.link.diagnostics import erase_old_bundles
+from aggregator.link.log_relay import MAX_UNREAD, LogRelay
 from aggregator.store import diagnostics
 from aggregator.store.database import open_reader
 from aggregator.store.diagnostics import KEPT_NS
@@ -233,3 +234,20 @@ async def test_a_log_that_no_device_was_asked_for_is_not_followed(post: Post) ->
 
 async def _once(lines: list[str]) -> AsyncIterator[list[str]]:
     yield lines
+
+
+async def test_two_streams_of_one_log_and_a_slow_follower_lose_nothing_silently() -> None:
+    relay = LogRelay()
+    follow = relay.follow(ASKED)
+    first = asyncio.ensure_future(anext(follow))
+    await asyncio.sleep(0)  # it follows now
+    with relay.telling(ASKED), relay.telling(ASKED):
+        relay.tell(ASKED, ("begin",))
+        assert await first == ("begin",)
+        with relay.telling(ASKED):
+            pass  # a stream that broke and came again
+        for number in range(MAX_UNREAD + 3):
+            relay.tell(ASKED, (str(number),))
+    lines = [line async for lines in follow for line in lines]
+    assert '{"event": "lines left out", "lines": 3}' in lines
+    assert len(lines) == MAX_UNREAD + 1
