@@ -42,6 +42,7 @@ PAUSE_S = 0.25
 COMMAND_PAUSE_S = 0.5
 CALL_S = 5.0
 RECOVERED = "the fault to the next acknowledgement of the last device"
+COMMANDED = "the fault to the end of a command that was sent to each device after it"
 
 
 @dataclass(slots=True)
@@ -131,6 +132,14 @@ class Desk:
         """Wait until each device has an acknowledgement of what it did after now; return the time since."""
         for device, seq in [(device, device.last_seq) for device in self.devices]:
             await device.until(lambda device, seq=seq: device.acked_seq > seq)  # type: ignore[misc]
+        return time.monotonic() - began_s
+
+    async def commanded(self, began_s: float) -> float:
+        """Send each device a command, wait until all are done, and return the time since."""
+        asked = [(device, random_id()) for device in self.devices]
+        await asyncio.gather(*(self._send(command_id, device.device_id) for device, command_id in asked))
+        for device, command_id in asked:
+            await device.until(lambda device, command_id=command_id: device.done[command_id] > 0)  # type: ignore[misc]
         return time.monotonic() - began_s
 
     async def settle(self) -> None:
@@ -280,11 +289,11 @@ def _acked_at(place: Server) -> dict[str, int]:
 
 async def struck(desk: Desk, name: str, fault: Fault, times: int) -> Finding:
     """Let the fault strike while devices report, mend it, and go on when all is as before."""
-    before, recoveries = _shown(desk), []
+    before, recoveries, of_bus = _shown(desk), [], fault in (kill_bus, cut_from_bus)
     for _ in range(times):
         began_s = time.monotonic()
         mend = await fault(desk)
-        recoveries.append(await desk.recovered(began_s))
+        recoveries.append(await (desk.commanded if of_bus else desk.recovered)(began_s))
         await mend()
         await desk.recovered(time.monotonic())
     return Finding(
@@ -293,7 +302,7 @@ async def struck(desk: Desk, name: str, fault: Fault, times: int) -> Finding:
         shown=_shown(desk) - before,
         wrong=(),
         recoveries_s=tuple(recoveries),
-        recovered=RECOVERED,
+        recovered=COMMANDED if of_bus else RECOVERED,
     )
 
 
