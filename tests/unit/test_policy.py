@@ -138,3 +138,18 @@ def test_an_age_goes_on_across_boots_by_uptime_and_by_a_good_wall_clock(tmp_path
     later = moment(1, boot=3, quality=ClockQuality.SYNCHRONISED, wall_hour=601_000)
     assert store.ages.count(later)[reference(2).entry_id] == 995 * hour_ns
     store.close()
+
+
+def test_a_bad_clock_ages_nobody_and_one_that_was_set_back_makes_nobody_younger(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    good = moment(quality=ClockQuality.SYNCHRONISED, wall_hour=600_000)
+    store.gallery.add(good, reference(1))
+    entry_id = reference(1).entry_id
+    hour_ns = 3600 * 1_000_000_000
+    store.ages.count(good)
+    assert store.ages.count(moment(2, boot=2, wall_hour=900_000)) == {entry_id: 2 * hour_ns}
+    set_back = moment(5, boot=2, quality=ClockQuality.SYNCHRONISED, wall_hour=599_000)
+    assert store.ages.count(set_back) == {entry_id: 5 * hour_ns}
+    store.gallery.remove(set_back, entry_id)
+    assert store.ages.count(set_back) == {}
+    store.close()
