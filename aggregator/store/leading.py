@@ -19,5 +19,7 @@ def session(db: Database, before: int | None) -> int | None:
         return before
     for name, value in _KEEPALIVE:
         db.execute("SELECT set_config(?, ?, false)", (name, value)).fetchall()
-    (taken,) = db.execute("SELECT pg_try_advisory_lock(?)", (_LOCK,)).fetchone()
+    # Organisations that share the database have a leader each.
+    lock = "SELECT pg_try_advisory_lock(? + 256 * own_organisation())"
+    (taken,) = db.execute(lock, (_LOCK,)).fetchone()
     return int(current) if taken else None

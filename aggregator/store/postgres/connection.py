@@ -140,10 +140,10 @@ class PostgresDatabase:
         Whoever writes of some devices holds the lock with others, and these devices' rows, in one order.
         """
         if device_ids is None:
-            self.execute("SELECT pg_advisory_xact_lock(?)", (_TURN,))
+            self.execute("SELECT pg_advisory_xact_lock(? + 256 * own_organisation())", (_TURN,))
             self._turn = _Turn.WHOLE
             return
-        self.execute("SELECT pg_advisory_xact_lock_shared(?)", (_TURN,))
+        self.execute("SELECT pg_advisory_xact_lock_shared(? + 256 * own_organisation())", (_TURN,))
         self._turn = _Turn.OF_DEVICES
         self._wait(self._lock(sorted(device_ids)))
 
