@@ -302,7 +302,7 @@ def verify_audit(store: Place) -> None:
     """Check the log's chain in the store itself; exit status 1 when an entry does not hold."""
     with _clear_errors(), open_reader(store) as db:
         broken = administration.first_broken(db)
-        count = len(administration.read(db, 1, -1))
+        count = len(administration.read(db, 1, administration.EVERY))
     if broken is not None:
         raise click.ClickException(f"entry {broken} does not hold: the log was changed after it was written")
     click.echo(f"All {count} entries hold.")

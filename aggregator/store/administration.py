@@ -12,6 +12,7 @@ from aggregator.store.port import Database
 
 _BEGINNING = bytes(32)
 EVERY = 2**62
+"""As a limit: no limit. PostgreSQL takes no negative one."""
 _NEVER = 2**63 - 1
 
 
