@@ -119,11 +119,15 @@ class PostgresPair:
         settings = _SETTINGS | {
             "listen_addresses": node.address,
             "port": str(node.port),
-            "unix_socket_directories": str(self._folder),
+            # A socket's lock file outlives the kill, and stops the next start where its number is in use.
+            "unix_socket_directories": "",
         }
         options = " ".join(f"--{name}={value}" for name, value in settings.items())
         log = self._folder / f"{node.name}.log"
-        self._run(node, "pg_ctl", "-D", self._data(node), "-l", log, "-o", options, "-w", "start")
+        try:
+            self._run(node, "pg_ctl", "-D", self._data(node), "-l", log, "-o", options, "-w", "start")
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}: {log.read_text()[-2000:]}") from error
 
     def _kill(self, node: Node) -> None:
         with suppress(FileNotFoundError, ProcessLookupError):
