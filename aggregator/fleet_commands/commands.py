@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -27,6 +28,7 @@ from aggregator.fleet_commands.common import (
 from aidpost.client import FleetClient
 from aidpost.v1 import event_pb2, fleet_pb2
 
+LATEST = 1_000
 KINDS = words(event_pb2.CommandKind)
 FOR_GOOD = {
     "lock": "Destroy the keys of {whom}? What was not reported is lost.",
@@ -118,13 +120,15 @@ def send(
 
 @commands.command("list")
 @click.option("--device", default="", type=DEVICE, help="One device's alone.")
+@click.option("--all", "every", is_flag=True, help=f"All, and not the latest {LATEST:,} alone.")
 @format_option
 @server_option
 @credential_option
-def list_commands(device: str, form: Format, server: str, credential: Path) -> None:
-    """Show what devices were asked, and what became of it."""
+def list_commands(device: str, every: bool, form: Format, server: str, credential: Path) -> None:
+    """Show what devices were asked, and what became of it, the latest at the end."""
     with fleet(server, credential) as client:
-        rows = [row(state) for state in client.list_commands(device)]
+        rows = [row(state) for state in islice(client.list_commands(device), None if every else LATEST)]
+    rows.reverse()
     show(rows, CommandRow, form, COLUMNS, "No device was asked for anything.")
 
 

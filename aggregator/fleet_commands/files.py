@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ import msgspec
 
 from aggregator.administer import SpanType
 from aggregator.export import Format
+from aggregator.fleet_commands.commands import LATEST
 from aggregator.fleet_commands.commands import row as command_row
 from aggregator.fleet_commands.common import (
     DEVICE,
@@ -187,12 +189,13 @@ def _bundle(client: FleetClient, command_id: str) -> export_pb2.DiagnosticBundle
 
 
 def _live_tail(client: FleetClient, device: str) -> bytes | None:
-    tails = [
-        state
-        for state in client.list_commands(device)
+    """Return the id of the newest command by which a device tells its log, None without one."""
+    tails = (
+        state.command_id
+        for state in islice(client.list_commands(device), LATEST)
         if state.kind == event_pb2.COMMAND_KIND_TAIL_LOG and command_row(state).state in _LIVE
-    ]
-    return tails[-1].command_id if tails else None
+    )
+    return next(tails, None)
 
 
 def _row(bundle: export_pb2.DiagnosticBundle) -> BundleRow:

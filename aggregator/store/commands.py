@@ -92,12 +92,17 @@ def cancel(db: Database, command_id: bytes, now_ns: int, actor: str) -> Cancelle
     return Cancelled.DONE
 
 
-def read(db: Database, device_id: str | None, limit: int) -> tuple[Command, ...]:
-    """Return the latest commands, of one device or of all, oldest first."""
+def read(
+    db: Database, device_id: str | None, limit: int, before: tuple[int, bytes] | None = None
+) -> tuple[Command, ...]:
+    """Return commands, of one device or of all, the latest first; before: (asked_ns, id) of the last seen."""
+    asked_ns, command_id = before or (2**63 - 1, b"")
     rows = db.execute(
-        f"{_COMMANDS} WHERE ?1 IS NULL OR device_id = ?1 ORDER BY asked_ns DESC LIMIT ?2", (device_id, limit)
+        f"""{_COMMANDS} WHERE (?1 IS NULL OR device_id = ?1) AND (asked_ns, command_id) < (?2, ?3)
+            ORDER BY asked_ns DESC, command_id DESC LIMIT ?4""",
+        (device_id, asked_ns, command_id, limit),
     ).fetchall()
-    return tuple(Command(*row) for row in reversed(rows))
+    return tuple(Command(*row) for row in rows)
 
 
 def note_delivered(db: Database, command_id: bytes, now_ns: int, stream: int = 0) -> bool:

@@ -50,7 +50,7 @@ def read(db: Database, device_id: str, now_ns: int, connected: Collection[str]) 
         held,
         read_missing(db, device_id),
         _events(db, device_id),
-        commands.read(db, device_id, SHOWN_COMMANDS)[::-1],
+        commands.read(db, device_id, SHOWN_COMMANDS),
         diagnostics.read(db, device_id, b"", SHOWN_BUNDLES),
         tuple((at_ns, measured) for at_ns, _, measured in points),
         next(iter(telemetry.latest(db, (device_id,))), None),

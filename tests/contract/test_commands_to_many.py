@@ -130,3 +130,23 @@ async def test_live_logs_and_support_sessions_need_the_consent_of_the_site(desk:
         await desk.fleet.SendCommands(request)
         command = (await link.read()).command
         assert (command.kind, command.duration.seconds) == (event_pb2.COMMAND_KIND_TAIL_LOG, 600)
+
+
+async def test_commands_are_listed_in_pages_the_latest_first_and_each_once(desk: FleetDesk) -> None:
+    for number in range(1, 4):
+        await desk.device(f"desk-{number}")
+    await desk.fleet.SendCommands(to_many("", 3))
+    listed: list[bytes] = []
+    request = fleet_pb2.ListCommandsRequest(page_size=2)
+    while True:
+        page = await desk.fleet.ListCommands(request)
+        listed += [each.command_id for each in page.commands]
+        if not page.next_page_token:
+            break
+        request.page_token = page.next_page_token
+    assert sorted(listed) == sorted({each.command_id for each in await states(desk)})
+    assert len(listed) == 3
+    first = await desk.fleet.ListCommands(fleet_pb2.ListCommandsRequest(page_size=2))
+    other = fleet_pb2.ListCommandsRequest(device_id="desk-1", page_token=first.next_page_token)
+    bad = await refused(desk.fleet.ListCommands(other), INVALID, BadRequest)
+    assert bad.field_violations[0].field == "page_token"

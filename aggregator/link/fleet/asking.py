@@ -13,6 +13,7 @@ from aggregator.link.authorisation import FOR_ADMINISTRATORS
 from aggregator.link.desks import Desks
 from aggregator.link.fleet.calls import Context, FleetCalls, within
 from aggregator.link.fleet.choosing import chosen
+from aggregator.link.paging import after, page_size, token
 from aggregator.link.presence import Presence
 from aggregator.link.refusing import bad_field, not_allowed, not_found, not_now
 from aggregator.records import GOES_ON, CommandKind
@@ -27,7 +28,6 @@ from trust.names import Role
 SECOND_NS = 1_000_000_000
 COMMAND_S = (60, 30 * 24 * 3600)
 DURATION_S = (60, 8 * 3600)
-MAX_COMMANDS = 1000
 _NOT_CANCELLED = {
     Cancelled.DELIVERED: ("COMMAND_DELIVERED", "it was delivered: wait for its result"),
     Cancelled.ENDED: ("COMMAND_ENDED", "its result has come already: list the commands"),
@@ -129,10 +129,25 @@ class Asking(fleet_pb2_grpc.FleetServiceServicer):
     async def ListCommands(  # noqa: N802
         self, request: fleet_pb2.ListCommandsRequest, context: Context
     ) -> fleet_pb2.ListCommandsResponse:
-        """List the latest commands."""
-        device_id = request.device_id or None
-        found = await self._calls.read(lambda db: commands.read(db, device_id, MAX_COMMANDS))
-        return fleet_pb2.ListCommandsResponse(commands=map(codec.command_state, found))
+        """List commands, the latest first."""
+        binding = ("commands", request.device_id)
+        seen = after(request.page_token, *binding)
+        before = None
+        if seen:
+            asked_ns, _, command_id = seen.partition(" ")
+            try:
+                before = int(asked_ns), bytes.fromhex(command_id)
+            except ValueError as error:
+                raise bad_field("page_token", "take it from the answer before, or leave it empty") from error
+        size = page_size(request.page_size)
+        found = await self._calls.read(
+            lambda db: commands.read(db, request.device_id or None, size + 1, before)
+        )
+        page = found[:size]
+        last = f"{page[-1].asked_ns} {page[-1].command_id.hex()}" if len(found) > size else ""
+        return fleet_pb2.ListCommandsResponse(
+            commands=map(codec.command_state, page), next_page_token=token(last, *binding) if last else ""
+        )
 
     def _checked(
         self,

@@ -70,10 +70,10 @@ class Asking(Subject):
         request = fleet_pb2.CancelCommandRequest(command_id=command_id)
         self._sending.once(self._service.CancelCommand, request)
 
-    def list_commands(self, device_id: str = "") -> Sequence[fleet_pb2.CommandState]:
-        """Return what devices were asked, the latest 1000, oldest first."""
+    def list_commands(self, device_id: str = "") -> Iterator[fleet_pb2.CommandState]:
+        """Yield what devices were asked, the latest first."""
         request = fleet_pb2.ListCommandsRequest(device_id=device_id)
-        return self._sending.safely(self._service.ListCommands, request).commands
+        return self._sending.pages(self._service.ListCommands, request, lambda page: page.commands)
 
     def list_diagnostics(self, device_id: str = "") -> Iterator[export_pb2.DiagnosticBundle]:
         """Yield the diagnostic bundles that devices handed in."""

@@ -307,7 +307,7 @@ class FleetServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListCommands(self, request, context):
-        """List what devices were asked, and what became of it, oldest first.
+        """List what devices were asked, and what became of it, the latest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -59,7 +59,7 @@ class FleetServiceStub:
     SendCommand: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.SendCommandRequest, _fleet_pb2.SendCommandResponse]
     """Ask a device for something. It is delivered as long as it has not expired and its result has not come."""
     ListCommands: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.ListCommandsRequest, _fleet_pb2.ListCommandsResponse]
-    """List what devices were asked, and what became of it, oldest first."""
+    """List what devices were asked, and what became of it, the latest first."""
     SendCommands: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.SendCommandsRequest, _fleet_pb2.SendCommandsResponse]
     """Ask all devices of a filter for something. A filter that nothing matches is INVALID_ARGUMENT."""
     CancelCommand: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.CancelCommandRequest, _fleet_pb2.CancelCommandResponse]
@@ -131,7 +131,7 @@ class FleetServiceAsyncStub(FleetServiceStub):
     SendCommand: _aio.UnaryUnaryMultiCallable[_fleet_pb2.SendCommandRequest, _fleet_pb2.SendCommandResponse]  # type: ignore[assignment]
     """Ask a device for something. It is delivered as long as it has not expired and its result has not come."""
     ListCommands: _aio.UnaryUnaryMultiCallable[_fleet_pb2.ListCommandsRequest, _fleet_pb2.ListCommandsResponse]  # type: ignore[assignment]
-    """List what devices were asked, and what became of it, oldest first."""
+    """List what devices were asked, and what became of it, the latest first."""
     SendCommands: _aio.UnaryUnaryMultiCallable[_fleet_pb2.SendCommandsRequest, _fleet_pb2.SendCommandsResponse]  # type: ignore[assignment]
     """Ask all devices of a filter for something. A filter that nothing matches is INVALID_ARGUMENT."""
     CancelCommand: _aio.UnaryUnaryMultiCallable[_fleet_pb2.CancelCommandRequest, _fleet_pb2.CancelCommandResponse]  # type: ignore[assignment]
@@ -248,7 +248,7 @@ class FleetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _fleet_pb2.ListCommandsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_fleet_pb2.ListCommandsResponse, _abc.Awaitable[_fleet_pb2.ListCommandsResponse]]:
-        """List what devices were asked, and what became of it, oldest first."""
+        """List what devices were asked, and what became of it, the latest first."""
 
     @_abc_1.abstractmethod
     def SendCommands(
