@@ -125,13 +125,16 @@ async def take_up_gallery(
 
     The next entries are read while the ones before are taken in.
     """
-    batches = await in_store(lambda store: store.gallery.batches(purpose))
-    entries, refused = 0, list[str]()
-    batch = await in_store(lambda _: next(batches, []))
-    while batch:
+    refused, unread = list[str](), list[str]()
+    batches = await in_store(
+        lambda store: store.gallery.batches(purpose, lambda damage: unread.append(str(damage)))
+    )
+    entries = 0
+    batch = await in_store(lambda _: next(batches, None))
+    while batch is not None:
         entries += len(batch)
         taken, batch = await asyncio.gather(
-            in_inference(partial(matcher.take_up_all, batch)), in_store(lambda _: next(batches, []))
+            in_inference(partial(matcher.take_up_all, batch)), in_store(lambda _: next(batches, None))
         )
         refused += taken
-    return entries, refused
+    return entries + len(unread), unread + refused

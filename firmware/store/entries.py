@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -100,9 +100,18 @@ def delete(database: Database, entry_id: bytes) -> str | None:
 
 
 def select_after(
-    database: Database, keys: EntryKeys, number: int, limit: int, purpose: Purpose, site: str
+    database: Database,
+    keys: EntryKeys,
+    number: int,
+    limit: int,
+    purpose: Purpose,
+    site: str,
+    on_damage: Callable[[StoreDamaged], None],
 ) -> tuple[list[Reference], int]:
-    """Return the next entries in the order of their making, and the number of the last of them."""
+    """Return the next entries in the order of their making, and the number of the last of them.
+
+    on_damage: told of each that does not open; it is left out. The number is that given where none was left.
+    """
     (last,) = database.execute(
         "SELECT max(number) FROM (SELECT number FROM gallery WHERE number > ? ORDER BY number LIMIT ?)",
         (number, limit),
@@ -112,7 +121,7 @@ def select_after(
     rows = database.execute(
         _SELECT + "WHERE gallery.number > ? AND gallery.number <= ?" + _ORDER, (number, last)
     )
-    return _references(rows, keys, purpose, site), last
+    return _references(rows, keys, purpose, site, on_damage), last
 
 
 def select_entry(
@@ -177,8 +186,17 @@ def size(database: Database) -> int:
     return int(entries)
 
 
+def fail(damage: StoreDamaged) -> None:
+    """Read nothing more: what is done with a damaged entry where nobody says otherwise."""
+    raise damage
+
+
 def _references(
-    rows: Iterable[tuple[Any, ...]], keys: EntryKeys, purpose: Purpose, site: str
+    rows: Iterable[tuple[Any, ...]],
+    keys: EntryKeys,
+    purpose: Purpose,
+    site: str,
+    on_damage: Callable[[StoreDamaged], None] = fail,
 ) -> list[Reference]:
     references = []
     for _, group in groupby(rows, key=itemgetter(0)):
@@ -189,9 +207,12 @@ def _references(
                 template_codec.decode(seal.opened(sealed)) for sealed in (first, *(row[4] for row in others))
             )
         except (TemplateDamaged, EntryRefused) as error:
-            raise StoreDamaged(
-                f"the gallery entry {entry_id.hex()} cannot be read ({error}); "
-                "remove it and register the person again"
-            ) from error
+            on_damage(
+                StoreDamaged(
+                    f"the gallery entry {entry_id.hex()} cannot be read ({error}); "
+                    "remove it and register the person again"
+                )
+            )
+            continue
         references.append(Reference(entry_id, subject, templates, purpose, site))
     return references

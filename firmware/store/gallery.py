@@ -37,10 +37,15 @@ class Gallery:
         """Return the whole gallery."""
         return [reference for batch in self.batches(purpose) for reference in batch]
 
-    def batches(self, purpose: Purpose) -> Iterator[list[Reference]]:
-        """Return the whole gallery some entries at a time, so that it never lies in memory twice."""
+    def batches(
+        self, purpose: Purpose, on_damage: Callable[[StoreDamaged], None] = entries.fail
+    ) -> Iterator[list[Reference]]:
+        """Return the whole gallery some entries at a time, so that it never lies in memory twice.
+
+        on_damage: told of each entry that does not open, which is left out; a batch may be empty for it.
+        """
         self._refuse_other(purpose)
-        return self._batches(purpose)
+        return self._batches(purpose, on_damage)
 
     def reference(self, purpose: Purpose, entry_id: bytes) -> Reference | None:
         """Return one entry, or None."""
@@ -163,14 +168,17 @@ class Gallery:
         self._journal.erase_from_log(erased=True)
         return renewed
 
-    def _batches(self, purpose: Purpose) -> Iterator[list[Reference]]:
+    def _batches(
+        self, purpose: Purpose, on_damage: Callable[[StoreDamaged], None]
+    ) -> Iterator[list[Reference]]:
         last = 0
         while True:
+            before = last
             with self._journal.reading():
                 batch, last = entries.select_after(
-                    self._db, self._journal.entry_keys, last, BATCH, purpose, self._journal.site
+                    self._db, self._journal.entry_keys, last, BATCH, purpose, self._journal.site, on_damage
                 )
-            if not batch:
+            if last == before:
                 return
             yield batch
 

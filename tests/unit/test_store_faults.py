@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from firmware.recognition import take_up_gallery
 from firmware.store.errors import (
     StoreBusy,
     StoreDamaged,
@@ -25,6 +26,7 @@ from firmware.store.errors import (
 )
 from firmware.store.lock import holder
 from firmware.store.store import Store, lock_of
+from tests.kit.shared_site import MatcherOfIds, directly, in_store_of
 from tests.kit.store_values import (
     check_in,
     moment,
@@ -175,6 +177,26 @@ def test_a_damaged_template_is_reported_with_its_entry(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     with pytest.raises(StoreDamaged, match=reference(7).entry_id.hex()):
         store.gallery.references(Purpose.CLINIC_CHECK_IN)
+    store.close()
+
+
+async def test_an_entry_that_does_not_open_keeps_nobody_else_from_being_served(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    for number in (6, 7, 8):
+        store.gallery.add(moment(), reference(number))
+    store.close()
+    with opened_behind_its_back(tmp_path) as connection:
+        connection.execute(
+            """UPDATE gallery SET sealed_key =
+                   CAST(substr(sealed_key, 1, length(sealed_key) - 16) || randomblob(16) AS BLOB)
+               WHERE entry_id = ?""",
+            (reference(7).entry_id,),
+        )
+    store, matcher = open_store(tmp_path), MatcherOfIds()
+    entries, refused = await take_up_gallery(in_store_of(store), directly, matcher, Purpose.CLINIC_CHECK_IN)
+    assert (entries, len(refused)) == (3, 1)
+    assert reference(7).entry_id.hex() in refused[0]
+    assert matcher.ids == {reference(6).entry_id, reference(8).entry_id}
     store.close()
 
 
