@@ -57,10 +57,13 @@ async def status(rig: SiteRig, named: Named | None, folder: Path, request: Any =
         listening.setblocking(False)
         listening.bind(str(path))
         listening.listen(1)
-        async with grpc.aio.insecure_channel(f"unix:{path}") as channel:
+        # Channels to one address share connections otherwise, and the wait after one that failed.
+        alone = [("grpc.use_local_subchannel_pool", 1)]
+        async with grpc.aio.insecure_channel(f"unix:{path}", alone) as channel:
             stub: site_pb2_grpc.SiteServiceAsyncStub = site_pb2_grpc.SiteServiceStub(channel)
             call = asyncio.ensure_future(stub.Claim(request or claim(rig), timeout=PATIENCE_S))
-            accepted, _ = await loop.sock_accept(listening)
+            async with asyncio.timeout(PATIENCE_S):
+                accepted, _ = await loop.sock_accept(listening)
             front.join(back, None)
             await loop.create_unix_connection(lambda: back, sock=accepted)
             front.begin()

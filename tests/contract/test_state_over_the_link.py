@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import grpc
 import pytest
 
 from aggregator.fleet.terms import FLEET, Site
 from aggregator.store import fleet_inventory
 from aggregator.store.database import open_reader
+from aggregator.store.place import Place
 from aidpost.v1 import state_pb2
-from tests.kit.aggregator_fixture import NOW_NS, Running
-from tests.kit.fleet_store import ACTOR, beside, desire, device
+from tests.kit.aggregator_fixture import NOW_NS, Running, apart
+from tests.kit.fleet_store import ACTOR, change_beside, desire, device
 from tests.kit.link_device import LinkDevice, check_in
 from trust.state import ServiceWindow
 
@@ -20,14 +19,16 @@ APPLIED = state_pb2.DESIRED_RESULT_APPLIED
 WAITING = state_pb2.DESIRED_RESULT_WAITING
 
 
-def wish(store: Path, **settings: str) -> None:
-    with beside(store) as db:
-        desire(db, FLEET, **settings)
+def wish(store: Place, **settings: str) -> None:
+    change_beside(store, lambda db: desire(db, FLEET, **settings))
 
 
-def problems(store: Path) -> str:
-    with open_reader(store) as db:
-        return "\n".join(device(db, "desk-1").problems)
+def problems(store: Place) -> str:
+    def read() -> str:
+        with open_reader(store) as db:
+            return "\n".join(device(db, "desk-1").problems)
+
+    return apart(read)
 
 
 async def test_a_device_is_told_after_it_reported_and_again_until_it_has_decided(
@@ -36,15 +37,19 @@ async def test_a_device_is_told_after_it_reported_and_again_until_it_has_decided
     first = LinkDevice(channel)
     await first.hello()
     assert await first.report([check_in(1)]) == 1
-    wish(server.file, session__tries="3")
+    wish(server.store, session__tries="3")
     await first.report_state(None, APPLIED)
     told = await first.desired()
     assert (told.generation, [setting.name for setting in told.settings]) == (1, ["session.tries"])
     await first.report_state(told, WAITING)
     window = ServiceWindow("Africa/Nairobi", 20 * 3600, 4 * 3600)
-    with beside(server.file) as db:
-        site = Site(first.site, 0, window=window)
-        fleet_inventory.put_site(db, site, revision=0, allow_missing=True, now_ns=NOW_NS, actor=ACTOR)
+    site = Site(first.site, 0, window=window)
+    change_beside(
+        server.store,
+        lambda db: fleet_inventory.put_site(
+            db, site, revision=0, allow_missing=True, now_ns=NOW_NS, actor=ACTOR
+        ),
+    )
     await first.report_state(told, WAITING)
     again = await first.desired()
     assert (again.generation, again.window.time_zone) == (1, "Africa/Nairobi")
@@ -54,7 +59,7 @@ async def test_a_device_is_told_after_it_reported_and_again_until_it_has_decided
     await second.hello()
     assert (await second.desired()).generation == 1, "it has not decided"
     await second.report_state(told, APPLIED)
-    wish(server.file, session__tries="4")
+    wish(server.store, session__tries="4")
     await second.report_state(told, APPLIED)
     newer = await second.desired()
     assert (newer.generation, newer.settings[0].value) == (2, "4")
@@ -73,15 +78,15 @@ async def test_a_device_that_lies_is_noticed_and_told_the_truth(
 ) -> None:
     liar = LinkDevice(channel)
     await liar.hello()
-    wish(server.file, session__tries="3")
+    wish(server.store, session__tries="3")
     await liar.report_state(None, APPLIED)
     told = await liar.desired()
     await liar.report_state(told, APPLIED, digest=bytes(32))
     assert await liar.report([check_in(1)]) == 1, "what it counted is taken all the same"
-    assert "a desired state that it was never given" in problems(server.file)
+    assert "a desired state that it was never given" in problems(server.store)
     await liar.report_state(told, APPLIED, generation=40)
     corrected = await liar.desired()
-    assert "reports generation 40, was given 1 at most" in problems(server.file)
+    assert "reports generation 40, was given 1 at most" in problems(server.store)
     assert (corrected.generation, corrected.digest) == (41, told.digest)
     doubts = server.logged("link.report_doubted")
     assert [entry["device_id"] for entry in doubts] == ["desk-1"], "once an hour, however often it lies"
