@@ -201,7 +201,7 @@ def _held(db: Database) -> tuple[Held, ...]:
 
 
 def _administration(db: Database, period: Period) -> Administration:
-    entries = administration.read(db, 1, -1)
+    entries = administration.read(db, 1, administration.EVERY)
     counts = Counter((each.actor, each.act) for each in entries if period.holds(each.at_ns))
     acts = tuple(Acts(actor, act, count) for (actor, act), count in sorted(counts.items()))
     return Administration(len(entries), administration.first_broken(db), acts)

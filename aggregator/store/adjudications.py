@@ -71,8 +71,8 @@ def read(
     """
     rows = db.execute(
         f"""{_SELECT}
-            WHERE (NOT :only_open OR decided_ns IS NULL)
-                AND (decided_ns IS NOT NULL, -number) > (:decided, -:number)
+            WHERE (:only_open = 0 OR decided_ns IS NULL)
+                AND (CAST(decided_ns IS NOT NULL AS INTEGER), -number) > (:decided, -:number)
             ORDER BY decided_ns IS NOT NULL, number DESC LIMIT :limit""",
         {"only_open": only_open, "decided": after[0], "number": after[1], "limit": limit},
     )

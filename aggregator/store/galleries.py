@@ -171,9 +171,9 @@ def _write(db: Database, gallery: int, version: int, carried: Carried, now_ns: i
     erased_before = former is not None and bool(former[1])
     if former is not None and not erased_before:
         db.execute(
-            """UPDATE gallery_log SET newest = 0, change = replaced, replaced = x''
+            """UPDATE gallery_log SET newest = 0, change = replaced, replaced = ?
                WHERE gallery = ? AND version = ?""",
-            (gallery, former[0]),
+            (b"", gallery, former[0]),
         )
     db.execute(
         """INSERT INTO gallery_log (gallery, version, author, seq, entry_id, entry_version, erases, epoch,

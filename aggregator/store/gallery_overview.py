@@ -13,7 +13,7 @@ LATEST_NS = 2**63 - 1
 # former: devices that are no members any more, had a version of the entry, and not its erasure.
 _ERASURES = """
     WITH members AS (
-        SELECT value ->> 0 AS gallery, value ->> 1 AS device_id FROM json_each(:members)
+        SELECT CAST(value ->> 0 AS BIGINT) AS gallery, value ->> 1 AS device_id FROM json_each(:members)
     ), told AS (
         SELECT gallery_log.*, (
             SELECT json_group_array(device_id) FROM gallery_positions AS held
@@ -29,7 +29,7 @@ _ERASURES = """
     )
     SELECT gallery, gallery_id, site, purpose, entry_id, received_ns, author, told.version, former
     FROM told JOIN galleries USING (gallery)
-    WHERE NOT :only_open OR former <> '[]' OR EXISTS (
+    WHERE :only_open = 0 OR former <> '[]' OR EXISTS (
         SELECT 1 FROM members LEFT JOIN gallery_positions AS held USING (gallery, device_id)
         WHERE members.gallery = told.gallery AND coalesce(held.version, 0) < told.version)
     ORDER BY received_ns DESC, told.version DESC LIMIT :limit

@@ -21,9 +21,11 @@ def encoded_rosters(db: Database, gallery: int) -> dict[int, bytes]:
 
 def heads(db: Database, gallery: int) -> dict[int, Head]:
     """Return how far each author's changes are held."""
-    # SQLite gives the bare columns of the row that holds max().
     rows = db.execute(
-        "SELECT author, max(seq), link FROM gallery_log WHERE gallery = ? GROUP BY author", (gallery,)
+        """SELECT author, seq, link FROM gallery_log JOIN (
+               SELECT author, max(seq) AS seq FROM gallery_log WHERE gallery = ?1 GROUP BY author
+           ) AS latest USING (author, seq) WHERE gallery = ?1""",
+        (gallery,),
     )
     return {author: Head(seq, link) for author, seq, link in rows}
 

@@ -39,10 +39,14 @@ from trust.gallery.change import Part
 from trust.gallery.sealing import Place, SealedModality, seal
 from trust.names import Role
 
+on_either = pytest.mark.usefixtures("store")
+"""For a test whose aggregator has its store in a file, and once more on a server."""
+
 
 @pytest.fixture
-async def shared(tmp_path: Path) -> AsyncIterator[Site]:
-    async with site(tmp_path) as running:
+async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
+    place = request.getfixturevalue("store") if "store" in request.fixturenames else None
+    async with site(tmp_path, place) as running:
         yield running
 
 
@@ -62,6 +66,7 @@ async def test_what_is_registered_at_one_appliance_is_known_at_the_other(shared:
     assert (desk.reports, gate.reports) == ({}, {})
 
 
+@on_either
 async def test_an_erasure_reaches_the_others_and_nothing_brings_the_entry_back(shared: Site) -> None:
     desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
     await shared.admit(desk, gate)
@@ -91,6 +96,7 @@ async def test_an_erasure_reaches_the_others_and_nothing_brings_the_entry_back(s
     assert [member.erasures_to_confirm for member in state.members] == [0, 0]
 
 
+@on_either
 async def test_after_a_rotation_everything_is_sealed_anew_and_the_former_key_is_dropped(shared: Site) -> None:
     desk, gate, lane = [await shared.appliance(name) for name in ("desk-1", "gate-1", "lane-1")]
     await shared.admit(desk, gate, lane)
@@ -219,6 +225,7 @@ async def test_a_device_that_is_no_member_gets_nothing_and_one_of_another_purpos
         await other.sync()
 
 
+@on_either
 async def test_two_people_decide_whether_a_pair_is_one_person_and_it_can_be_undone(shared: Site) -> None:
     desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
     await shared.admit(desk, gate)
@@ -352,6 +359,7 @@ async def test_every_decision_reaches_the_appliances_and_every_page_of_pairs_is_
             await service.ListAdjudications(request, timeout=PATIENCE_S)
 
 
+@on_either
 async def test_a_device_that_was_taken_out_stays_in_the_ledger_of_what_it_had(shared: Site) -> None:
     desk = await shared.appliance("desk-1")
     gone = await shared.appliance("gone-1", lease=LeaseLimits(30 * 86_400_000_000_000, 200))

@@ -148,6 +148,16 @@ def test_commands_are_due_until_they_expire_and_the_audit_log_only_grows(db: Dat
     assert len(administration.read(db, 1, 10)) == 1
 
 
+def test_data_protection_is_reported_of_either(db: Database, place: Place, tmp_path: Path) -> None:
+    with db.atomic():
+        administration.append(db, NOW_NS, "root", "person added", "amina")
+    days = ("--from", "2026-11-01", "--to", "2026-11-30")
+    asked = ["report", "data-protection", "--store", address(place), *days, "--out", str(tmp_path / "annex")]
+    answer = CliRunner().invoke(main, asked)
+    assert answer.exit_code == 0, answer.output
+    assert (tmp_path / "annex" / "data-protection.json").is_file()
+
+
 def test_a_reader_sees_one_commit_and_writes_nothing(place: Place) -> None:
     with open_writer(place, None) as db:
         admitted(db)
@@ -188,7 +198,10 @@ def test_a_server_that_is_none_says_what_to_do(server: PostgresServer) -> None:
         db.execute("CREATE TABLE public.things (thing TEXT)")
     nobody = f"postgresql://aidpost@127.0.0.1:{server.port + 1}/store"
     stranger = f"postgresql://stranger:secret@127.0.0.1:{server.port}/postgres"
+    server.run_sql("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
     wrong: list[tuple[Server, type[StoreError], str]] = [
+        (Server(server.dsn("latin")), StoreNotOurs, "encoded in LATIN1"),
+        (Server(server.dsn("postgres?sslmode=so")), StoreUnavailable, "sslmode"),
         (other, StoreNotOurs, "another program"),
         (Server(server.dsn("missing")), StoreMissing, "createdb"),
         (Server(nobody), StoreUnavailable, "check that it runs"),

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from aggregator.authority import Authority
 from aggregator.cli import main
 from aggregator.credential import write_credential
+from aggregator.store.place import Place
 from aidpost.v1 import fleet_pb2, fleet_pb2_grpc, gallery_pb2, gallery_pb2_grpc
 from firmware.clock import Clock
 from firmware.event_message import to_message
@@ -308,13 +309,13 @@ def in_store_of(store: Store) -> RunInStore:
 
 
 @asynccontextmanager
-async def site(folder: Path) -> AsyncIterator[Site]:
-    """Run an aggregator, with a custodian at hand."""
-    authority = Authority.create(folder / "authority")
-    administrator = first_administrator(authority, folder / "aggregator.db")
+async def site(folder: Path, place: Place | None = None) -> AsyncIterator[Site]:
+    """Run an aggregator, with a custodian at hand; place: of its store, otherwise a file in the folder."""
+    authority, store = Authority.create(folder / "authority"), place or folder / "aggregator.db"
+    administrator = first_administrator(authority, store)
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(
-            running_aggregator(folder / "aggregator.db", authority=authority)
+            running_aggregator(store, authority=authority, files=folder / "files")
         )
         custodians = Custodians(folder / "set")
         yield Site(folder, server, authority, administrator, custodians, stack)

@@ -31,6 +31,8 @@ def store_error(where: Server, error: Exception) -> StoreError:
             return StoreFull(f"the database server at {where} has no room: make some on its disk")
         case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError() | asyncpg.LockNotAvailableError():
             return StoreBusy(f"two workers wanted the same rows at {where}")
+        case asyncpg.ClientConfigurationError():
+            return StoreUnavailable(f"--store for {where} cannot be used: {error}")
         case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
             return StoreUnavailable(
                 f"the database server at {where} does not let this user in: check both in --store"

@@ -41,6 +41,10 @@ CREATE OR REPLACE FUNCTION aidpost.json_member(document TEXT, name TEXT) RETURNS
     IMMUTABLE PARALLEL SAFE LANGUAGE SQL AS 'SELECT document::json ->> name';
 CREATE OR REPLACE FUNCTION aidpost.json_item(document TEXT, place BIGINT) RETURNS TEXT
     IMMUTABLE PARALLEL SAFE LANGUAGE SQL AS 'SELECT document::json ->> place::int';
+CREATE OR REPLACE FUNCTION aidpost.json_array(TEXT[]) RETURNS TEXT
+    IMMUTABLE PARALLEL SAFE LANGUAGE SQL AS 'SELECT array_to_json($1)::text';
+CREATE OR REPLACE AGGREGATE aidpost.json_group_array(TEXT) (
+    SFUNC = array_append, STYPE = TEXT[], INITCOND = '{}', FINALFUNC = aidpost.json_array);
 CREATE OR REPLACE FUNCTION aidpost.append_only() RETURNS TRIGGER LANGUAGE plpgsql AS
     'BEGIN RAISE EXCEPTION ''the audit log is append-only''; END';
 
@@ -143,7 +147,7 @@ def _check_done(db: PostgresDatabase) -> None:
     if any(step.name not in applied for step in _steps()):
         raise StoreUnavailable(
             "the store was made by an earlier version, and the role of an organisation changes no tables: "
-            "run `aidpost-aggregator devices list` of this version once as their owner"
+            "run `aidpost-aggregator serve` of this version once as their owner"
         )
 
 
@@ -177,6 +181,11 @@ def _steps() -> list[Any]:
 
 
 def _check_ours(db: PostgresDatabase) -> None:
+    (encoding,) = db.execute("SELECT current_setting('server_encoding')").fetchone()
+    if encoding != "UTF8":  # others lack letters, which is found with the first name that has them
+        raise StoreNotOurs(
+            f"the database is encoded in {encoding}: make one with createdb -T template0 -E UTF8"
+        )
     (ours,) = db.execute("SELECT count(*) FROM pg_namespace WHERE nspname = ?", (SCHEMA,)).fetchone()
     (tables,) = db.execute(
         "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
