@@ -26,16 +26,21 @@ class Leading:
         self._session: int | None = None
 
     async def run(self, duties: Sequence[Duty]) -> None:
-        """Do all duties as long as this worker leads, until cancelled; they begin anew with each turn."""
-        if self._view is None:
-            await _all(duties)
-            return
+        """Do all duties as long as this worker leads, until cancelled; they begin anew with each turn.
+
+        Where one fails in a way that it does not know itself, all begin anew: nobody else would do them.
+        """
         working: asyncio.Task[None] | None = None
+        leads = False
         try:
             while True:
-                leads = await self._leads(self._view)
+                led, leads = leads, self._view is None or await self._leads(self._view)
+                if working is not None and working.done():
+                    self._log.error("worker.duties_failed", kind=await _ended(working))
+                    working = None
                 if leads and working is None:
-                    self._log.info("worker.leads")
+                    if self._view is not None and not led:
+                        self._log.info("worker.leads")
                     working = asyncio.create_task(_all(duties), name="leading")
                 elif not leads and working is not None:
                     self._log.warning("worker.leads_no_more")
@@ -61,6 +66,10 @@ async def _all(duties: Sequence[Duty]) -> None:
             group.create_task(duty())
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
+async def _ended(task: asyncio.Task[None]) -> str:
+    """End duties; returns the kinds of what they failed with, if they had ended by themselves."""
     task.cancel()
     await asyncio.wait({task})
+    found = None if task.cancelled() else task.exception()
+    kinds = found.exceptions if isinstance(found, BaseExceptionGroup) else (found,) if found else ()
+    return ", ".join(type(each).__name__ for each in kinds)

@@ -178,6 +178,26 @@ async def test_what_one_worker_does_for_all_is_done_by_the_next_when_its_session
         assert after & {"ada begins", "bob begins"}  # whoever looks first
 
 
+@pytest.mark.parametrize("alone", [True, False])
+async def test_duties_begin_anew_where_one_of_them_fails(postgres: PostgresServer, alone: bool) -> None:
+    doing: asyncio.Queue[None] = asyncio.Queue()
+
+    async def fail() -> None:
+        doing.put_nowait(None)
+        raise ValueError("nobody expected it")
+
+    view = None if alone else StoreView(postgres.new_store("failing_duties"), lambda: NOW_NS)
+    async with asyncio.timeout(PATIENCE_S), AsyncExitStack() as stack:
+        if view is not None:
+            await view.open()
+            stack.push_async_callback(view.close)
+        task = asyncio.create_task(Leading(view, structlog.get_logger(), look_s=0.02).run([fail]))
+        stack.push_async_callback(asyncio.wait, {task})
+        stack.callback(task.cancel)
+        for _ in range(3):
+            await doing.get()
+
+
 def _end_session_that_leads(store: Server) -> None:
     with open_writer(store, None) as db:
         db.execute(
