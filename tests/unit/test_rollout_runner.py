@@ -67,7 +67,9 @@ async def runner(folder: Path) -> AsyncIterator[tuple[Post, RolloutRunner]]:
     writer = StoreWriter(path, wall_ns=lambda: post.now_ns, max_bytes=None, on_fault=lambda _: None)
     view = StoreView(path, lambda: post.now_ns)
     post = Post(folder, writer, log)
-    logger = structlog.wrap_logger(structlog.PrintLogger(), processors=[log])
+    # All levels, whatever another test of this process had the loggers leave out.
+    every_level = structlog.make_filtering_bound_logger(0)
+    logger = structlog.wrap_logger(structlog.PrintLogger(), processors=[log], wrapper_class=every_level)
     made = RolloutRunner(
         writer,
         view,
