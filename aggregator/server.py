@@ -5,28 +5,23 @@ from __future__ import annotations
 import asyncio
 import importlib
 import random
-import ssl
 import tempfile
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from structlog.typing import FilteringBoundLogger
 
 from aggregator.authority import Authority
-from aggregator.beside import Beside
 from aggregator.bus.in_process import InProcess
 from aggregator.bus.port import Bus
 from aggregator.caretaking import caretaking
 from aggregator.dashboard.app import Dashboard
 from aggregator.dashboard.signing_in import Provider
 from aggregator.exporting.desk import ExportDesk
-from aggregator.exporting.policy import ExportPolicy
 from aggregator.exporting.telling import ResultTeller
 from aggregator.leading import Duty, Leading
 from aggregator.link.admission import Admissions
@@ -50,21 +45,22 @@ from aggregator.link.galleries import GalleryService
 from aggregator.link.ingest import IngestService
 from aggregator.link.log_relay import LogRelay
 from aggregator.link.presence import Presence
-from aggregator.link.rolling import TURN_S, RolloutRunner
+from aggregator.link.rolling import RolloutRunner
 from aggregator.link.server import LinkServer, Register
-from aggregator.link.service import DeviceLinkService, Limits
+from aggregator.link.service import DeviceLinkService
 from aggregator.link.workers import Hearing, Worker, new_worker
 from aggregator.metrics import create_app as create_metrics
+from aggregator.settings import Bound, Settings
 from aggregator.store import accounts, measures
 from aggregator.store.errors import StoreError
-from aggregator.store.place import Place, Server
+from aggregator.store.place import Server
 from aggregator.store.view import StoreView
 from aggregator.store.writer import OnKept, StoreWriter
 from aggregator.telling.deliverer import Deliverer
-from aggregator.telling.mail import MailSender, MailServer
+from aggregator.telling.mail import MailSender
 from aggregator.telling.ports import Sender
 from aggregator.telling.webhook import WebhookSender
-from aggregator.traces import IngestTraces, TracesTo
+from aggregator.traces import IngestTraces
 from aggregator.watch import Watch
 from aidpost.v1 import (
     artifact_pb2_grpc,
@@ -76,76 +72,9 @@ from aidpost.v1 import (
 )
 from trust.tls.address import Address, AddressRefused
 from trust.tls.callers import Callers
-from trust.tls.gate import Gate, GateLimits
+from trust.tls.gate import Gate
 from trust.tls.refusals import Refusals
 from trust.web.server import PageServer
-
-if TYPE_CHECKING:
-    from aggregator.dashboard.openid import OpenIdSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the dashboard shows over the network; names: that its certificate is for."""
-
-    tls: ssl.SSLContext
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What `serve` was told.
-
-    beside: where the files lie that are not in the store. bus: the NATS servers by which the workers of one
-    store wake each other; none where there is one worker, or all find out by looking.
-    shared_port: other workers of this machine listen there too. dashboard: None for a worker without one.
-    authority: None for a development server, which asks nobody for a certificate and listens on loopback.
-    max_store_bytes: the size that the store's file may reach, None for no limit. export_policy: whose
-    signature was checked; without one nothing goes to others.
-    metrics: where Prometheus asks, None for nowhere. health: where gRPC health is answered without TLS, None
-    for nowhere. traces: where they go, None for nowhere. mail: where
-    mail to hooks goes out, None for nowhere. hook_trust: whom webhooks must be certified by, None for the
-    system's authorities. shown: what the dashboard does TLS with, None on loopback. openid: its identity
-    provider, None for none. rollout_turn_s: how often rollouts look at their devices.
-    """
-
-    store: Place
-    beside: Beside
-    listen: Address
-    dashboard: Address | None
-    authority: Authority | None
-    bus: tuple[str, ...] = ()
-    shared_port: bool = False
-    shown: Shown | None = None
-    openid: OpenIdSettings | None = None
-    metrics: Address | None = None
-    health: Address | None = None
-    traces: TracesTo | None = None
-    mail: MailServer | None = None
-    hook_trust: ssl.SSLContext | None = None
-    max_store_bytes: int | None = None
-    export_policy: ExportPolicy | None = None
-    limits: Limits = field(default_factory=Limits)
-    rollout_turn_s: float = TURN_S
-    gate_limits: GateLimits = field(default_factory=GateLimits)
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """Where the server listens, with the ports that were really bound."""
-
-    listen: Address
-    dashboard: Address | None
-    over_tls: bool = False
-    metrics: Address | None = None
-    health: Address | None = None
-
-    @property
-    def dashboard_url(self) -> str:
-        """Return the dashboard's address as a browser takes it, "" where there is none."""
-        if self.dashboard is None:
-            return ""
-        return f"{'https' if self.over_tls else 'http'}://{self.dashboard}"
 
 
 class Aggregator:

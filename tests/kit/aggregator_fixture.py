@@ -17,7 +17,8 @@ from aggregator.exporting.policy import ExportPolicy
 from aggregator.holdings import Device, StoredEvent
 from aggregator.link.rolling import TURN_S
 from aggregator.link.service import Limits
-from aggregator.server import Aggregator, Settings
+from aggregator.server import Aggregator
+from aggregator.settings import Settings
 from aggregator.store.database import open_reader
 from aggregator.store.place import Place
 from aggregator.store.port import Database

@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from aggregator.cli import serve
+from aggregator.serve_command import serve
 
 SERVER = Path(__file__).parents[2] / "image-build" / "server"
 MANIFESTS = sorted((SERVER / "kubernetes").glob("*.yaml"))
