@@ -35,7 +35,6 @@ from firmware.host import Host
 from firmware.housekeeping import Housekeeping
 from firmware.inference_thread import InferenceThread
 from firmware.link import AggregatorLink
-from firmware.mesh.book import Book
 from firmware.mesh.opening import Mesh
 from firmware.meter.building import build_collector
 from firmware.meter.collector import Collector
@@ -45,6 +44,7 @@ from firmware.occupancy import Occupancy
 from firmware.opening import (
     Hardware,
     open_keys,
+    open_mesh,
     site_settings,
     store_settings,
     uplink_target,
@@ -70,7 +70,6 @@ from sensors.board.signals import Signal
 from sensors.errors import SensorError
 from sensors.worker import Closable, DeviceWorker
 from trust.keys.guard import KeyGuard
-from trust.names import DeviceName
 
 T = TypeVar("T")
 DeviceT = TypeVar("DeviceT", bound=Closable)
@@ -283,7 +282,16 @@ class Appliance:
             ),
             taking_up=self.taking_up,
         )
-        self.mesh = await self._stack.enter_async_context(self._open_mesh())
+        self.mesh = await self._stack.enter_async_context(
+            open_mesh(
+                self._base,
+                self.guard,
+                self.store,
+                self._clock,
+                uplink_connected=lambda: self.link.connected,
+                on_change=self.link.committed,  # a conflict that a neighbour reported is an event
+            )
+        )
         if self.mesh.fault:
             self.notices["site"] = self.mesh.fault
         self.live_view = None if config.page is None else LiveView()
@@ -371,22 +379,6 @@ class Appliance:
         if opener is None:
             return None
         return DeviceWorker(part, opener, lambda available, error: self._part_changed(part, available, error))
-
-    def _open_mesh(self) -> Mesh:
-        async def in_book(work: Callable[[Book], T], /) -> T:
-            return await self.store.run(lambda store: work(store.ledger))
-
-        device = self._base.device
-        return Mesh(
-            site_settings(self._base.site),
-            self.guard,
-            DeviceName(device.id, device.site),
-            device.data,
-            in_book,
-            self._clock,
-            uplink_connected=lambda: self.link.connected,
-            on_change=self.link.committed,  # a conflict that a neighbour reported is an event
-        )
 
     def _lease_lapses(self, left: str) -> None:
         log.warning("lease lapses", left=left)

@@ -5,13 +5,11 @@ A part whose table is missing is not fitted; nothing is guessed and nothing fall
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-from firmware.config_faults import explain
 from firmware.guard.settings import GuardSettings
 from firmware.lease import LeaseLimits
 from inference.types import FingerPosition
@@ -339,32 +337,6 @@ class Config(_Table, frozen=True, kw_only=True):
     support: Support = Support()
 
 
-def load(path: Path) -> Config:
-    """Read and check the file; relative paths in it are taken from its own folder.
-
-    Raises ConfigError.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text: save it as UTF-8") from error
-    try:
-        raw = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError; numbers and nesting without end
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    try:
-        config = msgspec.convert(raw, Config, dec_hook=_decode_path, strict=True)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {explain(str(error), Config)}") from error
-    try:
-        refuse_contradictions(config)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    return _rooted(config, path.parent)
-
-
 def refuse_contradictions(config: Config) -> None:
     """Raise ConfigError where tables do not go together."""
     if config.fingerprint is None and config.camera is None:
@@ -388,29 +360,3 @@ def _address(key: str, text: str | None) -> Address | None:
         return None if text is None else Address.parse(text)
     except AddressRefused as error:
         raise ConfigError(f"[page] {key}: {error}") from error
-
-
-def _decode_path(kind: type, value: object) -> Any:
-    if kind is Path and isinstance(value, str):
-        return Path(value).expanduser()
-    raise TypeError(f"expected {kind.__name__}")
-
-
-def _rooted(config: Config, folder: Path) -> Config:
-    replace = msgspec.structs.replace
-    config = replace(config, device=replace(config.device, data=folder / config.device.data))
-    if config.retention is not None:
-        config = replace(config, retention=Retention(policy=folder / config.retention.policy))
-    if config.page is not None:
-        own = {
-            name: folder / path
-            for name in ("certificate", "key", "recordings", "notices", "lists")
-            if (path := getattr(config.page, name)) is not None
-        }
-        config = replace(config, page=replace(config.page, **own))
-    if (point := config.inference.operating_point) is not None:
-        config = replace(config, inference=replace(config.inference, operating_point=folder / point))
-    if config.camera is not None and config.camera.driver == "replay":
-        device = str(folder / Path(config.camera.device).expanduser())
-        config = replace(config, camera=replace(config.camera, device=device))
-    return config

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 from firmware import wiping
 from firmware.clock import Clock
 from firmware.config import Config, Site, Uplink
 from firmware.guard.opening import no_console, open_guard
 from firmware.guard.pin import AskPin
-from firmware.mesh.opening import SiteSettings
+from firmware.mesh.book import Book
+from firmware.mesh.opening import Mesh, SiteSettings
 from firmware.store.connection import PAGE_BYTES
 from firmware.store.opening import StoreSettings
 from firmware.store.space import SpaceLimits
 from firmware.store.store import Store
+from firmware.store.thread import StoreThread
 from firmware.uplink.channel import Target
 from firmware.uplink.errors import UplinkMisconfigured
 from firmware.uplink.membership import Membership
@@ -29,6 +31,8 @@ from sensors.fingerprint.port import FingerprintReader
 from trust.keys.guard import KeyGuard
 from trust.names import DeviceName
 from trust.tls.address import Address, AddressRefused
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +108,30 @@ def open_membership(
     device = config.device
     named = DeviceName(device.id, device.site)
     return Membership(target, guard, named, device.data, monotonic_ns=clock.monotonic_ns, sleep=sleep)
+
+
+def open_mesh(
+    config: Config,
+    guard: KeyGuard,
+    store: StoreThread,
+    clock: Clock,
+    *,
+    uplink_connected: Callable[[], bool],
+    on_change: Callable[[], None],
+) -> Mesh:
+    """Return the site mesh of an appliance, not started yet. Raises UplinkMisconfigured."""
+
+    async def in_book(work: Callable[[Book], T], /) -> T:
+        return await store.run(lambda opened: work(opened.ledger))
+
+    device = config.device
+    return Mesh(
+        site_settings(config.site),
+        guard,
+        DeviceName(device.id, device.site),
+        device.data,
+        in_book,
+        clock,
+        uplink_connected=uplink_connected,
+        on_change=on_change,
+    )

@@ -18,7 +18,7 @@ from rich.progress import Progress
 
 from firmware.bench.process import ApplianceProcess
 from firmware.bench.sealing import added_percent
-from firmware.config import load
+from firmware.config_file import load
 from firmware.demo.cast import FACES
 from firmware.demo.joining import join
 from firmware.demo.server import Server

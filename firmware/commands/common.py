@@ -20,7 +20,8 @@ from rich.console import Console
 
 from firmware.appliance import Appliance
 from firmware.commands.output_files import try_file
-from firmware.config import IDENTIFIER, Config, ConfigError, load
+from firmware.config import IDENTIFIER, Config, ConfigError
+from firmware.config_file import load
 from firmware.desk import DeskError
 from firmware.opening import Hardware, open_keys
 from firmware.policy import PolicyRefused

@@ -16,6 +16,7 @@ from sensors.fingerprint.zhiantec import ZhianTecReader
 from tests.kit.aggregator_fixture import Running, running_aggregator
 from tests.kit.fingers import Opener
 from tests.kit.link_device import dialled
+from tests.kit.shared_site import Site, site
 
 
 @pytest.fixture
@@ -48,3 +49,11 @@ async def server(store: Place, tmp_path: Path) -> AsyncIterator[Running]:
 async def channel(server: Running) -> AsyncIterator[grpc.aio.Channel]:
     async with dialled(server.target) as channel:
         yield channel
+
+
+@pytest.fixture
+async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
+    """A site whose appliances share a gallery; the store is a file where a test does not say `on_either`."""
+    place = request.getfixturevalue("store") if "store" in request.fixturenames else None
+    async with site(tmp_path, place) as running:
+        yield running

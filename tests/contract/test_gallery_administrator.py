@@ -6,8 +6,6 @@ Two appliances share a gallery through a real aggregator; its database is then c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -18,15 +16,9 @@ from firmware.gallery.values import Delivered, Delivery
 from firmware.uplink.gallery_calls import Chunk
 from firmware.uplink.gallery_staging import Staging
 from tests.kit.aggregator_database import Database, database, fill
-from tests.kit.shared_site import Site, site
+from tests.kit.shared_site import Site
 from tests.kit.store_values import face_template, finger_template, reference
 from trust.gallery.errors import ChangeRefused
-
-
-@pytest.fixture
-async def shared(tmp_path: Path) -> AsyncIterator[Site]:
-    async with site(tmp_path) as running:
-        yield running
 
 
 def changes(db: Database) -> dict[int, gallery_pb2.GalleryChange]:

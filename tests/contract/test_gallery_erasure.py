@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import date
 from functools import partial
@@ -14,7 +13,6 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
-import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from aidpost.v1 import gallery_pb2
@@ -28,18 +26,12 @@ from firmware.uplink.gallery_exchange import SharedSettings
 from firmware.uplink.gallery_sync import GallerySync
 from tests.kit.aggregator_database import database, fill
 from tests.kit.decrypted_pages import decrypted_pages
-from tests.kit.shared_site import Appliance, Site, directly, hear, in_store_of, site
+from tests.kit.shared_site import Appliance, Site, directly, hear, in_store_of
 from tests.kit.store_values import KEY, PURPOSE, SITE, moment, open_store, opened_behind_its_back, reference
 from trust.gallery.change import Kind, Part
 from trust.gallery.sealing import Place, SealedModality
 
 TABLES = ("changes", "authors", "position", "rosters")
-
-
-@pytest.fixture
-async def shared(tmp_path: Path) -> AsyncIterator[Site]:
-    async with site(tmp_path) as running:
-        yield running
 
 
 async def push_unanswered(shared: Site, appliance: Appliance, *entry_ids: bytes) -> None:

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from firmware.clock import Clock
 from firmware.gallery.values import DAY_NS
 from tests.kit.aggregator_database import Database, database, fill
-from tests.kit.shared_site import Appliance, Site, site
+from tests.kit.shared_site import Appliance, Site
 from tests.kit.store_values import moment, reference
-
-
-@pytest.fixture
-async def shared(tmp_path: Path) -> AsyncIterator[Site]:
-    async with site(tmp_path) as running:
-        yield running
 
 
 def restored(log: list[tuple[object, ...]], db: Database, put: int, erasure: int) -> None:

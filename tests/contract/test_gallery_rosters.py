@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
@@ -15,15 +14,9 @@ from firmware.custodian.key_set import KeySet
 from tests.kit.aggregator_database import database, fill
 from tests.kit.galleries import Custodians, passphrase
 from tests.kit.link_device import PATIENCE_S
-from tests.kit.shared_site import Site, site
+from tests.kit.shared_site import Site
 from tests.kit.store_values import reference
 from trust.gallery.roster import Roster
-
-
-@pytest.fixture
-async def shared(tmp_path: Path) -> AsyncIterator[Site]:
-    async with site(tmp_path) as running:
-        yield running
 
 
 async def test_a_roster_of_another_custodian_and_one_from_before_are_refused(

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from firmware.bench.process import ApplianceProcess
 from firmware.cli import main
-from firmware.config import load
+from firmware.config_file import load
 from firmware.demo.cast import FACES, SENSOR_SIZE
 from firmware.opening import open_keys, open_store
 from inference.synthesis import Condition, make_finger

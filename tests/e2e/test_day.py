@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from firmware.cli import main
 from firmware.clock import Clock
-from firmware.config import load
+from firmware.config_file import load
 from firmware.opening import open_keys, open_store
 from firmware.store.store import Store
 from firmware.workflow.terms import Role

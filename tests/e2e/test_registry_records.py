@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from firmware import policy
 from firmware.cli import main
-from firmware.config import load
+from firmware.config_file import load
 from firmware.demo.cast import FACES, SENSOR_SIZE
 from firmware.opening import open_keys, open_store
 from inference.standards import cbeff, face_record, finger_record

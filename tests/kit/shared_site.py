@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import grpc
 import grpc.aio
+import pytest
 from click.testing import CliRunner
 
 from aggregator.authority import Authority
@@ -46,6 +47,8 @@ from trust.guarded import GuardedKey
 from trust.names import Role
 
 T = TypeVar("T")
+on_either = pytest.mark.usefixtures("store")
+"""For a test whose aggregator has its store in a file, and once more on a server."""
 
 
 class MatcherOfIds(Matcher):

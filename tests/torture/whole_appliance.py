@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from firmware.bench.process import ApplianceProcess
-from firmware.config import load
+from firmware.config_file import load
 from firmware.demo.cast import FACES
 from firmware.demo.joining import join
 from firmware.demo.server import Server

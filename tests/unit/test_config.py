@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from firmware.config import ConfigError, load
+from firmware.config import ConfigError
+from firmware.config_file import load
 
 GOOD = """
 [device]

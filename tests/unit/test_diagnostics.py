@@ -14,7 +14,8 @@ import structlog
 from msgspec.structs import replace
 
 from firmware import log as log_setup
-from firmware.config import Config, Support, load
+from firmware.config import Config, Support
+from firmware.config_file import load
 from firmware.diagnostics.bundle import Findings, make_bundle
 from firmware.diagnostics.handlers import PART, Diagnostics
 from firmware.diagnostics.log_tail import MAX_UNREAD, LogTail

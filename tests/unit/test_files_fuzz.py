@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from firmware.config import Config, ConfigError, load
+from firmware.config import Config, ConfigError
+from firmware.config_file import load
 from sensors.camera.image_files import read_image
 from sensors.errors import SensorMisconfigured
 

@@ -74,8 +74,7 @@ def fail():
         raise ValueError("H-0001") from error
 
 async def forgotten():
-    asyncio.get_running_loop().create_task(asyncio.to_thread(fail))
-    await asyncio.sleep(0.1)
+    await asyncio.wait([asyncio.create_task(asyncio.to_thread(fail))])
     gc.collect()
 
 try:

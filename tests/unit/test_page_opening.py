@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from firmware import policy
 from firmware.cli import main
 from firmware.commands.doctor_page import examine_page, examine_policy
-from firmware.config import Config, load
+from firmware.config import Config
+from firmware.config_file import load
 from firmware.store.lock import ProcessLock
 from firmware.store.store import lock_of
 from tests.unit.test_policy import POLICY

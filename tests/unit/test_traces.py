@@ -13,7 +13,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from aggregator.codec import parse_batch
 from aggregator.records import Batch
 from aggregator.traces import IngestTraces
-from firmware.config import Config, ConfigError, Device, Keys, Tracing, load
+from firmware.config import Config, ConfigError, Device, Keys, Tracing
+from firmware.config_file import load
 from firmware.records import Event, Queued, StageTime
 from firmware.traces import MAX_WAITING, Decided, DecisionTraces, NoTraces, open_traces
 from firmware.uplink import codec
