@@ -52,7 +52,7 @@ from aggregator.link.workers import Hearing, Worker, new_worker
 from aggregator.metrics import create_app as create_metrics
 from aggregator.settings import Bound, Settings
 from aggregator.store import accounts, measures
-from aggregator.store.errors import StoreError
+from aggregator.store.errors import StatementRefused, StoreError
 from aggregator.store.place import Server
 from aggregator.store.view import StoreView
 from aggregator.store.writer import OnKept, StoreWriter
@@ -378,6 +378,9 @@ class Aggregator:
         }
 
     def _on_store_fault(self, fault: StoreError | None) -> None:
+        if isinstance(fault, StatementRefused):
+            self._log.error("store.refused", why=str(fault))
+            return
         if fault is None:
             self._log.info("store.recovered")
         else:

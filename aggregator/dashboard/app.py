@@ -28,7 +28,7 @@ from aggregator.dashboard.sessions import Sessions
 from aggregator.dashboard.signing_in import Provider, SigningIn
 from aggregator.dashboard.visitors import AskWho
 from aggregator.dashboard.watching import Watching
-from aggregator.store.errors import StoreError
+from aggregator.store.errors import StatementRefused, StoreError
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
 from trust.web.protection import LOOPBACK_NAMES, ProtectiveHeaders
@@ -87,7 +87,11 @@ class Dashboard:
                 ),
                 Middleware(AskWho, sessions=self._sessions),
             ],
-            exception_handlers={StoreError: self._unavailable, HTTPException: self._refused},
+            exception_handlers={
+                StatementRefused: self._not_looked_up,
+                StoreError: self._unavailable,
+                HTTPException: self._refused,
+            },
         )
 
     def is_signed_in(self, scope: Scope) -> bool:
@@ -101,6 +105,14 @@ class Dashboard:
     async def _unavailable(self, request: Request, _error: Exception) -> Response:
         return self._pages.said(
             request, 503, "The store cannot be read", "See the server's log for what to do."
+        )
+
+    async def _not_looked_up(self, request: Request, _error: Exception) -> Response:
+        return self._pages.said(
+            request,
+            500,
+            "This could not be looked up",
+            "Go back and choose again. If it stays so, tell those who keep Aidpost.",
         )
 
     async def _refused(self, request: Request, error: Exception) -> Response:

@@ -10,7 +10,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 
 from aggregator.link.refusing import Refused
 from aggregator.malformed import Malformed
-from aggregator.store.errors import StoreError, StoreFull
+from aggregator.store.errors import StatementRefused, StoreError, StoreFull
 from aggregator.store.identities import Standing
 
 RETRY_FULL_S = 60  # a person has to make room
@@ -114,6 +114,12 @@ def not_stored(error: StoreError) -> LinkEnded:
         return LinkEnded(
             grpc.StatusCode.RESOURCE_EXHAUSTED,
             "the aggregator's store is full; nothing was stored",
+            RETRY_FULL_S,
+        )
+    if isinstance(error, StatementRefused):
+        return LinkEnded(
+            grpc.StatusCode.INTERNAL,
+            "the aggregator's store refused this; nothing was stored, and the server's log says more",
             RETRY_FULL_S,
         )
     return LinkEnded(

@@ -17,6 +17,7 @@ from typing import Any, overload
 from sqlite_utils import Database as SqliteUtils
 
 from aggregator.store.errors import (
+    StatementRefused,
     StoreError,
     StoreFull,
     StoreInUse,
@@ -234,6 +235,13 @@ def _store_error(path: Path, error: sqlite3.Error) -> StoreError:
         case sqlite3.SQLITE_NOTADB:
             return StoreNotOurs(
                 f"{path} is not a SQLite database: name another file, or restore a copy if this is the store"
+            )
+        # Its message names tables and columns, and no value.
+        case (
+            sqlite3.SQLITE_ERROR | sqlite3.SQLITE_CONSTRAINT | sqlite3.SQLITE_MISMATCH | sqlite3.SQLITE_RANGE
+        ):
+            return StatementRefused(
+                f"the store {path} refused a statement ({error}): tell those who keep Aidpost"
             )
         case _:
             return StoreUnavailable(

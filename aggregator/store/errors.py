@@ -43,6 +43,10 @@ class StoreUnavailable(StoreError, OSError):
     """Nothing was stored: the store cannot be read or written."""
 
 
+class StatementRefused(StoreError, RuntimeError):
+    """The store is well and does not do this one statement: a defect, or a value that no text may hold."""
+
+
 class StoreGone(StoreUnavailable):
     """The server does not answer, or was lost meanwhile; what was being committed may be stored."""
 

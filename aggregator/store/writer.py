@@ -14,7 +14,7 @@ import msgspec
 from aggregator.records import Batch, Hello
 from aggregator.store import identities, ingest, streams
 from aggregator.store.database import open_writer, translated
-from aggregator.store.errors import StoreBusy, StoreError, StoreGone, TurnNeeded
+from aggregator.store.errors import StatementRefused, StoreBusy, StoreError, StoreGone, TurnNeeded
 from aggregator.store.identities import Barred, Copied
 from aggregator.store.ingest import Admission, Admitted, Keeping, Kept
 from aggregator.store.place import Place
@@ -67,8 +67,8 @@ class StoreWriter:
 
     place: of the store. wall_ns: the clock. max_bytes: the largest size of the file.
     on_fault: called in the event loop with the fault when storing begins to fail, and with None when a write
-    works that needs no less: a full store still notes a hello. on_kept: called there after the commit of a
-    batch, with its device and when it came.
+    works that needs no less: a full store still notes a hello. With each StatementRefused too, which changes
+    nothing of that. on_kept: called there after the commit of a batch, with its device and when it came.
     """
 
     def __init__(
@@ -207,6 +207,9 @@ class StoreWriter:
                     job.result.set_result(result)
 
     def _note(self, kind: _Kind, fault: StoreError | None) -> None:
+        if isinstance(fault, StatementRefused):
+            self._on_fault(fault)  # told each time; the store itself is as well as before
+            return
         before = self._failing
         if fault is not None:
             self._failing = kind if before is None else max(before, kind)

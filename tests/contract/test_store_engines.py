@@ -7,21 +7,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from click.testing import CliRunner
 
 from aggregator.cli import main
 from aggregator.codec import parse_batch
 from aggregator.fleet.tallies import DAY_NS
+from aggregator.link import ending
 from aggregator.records import Hello
 from aggregator.store import administration, commands, ingest
 from aggregator.store.database import open_reader, open_writer
-from aggregator.store.errors import StoreError, StoreMissing, StoreNotOurs, StoreTooNew, StoreUnavailable
+from aggregator.store.errors import (
+    StatementRefused,
+    StoreError,
+    StoreMissing,
+    StoreNotOurs,
+    StoreTooNew,
+    StoreUnavailable,
+)
 from aggregator.store.ingest import Admitted
 from aggregator.store.place import Place, PlaceRefused, Server, parse_place
 from aggregator.store.port import Database
 from aggregator.store.reader import read_devices, read_events, read_missing, read_overview
 from aggregator.store.telemetry import forget_events
+from aggregator.store.writer import StoreWriter
 from firmware.records import DeviceFault, Measured
 from tests.kit.aggregator_fixture import NOW_NS
 from tests.kit.link_device import EPOCH, SITE, Chained, check_in, device_fault, registration
@@ -188,6 +198,22 @@ def test_opening_again_changes_nothing_and_a_later_versions_store_is_refused(pla
     for opening in (open_writer(place, None), open_reader(place)):
         with pytest.raises(StoreTooNew, match="m9999_from_later"), opening:
             pass
+
+
+async def test_a_statement_that_is_refused_is_no_store_that_is_down_and_tells_no_value(place: Place) -> None:
+    told: list[StoreError | None] = []
+    writer = StoreWriter(place, wall_ns=lambda: NOW_NS, max_bytes=None, on_fault=told.append)
+    await writer.open()
+    insert = "INSERT INTO tallies VALUES ('2026-01-01', 'household HH-4711', 1)"
+    await writer.submit(lambda db: db.execute(insert).rowcount)
+    with pytest.raises(StatementRefused) as refused:
+        await writer.submit(lambda db: db.execute(insert).rowcount)
+    assert "HH-4711" not in str(refused.value)
+    assert [type(fault) for fault in told] == [StatementRefused]
+    assert ending.not_stored(refused.value).code is grpc.StatusCode.INTERNAL
+    await writer.submit(lambda db: db.execute("SELECT 1").fetchone())
+    assert len(told) == 1
+    await writer.close()
 
 
 @pytest.mark.skipif(PROGRAMS is None, reason="needs Debian's postgresql")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncpg
 
 from aggregator.store.errors import (
+    StatementRefused,
     StoreBusy,
     StoreError,
     StoreFull,
@@ -22,6 +23,11 @@ FAULTS = (
     asyncpg.TargetServerAttributeNotMatched,
 )
 """What talking to a server raises."""
+
+
+def _what(error: Exception) -> str:
+    """Return class and SQLSTATE; what PostgreSQL says beside them repeats values of rows."""
+    return f"{type(error).__name__}, {getattr(error, 'sqlstate', None) or 'no SQLSTATE'}"
 
 
 def store_error(where: Server, error: Exception) -> StoreError:
@@ -55,11 +61,24 @@ def store_error(where: Server, error: Exception) -> StoreError:
             | asyncpg.IdleInTransactionSessionTimeoutError()
             | asyncpg.TooManyConnectionsError()
         ):
-            return StoreGone(f"the database server at {where} broke off ({error}): look whether it runs")
-        case asyncpg.PostgresError():
+            return StoreGone(f"the database server at {where} broke off ({_what(error)}): see that it runs")
+        case asyncpg.RaiseError():
+            return StatementRefused(
+                f"the database at {where} refused it: {error.args[0]}"
+            )  # in our own words
+        case asyncpg.InsufficientPrivilegeError():
             return StoreUnavailable(
-                f"the database at {where} cannot be used ({type(error).__name__}: {error})"
+                f"the user of --store may not do that at {where} ({_what(error)}): check its rights"
             )
+        case (
+            asyncpg.DataError() | asyncpg.SyntaxOrAccessError() | asyncpg.IntegrityConstraintViolationError()
+        ):
+            return StatementRefused(
+                f"the database at {where} refused a statement ({_what(error)}): its own log says which; "
+                "tell those who keep Aidpost"
+            )
+        case asyncpg.PostgresError():
+            return StoreUnavailable(f"the database at {where} cannot be used ({_what(error)}): see its log")
         case _:
             return StoreGone(
                 f"no database server answers at {where} ({type(error).__name__}): check that it runs"
