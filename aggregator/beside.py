@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from aggregator.store.place import Place, Server
 
 class FolderNeeded(ValueError):
     """A store on a server has nothing beside it; the message says what to name."""
+
+
+class FolderUnusable(Exception):
+    """The folder of --files cannot be written in; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,24 @@ class Beside:
         return cls(
             files / "artifacts", files / "diagnostics", key_beside(store, identity or files), shared=True
         )
+
+    def try_folders(self) -> None:
+        """Write in the folders of --files: one that cannot be used is told before anybody is served.
+
+        Raises FolderUnusable.
+        """
+        if not self.shared:
+            return
+        for folder in (self.artifacts, self.diagnostics):
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder) as tried:
+                    tried.write(b"tried")
+            except OSError as error:
+                raise FolderUnusable(
+                    f"cannot write in {folder} ({error.strerror}): name a folder with --files that all "
+                    "workers share and may write in"
+                ) from error
 
     def artifact_shelf(self) -> ArtifactShelf:
         """Return the files for devices."""

@@ -13,7 +13,7 @@ import click
 import uvloop
 
 from aggregator.authority import Authority, AuthorityError
-from aggregator.beside import Beside, FolderNeeded
+from aggregator.beside import Beside, FolderNeeded, FolderUnusable
 from aggregator.exporting.policy import ExportPolicy, ExportRefused, read_signed
 from aggregator.memory import keep_large_blocks_apart
 from aggregator.receipts import ReceiptKeyUnusable
@@ -199,6 +199,10 @@ def serve(
         beside = Beside.of(store, files, identity)
     except FolderNeeded as error:
         raise click.UsageError(str(error)) from error
+    try:
+        beside.try_folders()
+    except FolderUnusable as error:
+        raise click.ClickException(str(error)) from error
     if workers > 1 and worker is None:
         run_several(workers, listen, ready_file)
         return

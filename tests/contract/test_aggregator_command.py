@@ -131,6 +131,7 @@ def test_mail_and_webhooks_that_cannot_work_are_told_at_the_start(
         (("--store=postgresql://a@127.0.0.1/b", "--files={folder}", "--bus=127.0.0.1"), "nats://HOST:4222"),
         (("--store=postgresql://a@127.0.0.1/b", "--files={folder}", "--workers=2"), "wake each other"),
         (("--store=postgresql://a@127.0.0.1:1/b", "--files={folder}"), "check that it runs"),
+        (("--store=postgresql://a@127.0.0.1:1/b", "--files=/proc/no-such"), "cannot write in /proc/no-such"),
     ],
 )
 def test_a_store_and_a_bus_that_do_not_go_together_are_told_at_the_start(
