@@ -14,7 +14,7 @@ from aggregator.exporting.fhir import FHIR_KINDS
 from aggregator.exporting.policy import ExportPolicy, ExportRefused, FileForm, in_force
 from aggregator.exporting.rows import Pseudonyms, row
 from aggregator.store.database import open_reader, translated
-from aggregator.store.exporting import read_for_export
+from aggregator.store.exporting import read_for_export, sites_of
 from aggregator.store.place import Place
 
 
@@ -62,6 +62,10 @@ class ExportDesk:
         file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
         try:
             with open_reader(self._store) as db, translated(self._store):
+                if unknown := sorted(set(wanted.sites) - sites_of(db)):
+                    raise ExportRefused(
+                        f"no device is at {', '.join(unknown)}: `fleet sites list` shows the sites"
+                    )
                 found = read_for_export(
                     db, kinds=kinds, sites=sites, from_ns=wanted.from_ns, to_ns=wanted.to_ns
                 )

@@ -62,5 +62,10 @@ def read_after(
     return [_found(row[:-1]) for row in rows], max(arrival, int(upto))
 
 
+def sites_of(db: Database) -> set[str]:
+    """Return the sites that any device is at."""
+    return {site for (site,) in db.execute("SELECT DISTINCT site FROM devices")}
+
+
 def _found(row: tuple[Any, ...]) -> SiteEvent:
     return SiteEvent(stored_event(row[:-1]), row[-1])

@@ -206,6 +206,8 @@ def _check_site(site: Site) -> Invalid | None:
         len(site.currency) == 3 and site.currency.isascii() and site.currency.isupper()
     ):
         return Invalid("site.currency", "write the three letters of ISO 4217, as KES")
+    if site.megabyte_cost_milli and not site.currency:
+        return Invalid("site.currency", "a cost has a currency: write its three letters, as KES")
     if site.daily_budget_bytes >= 2**63:
         return Invalid("site.daily_budget_bytes", "it must be below 2^63; 0 is no limit")
     return None

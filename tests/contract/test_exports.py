@@ -179,6 +179,7 @@ async def test_what_the_policy_does_not_name_stays(tmp_path: Path, policy_file: 
         assert "may not have fhir" in await at.refusal(FHIR, "auditor")
         assert "may not have results of north-gate" in await at.refusal(CSV, "auditor", ("north-gate",))
         assert "up to 2025-12-31" in await at.refusal(CSV, "former-partner")
+        assert "no device is at =cmd" in await at.refusal(CSV, "ministry", ("north-gate", "=cmd"))
         assert "ends before it begins" in await at.refusal(CSV, hours=(1, -1))
         # The auditor's own site has no device: a header, and no row of another site.
         assert (await at.export(CSV, "auditor")).decode() == "time,household,record\r\n"

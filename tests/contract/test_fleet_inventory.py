@@ -197,6 +197,12 @@ async def test_a_site_is_made_and_changed_field_by_field(desk: FleetDesk) -> Non
     wrong.site.window.time_zone = "Mars/Olympus"
     bad = await refused(desk.fleet.UpdateSite(wrong), INVALID, BadRequest)
     assert bad.field_violations[0].field == "site.window.time_zone"
+    unpriced = inventory_pb2.UpdateSiteRequest(
+        site=inventory_pb2.Site(name=SITE, megabyte_cost_milli=900),
+        update_mask=FieldMask(paths=["megabyte_cost_milli", "currency"]),
+    )
+    bad = await refused(desk.fleet.UpdateSite(unpriced), INVALID, BadRequest)
+    assert bad.field_violations[0].field == "site.currency"
     new = inventory_pb2.UpdateSiteRequest(site=inventory_pb2.Site(name="south", title="South"))
     await refused(desk.fleet.UpdateSite(new), grpc.StatusCode.NOT_FOUND, ResourceInfo)
     new.allow_missing = True
