@@ -111,7 +111,7 @@ class SignedFile(Generic[ContentT]):
         try:
             return msgspec.convert(raw, self.content, strict=True)
         except ValueError as error:
-            raise self.refused(f"{path}: {_plain(error)}") from error
+            raise self.refused(f"{path}: {plain(error)}") from error
 
 
 def unpack(content: bytes, path: Path) -> None:
@@ -123,5 +123,7 @@ def unpack(content: bytes, path: Path) -> None:
     path.with_name(path.name + SUFFIX).write_bytes(content[-_SIGNATURE_FILE_BYTES:])
 
 
-def _plain(error: ValueError) -> str:
-    return str(error).replace("`$.", "`").replace("`$`", "the file")
+def plain(error: ValueError) -> str:
+    """Return what msgspec says of a file in words for whoever wrote it."""
+    text = str(error).replace("`$.", "`").replace("`$`", "the file")
+    return text.replace("Object missing required field", "it lacks")

@@ -16,6 +16,7 @@ from aggregator.fleet_commands.desires import find_artifact
 from aidpost.client import FleetClient
 from aidpost.v1 import rollout_pb2, state_pb2
 
+_EXAMPLE = "docs/fleet-commands.md has an example"
 _SPAN = re.compile(r"(\d{1,6})(min|h|d)")
 _UNITS = {"min": "minutes", "h": "hours", "d": "days"}
 
@@ -51,9 +52,19 @@ def read_rollout(file: Path, client: FleetClient) -> rollout_pb2.Rollout:
     Raises RolloutFileRefused, OSError, FleetError and ClickException.
     """
     try:
-        read = msgspec.convert(tomllib.loads(file.read_text()), _File)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise RolloutFileRefused(str(error)) from error
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError too
+        raise RolloutFileRefused(f"no rollout, which is TOML text in UTF-8 ({error}); {_EXAMPLE}") from error
+    try:
+        read = msgspec.convert(content, _File)
+    except msgspec.ValidationError as error:
+        where = (
+            str(error)
+            .replace("`$.", "`")
+            .replace("`$`", "the file")
+            .replace("Object missing", "it lacks the")
+        )
+        raise RolloutFileRefused(f"{where}; {_EXAMPLE}") from error
     return rollout_pb2.Rollout(
         name=read.name,
         title=read.title,

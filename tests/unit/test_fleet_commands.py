@@ -212,6 +212,20 @@ def test_desires_are_json_and_name_what_they_change(served: AnsweringFleet) -> N
     assert (asked.validate_only, len(asked.desire.settings)) == (True, 0)
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"\x84\xff", "no rollout, which is TOML text"), (b"", "lacks the required field `name`")],
+)
+def test_a_file_that_is_no_rollout_says_where_an_example_is(
+    served: AnsweringFleet, content: bytes, says: str
+) -> None:
+    (served.credential.parent / "other.toml").write_bytes(content)
+    done = run(served, "fleet rollouts plan other.toml")
+    assert done.exit_code == 1
+    assert says in done.output
+    assert "docs/fleet-commands.md has an example" in done.output
+
+
 def test_a_rollout_is_read_from_its_file(served: AnsweringFleet) -> None:
     run(served, "fleet rollouts start rollout.toml --yes")
     rollout = next(asked for name, asked in served.asked if name == "CreateRollout").rollout
