@@ -15,6 +15,7 @@ from aggregator.fleet.rollout import Thresholds
 from aggregator.fleet_commands.desires import find_artifact
 from aidpost.client import FleetClient
 from aidpost.v1 import rollout_pb2, state_pb2
+from trust.signed_file import plain
 
 _EXAMPLE = "docs/fleet-commands.md has an example"
 _SPAN = re.compile(r"(\d{1,6})(min|h|d)")
@@ -57,14 +58,8 @@ def read_rollout(file: Path, client: FleetClient) -> rollout_pb2.Rollout:
         raise RolloutFileRefused(f"no rollout, which is TOML text in UTF-8 ({error}); {_EXAMPLE}") from error
     try:
         read = msgspec.convert(content, _File)
-    except msgspec.ValidationError as error:
-        where = (
-            str(error)
-            .replace("`$.", "`")
-            .replace("`$`", "the file")
-            .replace("Object missing", "it lacks the")
-        )
-        raise RolloutFileRefused(f"{where}; {_EXAMPLE}") from error
+    except ValueError as error:  # msgspec.ValidationError
+        raise RolloutFileRefused(f"{plain(error)}; {_EXAMPLE}") from error
     return rollout_pb2.Rollout(
         name=read.name,
         title=read.title,

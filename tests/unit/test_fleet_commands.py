@@ -214,7 +214,7 @@ def test_desires_are_json_and_name_what_they_change(served: AnsweringFleet) -> N
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"\x84\xff", "no rollout, which is TOML text"), (b"", "lacks the required field `name`")],
+    [(b"\x84\xff", "no rollout, which is TOML text"), (b"", "it lacks `name`")],
 )
 def test_a_file_that_is_no_rollout_says_where_an_example_is(
     served: AnsweringFleet, content: bytes, says: str
