@@ -97,6 +97,8 @@ async def take_list(browser: Browser, language: str, folder: Path) -> None:
             await sign_in_there(page, place.address, "boris")
             await page.goto(f"{place.address}day")
             await keep(page, folder / "day.webp")
+            await page.goto(f"{place.address}day/queue")
+            await keep(page, folder / "day-queue.webp")
             for name, file in (("list-to-correct", "typed.csv"), ("list-to-compare", "cycle.xlsx")):
                 await page.goto(f"{place.address}day/list")
                 await keep(page, folder / "list.webp")
