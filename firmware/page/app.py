@@ -70,7 +70,7 @@ class Page:
     ) -> None:
         self._station = station
         self._streams = streams
-        self._presses = Presses()
+        self._presses = Presses(monotonic_s)
         self._viewers = Viewers(monotonic_s, rules.rest_s)
         self._browsers = Browsers(front, self._viewers, station)
         drawing = Drawing(sounds=rules.sounds, speaks=rules.speaks, recordings=recordings, notices=notices)
