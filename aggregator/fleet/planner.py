@@ -91,6 +91,7 @@ def plan(
     remarks = (
         *_of_devices(change, devices),
         *_of_sites(devices, sites, late),
+        *_of_answers(rings, thresholds, devices),
         *_of_judging(rings, thresholds, devices),
     )
     size_bytes = sum(ring.size_bytes for ring in planned)
@@ -155,8 +156,8 @@ def _cost_milli(change: Change, devices: Iterable[PlanDevice], sites: Mapping[st
 def _of_devices(change: Change, devices: Sequence[PlanDevice]) -> Iterable[str]:
     if silent := sorted(each.device_id for each in devices if each.silent):
         yield (
-            f"{_devices(silent)} silent ({named(silent)}): counted as if they answered; the rollout ends "
-            "without them, and they take it up when they are back"
+            f"{_devices(silent)} silent ({named(silent)}): counted as if they answered; they take it up when "
+            "they are back"
         )
     if unknown := sorted(each.device_id for each in devices if each.known_settings is None):
         yield (
@@ -187,6 +188,20 @@ def _of_sites(devices: Sequence[PlanDevice], sites: Mapping[str, Site], late: se
             f"site {name} would need more than {HORIZON.days} days with {sites[name].daily_budget_bytes} "
             "bytes a day: raise its budget, or leave it out by the filter"
         )
+
+
+def _of_answers(
+    rings: Sequence[Ring], thresholds: Thresholds, devices: Sequence[PlanDevice]
+) -> Iterable[str]:
+    for number, ring in enumerate(rings):
+        members = [each for each in devices if each.ring == number]
+        heard = sum(not each.silent for each in members)
+        if heard < (needed := min(thresholds.min_devices, len(members))):
+            lower = f"set min_devices to {heard}, or " if heard else ""
+            yield (
+                f"ring {ring.name} ends only when {needed} of its {len(members)} devices have answered, and "
+                f"{heard} of them are heard of: {lower}leave the silent ones out by the filter"
+            )
 
 
 def _of_judging(

@@ -85,20 +85,21 @@ def test_a_site_in_a_time_zone_that_this_machine_does_not_know_is_as_one_without
 def test_remarks_name_what_to_look_at_before_the_start() -> None:
     found = planned(
         device("desk-1", 0, silent=True),
-        device("desk-2", 1, known_settings=None),
+        device("desk-2", 0, known_settings=None),
         device("desk-3", 1, known_settings=frozenset(), software_version="0.0.9"),
         sites=(Site("kakuma-1", 1),),
         terms=Thresholds(),
     )
     assert found.remarks == (
-        "1 device is silent (desk-1): counted as if they answered; the rollout ends without them, and they "
-        "take it up when they are back",
+        "1 device is silent (desk-1): counted as if they answered; they take it up when they are back",
         "1 device is yet to say what they hold (desk-2): every file is counted there",
         "version 0.0.9 does not know session.tries and would refuse the whole change: update desk-3 first, "
         "or leave them out by the filter",
         "no service window is set for kakuma-1: there the change is taken up at any time in which nobody is "
         "served",
-        "ring canary changes one device: a change of its people looks like a change by the rollout, so it "
+        "ring canary ends only when 2 of its 2 devices have answered, and 1 of them are heard of: set "
+        "min_devices to 1, or leave the silent ones out by the filter",
+        "ring rest changes one device: a change of its people looks like a change by the rollout, so it "
         "cannot stop it; two devices or more can, at two sites best",
     )
 
