@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from firmware.config import Config, ConfigError, Retention, refuse_contradictions
-from firmware.config_faults import explain
+from trust.file_faults import explain
 
 
 def load(path: Path) -> Config:

@@ -28,9 +28,18 @@ class CameraScanner:
     """Looks for a card in front of the camera until one is there."""
 
     def __init__(
-        self, camera: DeviceWorker[Camera], in_thread: InThread, *, pause_s: float = PAUSE_S
+        self,
+        camera: DeviceWorker[Camera],
+        in_thread: InThread,
+        *,
+        prefix: str = PREFIX,
+        pause_s: float = PAUSE_S,
     ) -> None:
-        """in_thread: where pictures are looked at, off the event loop. pause_s: between two looks."""
+        """in_thread: where pictures are looked at, off the event loop. pause_s: between two looks.
+
+        prefix: how the codes begin that are looked for.
+        """
+        self._prefix = prefix
         self._camera = camera
         self._in_thread = in_thread
         self._pause_s = pause_s
@@ -46,7 +55,7 @@ class CameraScanner:
         while True:
             frame = await self._camera.call(lambda camera: camera.capture(CAPTURE_TIMEOUT_S))
             try:
-                found = await self._in_thread(partial(find_code, frame.pixels))
+                found = await self._in_thread(partial(find_code, frame.pixels, self._prefix))
             finally:
                 frame.wipe()
             if found not in ("", NOT_OURS, UNREADABLE):
@@ -58,25 +67,25 @@ class CameraScanner:
             await asyncio.sleep(self._pause_s)
 
 
-def find_code(pixels: Pixels) -> str:
+def find_code(pixels: Pixels, prefix: str = PREFIX) -> str:
     """Return the text of the code in a picture, shape (height, width, 3), uint8, BGR; "" where there is none.
 
     Where two cards are in the picture nobody can say which is meant: then there is none.
     """
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
-    found = _look(grey)
+    found = _look(grey, prefix)
     if found == UNREADABLE:
-        found = _look(_sharpened(grey))
+        found = _look(_sharpened(grey), prefix)
     return found
 
 
-def _look(grey: Pixels) -> str:
+def _look(grey: Pixels, prefix: str) -> str:
     # Imported here: the appliance starts without it.
     import zxingcpp
 
     formats = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
     codes = zxingcpp.read_barcodes(grey, formats=formats, return_errors=True)
-    ours = {code.text for code in codes if code.valid and code.text.startswith(PREFIX)}
+    ours = {code.text for code in codes if code.valid and code.text.startswith(prefix)}
     if ours:
         return ours.pop() if len(ours) == 1 else ""
     if any(code.valid for code in codes):

@@ -5,26 +5,23 @@ The same cards give the same bytes, whenever they are made.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
-from reportlab.pdfgen.canvas import Canvas
 
 from firmware.cards.check_character import printed
 from firmware.cards.drawing import (
     draw_calendar,
     draw_code,
-    draw_cut_marks,
     draw_house,
     draw_people,
     draw_ticket,
 )
 from firmware.cards.making import appointment_card, household_card, visit_token
+from firmware.cards.pages import Grid, to_pdf, write_fitted
 from trust.issuer import IssuerKey
 from trust.lists.terms import ClinicList, DistributionList
 
@@ -35,25 +32,8 @@ _TOKEN_CODE = 28 * mm
 _LARGEST_NUMBER_SIZE = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Grid:
-    """How many of one size go on a page, and where."""
-
-    columns: int
-    rows: int
-    width: float
-    height: float
-
-    def place(self, index: int) -> tuple[float, float]:
-        """Return the lower left corner of the next one, from the top left of the page."""
-        column, row = index % self.columns, index // self.columns % self.rows
-        left = (A4[0] - self.columns * self.width) / 2
-        top = A4[1] - (A4[1] - self.rows * self.height) / 2
-        return left + column * self.width, top - (row + 1) * self.height
-
-
-_CARDS = _Grid(2, 5, _CARD_WIDTH, _CARD_HEIGHT)
-_TOKENS = _Grid(3, 8, _TOKEN_WIDTH, _TOKEN_HEIGHT)
+_CARDS = Grid(2, 5, _CARD_WIDTH, _CARD_HEIGHT)
+_TOKENS = Grid(3, 8, _TOKEN_WIDTH, _TOKEN_HEIGHT)
 
 
 def card_sheet(
@@ -77,13 +57,13 @@ def card_sheet(
                   f"{cycle}  until {until}".strip(), each.size)
             for each in planned.households
         ]  # fmt: skip
-    return _pdf(_CARDS, [card.draw for card in cards], "Cards")
+    return to_pdf(_CARDS, [card.draw for card in cards], "Cards")
 
 
 def token_sheet(key: bytes, numbers: Sequence[str], site: str, day: date) -> bytes:
     """Return the PDF of visit tokens for one day. key: of the day, as `making.token_key` makes it."""
     tokens = [_Token(visit_token(key, number, day), number, site, day) for number in numbers]
-    return _pdf(_TOKENS, [token.draw for token in tokens], "Visit tokens")
+    return to_pdf(_TOKENS, [token.draw for token in tokens], "Visit tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +79,13 @@ class _Card:
         left, width = x + _CARD_CODE + 3 * mm, _CARD_WIDTH - _CARD_CODE - 5 * mm
         sign = draw_calendar if self.size is None else draw_house
         sign(page, left, y + 39 * mm, 10 * mm)
-        _fitted(page, printed(self.number), left, y + 28 * mm, width, "Helvetica-Bold", _LARGEST_NUMBER_SIZE)
+        write_fitted(
+            page, printed(self.number), left, y + 28 * mm, width, "Helvetica-Bold", _LARGEST_NUMBER_SIZE
+        )
         if self.size is not None:
             draw_people(page, self.size, left, y + 17 * mm, min(7 * mm, width / (0.52 * max(self.size, 1))))
-        _fitted(page, self.site, left, y + 9 * mm, width, "Helvetica", 9)
-        _fitted(page, self.line, left, y + 5 * mm, width, "Helvetica", 9)
+        write_fitted(page, self.site, left, y + 9 * mm, width, "Helvetica", 9)
+        write_fitted(page, self.line, left, y + 5 * mm, width, "Helvetica", 9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,27 +99,6 @@ class _Token:
         draw_code(page, self.text, x + 1 * mm, y + (_TOKEN_HEIGHT - _TOKEN_CODE) / 2, _TOKEN_CODE)
         left, width = x + _TOKEN_CODE + 2 * mm, _TOKEN_WIDTH - _TOKEN_CODE - 4 * mm
         draw_ticket(page, left, y + 23 * mm, 7 * mm)
-        _fitted(page, self.number, left, y + 12 * mm, width, "Helvetica-Bold", 28)
-        _fitted(page, self.site, left, y + 7 * mm, width, "Helvetica", 8)
-        _fitted(page, f"{self.day}", left, y + 4 * mm, width, "Helvetica", 8)
-
-
-def _pdf(grid: _Grid, drawn: Sequence[Callable[[Any, float, float], None]], title: str) -> bytes:
-    content = io.BytesIO()
-    page = Canvas(content, pagesize=A4, invariant=1)
-    page.setTitle(title)
-    for index, draw in enumerate(drawn):
-        if index and index % (grid.columns * grid.rows) == 0:
-            page.showPage()
-        x, y = grid.place(index)
-        draw_cut_marks(page, x, y, grid.width, grid.height)
-        draw(page, x, y)
-    page.save()
-    return content.getvalue()
-
-
-def _fitted(page: Any, text: str, x: float, y: float, width: float, font: str, size: float) -> None:
-    """Write one line, smaller where it is long."""
-    taken = page.stringWidth(text, font, size)
-    page.setFont(font, size if taken <= width else size * width / taken)
-    page.drawString(x, y, text)
+        write_fitted(page, self.number, left, y + 12 * mm, width, "Helvetica-Bold", 28)
+        write_fitted(page, self.site, left, y + 7 * mm, width, "Helvetica", 8)
+        write_fitted(page, f"{self.day}", left, y + 4 * mm, width, "Helvetica", 8)

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import msgspec
 
 from firmware.config import Config
-from firmware.config_faults import explain
+from trust.file_faults import explain
 from trust.state import MAX_VALUE_BYTES, Refusal
 
 _WHOLE_TABLES = ("session", "attack", "policy", "telemetry")

@@ -1,0 +1,116 @@
+"""Which appliances are to be, and what each is told: a common file, options and a list over each other."""
+
+from __future__ import annotations
+
+import csv
+import io
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from trust.claim import Claim
+from trust.claim_file import FORMAT, LEAST_PIN_DIGITS, ClaimFile, ClaimFileRefused, in_utc
+
+Tables = dict[str, Any]
+MOST_DEVICES = 1000
+"""In one batch: as many as may wait for approval at the aggregator."""
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "device": ("device", "id"),
+    "site": ("device", "site"),
+    "purpose": ("device", "purpose"),
+    "supervisor": ("supervisor", "name"),
+    "pin": ("supervisor", "pin"),
+    "wireguard_private_key": ("network", "wireguard", "private_key"),
+    "wireguard_address": ("network", "wireguard", "address"),
+}
+"""Of a list, and where each belongs in the claim file."""
+
+
+class BatchRefused(ValueError):
+    """The batch cannot be made as it is meant; the message says why and what to do."""
+
+
+def read_list(text: str) -> list[Tables]:
+    """Return what a CSV file says of each appliance. Raises BatchRefused."""
+    rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
+    try:
+        columns = rows.fieldnames or ()
+        if "device" not in columns or len(set(columns)) < len(columns):
+            raise BatchRefused(f"the list's first line names its columns: device, and of {_others()}")
+        if unknown := [column for column in columns if column not in COLUMNS]:
+            raise BatchRefused(f"the list has no column {unknown[0]!r}: device, and of {_others()}")
+        return [_tables(row) for row in rows]
+    except csv.Error as error:
+        raise BatchRefused(f"the list is no CSV file: {error}") from error
+
+
+def numbered(prefix: str, first: int, count: int) -> list[Tables]:
+    """Return so many appliances with names in a row: kit-01, kit-02."""
+    digits = max(2, len(str(first + count - 1)))
+    return [{"device": {"id": f"{prefix}{number:0{digits}}"}} for number in range(first, first + count)]
+
+
+def checked(common: Tables, each: Sequence[Tables]) -> list[Tables]:
+    """Return the tables of each appliance without its code, once all of them are known to be good.
+
+    common: of all; a supervisor without a PIN gets a random one at each appliance. Raises BatchRefused.
+    """
+    if not 0 < len(each) <= MOST_DEVICES:
+        raise BatchRefused(f"a batch has 1 to {MOST_DEVICES} appliances, and this one has {len(each)}")
+    now, seen = datetime.now(UTC), set[str]()
+    made = []
+    for own in each:
+        tables = merged(common, own)
+        supervisor = tables.get("supervisor")
+        if isinstance(supervisor, dict):
+            number = secrets.randbelow(10**LEAST_PIN_DIGITS)
+            tables["supervisor"] = {"pin": f"{number:0{LEAST_PIN_DIGITS}}", **supervisor}
+        try:
+            claim = with_code(tables, Claim.new(bytes(32)).text(), now, timedelta(days=1))
+        except ClaimFileRefused as error:
+            raise BatchRefused(f"{own.get('device', {}).get('id', 'an appliance')}: {error}") from error
+        if claim.device.id.lower() in seen:
+            raise BatchRefused(f"{claim.device.id} is there twice: each appliance has a name of its own")
+        seen.add(claim.device.id.lower())
+        made.append(tables)
+    return made
+
+
+def with_code(tables: Tables, code: str, made: datetime, life: timedelta) -> ClaimFile:
+    """Return the claim of one appliance. Raises ClaimFileRefused."""
+    own = {"code": code, "made": in_utc(made), "expires": in_utc(made + life)}
+    return ClaimFile.of(merged({"format": FORMAT}, merged(tables, {"aggregator": own})))
+
+
+def merged(below: Tables, above: Tables) -> Tables:
+    """Return tables laid over tables, key by key."""
+    result = dict(below)
+    for key, value in above.items():
+        former = result.get(key)
+        both = isinstance(former, dict) and isinstance(value, dict)
+        result[key] = merged(former, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def _tables(row: Mapping[str | None, Any]) -> Tables:
+    tables: Tables = {}
+    for place, value in _places(row):
+        table = tables
+        for name in place[:-1]:
+            table = table.setdefault(name, {})
+        table[place[-1]] = value
+    return tables
+
+
+def _places(row: Mapping[str | None, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if None in row:
+        raise BatchRefused(f"the list has more cells than columns in the line of {row.get('device')!r}")
+    for column, cell in row.items():
+        text = (cell or "").strip()
+        if text and column is not None:
+            yield COLUMNS[column], [text] if column == "wireguard_address" else text
+
+
+def _others() -> str:
+    return ", ".join(column for column in COLUMNS if column != "device")
