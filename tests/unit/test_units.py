@@ -1,4 +1,4 @@
-"""The units give a service what it needs and nothing else, by systemd's own judgement."""
+"""The units give a service what it needs and nothing else, by systemd's own judgement, and hang together."""
 
 from __future__ import annotations
 
@@ -9,25 +9,85 @@ from pathlib import Path
 
 import pytest
 
-UNITS = sorted((Path(__file__).parents[2] / "image-build" / "units").glob("*.service"))
+IMAGE_BUILD = Path(__file__).parents[2] / "image-build"
+UNITS = sorted((IMAGE_BUILD / "units").glob("*.service"))
+OVERLAY = IMAGE_BUILD / "overlay"
+SYSTEM_UNITS = "usr/lib/systemd/system"
+OF_THE_IMAGE = sorted(
+    path.name
+    for folder in (IMAGE_BUILD / "units", OVERLAY / SYSTEM_UNITS)
+    for path in folder.iterdir()
+    if path.suffix in {".service", ".socket", ".timer", ".mount"}
+)
 ANALYSE = shutil.which("systemd-analyze")
+HOST_UNITS = Path("/usr/lib/systemd/system")
 MOST_EXPOSED = 1.5  # of 10, as `systemd-analyze security` counts
+WAYS_TO_A_SHELL = (
+    "autovt@.service",
+    "console-getty.service",
+    "container-getty@.service",
+    "debug-shell.service",
+    "getty@.service",
+    "rescue.service",
+    "serial-getty@.service",
+)
+needs_systemd = pytest.mark.skipif(ANALYSE is None, reason="needs Debian's systemd")
 
 
-@pytest.mark.skipif(ANALYSE is None, reason="needs Debian's systemd")
+def said_by(*arguments: str) -> str:
+    assert ANALYSE is not None
+    done = subprocess.run([ANALYSE, *arguments], capture_output=True, text=True, check=False)
+    return f"{done.stdout}{done.stderr}"
+
+
+@needs_systemd
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_a_service_is_exposed_as_little_as_its_work_allows(unit: Path) -> None:
-    assert ANALYSE is not None
-    judged = subprocess.run(
-        [ANALYSE, "security", "--offline=true", "--no-pager", str(unit)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    level = re.search(r"Overall exposure level for \S+: (\d+\.\d+)", judged.stdout)
-    assert level is not None
-    assert float(level[1]) <= MOST_EXPOSED, judged.stdout
+    judged = said_by("security", "--offline=true", "--no-pager", str(unit))
+    level = re.search(r"Overall exposure level for \S+: (\d+\.\d+)", judged)
+    assert level is not None, judged
+    assert float(level[1]) <= MOST_EXPOSED, judged
 
 
-def test_there_is_a_unit_of_the_appliance() -> None:
-    assert "aidpost.service" in [unit.name for unit in UNITS]
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with the image's units beside the host's, and an empty program for each that they start."""
+    root = tmp_path_factory.mktemp("root")
+    shutil.copytree(HOST_UNITS, root / SYSTEM_UNITS, symlinks=True)
+    shutil.copytree(OVERLAY, root, symlinks=True, dirs_exist_ok=True)
+    shutil.copytree(IMAGE_BUILD / "units", root / SYSTEM_UNITS, dirs_exist_ok=True)
+    (root / "lib").symlink_to("usr/lib")
+    (root / "bin").symlink_to("usr/bin")
+    for name in OF_THE_IMAGE:
+        text = (root / SYSTEM_UNITS / name).read_text()
+        for program in re.findall(r"^Exec\w+=[-+!:@]*/(\S+)", text, re.MULTILINE):
+            (root / program).parent.mkdir(parents=True, exist_ok=True)
+            (root / program).touch(mode=0o755)
+    return root
+
+
+@needs_systemd
+@pytest.mark.skipif(not (HOST_UNITS / "basic.target").exists(), reason="needs Debian's systemd")
+def test_systemd_understands_every_unit(root: Path) -> None:
+    names = [name.replace("@.", "@1.") for name in OF_THE_IMAGE]
+    assert said_by("verify", f"--root={root}", "--man=no", "--recursive-errors=no", *names) == ""
+
+
+def test_the_appliance_and_its_camera_are_services_of_their_own() -> None:
+    assert {"aidpost.service", "aidpost-capture@.service"} <= {unit.name for unit in UNITS}
+    appliance = (IMAGE_BUILD / "units/aidpost.service").read_text()
+    camera = (IMAGE_BUILD / "units/aidpost-capture@.service").read_text()
+    assert "video" not in appliance.replace("[camera]", "")
+    assert re.findall(r"^DeviceAllow=\S*(?:tty|gpio|tpm|vcio)", camera, re.MULTILINE) == []
+
+
+def test_nothing_gives_a_shell() -> None:
+    masked = OVERLAY / "etc/systemd/system"
+    assert [name for name in WAYS_TO_A_SHELL if not _is_masked(masked / name)] == []
+    assert _is_masked(OVERLAY / "etc/systemd/system-generators/systemd-getty-generator")
+    # Where a start fails, systemd's own unit of this name would run sulogin.
+    assert "sulogin" not in (OVERLAY / SYSTEM_UNITS / "emergency.service").read_text()
+
+
+def _is_masked(path: Path) -> bool:
+    return path.is_symlink() and str(path.readlink()) == "/dev/null"
