@@ -89,7 +89,8 @@ class Fingerprint(_Table, frozen=True, kw_only=True):
 class Camera(_Table, frozen=True, kw_only=True):
     """The camera; device is a V4L2 path, a folder or video to replay, or the number of a Pi camera.
 
-    pixel_format: what picamera2 is asked for; the others ignore it.
+    pixel_format: what picamera2 is asked for; the others ignore it. socket: of the service that opens the
+    camera, as on the image; without it the appliance starts the camera's process itself.
     """
 
     driver: CameraDriver
@@ -97,6 +98,7 @@ class Camera(_Table, frozen=True, kw_only=True):
     width: Annotated[int, msgspec.Meta(ge=160, le=4096)] = 640
     height: Annotated[int, msgspec.Meta(ge=120, le=4096)] = 480
     pixel_format: PixelFormat = "RGB888"
+    socket: Path | None = None
 
     def settings(self) -> CameraSettings:
         """Return what opens the camera. Raises SensorMisconfigured."""

@@ -49,7 +49,7 @@ class Hardware:
         reader, camera, board = config.fingerprint, config.camera, config.board
         return cls(
             (lambda: open_reader(reader.settings())) if reader else None,
-            (lambda: open_camera(camera.settings())) if camera else None,
+            (lambda: open_camera(camera.settings(), camera.socket)) if camera else None,
             (lambda: open_board(board.settings(), with_keys=console_keys)) if board else None,
         )
 

@@ -1,4 +1,6 @@
-"""The camera's own process: `python -m sensors.camera.child --source MODULE:FACTORY --settings JSON`.
+"""The camera's own process: `python -m sensors.camera.child`, started by the appliance or by systemd.
+
+Its input and output are two pipes, or one socket; the first message says which camera to open.
 
 Cameras hang in the field (picamera2 issue 1004, "Camera frontend has timed out"), and a thread that hangs in
 a driver cannot be ended; a process can. Only here are picamera2 and OpenCV's capture imported. The process
@@ -13,12 +15,13 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 
 from sensors.camera import wire
 from sensors.camera.settings import CameraSettings
-from sensors.camera.source import Exposure, FrameSource, SourceFactory
-from sensors.errors import SensorError
+from sensors.camera.source import SOURCES, Exposure, FrameSource, SourceFactory
+from sensors.errors import SensorError, SensorMisconfigured
 
 _CLOSE_GRACE_S = 2.0  # stopping a healthy picamera2 takes up to 0.3 s; one that hangs never ends by itself
 
@@ -27,10 +30,18 @@ class _Requests:
     """Reads the input in its own thread, so that its end is noticed even while the camera hangs."""
 
     def __init__(self, input_fd: int) -> None:
-        self._input_fd = input_fd
+        self._input = os.fdopen(input_fd, "rb")
         self._queue: SimpleQueue[wire.Header | None] = SimpleQueue()
         self._finished = threading.Event()
+
+    def settings(self) -> CameraSettings | None:
+        """Wait for the camera that is asked for; None when the parent has gone. Then requests are read."""
+        raw = self._input.read(wire.HEADER_BYTES)
+        if len(raw) < wire.HEADER_BYTES:
+            return None
+        settings = self._input.read(wire.Header.from_bytes(raw).payload_bytes)
         threading.Thread(target=self._read, name="requests", daemon=True).start()
+        return CameraSettings.from_json(settings.decode())
 
     def next(self) -> wire.Header | None:
         """Wait for the next request; None when the parent has closed its end or has died."""
@@ -41,9 +52,13 @@ class _Requests:
         self._finished.set()
 
     def _read(self) -> None:
-        with os.fdopen(self._input_fd, "rb") as requests:
+        # A socket is reset where the parent dies with a frame unread; that is an end like any other.
+        with suppress(ConnectionResetError), self._input as requests:
             while len(raw := requests.read(wire.HEADER_BYTES)) == wire.HEADER_BYTES:
-                self._queue.put(wire.Header.from_bytes(raw))
+                request = wire.Header.from_bytes(raw)
+                if request.kind is wire.Kind.END:
+                    os._exit(1)
+                self._queue.put(request)
         self._queue.put(None)
         if not self._finished.wait(_CLOSE_GRACE_S):
             os._exit(1)
@@ -52,15 +67,17 @@ class _Requests:
 def main(arguments: Sequence[str]) -> int:
     """Open the camera, answer requests until the input ends, close the camera."""
     parser = argparse.ArgumentParser(prog="sensors.camera.child", description=__doc__)
-    parser.add_argument("--source", required=True, help="module:factory that opens the camera")
-    parser.add_argument("--settings", required=True, help="CameraSettings as JSON")
+    parser.add_argument("--source", help="module:factory that opens the camera, the driver's own by default")
     options = parser.parse_args(arguments)
     # Libraries print on standard output, so frames leave through a descriptor that no library knows.
     output_fd = os.dup(1)
     os.dup2(2, 1)
     requests = _Requests(os.dup(0))
     try:
-        source = _factory(options.source)(CameraSettings.from_json(options.settings))
+        settings = requests.settings()
+        if settings is None:
+            return 0
+        source = _factory(options.source or _source_of(settings))(settings)
     except SensorError as fault:
         _send(output_fd, wire.encode_fault(0, fault))
         return 1
@@ -97,6 +114,12 @@ def _send(output_fd: int, message: bytes | memoryview) -> None:
     rest = memoryview(message)
     while rest:
         rest = rest[os.write(output_fd, rest) :]
+
+
+def _source_of(settings: CameraSettings) -> str:
+    if settings.driver not in SOURCES:
+        raise SensorMisconfigured(f"the driver {settings.driver} has no process of its own")
+    return SOURCES[settings.driver]
 
 
 def _factory(name: str) -> SourceFactory:

@@ -1,70 +1,51 @@
-"""One child process with one camera. It serves until its first fault and is then dead: start another."""
+"""One process with one camera. It serves until its first fault and is then dead: start another."""
 
 from __future__ import annotations
 
 import os
 import select
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 
 from sensors.camera import wire
+from sensors.camera.channel import Channel
 from sensors.camera.port import CameraInfo
 from sensors.camera.settings import CameraSettings
 from sensors.errors import SensorError, SensorProtocolError, SensorTimeout, SensorUnavailable
 from sensors.frames import ColourFrame
 
-_CHILD = "sensors.camera.child"
-# The child needs up to 2 s of its own to close a camera that hangs; a killed one is gone in milliseconds
-# unless the kernel's driver holds it.
+# The process needs up to 2 s of its own to close a camera that hangs; one that was ended at once is gone in
+# milliseconds unless the kernel's driver holds it.
 _CLOSE_WAIT_S = 4.0
 _KILL_WAIT_S = 2.0
-# What the libraries say on standard error goes to the log; their default is a page per start.
-_QUIET = {"LIBCAMERA_LOG_LEVELS": "*:WARN", "OPENCV_LOG_LEVEL": "ERROR"}
 
 
 class CameraProcess:
-    """A started child. All deadlines are readings of `monotonic_s`."""
+    """A process that was begun. All deadlines are readings of `monotonic_s`."""
 
     def __init__(
         self,
         settings: CameraSettings,
-        source: str,
-        environment: Mapping[str, str],
+        channel: Channel,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._channel = channel
         self._monotonic_s = monotonic_s
         self.started_at_s = monotonic_s()
         self._request = 0
         self._info: CameraInfo | None = None
-        try:
-            self._child = subprocess.Popen(
-                # -P: a file in the current folder must not shadow a module of the driver.
-                [sys.executable, "-P", "-m", _CHILD, "--source", source, "--settings", settings.to_json()],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                bufsize=0,
-                env={**_QUIET, **os.environ, **environment},
-                # Ctrl-C is for the appliance alone; it closes the child in its own order.
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise SensorUnavailable(
-                f"the camera's process cannot be started ({error.strerror}): end other programs"
-            ) from error
-        assert self._child.stdin is not None  # noqa: S101 - Popen gives both pipes, as asked
-        assert self._child.stdout is not None  # noqa: S101
-        self._input, self._output = self._child.stdin, self._child.stdout
         self._poll = select.poll()
-        self._poll.register(self._output, select.POLLIN)
+        self._poll.register(channel.output_fd, select.POLLIN)
+        with suppress(OSError):  # it has ended already: waiting for it to be ready says how
+            channel.send(wire.encode_open(settings))
 
     @property
-    def pid(self) -> int:
-        """The child's process id."""
-        return self._child.pid
+    def pid(self) -> int | None:
+        """The process id, None where systemd alone knows it."""
+        return self._channel.pid
 
     @property
     def is_ready(self) -> bool:
@@ -86,7 +67,7 @@ class CameraProcess:
         self._request += 1
         not_before_ns = int(self._monotonic_s() * 1e9)
         try:
-            self._input.write(wire.encode_capture(self._request, not_before_ns))
+            self._channel.send(wire.encode_capture(self._request, not_before_ns))
         except OSError as error:
             raise self._ended() from error
         header = self._receive_header(deadline_s)
@@ -107,24 +88,18 @@ class CameraProcess:
         return frame
 
     def kill(self) -> None:
-        """End the child at once; used when it hangs."""
-        self._child.kill()
-        self._reap(_KILL_WAIT_S)
+        """End the process at once; used when it hangs."""
+        self._channel.kill()
+        self._channel.ended(_KILL_WAIT_S)
+        self._channel.close()
 
     def close(self) -> None:
-        """Let the child close the camera and end; kill it when it does not. Never raises."""
-        self._input.close()
-        if not self._reap(_CLOSE_WAIT_S):
+        """Let the process close the camera and end; kill it when it does not. Never raises."""
+        self._channel.end_input()
+        if self._channel.ended(_CLOSE_WAIT_S) is None:
             self.kill()
-
-    def _reap(self, timeout_s: float) -> bool:
-        try:
-            self._child.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return False
-        self._input.close()
-        self._output.close()
-        return True
+        else:
+            self._channel.close()
 
     def _receive_header(self, deadline_s: float) -> wire.Header:
         return wire.Header.from_bytes(self._receive(wire.HEADER_BYTES, deadline_s))
@@ -142,7 +117,10 @@ class CameraProcess:
                     "the camera gave no frame in time; a camera that hangs is restarted by itself. "
                     "If this repeats, check its cable and power, and that no other program uses it"
                 )
-            count_bytes = os.readv(self._output.fileno(), [rest])
+            try:
+                count_bytes = os.readv(self._channel.output_fd, [rest])
+            except ConnectionResetError:  # a socket whose process died with a request unread
+                count_bytes = 0
             if count_bytes == 0:
                 raise self._ended()
             rest = rest[count_bytes:]
@@ -153,11 +131,10 @@ class CameraProcess:
         return SensorProtocolError("the camera's process answered another question; it is started anew")
 
     def _ended(self) -> SensorUnavailable:
-        try:
-            status = self._child.wait(_KILL_WAIT_S)
-        except subprocess.TimeoutExpired:
+        ended = self._channel.ended(_KILL_WAIT_S)
+        if ended is None:
             return SensorUnavailable("the camera's process closed its output; it is started anew")
         return SensorUnavailable(
-            f"the camera's process ended with status {status}; the next capture starts it anew. "
+            f"the camera's process {ended}; the next capture starts it anew. "
             "If this repeats, its own message stands before this one in the log"
         )

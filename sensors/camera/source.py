@@ -7,12 +7,13 @@ its answer to a source that hangs is to end the process.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeAlias
 
 from sensors.camera.port import CameraInfo
-from sensors.camera.settings import CameraSettings
+from sensors.camera.settings import CameraDriver, CameraSettings
 from sensors.frames import Pixels
 
 
@@ -48,3 +49,11 @@ class FrameSource(ABC):
 
 
 SourceFactory: TypeAlias = Callable[[CameraSettings], FrameSource]
+
+SOURCES: Mapping[CameraDriver, str] = MappingProxyType(
+    {
+        "picamera2": "sensors.camera.picamera2_source:open_source",
+        "v4l2": "sensors.camera.v4l2_source:open_source",
+    }
+)
+"""Where the factory of each driver is that has a process of its own."""

@@ -1,10 +1,11 @@
-"""A camera in a child process, with the watchdog that ends and restarts it."""
+"""A camera in a process of its own, with the watchdog that ends and restarts it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
+from sensors.camera.channel import OpenChannel
 from sensors.camera.checks import check_camera
 from sensors.camera.port import Camera, CameraInfo
 from sensors.camera.process import CameraProcess
@@ -18,24 +19,22 @@ START_TIMEOUT_S = 20.0
 
 
 class WatchedCamera(Camera):
-    """Runs `source` (``module:factory``) in a child process and restarts it when it hangs or dies.
+    """Has `begin` begin a process for the camera, and another one when it hangs or dies.
 
-    The capture that met the fault raises; the next one is served by the new child. `environment` is added to
-    the child's. Raises what the source raises when the camera cannot be opened.
+    The capture that met the fault raises; the next one is served by the new process. Raises what the source
+    raises when the camera cannot be opened.
     """
 
     def __init__(
         self,
         settings: CameraSettings,
-        source: str,
+        begin: OpenChannel,
         *,
-        environment: Mapping[str, str] | None = None,
         start_timeout_s: float = START_TIMEOUT_S,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
-        self._source = source
-        self._environment = dict(environment or {})
+        self._begin = begin
         self._start_timeout_s = start_timeout_s
         self._monotonic_s = monotonic_s
         self._closed = False
@@ -55,12 +54,12 @@ class WatchedCamera(Camera):
 
     @property
     def restarts(self) -> int:
-        """How often the child was started anew since the camera was opened."""
+        """How often the process was begun anew since the camera was opened."""
         return self._starts - 1
 
     @property
     def child_pid(self) -> int | None:
-        """The process id of the child, or None while there is none."""
+        """The process id of the child, or None while there is none, or systemd alone knows it."""
         return None if self._process is None else self._process.pid
 
     def capture(self, timeout_s: float) -> ColourFrame:
@@ -85,7 +84,7 @@ class WatchedCamera(Camera):
         check_camera(self)
 
     def close(self) -> None:
-        """Close the camera and end the child. May be called twice, and never raises."""
+        """Close the camera and end its process. May be called twice, and never raises."""
         self._closed = True
         if self._process is not None:
             self._process.close()
@@ -102,4 +101,4 @@ class WatchedCamera(Camera):
         self._process = None
 
     def _start(self) -> CameraProcess:
-        return CameraProcess(self._settings, self._source, self._environment, self._monotonic_s)
+        return CameraProcess(self._settings, self._begin(), self._monotonic_s)

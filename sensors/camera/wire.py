@@ -1,8 +1,9 @@
-"""The protocol between the appliance and the camera's own process, over two pipes. It does no I/O.
+"""The protocol between the appliance and the camera's own process, over pipes or a socket. It does no I/O.
 
-Each message is a header of 32 bytes and a payload. The child says `READY` once, or `FAULT` and ends; then
-each `CAPTURE` is answered by one `FRAME`, or by `FAULT` and the end of the child. When the parent's pipe
-ends, that means "close the camera and end".
+Each message is a header of 32 bytes and a payload. The parent says `OPEN` once, with the settings. The child
+says `READY` once, or `FAULT` and ends; then each `CAPTURE` is answered by one `FRAME`, or by `FAULT` and the
+end of the child. When what the parent says ends, that means "close the camera and end"; `END` means "end at
+once".
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from enum import IntEnum, unique
 from typing import Any
 
 from sensors.camera.port import CameraInfo
+from sensors.camera.settings import CameraSettings
 from sensors.errors import (
     SensorError,
     SensorMisconfigured,
@@ -50,6 +52,8 @@ class Kind(IntEnum):
     READY = 2
     FRAME = 3
     FAULT = 4
+    OPEN = 5
+    END = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,17 @@ class Header:
         if payload_bytes > allowed_bytes or (header.kind is Kind.FRAME and payload_bytes != allowed_bytes):
             raise _nonsense(f"a payload of {payload_bytes} bytes")
         return header
+
+
+def encode_open(settings: CameraSettings) -> bytes:
+    """Say which camera to open."""
+    payload = settings.to_json().encode()
+    return Header(Kind.OPEN, payload_bytes=len(payload)).to_bytes() + payload
+
+
+def encode_end() -> bytes:
+    """Tell the child to end without closing its camera, which hangs."""
+    return Header(Kind.END).to_bytes()
 
 
 def encode_capture(request: int, not_before_ns: int) -> bytes:

@@ -1,9 +1,14 @@
-"""What each camera driver promises. The V4L2 and picamera2 drivers run in their real child process."""
+"""What each camera driver promises.
+
+The V4L2 and picamera2 drivers run in their real process, as a child and as a service begins it.
+"""
 
 import os
+import select
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +19,13 @@ from sensors.camera.watched import WatchedCamera
 from sensors.errors import SensorTimeout, SensorUnavailable
 from tests.kit.camera_rigs import HEIGHT, WIDTH, Picamera2Rig, ReplayRig, Rig, V4l2Rig, WatchedRig
 
-WATCHED_RIGS = {"v4l2": V4l2Rig, "picamera2": Picamera2Rig}
-RIGS = {"replay": ReplayRig, **WATCHED_RIGS}
+WATCHED_RIGS: dict[str, Callable[[Path], WatchedRig]] = {
+    "v4l2": V4l2Rig,
+    "v4l2 by a service": partial(V4l2Rig, by_service=True),
+    "picamera2": Picamera2Rig,
+    "picamera2 by a service": partial(Picamera2Rig, by_service=True),
+}
+RIGS: dict[str, Callable[[Path], Rig]] = {"replay": ReplayRig, **WATCHED_RIGS}
 # Time enough to start a child on a loaded machine; a healthy one answers in a small part of it.
 PATIENCE_S = 20.0
 
@@ -28,15 +38,17 @@ def stage(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=RIGS)
-def rig(request: pytest.FixtureRequest, stage: Path) -> Rig:
-    rig: Rig = RIGS[request.param](stage)
-    return rig
+def rig(request: pytest.FixtureRequest, stage: Path) -> Iterator[Rig]:
+    rig = RIGS[request.param](stage)
+    yield rig
+    rig.stop()
 
 
 @pytest.fixture(params=WATCHED_RIGS)
-def watched_rig(request: pytest.FixtureRequest, stage: Path) -> WatchedRig:
-    rig: WatchedRig = WATCHED_RIGS[request.param](stage)
-    return rig
+def watched_rig(request: pytest.FixtureRequest, stage: Path) -> Iterator[WatchedRig]:
+    rig = WATCHED_RIGS[request.param](stage)
+    yield rig
+    rig.stop()
 
 
 @pytest.fixture
@@ -107,20 +119,20 @@ def test_a_camera_that_has_gone_is_unavailable(rig: Rig, camera: Camera) -> None
 def test_a_camera_that_hangs_times_out_and_then_works_again(
     watched_rig: WatchedRig, watched: WatchedCamera
 ) -> None:
-    hung_child = watched.child_pid
+    hung = watched_rig.pid(watched)
     watched_rig.hang()
 
     with pytest.raises(SensorTimeout):
         watched.capture(0.2)
-    assert not _is_running(hung_child)
+    assert _ends(hung)
 
     watched_rig.recover()
     assert watched.capture(PATIENCE_S).pixels.any()
     assert watched.restarts == 1
 
 
-def test_a_killed_child_costs_one_capture(watched: WatchedCamera) -> None:
-    _kill(watched.child_pid)
+def test_a_killed_process_costs_one_capture(watched_rig: WatchedRig, watched: WatchedCamera) -> None:
+    os.kill(watched_rig.pid(watched), signal.SIGKILL)
 
     with pytest.raises(SensorUnavailable, match="starts it anew"):
         watched.capture(PATIENCE_S)
@@ -128,12 +140,12 @@ def test_a_killed_child_costs_one_capture(watched: WatchedCamera) -> None:
     assert watched.restarts == 1
 
 
-def test_closing_leaves_no_child(watched: WatchedCamera) -> None:
-    child = watched.child_pid
+def test_closing_leaves_no_process(watched_rig: WatchedRig, watched: WatchedCamera) -> None:
+    process = watched_rig.pid(watched)
     watched.close()
 
     assert watched.child_pid is None
-    assert not _is_running(child)
+    assert _ends(process)
 
 
 def _capture_past_one_timeout(camera: Camera) -> None:
@@ -144,11 +156,14 @@ def _capture_past_one_timeout(camera: Camera) -> None:
         camera.capture(PATIENCE_S).wipe()
 
 
-def _is_running(pid: int | None) -> bool:
-    assert pid is not None
-    return Path(f"/proc/{pid}").exists()
-
-
-def _kill(pid: int | None) -> None:
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
+def _ends(pid: int) -> bool:
+    """Wait for the end of a process that may be somebody else's child."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    ended = bool(poll.poll(PATIENCE_S * 1000))
+    os.close(process)
+    return ended

@@ -1,18 +1,23 @@
 """One rig for each camera driver: opens the driver on a stand-in and makes the stand-in fail."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import cv2
 import numpy as np
 
+from sensors.camera.channel import Connected, Spawned
 from sensors.camera.port import Camera
 from sensors.camera.replay import ReplayCamera
 from sensors.camera.settings import CameraSettings, PixelFormat
+from sensors.camera.source import SOURCES
 from sensors.camera.watched import WatchedCamera
 from sensors.frames import Pixels
+from tests.kit.camera_service import CameraService
 from tests.kit.virtual_v4l2 import write_video
 
 WIDTH, HEIGHT = 328, 240  # no multiple of 64: hardware pads the rows
@@ -32,6 +37,8 @@ class Rig(Protocol):
 
     def unplug(self) -> None: ...
 
+    def stop(self) -> None: ...
+
 
 @dataclass
 class ReplayRig:
@@ -45,15 +52,33 @@ class ReplayRig:
         (self.stage / "only.png").unlink()
         self.stage.rmdir()
 
+    def stop(self) -> None:
+        pass
+
 
 @dataclass
 class WatchedRig:
-    """A driver in a child process."""
+    """A driver in a process of its own: a child of the appliance, or begun by a service for a connection."""
 
     stage: Path
+    by_service: bool = False
+    _service: CameraService | None = field(default=None, init=False)
 
     def open(self) -> WatchedCamera:
         raise NotImplementedError
+
+    def watched(self, settings: CameraSettings, source: str, environment: Mapping[str, str]) -> WatchedCamera:
+        if not self.by_service:
+            return WatchedCamera(settings, partial(Spawned, source, environment))
+        path = self.stage / "camera.socket"
+        if self._service is None:
+            self._service = CameraService(path, source, environment)
+        return WatchedCamera(settings, partial(Connected, path))
+
+    def pid(self, camera: WatchedCamera) -> int:
+        pid = camera.child_pid if self._service is None else self._service.newest_pid
+        assert pid is not None
+        return pid
 
     def hang(self) -> None:
         (self.stage / "hang").touch()
@@ -64,6 +89,10 @@ class WatchedRig:
     def unplug(self) -> None:
         (self.stage / "unplugged").touch()
 
+    def stop(self) -> None:
+        if self._service is not None:
+            self._service.stop()
+
 
 @dataclass
 class V4l2Rig(WatchedRig):
@@ -72,7 +101,7 @@ class V4l2Rig(WatchedRig):
         if not video.exists():
             write_video(video, red_and_blue())
         settings = CameraSettings("v4l2", str(video), WIDTH, HEIGHT)
-        return WatchedCamera(settings, "tests.kit.virtual_v4l2:open_source")
+        return self.watched(settings, "tests.kit.virtual_v4l2:open_source", {})
 
 
 @dataclass
@@ -87,4 +116,4 @@ class Picamera2Rig(WatchedRig):
             "PYTHONPATH": os.pathsep.join(filter(None, (str(FAKE_PICAMERA2), inherited))),
             "FAKE_PICAMERA2_STAGE": str(self.stage),
         }
-        return WatchedCamera(settings, "sensors.camera.picamera2_source:open_source", environment=environment)
+        return self.watched(settings, SOURCES["picamera2"], environment)

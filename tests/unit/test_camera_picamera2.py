@@ -1,14 +1,16 @@
 """What the picamera2 driver makes of the real library's rules and faults."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from sensors.camera.channel import Spawned
 from sensors.camera.opening import open_camera
-from sensors.camera.picamera2_source import open_source
 from sensors.camera.settings import CameraSettings, PixelFormat
+from sensors.camera.source import SOURCES
 from sensors.camera.watched import WatchedCamera
 from sensors.errors import SensorMisconfigured, SensorUnavailable
 from tests.kit.camera_rigs import HEIGHT, WIDTH, Picamera2Rig
@@ -18,7 +20,7 @@ PATIENCE_S = 20.0
 
 @pytest.mark.parametrize("pixel_format", ["YUV420", "NV12"])
 def test_other_pixel_formats_give_the_same_picture(tmp_path: Path, pixel_format: PixelFormat) -> None:
-    camera = Picamera2Rig(tmp_path, pixel_format).open()
+    camera = Picamera2Rig(tmp_path, pixel_format=pixel_format).open()
     try:
         pixels = camera.capture(PATIENCE_S).pixels.astype(int)
     finally:
@@ -86,8 +88,7 @@ def test_a_missing_picamera2_names_the_package(tmp_path: Path) -> None:
     with pytest.raises(SensorUnavailable, match=r"libcamera.*apt install python3-picamera2"):
         WatchedCamera(
             CameraSettings("picamera2"),
-            f"{open_source.__module__}:{open_source.__name__}",
-            environment={"PYTHONPATH": str(tmp_path)},
+            partial(Spawned, SOURCES["picamera2"], {"PYTHONPATH": str(tmp_path)}),
         )
 
 

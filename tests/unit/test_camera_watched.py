@@ -4,10 +4,13 @@ import os
 import select
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from sensors.camera.channel import Spawned
+from sensors.camera.opening import open_camera
 from sensors.camera.settings import CameraSettings
 from sensors.camera.watched import WatchedCamera
 from sensors.errors import SensorProtocolError, SensorTimeout, SensorUnavailable
@@ -18,7 +21,8 @@ PATIENCE_S = 20.0
 
 def odd(name: str, start_timeout_s: float = PATIENCE_S) -> WatchedCamera:
     settings = CameraSettings("v4l2", "0", 64, 64)
-    return WatchedCamera(settings, f"tests.kit.odd_sources:{name}", start_timeout_s=start_timeout_s)
+    begin = partial(Spawned, f"tests.kit.odd_sources:{name}", {})
+    return WatchedCamera(settings, begin, start_timeout_s=start_timeout_s)
 
 
 def test_what_a_library_prints_does_not_disturb_the_frames() -> None:
@@ -63,9 +67,13 @@ def test_a_source_that_crashes_is_unavailable(capfd: pytest.CaptureFixture[str])
 def test_a_process_that_cannot_be_started_is_unavailable() -> None:
     too_much = {"AIDPOST_TEST": "x" * 4_000_000}  # Linux takes 128 KiB in one variable
     with pytest.raises(SensorUnavailable, match="cannot be started"):
-        WatchedCamera(
-            CameraSettings("v4l2", "0", 64, 64), "tests.kit.odd_sources:Plain", environment=too_much
-        )
+        Spawned("tests.kit.odd_sources:Plain", too_much)
+
+
+def test_a_service_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    settings = CameraSettings("picamera2", "0", 64, 64)
+    with pytest.raises(SensorUnavailable, match=r"aidpost-capture\.socket"):
+        open_camera(settings, tmp_path / "camera.socket")
 
 
 def test_an_appliance_that_dies_takes_a_hanging_child_with_it(tmp_path: Path) -> None:

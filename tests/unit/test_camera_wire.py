@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from sensors.camera import wire
 from sensors.camera.port import CameraInfo
+from sensors.camera.settings import CameraSettings
 from sensors.errors import (
     SensorError,
     SensorMisconfigured,
@@ -27,6 +28,12 @@ def test_a_request_carries_its_number_and_time() -> None:
     header = wire.Header.from_bytes(wire.encode_capture(3, 99))
 
     assert (header.kind, header.request, header.time_ns) == (wire.Kind.CAPTURE, 3, 99)
+
+
+def test_what_is_to_be_opened_is_read_as_it_was_written() -> None:
+    settings = CameraSettings("picamera2", "1", 1640, 1232, "YUV420")
+
+    assert CameraSettings.from_json(_payload(wire.encode_open(settings)).decode()) == settings
 
 
 def test_a_greeting_is_read_as_it_was_written() -> None:
