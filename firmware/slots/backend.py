@@ -1,0 +1,87 @@
+"""RAUC's custom bootloader backend for the Raspberry Pi's firmware: `/usr/lib/rauc/aidpost-tryboot`.
+
+RAUC calls it with one of `get-primary`, `set-primary`, `get-state`, `set-state` and `get-current`; what it
+prints is the answer. To start the slot that is not the primary, the firmware has to be asked with each reboot
+by the argument `0 tryboot`, which systemd hands over when the machine starts anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from firmware.slots.machine import Refused, Slot, Slots, activated, marked_bad, marked_good
+from firmware.slots.selector import AUTOBOOT, SELECTOR, Selector, SelectorDamaged
+
+TRYBOOT = "0 tryboot"
+"""The firmware's words: the usual partition (0), and once the one of `[tryboot]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where a running system has what it says of its slots; other folders in tests.
+
+    running: the initrd writes there which slot it started. reboot: what systemd hands over at a reboot.
+    """
+
+    selector: Path = SELECTOR
+    running: Path = Path("/run/aidpost/slot")
+    reboot: Path = Path("/run/systemd/reboot-param")
+
+    def current(self) -> Slot:
+        """Return the slot that runs. Raises OSError, ValueError."""
+        return Slot(self.running.read_text("ascii").strip())
+
+    def ask_for(self, slots: Slots) -> None:
+        """Have the next reboot start what is to be started next. Raises OSError."""
+        if slots.tries:
+            self.reboot.parent.mkdir(parents=True, exist_ok=True)
+            self.reboot.write_text(TRYBOOT)
+        elif self.reboot.exists() and self.reboot.read_text() == TRYBOOT:
+            self.reboot.unlink()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let nobody else change the slots meanwhile. Raises OSError."""
+        with (self.selector / AUTOBOOT).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def answer(machine: Machine, selector: Selector, words: Sequence[str]) -> str:
+    """Do what RAUC asks and return what it is told. Raises Refused, SelectorDamaged, OSError, ValueError."""
+    slots = selector.read()
+    match words:
+        case ["get-primary"]:
+            return slots.next.value
+        case ["get-current"]:
+            return machine.current().value
+        case ["get-state", name]:
+            return "good" if slots.is_good(Slot(name)) else "bad"
+        case ["set-primary", name]:
+            after = activated(slots, Slot(name))
+        case ["set-state", name, "good"]:
+            after = marked_good(slots, Slot(name), machine.current())
+        case ["set-state", name, "bad"]:
+            after = marked_bad(slots, Slot(name))
+        case _:
+            raise ValueError(f"no call of RAUC's: {' '.join(words)}")
+    selector.write(after)
+    machine.ask_for(after)
+    return ""
+
+
+def main() -> None:
+    """Answer one call; what is refused is told on the error output, which RAUC writes into its log."""
+    machine = Machine()
+    try:
+        with machine.held():
+            said = answer(machine, Selector(machine.selector), sys.argv[1:])
+    except (Refused, SelectorDamaged, OSError, ValueError) as fault:
+        sys.exit(f"aidpost-tryboot: {fault}")
+    if said:
+        sys.stdout.write(f"{said}\n")

@@ -1,0 +1,45 @@
+"""What `aidpost-slots.service` does for the slots at each start of the machine, before anybody is served.
+
+A slot on trial that did not pass leaves no trace but this: the primary runs again, and the other has tries
+left. Then the try is counted and the other started again, at once; after the last one the primary goes on.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from firmware.slots.backend import Machine
+from firmware.slots.machine import started
+from firmware.slots.selector import Selector, SelectorDamaged
+
+
+def start(machine: Machine, selector: Selector) -> bool:
+    """Count a try that failed; returns whether the machine is to start anew, with the other slot.
+
+    Raises SelectorDamaged, OSError, ValueError.
+    """
+    running, slots = machine.current(), selector.read()
+    after = started(slots, running)
+    if after == slots:
+        return False
+    selector.write(after)
+    machine.ask_for(after)
+    return after.tries > 0
+
+
+def main() -> None:
+    """Count, and start anew where the other slot has tries left; a fault keeps nobody from being served."""
+    machine = Machine()
+    try:
+        with machine.held():
+            anew = start(machine, Selector(machine.selector))
+    except (SelectorDamaged, OSError, ValueError) as fault:
+        sys.exit(f"aidpost-slots: {fault}")
+    if anew:
+        sys.stdout.write("aidpost-slots: the other slot did not pass its health gate: it is tried again\n")
+        subprocess.run(["/usr/bin/systemctl", "--no-block", "reboot"], check=True)
+
+
+if __name__ == "__main__":
+    main()
