@@ -52,8 +52,16 @@ async def channel(server: Running) -> AsyncIterator[grpc.aio.Channel]:
 
 
 @pytest.fixture
-async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
-    """A site whose appliances share a gallery; the store is a file where a test does not say `on_either`."""
-    place = request.getfixturevalue("store") if "store" in request.fixturenames else None
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where an empty store is, or will be: in a file where a test does not say `on_either`."""
+    found: Place = (
+        request.getfixturevalue("store") if "store" in request.fixturenames else tmp_path / "aggregator.db"
+    )
+    return found
+
+
+@pytest.fixture
+async def shared(place: Place, tmp_path: Path) -> AsyncIterator[Site]:
+    """A site whose appliances share a gallery."""
     async with site(tmp_path, place) as running:
         yield running

@@ -24,6 +24,7 @@ from aggregator.authority import Authority
 from aggregator.cli import main
 from aggregator.exporting import policy as export_policy
 from aggregator.exporting.policy import ExportPolicy, ExportRefused
+from aggregator.store.place import Place
 from aidpost.v1 import export_pb2, fleet_pb2, fleet_pb2_grpc
 from firmware.event_message import to_message
 from firmware.records import Event
@@ -106,13 +107,14 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(folder: Path, policy: ExportPolicy | None) -> AsyncIterator[Desk]:
+async def desk(folder: Path, store: Place, policy: ExportPolicy | None) -> AsyncIterator[Desk]:
     """An aggregator that holds a check-in, a registration and a service of one device."""
     authority = Authority.create(folder / "identity")
-    store = folder / "store.db"
     administrator = first_administrator(authority, store)
     async with (
-        running_aggregator(store, authority=authority, export_policy=policy) as server,
+        running_aggregator(
+            store, files=folder / "files", authority=authority, export_policy=policy
+        ) as server,
         shown(server.target, authority.certificate, administrator) as channel,
     ):
         fleet: fleet_pb2_grpc.FleetServiceAsyncStub = fleet_pb2_grpc.FleetServiceStub(channel)
@@ -125,8 +127,10 @@ async def desk(folder: Path, policy: ExportPolicy | None) -> AsyncIterator[Desk]
         yield Desk(fleet, server)
 
 
-async def test_what_the_policy_names_goes_out_and_nothing_else(tmp_path: Path, policy_file: Path) -> None:
-    async with desk(tmp_path, export_policy.read(policy_file)) as at:
+async def test_what_the_policy_names_goes_out_and_nothing_else(
+    tmp_path: Path, store: Place, policy_file: Path
+) -> None:
+    async with desk(tmp_path, store, export_policy.read(policy_file)) as at:
         text = (await at.export(CSV)).decode()
         rows = list(csv.DictReader(io.StringIO(text)))
         assert [row["kind"] for row in rows] == ["check_in", "registration", "service"]
@@ -160,10 +164,14 @@ async def test_what_the_policy_names_goes_out_and_nothing_else(tmp_path: Path, p
         ]  # fmt: skip
 
 
-async def test_two_recipients_cannot_compare_what_they_got(tmp_path: Path, policy_file: Path) -> None:
+async def test_two_recipients_cannot_compare_what_they_got(
+    tmp_path: Path, store: Place, policy_file: Path
+) -> None:
     policy = export_policy.read(policy_file)
     ministry, auditor, _former = policy.recipients
-    async with desk(tmp_path, replace(policy, recipients=(ministry, replace(auditor, sites=())))) as at:
+    async with desk(
+        tmp_path, store, replace(policy, recipients=(ministry, replace(auditor, sites=())))
+    ) as at:
         theirs, ours = [
             list(csv.DictReader(io.StringIO((await at.export(CSV, recipient)).decode())))[-1]
             for recipient in ("ministry", "auditor")
@@ -173,8 +181,8 @@ async def test_two_recipients_cannot_compare_what_they_got(tmp_path: Path, polic
         assert theirs["record"] != ours["record"]
 
 
-async def test_what_the_policy_does_not_name_stays(tmp_path: Path, policy_file: Path) -> None:
-    async with desk(tmp_path, export_policy.read(policy_file)) as at:
+async def test_what_the_policy_does_not_name_stays(tmp_path: Path, store: Place, policy_file: Path) -> None:
+    async with desk(tmp_path, store, export_policy.read(policy_file)) as at:
         assert "names nobody 'newspaper'" in await at.refusal(CSV, "newspaper")
         assert "may not have fhir" in await at.refusal(FHIR, "auditor")
         assert "may not have results of north-gate" in await at.refusal(CSV, "auditor", ("north-gate",))
@@ -185,8 +193,8 @@ async def test_what_the_policy_does_not_name_stays(tmp_path: Path, policy_file: 
         assert (await at.export(CSV, "auditor")).decode() == "time,household,record\r\n"
 
 
-async def test_without_a_policy_nothing_goes_out(tmp_path: Path) -> None:
-    async with desk(tmp_path, None) as at:
+async def test_without_a_policy_nothing_goes_out(tmp_path: Path, store: Place) -> None:
+    async with desk(tmp_path, store, None) as at:
         assert "no export policy" in await at.refusal(CSV)
 
 

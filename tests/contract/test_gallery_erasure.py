@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import sqlite3
-from contextlib import closing
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -26,7 +24,7 @@ from firmware.uplink.gallery_exchange import SharedSettings
 from firmware.uplink.gallery_sync import GallerySync
 from tests.kit.aggregator_database import database, fill
 from tests.kit.decrypted_pages import decrypted_pages
-from tests.kit.shared_site import Appliance, Site, directly, hear, in_store_of
+from tests.kit.shared_site import Appliance, Site, directly, hear, in_store_of, on_either
 from tests.kit.store_values import KEY, PURPOSE, SITE, moment, open_store, opened_behind_its_back, reference
 from trust.gallery.change import Kind, Part
 from trust.gallery.sealing import Place, SealedModality
@@ -50,6 +48,7 @@ async def push_unanswered(shared: Site, appliance: Appliance, *entry_ids: bytes)
     keyring.close()
 
 
+@on_either
 async def test_an_entry_whose_registration_was_taken_unheard_does_not_come_back_once_erased(
     shared: Site,
 ) -> None:
@@ -87,12 +86,13 @@ async def test_an_erasure_that_was_not_told_outlives_the_store(shared: Site) -> 
         assert db.execute("SELECT count(*) FROM tombstones").fetchone() == (0,)
 
 
+@on_either
 async def test_a_restored_aggregator_is_handed_an_untold_erasure_with_its_entry(shared: Site) -> None:
     desk = await shared.appliance("desk-1")
     await shared.admit(desk)
     desk.register(reference(1), reference(2))
     await desk.sync()
-    with closing(sqlite3.connect(shared.server.file, isolation_level=None)) as db:
+    with database(shared) as db:
         # As a backup of the aggregator from before the registrations.
         db.execute("DELETE FROM gallery_log")
         db.execute("UPDATE galleries SET version = 0")
@@ -170,6 +170,7 @@ async def test_no_sealed_copy_of_an_erased_entry_stays_at_either_end(shared: Sit
     assert at(gate) == 0
 
 
+@on_either
 async def test_an_erasure_from_elsewhere_takes_pairs_and_links_of_the_subject_with_it(shared: Site) -> None:
     desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
     await shared.admit(desk, gate)
@@ -267,6 +268,7 @@ async def test_an_unexpected_error_of_one_round_is_reported_and_the_next_round_i
         await asyncio.wait([running])
 
 
+@on_either
 async def test_an_erasure_is_told_although_what_the_aggregator_sends_is_refused(shared: Site) -> None:
     desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
     await shared.admit(desk, gate)
@@ -275,7 +277,7 @@ async def test_an_erasure_is_told_although_what_the_aggregator_sends_is_refused(
     await gate.sync()
     desk.register(reference(4))
     await desk.sync()
-    with closing(sqlite3.connect(shared.server.file, isolation_level=None)) as db:
+    with database(shared) as db:
         (whole,) = db.execute("SELECT change FROM gallery_log WHERE version = 4").fetchone()
         db.execute(
             "UPDATE gallery_log SET change = ? WHERE version = 4", (whole[:-1] + bytes([whole[-1] ^ 1]),)

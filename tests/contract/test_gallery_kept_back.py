@@ -9,7 +9,7 @@ import pytest
 from firmware.clock import Clock
 from firmware.gallery.values import DAY_NS
 from tests.kit.aggregator_database import Database, database, fill
-from tests.kit.shared_site import Appliance, Site
+from tests.kit.shared_site import Appliance, Site, on_either
 from tests.kit.store_values import moment, reference
 
 
@@ -19,6 +19,7 @@ def restored(log: list[tuple[object, ...]], db: Database, put: int, erasure: int
     fill(db, "gallery_log", [*now, *(row for row in log if row[1] == put)])
 
 
+@on_either
 @pytest.mark.parametrize("whole", [False, True])
 async def test_an_erasure_that_a_repair_or_a_whole_delivery_leaves_out_is_noticed(
     shared: Site, *, whole: bool
@@ -38,7 +39,8 @@ async def test_an_erasure_that_a_repair_or_a_whole_delivery_leaves_out_is_notice
     with database(shared) as db:
         restored(before, db, 1, 3)
         # The log is another one than the gate knows: it asks for a repair.
-        db.execute("UPDATE gallery_log SET link = zeroblob(32) WHERE version = 2 AND ?", (not whole,))
+        if not whole:
+            db.execute("UPDATE gallery_log SET link = ? WHERE version = 2", (bytes(32),))
     await gate.sync()
     assert "change 3 " in gate.reports["refused"] or "changes 3 to 3" in gate.reports["refused"]
     assert gate.subjects() == (set() if whole else {"card-1", "card-2"})
@@ -109,6 +111,7 @@ async def test_who_is_kept_back_as_a_whole_is_missed_after_five_days(shared: Sit
     assert "desk-1" in gate.reports["silent"]
 
 
+@on_either
 async def test_an_erasure_that_was_shown_and_then_held_back_stays_carried_out_and_is_reported(
     shared: Site,
 ) -> None:
@@ -122,7 +125,7 @@ async def test_an_erasure_that_was_shown_and_then_held_back_stays_carried_out_an
     desk.erase(reference(1).entry_id)
     await desk.sync()
     with database(shared) as db:
-        db.execute("UPDATE gallery_log SET newest = 0 WHERE erases")  # no root fits
+        db.execute("UPDATE gallery_log SET newest = 0 WHERE erases = 1")  # no root fits
     await gate.sync()
     assert ("refused" in gate.reports, gate.subjects()) == (True, set())
     with database(shared) as db:

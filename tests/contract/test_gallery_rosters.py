@@ -14,11 +14,12 @@ from firmware.custodian.key_set import KeySet
 from tests.kit.aggregator_database import database, fill
 from tests.kit.galleries import Custodians, passphrase
 from tests.kit.link_device import PATIENCE_S
-from tests.kit.shared_site import Site
+from tests.kit.shared_site import Site, on_either
 from tests.kit.store_values import reference
 from trust.gallery.roster import Roster
 
 
+@on_either
 async def test_a_roster_of_another_custodian_and_one_from_before_are_refused(
     shared: Site, tmp_path: Path
 ) -> None:
@@ -79,6 +80,7 @@ async def test_a_roster_from_an_older_copy_of_the_key_set_is_refused_at_both_end
     assert gate.subjects() == {"card-1"}
 
 
+@on_either
 async def test_an_aggregator_from_before_a_rotation_is_handed_the_newer_roster(shared: Site) -> None:
     desk, gate = await shared.appliance("desk-1"), await shared.appliance("gate-1")
     await shared.admit(desk, gate)

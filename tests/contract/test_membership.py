@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from aggregator.authority import Authority
+from aggregator.store.place import Place
 from aidpost.v1 import fleet_pb2, fleet_pb2_grpc
 from firmware.guard.opening import open_guard
 from firmware.guard.settings import GuardSettings
@@ -25,6 +26,7 @@ from tests.kit import software_tpm
 from tests.kit.aggregator_fixture import NOW_NS, Running, running_aggregator
 from tests.kit.identities import claim_code, first_administrator, shown
 from tests.kit.link_device import PATIENCE_S, SITE, LinkDevice, check_in
+from tests.kit.shared_site import on_either
 from trust.claim import Claim
 from trust.keys.guard import GuardKind, KeyGuard
 from trust.names import DeviceName
@@ -86,15 +88,15 @@ class Post:
 
 
 @pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Post]:
+async def post(place: Place, tmp_path: Path) -> AsyncIterator[Post]:
     authority = Authority.create(tmp_path / "identity")
-    store = tmp_path / "store.db"
+    store = place
     administrator = first_administrator(authority, store, timedelta(days=800))
     clock = [NOW_NS]
     folder = tmp_path / "device"
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(
-            running_aggregator(store, authority=authority, clock=lambda: clock[0])
+            running_aggregator(store, files=tmp_path / "files", authority=authority, clock=lambda: clock[0])
         )
         channel = await stack.enter_async_context(shown(server.target, authority.certificate, administrator))
         fleet: fleet_pb2_grpc.FleetServiceAsyncStub = fleet_pb2_grpc.FleetServiceStub(channel)
@@ -102,6 +104,7 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
         yield Post(server, authority, fleet, guard, folder, clock)
 
 
+@on_either
 async def test_a_device_joins_with_its_guards_key_and_reports(post: Post) -> None:
     with pytest.raises(NotJoined, match="aidpost join"):
         await post.membership.dial()
@@ -145,6 +148,7 @@ async def test_a_claim_that_is_not_known_is_said_clearly(post: Post) -> None:
         await post.membership.join(post.authority.new_claim(), lambda: None)
 
 
+@on_either
 async def test_the_certificate_is_renewed_after_two_thirds_of_its_life_by_the_aggregators_clock(
     post: Post,
 ) -> None:
@@ -174,6 +178,7 @@ async def test_the_renewal_runs_by_itself_once_the_time_is_known(post: Post) -> 
     assert second.ends > first.ends
 
 
+@on_either
 async def test_a_device_that_was_off_for_a_year_joins_again_without_a_claim(post: Post) -> None:
     await post.join()
     await post.reports(1)
