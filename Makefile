@@ -9,7 +9,7 @@ RUN := $(UV) run --frozen --no-sync
 READY := $(VENV)/.ready
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup demo try test check baseline protos screens dashboard-screens messages audio models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions torture clean
+.PHONY: help setup demo try test check baseline protos screens dashboard-screens messages audio models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions camera-test torture clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -149,6 +149,9 @@ bench: $(BENCH_VENV)/.ready ## Measure this project beside its peers and write d
 
 instructions: $(READY) ## Compare the instruction counts of one face and one finger decision (ARGS=--accept: keep new ones)
 	@$(RUN) python -m tests.bench.instructions $(ARGS)
+
+camera-test: $(READY) ## Try the camera driver on real picamera2 and libcamera, in a Debian of its own (as root; ARGS: pytest's)
+	@$(RUN) python -m tests.image.camera $(ARGS)
 
 torture: $(READY) ## Try the faults of docs/reliability.md at length (ARGS="--only kills", ARGS="--share 0.05")
 	@$(RUN) python -m tests.torture $(ARGS)

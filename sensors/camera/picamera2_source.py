@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from sensors.camera.port import CameraInfo
-from sensors.camera.settings import CameraSettings
+from sensors.camera.settings import CameraSettings, PixelFormat
 from sensors.camera.source import Exposure, FrameSource
 from sensors.errors import SensorError, SensorMisconfigured, SensorUnavailable
 from sensors.frames import DeviceIdentity, Pixels
@@ -129,9 +129,11 @@ def _start(camera: Any, settings: CameraSettings) -> str:
             f"set width = {size[0]} and height = {size[1]} for the camera"
         )
     if pixel_format != settings.pixel_format:
+        known = get_args(PixelFormat)
+        choice = f"= {pixel_format!r}" if pixel_format in known else f"to another one ({', '.join(known)})"
         raise SensorMisconfigured(
             f"the camera offers {pixel_format} instead of {settings.pixel_format}: "
-            "set another pixel_format for the camera (RGB888, YUV420, NV12)"
+            f"set pixel_format {choice} for the camera"
         )
     camera.start()
     return pixel_format

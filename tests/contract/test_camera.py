@@ -1,6 +1,7 @@
 """What each camera driver promises.
 
 The V4L2 and picamera2 drivers run in their real process, as a child and as a service begins it.
+`make camera-test` tries the picamera2 driver on real picamera2 and libcamera too.
 """
 
 import os
@@ -17,13 +18,12 @@ import pytest
 from sensors.camera.port import Camera
 from sensors.camera.watched import WatchedCamera
 from sensors.errors import SensorTimeout, SensorUnavailable
-from tests.kit.camera_rigs import HEIGHT, WIDTH, Picamera2Rig, ReplayRig, Rig, V4l2Rig, WatchedRig
+from tests.kit.camera_rigs import HEIGHT, PICAMERA2_RIGS, WIDTH, ReplayRig, Rig, V4l2Rig, WatchedRig
 
 WATCHED_RIGS: dict[str, Callable[[Path], WatchedRig]] = {
-    "v4l2": V4l2Rig,
-    "v4l2 by a service": partial(V4l2Rig, by_service=True),
-    "picamera2": Picamera2Rig,
-    "picamera2 by a service": partial(Picamera2Rig, by_service=True),
+    f"{name}{' by a service' if by_service else ''}": partial(rig, by_service=by_service)
+    for name, rig in {"v4l2": V4l2Rig, **PICAMERA2_RIGS}.items()
+    for by_service in (False, True)
 }
 RIGS: dict[str, Callable[[Path], Rig]] = {"replay": ReplayRig, **WATCHED_RIGS}
 # Time enough to start a child on a loaded machine; a healthy one answers in a small part of it.

@@ -20,6 +20,8 @@ from sensors.frames import Pixels
 from tests.kit.camera_service import CameraService
 from tests.kit.virtual_v4l2 import write_video
 
+# Names the library that `python -m tests.image.camera` builds; real libcamera is tried where it is set.
+STAGE_LIBRARY = "VIRTUAL_LIBCAMERA_LIBRARY"
 WIDTH, HEIGHT = 328, 240  # no multiple of 64: hardware pads the rows
 FAKE_PICAMERA2 = Path(__file__).parent / "fake_picamera2"
 
@@ -108,8 +110,11 @@ class V4l2Rig(WatchedRig):
 class Picamera2Rig(WatchedRig):
     pixel_format: PixelFormat = "RGB888"
     device: str = "0"
+    offered: tuple[int, int] = (WIDTH, HEIGHT)
 
     def open(self) -> WatchedCamera:
+        if self.offered != (WIDTH, HEIGHT):
+            (self.stage / "offered").write_text("{}x{}".format(*self.offered))
         settings = CameraSettings("picamera2", self.device, WIDTH, HEIGHT, self.pixel_format)
         inherited = os.environ.get("PYTHONPATH")
         environment = {
@@ -117,3 +122,37 @@ class Picamera2Rig(WatchedRig):
             "FAKE_PICAMERA2_STAGE": str(self.stage),
         }
         return self.watched(settings, SOURCES["picamera2"], environment)
+
+
+@dataclass
+class LibcameraRig(WatchedRig):
+    """Real picamera2 and libcamera on libcamera's virtual pipeline (tests/kit/virtual_libcamera)."""
+
+    pixel_format: PixelFormat = "NV12"  # the pipeline has no other
+    device: str = "0"
+    offered: tuple[int, int] = (WIDTH, HEIGHT)
+
+    def open(self) -> WatchedCamera:
+        picture = self.stage / "frame.jpg"
+        cv2.imwrite(str(picture), red_and_blue(), [cv2.IMWRITE_JPEG_QUALITY, 100])
+        (self.stage / "virtual.yaml").write_text(_VIRTUAL_CAMERA.format(*self.offered, picture))
+        environment = {
+            "LD_PRELOAD": os.environ[STAGE_LIBRARY],
+            "VIRTUAL_LIBCAMERA_STAGE": str(self.stage),
+        }
+        settings = CameraSettings("picamera2", self.device, WIDTH, HEIGHT, self.pixel_format)
+        return self.watched(settings, "tests.kit.virtual_libcamera.source:open_source", environment)
+
+
+_VIRTUAL_CAMERA = """%YAML 1.1
+---
+"Virtual0":
+  supported_formats:
+  - {{width: {}, height: {}, frame_rates: [30]}}
+  frames: {{path: "{}"}}
+  location: "CameraLocationFront"
+  model: "virtual"
+"""
+PICAMERA2_RIGS: dict[str, type[Picamera2Rig | LibcameraRig]] = {"picamera2": Picamera2Rig}
+if os.environ.get(STAGE_LIBRARY):
+    PICAMERA2_RIGS["libcamera"] = LibcameraRig

@@ -13,7 +13,7 @@ from sensors.camera.settings import CameraSettings, PixelFormat
 from sensors.camera.source import SOURCES
 from sensors.camera.watched import WatchedCamera
 from sensors.errors import SensorMisconfigured, SensorUnavailable
-from tests.kit.camera_rigs import HEIGHT, WIDTH, Picamera2Rig
+from tests.kit.camera_rigs import HEIGHT, PICAMERA2_RIGS, WIDTH, LibcameraRig, Picamera2Rig
 
 PATIENCE_S = 20.0
 
@@ -49,6 +49,23 @@ def test_exposures_begin_after_the_request_with_and_without_time_stamps(
         camera.close()
 
 
+@pytest.mark.parametrize("rig_class", PICAMERA2_RIGS.values(), ids=PICAMERA2_RIGS)
+def test_a_size_that_the_camera_lacks_is_refused_with_the_one_it_has(
+    tmp_path: Path, rig_class: type[Picamera2Rig | LibcameraRig]
+) -> None:
+    with pytest.raises(SensorMisconfigured, match="640x480 instead of 328x240: set width = 640"):
+        rig_class(tmp_path, offered=(640, 480)).open()
+
+
+@pytest.mark.parametrize("rig_class", PICAMERA2_RIGS.values(), ids=PICAMERA2_RIGS)
+def test_a_pixel_format_that_the_camera_lacks_is_refused_with_the_one_it_has(
+    tmp_path: Path, rig_class: type[Picamera2Rig | LibcameraRig]
+) -> None:
+    (tmp_path / "offered_format").write_text("NV12")  # the virtual pipeline has no other
+    with pytest.raises(SensorMisconfigured, match="NV12 instead of YUV420: set pixel_format = 'NV12'"):
+        rig_class(tmp_path, pixel_format="YUV420").open()
+
+
 def test_closing_closes_the_camera_in_good_order(tmp_path: Path) -> None:
     Picamera2Rig(tmp_path).open().close()
 
@@ -75,8 +92,9 @@ def test_a_camera_in_use_says_so_and_closing_frees_it(tmp_path: Path) -> None:
     rig.open().close()
 
 
-def test_no_camera_says_what_to_check(tmp_path: Path) -> None:
-    rig = Picamera2Rig(tmp_path)
+@pytest.mark.parametrize("rig_class", PICAMERA2_RIGS.values(), ids=PICAMERA2_RIGS)
+def test_no_camera_says_what_to_check(tmp_path: Path, rig_class: type[Picamera2Rig | LibcameraRig]) -> None:
+    rig = rig_class(tmp_path)
     rig.unplug()
 
     with pytest.raises(SensorUnavailable, match="check the ribbon cable"):

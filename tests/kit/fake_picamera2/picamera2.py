@@ -1,7 +1,8 @@
 """A stand-in for picamera2 0.3.38 that obeys its rules; it is put on the PYTHONPATH of the camera's process.
 
 The folder in FAKE_PICAMERA2_STAGE is the stage: the file `unplugged` takes the camera away, `hang` stops its
-frames, `untimed` takes away the sensor's time stamps, `camera.lock` is held by whoever has the camera, and
+frames, `untimed` takes away the sensor's time stamps, `offered` holds the one size (640x480) that it has
+where it has not all, `offered_format` likewise, `camera.lock` is held by whoever has the camera, and
 `closed` appears when the camera is closed in good order.
 
 The picture is red on the left and blue on the right; in RGB888 a clock stands in the corner: the first 8
@@ -90,6 +91,11 @@ class Picamera2:
             raise RuntimeError("width and height should be even")
         if bad_keys := set(camera_config["sensor"]) - SENSOR_KEYS:
             raise RuntimeError(f"Unexpected keys {bad_keys} in sensor configuration")
+        # libcamera adjusts what the camera lacks, and nobody says so but the configuration.
+        if (offered := _stage() / "offered").exists():
+            width, height = camera_config["main"]["size"] = tuple(map(int, offered.read_text().split("x")))
+        if (offered := _stage() / "offered_format").exists():
+            camera_config["main"]["format"] = offered.read_text()
         # The hardware's rows are padded to 64 bytes.
         row = width * 3 if camera_config["main"]["format"] == "RGB888" else width
         camera_config["main"]["stride"] = -(-row // 64) * 64
