@@ -44,6 +44,17 @@ if ! command -v systemd-analyze >/dev/null && [ "$(id -u)" = 0 ] && command -v a
         echo "systemd is not installed: the units will not be judged." >&2
 fi
 
+# RAUC makes and checks bundles of the image; user-mode Linux installs one for real: its kernel has the block devices
+# that a container has not. Where they cannot be installed those tests are skipped.
+updates="rauc rauc-service squashfs-tools user-mode-linux kmod dbus"
+if { ! command -v rauc || ! command -v linux.uml || ! command -v mksquashfs; } >/dev/null &&
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing RAUC and user-mode Linux ..."
+    # shellcheck disable=SC2086  # one word each
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $updates >/dev/null; } ||
+        echo "RAUC or user-mode Linux is not installed: updates of the image will not be tried." >&2
+fi
+
 can_make_environments() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
 can_make_environments && exit 0
 

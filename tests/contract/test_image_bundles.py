@@ -1,0 +1,92 @@
+"""A bundle made by the project is what real RAUC takes, and nothing else is."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from imaging.bundle import BLOCK_BYTES, BundleFailed, Contents, make, verify
+from imaging.keys import SIGNER_DAYS, KeysExist, SigningKeys
+from imaging.keys import make as make_keys
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("rauc") is None or shutil.which("mksquashfs") is None, reason="needs Debian's rauc"
+)
+ROOT_BYTES = 64 * BLOCK_BYTES
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> SigningKeys:
+    return make_keys(tmp_path / "keys")
+
+
+def contents(folder: Path, version: str = "1.2.0") -> Contents:
+    root, boot = folder / "root.img", folder / "boot.img"
+    root.write_bytes(random.Random(1).randbytes(ROOT_BYTES))  # noqa: S311 -- the same each time
+    boot.write_bytes(bytes(BLOCK_BYTES))
+    return Contents(root, boot, version)
+
+
+def test_it_says_what_it_is_and_brings_an_index_of_its_blocks(tmp_path: Path, keys: SigningKeys) -> None:
+    bundle = tmp_path / "update.raucb"
+    make(contents(tmp_path), keys, bundle)
+    assert verify(bundle, keys.keyring) == ("aidpost-arm64", "1.2.0")
+    command = ["unsquashfs", "-l", str(bundle)]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "root.img.block-hash-index" in listed
+    assert "boot.img.block-hash-index" in listed
+
+
+def test_another_authority_s_signature_is_refused(tmp_path: Path, keys: SigningKeys) -> None:
+    bundle = tmp_path / "update.raucb"
+    make(contents(tmp_path), make_keys(tmp_path / "others"), bundle)
+    with pytest.raises(BundleFailed, match="signature verification failed"):
+        verify(bundle, keys.keyring)
+
+
+@pytest.mark.parametrize("where", [0.3, 0.9999])
+def test_a_bundle_of_which_one_bit_was_changed_is_refused(
+    tmp_path: Path, keys: SigningKeys, where: float
+) -> None:
+    bundle = tmp_path / "update.raucb"
+    make(contents(tmp_path), keys, bundle)
+    content = bytearray(bundle.read_bytes())
+    content[int(len(content) * where) - 16] ^= 1
+    bundle.write_bytes(content)
+    with pytest.raises(BundleFailed):
+        verify(bundle, keys.keyring)
+
+
+def test_a_signer_s_certificate_that_has_ended_signs_no_more(tmp_path: Path) -> None:
+    keys = make_keys(tmp_path / "keys", datetime.now(UTC) - timedelta(days=SIGNER_DAYS + 1))
+    with pytest.raises(BundleFailed, match="expired"):
+        make(contents(tmp_path), keys, tmp_path / "update.raucb")
+
+
+@pytest.mark.parametrize("version", ["", "new", "1.2.0 final"])
+def test_a_version_that_cannot_be_compared_is_refused(
+    tmp_path: Path, keys: SigningKeys, version: str
+) -> None:
+    with pytest.raises(BundleFailed, match="is no version"):
+        make(contents(tmp_path, version), keys, tmp_path / "update.raucb")
+
+
+def test_an_image_that_ends_within_a_block_is_refused(tmp_path: Path, keys: SigningKeys) -> None:
+    made = contents(tmp_path)
+    made.root.write_bytes(b"x" * (BLOCK_BYTES + 1))
+    with pytest.raises(BundleFailed, match="whole blocks"):
+        make(made, keys, tmp_path / "update.raucb")
+    assert not (tmp_path / "update.raucb").exists()
+
+
+def test_keys_in_use_are_not_replaced(tmp_path: Path, keys: SigningKeys) -> None:
+    before = keys.key.read_bytes()
+    with pytest.raises(KeysExist):
+        make_keys(keys.folder)
+    assert keys.key.read_bytes() == before
+    assert keys.key.stat().st_mode & 0o077 == 0
