@@ -319,7 +319,10 @@ class Aggregator:
             DIAGNOSTICS: partial(artifact_pb2_grpc.add_DiagnosticsServiceServicer_to_server, handed_in),
             FLEET: partial(fleet_pb2_grpc.add_FleetServiceServicer_to_server, fleet),
         }
-        self._link = LinkServer(services, presence, Authorisation(callers, store, wall_ns, refusals))
+        worth = StoreView(settings.store, wall_ns)
+        starting.push_async_callback(worth.close)
+        await worth.open()
+        self._link = LinkServer(services, presence, Authorisation(callers, worth, wall_ns, refusals))
         # mkdtemp makes it for this user alone: nobody else on the machine gets past the gate.
         inner = Path(starting.enter_context(tempfile.TemporaryDirectory(prefix="aidpost-"))) / "grpc"
         gate = Gate(
