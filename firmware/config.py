@@ -265,9 +265,17 @@ class Retention(_Table, frozen=True, kw_only=True):
 
 
 class Support(_Table, frozen=True, kw_only=True):
-    """What the site agrees to. log: that the desk may follow the log for a while; staff see when it does."""
+    """What the site agrees to; staff see when it happens. log: that the desk follows the log for a while.
+
+    session: that people of the desk sign in to the machine for a while, with one of keys, as OpenSSH writes
+    public keys. On the image alone.
+    """
 
     log: bool = False
+    session: bool = False
+    keys: tuple[
+        Annotated[str, msgspec.Meta(pattern=r"^ssh-ed25519 [A-Za-z0-9+/]{68}( [ -~]{0,100})?$")], ...
+    ] = ()
 
 
 class Lease(_Table, frozen=True, kw_only=True):

@@ -14,6 +14,8 @@ DEVICE = Path("/dev/disk/by-partlabel/data")
 NETWORKS = Path("/data/network")
 APPLIANCE = Path("/data/aidpost")
 CONFIG = Path("/data/etc/aidpost/aidpost.toml")
+SUPPORT = Path("/run/aidpost-support")
+HOST_KEY = Path("/data/support/host_key")
 
 
 def open_data() -> str:
@@ -77,12 +79,29 @@ def open_ports() -> str:
     return f"open: {', '.join(map(str, ports))}" if ports else ""
 
 
+def allow_support() -> str:
+    """Write the keys of who may sign in, and make the key of this machine where there is none yet."""
+    from firmware.machine.support_keys import support_keys
+
+    keys = support_keys(CONFIG)
+    if not keys:
+        raise SystemExit("the site has not agreed to support sessions, or no key of support is known")
+    SUPPORT.mkdir(mode=0o755, exist_ok=True)
+    (SUPPORT / "authorized_keys").write_text("".join(f"{key}\n" for key in keys))
+    (SUPPORT / "authorized_keys").chmod(0o644)
+    if not HOST_KEY.exists():
+        command = ["/usr/bin/dropbearkey", "-t", "ed25519", "-f", str(HOST_KEY)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return f"{len(keys)} keys may sign in"
+
+
 WORK: Mapping[str, Callable[[], str]] = {
     "open-data": open_data,
     "show-data-fault": show_data_fault,
     "take-claim": take_claim,
     "set-up-networks": set_up_networks,
     "open-ports": open_ports,
+    "allow-support": allow_support,
 }
 
 
