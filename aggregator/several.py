@@ -10,6 +10,7 @@ import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from structlog.typing import FilteringBoundLogger
@@ -26,24 +27,12 @@ class WorkerFailed(Exception):
 
 
 class Several:
-    """arguments: of `aidpost-aggregator` as they were given. listen: the address that all share.
-
-    program: what a worker is started as. again_s: after which one that ended is started again.
-    """
+    """arguments: of `aidpost-aggregator` as they were given. listen: the address that all share."""
 
     def __init__(
-        self,
-        count: int,
-        arguments: Sequence[str],
-        listen: Address,
-        log: FilteringBoundLogger,
-        *,
-        program: Sequence[str] = (sys.executable, "-c", _PROGRAM),
-        again_s: float = AGAIN_S,
+        self, count: int, arguments: Sequence[str], listen: Address, log: FilteringBoundLogger
     ) -> None:
         self._count = count
-        self._program = program
-        self._again_s = again_s
         self._arguments = arguments
         self._listen = listen
         self._log = log
@@ -95,7 +84,9 @@ class Several:
 
     async def _start(self, number: int, address: Address) -> dict[str, Any]:
         process = await asyncio.create_subprocess_exec(
-            *self._program,
+            sys.executable,
+            "-c",
+            _PROGRAM,
             *self._arguments,
             f"--listen={address}",
             f"--worker={number}",
@@ -108,28 +99,18 @@ class Several:
         if not line:
             await process.wait()
             raise WorkerFailed(f"worker {number} did not start (exit status {process.returncode})")
-        try:
-            said: dict[str, Any] = json.loads(line)
-        except ValueError as error:
-            process.kill()
-            await process.wait()
-            raise WorkerFailed(f"worker {number} says {line!r} instead of where it listens") from error
+        said: dict[str, Any] = json.loads(line)
         return said
 
     async def _watch(self, number: int, address: Address) -> None:
-        """Start a worker again whenever it ends; a machine that has no room for one may have some later."""
+        """Start a worker again whenever it ends."""
         while True:
             code = await self._processes[number].wait()
             self._log.error("worker.ended", number=number, status=code)
-            while True:
-                await asyncio.sleep(self._again_s)
-                try:
-                    said = await self._start(number, address)
-                except (WorkerFailed, OSError) as error:
-                    self._log.error("worker.not_started", number=number, why=str(error))
-                else:
-                    self._log.info("worker.started", number=number, pid=said["pid"])
-                    break
+            await asyncio.sleep(AGAIN_S)
+            with suppress(WorkerFailed):
+                said = await self._start(number, address)
+                self._log.info("worker.started", number=number, pid=said["pid"])
 
     async def _end(self) -> None:
         running = [process for process in self._processes.values() if process.returncode is None]

@@ -7,7 +7,7 @@ trying, and people are served with what is left.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -23,7 +23,7 @@ from firmware.clock import Clock
 from firmware.config import Config
 from firmware.custody import Custody
 from firmware.day.day import Day
-from firmware.day.self_test import self_test
+from firmware.day.self_test import PartFinding, self_test
 from firmware.desired.opening import open_taking_up
 from firmware.desired.shelf import Shelf
 from firmware.desired.starting import Beginning, TakenBack
@@ -96,6 +96,7 @@ class Appliance:
     scanner: CameraScanner | None
     live_view: LiveView | None
     collector: Collector
+    self_test: Callable[[], Awaitable[tuple[PartFinding, ...]]]
     _traces: Traces
 
     def __init__(
@@ -251,8 +252,10 @@ class Appliance:
         self.occupancy = Occupancy(self._clock.monotonic_ns, quiet_s=self._host.quiet_s)
         dialler = self.link.dialler()
 
+        self.self_test = partial(self_test, self.store.run, reader, camera)
+
         async def well_parts() -> tuple[str, ...]:
-            found = await self_test(self.store.run, reader, camera)
+            found = await self.self_test()
             return tuple(each.part for each in found if each.well) + (() if refused else ("gallery",))
 
         self.taking_up = open_taking_up(

@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Take from the outbox what the aggregator signed for.",
         ),
         "evaluate": ("firmware.commands.evaluate", "Measure error rates; make operating points."),
+        "first-boot": ("firmware.commands.first_boot", "Become an appliance of a site, from a claim."),
         "gallery": ("firmware.commands.gallery", "Take part in the gallery that a site shares."),
         "identify": ("firmware.commands.people", "Find a person among the few registered here (1:few)."),
         "keys": ("firmware.commands.keys", "Change the PIN; program the board's secret."),

@@ -28,7 +28,7 @@ def load(path: Path) -> Config:
     except (ValueError, RecursionError) as error:  # TOMLDecodeError; numbers and nesting without end
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     try:
-        config = msgspec.convert(raw, Config, dec_hook=_decode_path, strict=True)
+        config = msgspec.convert(raw, Config, dec_hook=decode_path, strict=True)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {explain(str(error), Config)}") from error
     try:
@@ -38,7 +38,8 @@ def load(path: Path) -> Config:
     return _rooted(config, path.parent)
 
 
-def _decode_path(kind: type, value: object) -> Any:
+def decode_path(kind: type, value: object) -> Any:
+    """Read what the file has as text and the configuration as a path: a hook of msgspec."""
     if kind is Path and isinstance(value, str):
         return Path(value).expanduser()
     raise TypeError(f"expected {kind.__name__}")

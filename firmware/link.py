@@ -33,7 +33,6 @@ from firmware.session.matching import Matcher
 from firmware.sharing import Reports, build_sharing
 from firmware.store.errors import StoreError
 from firmware.store.thread import StoreThread
-from firmware.support import SupportSessions, SystemdDoor
 from firmware.uplink.backoff import Backoff
 from firmware.uplink.channel import Dialler, InTheClear
 from firmware.uplink.codec import Command
@@ -81,7 +80,6 @@ class AggregatorLink:
         self._tail = tail
         self._changed = asyncio.Event()
         self._connected = False
-        self._support = SupportSessions(config.support, SystemdDoor(), notices)
         self.meter = LinkMeter()
         self.uplink = None
         self.sharing = None
@@ -123,7 +121,6 @@ class AggregatorLink:
                 CommandKind.SELF_TEST: partial(self_test, self._store.run, parts),
                 CommandKind.RENEW_LEASE: partial(renew_lease, self._custody.renew),
                 CommandKind.SYNC_NOW: partial(sync_now, self._store.run, self.committed),
-                CommandKind.OPEN_SUPPORT: self._support.open,
                 **({} if dialler is None else self._diagnostics(dialler, parts, matcher)),
                 **endings.handlers,
             },
@@ -131,7 +128,6 @@ class AggregatorLink:
                 {
                     CommandKind.COLLECT_DIAGNOSTICS,
                     CommandKind.TAIL_LOG,
-                    CommandKind.OPEN_SUPPORT,
                     *endings.handlers,
                     *endings.last_acts,
                 }

@@ -6,6 +6,7 @@ shown to the camera as a code. It is secret until it was used: the claim code, a
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,8 @@ NAME = "aidpost-claim.toml"
 FORMAT = "aidpost claim 1"
 MAX_BYTES = 8192
 """The largest that can be made has some 4,000; what is longer is not read."""
-LEAST_PIN_DIGITS = 6
+LEAST_PIN_DIGITS, MOST_PERSON = 6, 32
+"""As the appliance's register of staff has them."""
 
 LanguageTag = Annotated[str, msgspec.Meta(pattern=r"\A(en|fr|es|ar|uk|sw)(-[A-Z]{2})?\Z")]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -113,10 +115,12 @@ class ClaimedSupervisor(_Table, frozen=True, kw_only=True):
     pin: str
 
     def __post_init__(self) -> None:
-        if not is_name(self.name):
-            raise ValueError(f"{self.name!r} is no name of a person: {NAMES}")
+        if not is_name(self.name) or len(self.name) > MOST_PERSON:
+            raise ValueError(f"{self.name!r} is no name to sign in with: {NAMES}, {MOST_PERSON} at most")
         if not (self.pin.isascii() and self.pin.isdigit() and LEAST_PIN_DIGITS <= len(self.pin) <= 32):
             raise ValueError(f"a PIN has {LEAST_PIN_DIGITS} to 32 digits")
+        if is_row(self.pin):
+            raise ValueError("a PIN is no row of equal or counting digits, which everybody tries first")
 
     def __repr__(self) -> str:
         return f"ClaimedSupervisor({self.name!r})"
@@ -174,6 +178,12 @@ def read_claim_file(path: Path) -> ClaimFile:
     except UnicodeDecodeError as error:
         raise ClaimFileRefused("it is not UTF-8 text: save it as UTF-8") from error
     return ClaimFile.parse(text)
+
+
+def is_row(pin: str) -> bool:
+    """Tell whether the digits are all equal, or count up or down."""
+    steps = {int(after) - int(before) for before, after in itertools.pairwise(pin)}
+    return len(steps) == 1 and steps <= {-1, 0, 1}
 
 
 def in_utc(moment: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""Writes TOML, which the standard library only reads: tables of plain values, read again as they were."""
+"""Writes TOML, which the standard library only reads, and lays tables over tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
+from typing import Any
 
+Tables = dict[str, Any]
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -16,6 +18,16 @@ def to_toml(tables: Mapping[str, object]) -> str:
     A value is text, a number, a truth, a date, a list or tuple of such, or a table. Raises TypeError.
     """
     return "\n".join(_lines(tables, ())).strip() + "\n"
+
+
+def merged(below: Tables, above: Tables) -> Tables:
+    """Return tables laid over tables, key by key."""
+    result = dict(below)
+    for key, value in above.items():
+        former = result.get(key)
+        both = isinstance(former, dict) and isinstance(value, dict)
+        result[key] = merged(former, value) if both else value  # type: ignore[arg-type]
+    return result
 
 
 def _lines(table: Mapping[str, object], path: tuple[str, ...]) -> list[str]:

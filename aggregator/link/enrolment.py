@@ -7,11 +7,13 @@ from typing import Any, TypeAlias, assert_never
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import ErrorInfo
 from structlog.typing import FilteringBoundLogger
 
 from aggregator.authority import Authority
 from aggregator.link import ending
 from aggregator.link.presence import Presence
+from aggregator.link.refusing import DOMAIN, Refused
 from aggregator.store import identities
 from aggregator.store.errors import StoreError
 from aggregator.store.identities import Barred, Certificate, JoinPending, JoinRefused, Standing
@@ -78,7 +80,7 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
                 pending = enrolment_pb2.JoinPending(retry_after=Duration(seconds=ASK_AGAIN_S))
                 return enrolment_pb2.JoinResponse(pending=pending)
             case JoinRefused():
-                await self._refuse(context, grpc.StatusCode.PERMISSION_DENIED, answer.why)
+                await self._refuse(context, grpc.StatusCode.PERMISSION_DENIED, answer.why, answer.reason)
             case _:
                 assert_never(answer)
         raise AssertionError("abort does not return")
@@ -119,6 +121,7 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
             await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
             raise AssertionError("abort does not return") from error
 
-    async def _refuse(self, context: Context, code: grpc.StatusCode, why: str) -> None:
+    async def _refuse(self, context: Context, code: grpc.StatusCode, why: str, reason: str = "") -> None:
         self._refusals.note(self._callers.of(context).address, why)
-        await context.abort(code, why)
+        details = (ErrorInfo(reason=reason, domain=DOMAIN),) if reason else ()
+        await Refused(code, why, *details).abort(context)

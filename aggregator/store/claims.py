@@ -22,9 +22,10 @@ class UsedByItself(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """The claim is not good for this device; why: for the device and the log."""
+    """The claim is not good for this device; why: for the device and the log; reason: for its screen."""
 
     why: str
+    reason: str
 
 
 Found: TypeAlias = Fresh | UsedByItself | Refused
@@ -45,16 +46,19 @@ def look_up(db: Database, digest: bytes, device: DeviceName, key: bytes, now_ns:
         "SELECT claim, site, ends_ns, used_by, used_by_device FROM claims WHERE digest = ?", (digest,)
     ).fetchone()
     if row is None:
-        return Refused("the claim code is not known here")
+        return Refused("the claim code is not known here", "CLAIM_UNKNOWN")
     claim, site, ends_ns, used_by, used_by_device = row
     if site != device.site:
-        return Refused(f"the claim code is for the site {site}: correct `device.site`, or ask for another")
+        return Refused(
+            f"the claim code is for the site {site}: correct `device.site`, or ask for another",
+            "CLAIM_OF_OTHER_SITE",
+        )
     if used_by is not None:
         if (used_by, used_by_device) == (key, device.device_id):
             return UsedByItself()
-        return Refused("the claim code was used by another device: ask for a new one")
+        return Refused("the claim code was used by another device: ask for a new one", "CLAIM_USED")
     if ends_ns <= now_ns:
-        return Refused("the claim code has expired: ask for a new one")
+        return Refused("the claim code has expired: ask for a new one", "CLAIM_EXPIRED")
     return Fresh(claim)
 
 

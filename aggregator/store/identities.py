@@ -60,9 +60,13 @@ class JoinPending(msgspec.Struct, frozen=True):
 
 
 class JoinRefused(msgspec.Struct, frozen=True):
-    """The device may not join so; why: for the device and the log."""
+    """The device may not join so; why: for the device and the log.
+
+    reason: where the claim code is to blame, as `enrolment.proto` names it; else empty.
+    """
 
     why: str
+    reason: str = ""
 
 
 JoinAnswer: TypeAlias = Certificate | JoinPending | JoinRefused
@@ -102,8 +106,8 @@ def join(db: Database, request: Request, digest: bytes | None, now_ns: int, issu
     fresh: int | None = None
     if digest is not None:
         match claims.look_up(db, digest, device, key, now_ns):
-            case claims.Refused(why):
-                return JoinRefused(why)
+            case claims.Refused(why, reason):
+                return JoinRefused(why, reason)
             case claims.Fresh(fresh):
                 pass
             case claims.UsedByItself():
@@ -194,46 +198,33 @@ def revoke(db: Database, device_id: str, now_ns: int, actor: str) -> bool:
 
 
 def worth(db: Database, peer: Peer, now_ns: int) -> Worth:
-    """Return what a caller's certificate is worth: with one statement, since every call waits for it."""
+    """Return what a caller's certificate is worth."""
     if isinstance(peer.named, PersonName):
-        return _worth_of_person(db, peer.named, peer.serial, now_ns)
-    return _worth_of_device(db, peer.serial, now_ns)
+        standing = person_standing(db, peer.named, peer.serial, now_ns)
+        found = db.execute("SELECT ends_ns FROM people WHERE name = ?", (peer.named.name,)).fetchone()
+    else:
+        standing = device_standing(db, peer.serial, now_ns)
+        serial = _serial(peer.serial)
+        found = db.execute("SELECT ends_ns FROM certificates WHERE serial = ?", (serial,)).fetchone()
+    return Worth(standing, found[0] if found else 0)
 
 
 def device_standing(db: Database, serial: int, now_ns: int) -> Standing:
     """Return what a device's certificate is worth."""
-    return _worth_of_device(db, serial, now_ns).standing
-
-
-def _worth_of_device(db: Database, serial: int, now_ns: int) -> Worth:
     row = db.execute(
         "SELECT state, ends_ns FROM certificates JOIN enrolments USING (enrolment) WHERE serial = ?",
         (_serial(serial),),
     ).fetchone()
     if row is None:
-        return Worth(Standing.UNKNOWN, 0)
-    state, ends_ns = row
-    match EnrolmentState(state):
+        return Standing.UNKNOWN
+    match EnrolmentState(row[0]):
         case EnrolmentState.REVOKED | EnrolmentState.REPLACED:
-            standing = Standing.REVOKED
+            return Standing.REVOKED
         case EnrolmentState.HELD:
-            standing = Standing.HELD
+            return Standing.HELD
         case EnrolmentState.APPROVED | EnrolmentState.PENDING:
             # Pending: it joined again though its certificate is good; that one goes on until its end.
-            standing = Standing.EXPIRED if ends_ns <= now_ns else Standing.GOOD
-    return Worth(standing, ends_ns)
-
-
-def _worth_of_person(db: Database, person: PersonName, serial: int, now_ns: int) -> Worth:
-    row = db.execute(
-        "SELECT role, serial, ends_ns, removed_ns FROM people WHERE name = ?", (person.name,)
-    ).fetchone()
-    if row is None:
-        return Worth(Standing.UNKNOWN, 0)
-    role, good_serial, ends_ns, removed_ns = row
-    if removed_ns is not None or good_serial != _serial(serial) or role != person.role.value:
-        return Worth(Standing.REVOKED, ends_ns)
-    return Worth(Standing.EXPIRED if ends_ns <= now_ns else Standing.GOOD, ends_ns)
+            return Standing.EXPIRED if row[1] <= now_ns else Standing.GOOD
 
 
 def check_hello(db: Database, serial: int, hello: Hello, now_ns: int) -> Barred | Copied | None:
@@ -282,6 +273,19 @@ def remove_person(db: Database, name: str, now_ns: int, actor: str) -> bool:
     if changed:
         administration.append(db, now_ns, actor, "person removed", name)
     return changed > 0
+
+
+def person_standing(db: Database, person: PersonName, serial: int, now_ns: int) -> Standing:
+    """Return what a person's certificate is worth."""
+    row = db.execute(
+        "SELECT role, serial, ends_ns, removed_ns FROM people WHERE name = ?", (person.name,)
+    ).fetchone()
+    if row is None:
+        return Standing.UNKNOWN
+    role, good_serial, ends_ns, removed_ns = row
+    if removed_ns is not None or good_serial != _serial(serial) or role != person.role.value:
+        return Standing.REVOKED
+    return Standing.EXPIRED if ends_ns <= now_ns else Standing.GOOD
 
 
 def has_administrator(db: Database) -> bool:

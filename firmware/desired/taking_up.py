@@ -89,6 +89,7 @@ class TakingUp:
         self._sleep = sleep
         self._arrived: Desired | None = None
         self._news = asyncio.Event()
+        self._stepped = asyncio.Event()
         self._held_free = ExitStack()
 
     def hear(self, desired: Desired) -> None:
@@ -100,6 +101,12 @@ class TakingUp:
         """The start itself made a step: what was tried is in use."""
         self._standing = standing
         self._on_change()
+
+    async def until_decided(self) -> None:
+        """Wait until nothing waits to be taken up."""
+        while self._standing.under_way is not None:
+            self._stepped.clear()
+            await self._stepped.wait()
 
     def reported(self) -> ReportedState:
         """Say what this appliance is, and what it made of the newest desired state."""
@@ -219,6 +226,7 @@ class TakingUp:
         moment = self._clock.now()
         await self._in_store(lambda store: store.desired.save(moment, standing, files))
         self._standing = standing
+        self._stepped.set()
         way = standing.under_way
         if way is None or way.phase is not Phase.APPLYING:
             self._held_free.close()

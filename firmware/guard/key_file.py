@@ -102,7 +102,7 @@ def read(folder: Path) -> KeyFile | None:
     """
     standing = mark(folder)
     if standing is None:
-        _shred(*folder.glob(_LEFT_OVER))
+        shred(*folder.glob(_LEFT_OVER))
         return _decoded(folder / KEYS, KeyFile)
     destroy(folder, standing)  # the power may have failed between the mark and the shredding
     raise KeysDestroyed(
@@ -170,7 +170,7 @@ def _destroy_on_card(folder: Path, standing: Mark) -> None:
         with suppress(OSError):
             _write_over(folder / KEYS, standing)
             (folder / KEYS).replace(marked)
-    _shred(folder / KEYS, folder / SECRET, *folder.glob(_LEFT_OVER))
+    shred(folder / KEYS, folder / SECRET, *folder.glob(_LEFT_OVER))
     if not marked.exists():
         _leave_mark(folder, standing)  # into what was freed just now
     _sync_folder(folder)
@@ -213,7 +213,7 @@ def write_private(path: Path, content: bytes | memoryview) -> None:
 def replace_private(path: Path, content: bytes) -> None:
     """Write a file that its owner alone may read anew in one step, and overwrite what it held."""
     fresh = path.with_name(path.name + _NEW)
-    _shred(fresh)
+    shred(fresh)
     write_private(fresh, content)
     try:
         former = path.open("r+b") if path.exists() else None
@@ -228,7 +228,7 @@ def replace_private(path: Path, content: bytes) -> None:
 
 def _written(folder: Path, name: str, content: msgspec.Struct) -> Path:
     path = folder / f"{name}{_NEW}"
-    _shred(path)
+    shred(path)
     write_private(path, msgspec.json.format(msgspec.json.encode(content)) + b"\n")
     return path
 
@@ -244,7 +244,7 @@ def _decoded(path: Path, kind: type[FileT]) -> FileT | None:
         raise KeysDamaged(f"{path} cannot be read ({error}); put back the file of this store") from error
 
 
-def _shred(*paths: Path) -> None:
+def shred(*paths: Path) -> None:
     """Overwrite and remove these files, each of them whatever becomes of the others."""
     failure = None
     for path in paths:

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from trust.claim import Claim
-from trust.claim_file import FORMAT, LEAST_PIN_DIGITS, ClaimFile, ClaimFileRefused, in_utc
+from trust.claim_file import FORMAT, LEAST_PIN_DIGITS, ClaimFile, ClaimFileRefused, in_utc, is_row
+from trust.toml_text import Tables, merged
 
-Tables = dict[str, Any]
 MOST_DEVICES = 1000
 """In one batch: as many as may wait for approval at the aggregator."""
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -64,8 +64,7 @@ def checked(common: Tables, each: Sequence[Tables]) -> list[Tables]:
         tables = merged(common, own)
         supervisor = tables.get("supervisor")
         if isinstance(supervisor, dict):
-            number = secrets.randbelow(10**LEAST_PIN_DIGITS)
-            tables["supervisor"] = {"pin": f"{number:0{LEAST_PIN_DIGITS}}", **supervisor}
+            tables["supervisor"] = {"pin": _random_pin(), **supervisor}
         try:
             claim = with_code(tables, Claim.new(bytes(32)).text(), now, timedelta(days=1))
         except ClaimFileRefused as error:
@@ -83,14 +82,10 @@ def with_code(tables: Tables, code: str, made: datetime, life: timedelta) -> Cla
     return ClaimFile.of(merged({"format": FORMAT}, merged(tables, {"aggregator": own})))
 
 
-def merged(below: Tables, above: Tables) -> Tables:
-    """Return tables laid over tables, key by key."""
-    result = dict(below)
-    for key, value in above.items():
-        former = result.get(key)
-        both = isinstance(former, dict) and isinstance(value, dict)
-        result[key] = merged(former, value) if both else value  # type: ignore[arg-type]
-    return result
+def _random_pin() -> str:
+    while is_row(pin := f"{secrets.randbelow(10**LEAST_PIN_DIGITS):0{LEAST_PIN_DIGITS}}"):
+        pass
+    return pin
 
 
 def _tables(row: Mapping[str | None, Any]) -> Tables:

@@ -16,10 +16,11 @@ from rich.progress import track
 
 from aidpost.client import Credential, CredentialUnusable, FleetError, connect
 from firmware.cards.claim_sheet import claim_sheet
-from firmware.personalise.batch import BatchRefused, Tables, checked, merged, numbered, read_list, with_code
+from firmware.personalise.batch import BatchRefused, checked, numbered, read_list, with_code
 from trust.claim_file import NAME, ClaimFile, ClaimFileRefused
 from trust.consent import Purpose
 from trust.keys.guard import GuardKind
+from trust.toml_text import Tables, merged
 
 SHEET = "claims.pdf"
 

@@ -8,8 +8,8 @@ from typing import Protocol, Self
 
 import grpc
 import grpc.aio
-from google.protobuf.message import DecodeError
-from google.rpc.error_details_pb2 import RetryInfo
+from google.protobuf.message import DecodeError, Message
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from firmware.uplink.errors import UplinkMisconfigured
@@ -104,10 +104,16 @@ class InTheClear:
 
 def retry_delay_s(metadata: grpc.aio.Metadata | None) -> float | None:
     """Return the delay of google.rpc.RetryInfo in a call's trailing metadata, None where there is none."""
-    for name, value in metadata or ():
-        if name == _STATUS_KEY and isinstance(value, bytes):
-            return _retry_delay_s(value)
-    return None
+    retry = RetryInfo()
+    if not _found(metadata, retry):
+        return None
+    return float(retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9)
+
+
+def error_reason(metadata: grpc.aio.Metadata | None) -> str:
+    """Return the reason of google.rpc.ErrorInfo in a call's trailing metadata, empty where there is none."""
+    info = ErrorInfo()
+    return cleaned(info.reason) if _found(metadata, info) else ""
 
 
 def cleaned(text: str | None) -> str:
@@ -115,15 +121,17 @@ def cleaned(text: str | None) -> str:
     return "".join(c if c.isprintable() else " " for c in (text or "")[:_MAX_PEER_TEXT]).strip()
 
 
-def _retry_delay_s(data: bytes) -> float | None:
-    retry = RetryInfo()
-    try:
-        for detail in Status.FromString(data).details:
-            if detail.Is(RetryInfo.DESCRIPTOR) and detail.Unpack(retry):
-                return float(retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9)
-    except DecodeError:
-        return None
-    return None
+def _found(metadata: grpc.aio.Metadata | None, wanted: Message) -> bool:
+    """Fill in the detail of this kind from the status, and tell whether there was one."""
+    for name, value in metadata or ():
+        if name != _STATUS_KEY or not isinstance(value, bytes):
+            continue
+        try:
+            details = Status.FromString(value).details
+            return any(detail.Is(wanted.DESCRIPTOR) and detail.Unpack(wanted) for detail in details)
+        except DecodeError:
+            return False
+    return False
 
 
 def _is_loopback(host: str) -> bool:

@@ -12,7 +12,7 @@ import grpc.aio
 from cryptography import x509
 
 from aidpost.v1 import enrolment_pb2, enrolment_pb2_grpc
-from firmware.uplink.channel import Target, cleaned, open_channel
+from firmware.uplink.channel import Target, cleaned, error_reason, open_channel
 from firmware.uplink.errors import BadAnswer, JoinRefused, LinkLost, WrongAggregator
 from trust.certificates import from_der, to_pem
 from trust.checking import CertificateRefused, check_device_certificate, fingerprint
@@ -126,5 +126,5 @@ def _checked(der: bytes, authority: x509.Certificate, key: GuardedKey) -> x509.C
 def _fault(error: grpc.aio.AioRpcError, target: Target) -> LinkLost | JoinRefused:
     details = cleaned(error.details())
     if error.code() in _REFUSALS:
-        return JoinRefused(f"the aggregator refused: {details}")
+        return JoinRefused(f"the aggregator refused: {details}", error_reason(error.trailing_metadata()))
     return LinkLost(f"no aggregator answers at {target} ({error.code().name}: {details}); check the address")

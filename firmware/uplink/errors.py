@@ -12,7 +12,14 @@ class UplinkMisconfigured(UplinkError, ValueError):
 
 
 class JoinRefused(UplinkError, PermissionError):
-    """The aggregator does not let this device join or renew; the message says what to do."""
+    """The aggregator does not let this device join or renew; the message says what to do.
+
+    reason: where the claim code is to blame, as `enrolment.proto` names it; else empty.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class WrongAggregator(UplinkError, ConnectionError):

@@ -25,11 +25,12 @@ from firmware.cards.claim_code import CLAIM_PREFIX, from_code, to_code
 from firmware.cards.claim_sheet import claim_sheet
 from firmware.cards.payload import NotWhole
 from firmware.cards.scanner import find_code
-from firmware.personalise.batch import BatchRefused, Tables, checked, merged, numbered, read_list, with_code
+from firmware.personalise.batch import BatchRefused, checked, numbered, read_list, with_code
 from tests.unit.test_files_fuzz import damaged
 from trust.claim import Claim
 from trust.claim_file import ClaimFile, ClaimFileRefused, read_claim_file
 from trust.network import Network
+from trust.toml_text import Tables, merged
 
 MADE = datetime(2026, 11, 26, 5, tzinfo=UTC)
 COMMON: Tables = {
@@ -131,6 +132,8 @@ def changed(*path: str, to: object) -> Tables:
         (changed("aggregator", "target", to="a b:1"), "host:port"),
         (changed("keys", "guard", to="none"), 'one of "file", "otp", "pin", "tpm"'),
         (changed("supervisor", "pin", to="12"), "6 to 32 digits"),
+        (changed("supervisor", "pin", to="123456"), "everybody tries first"),
+        (changed("supervisor", "name", to="a" * 33), "32 at most"),
         (changed("network", "wifi", "passphrase", to="short"), "8 to 63"),
         (changed("network", "wifi", "passphrase", to="12345678\nkey_mgmt=NONE"), "8 to 63"),
         (changed("network", "wifi", "name", to="a\nb"), "1 to 32 bytes"),
@@ -154,7 +157,7 @@ def test_what_cannot_be_meant_is_refused_in_plain_words(tables: Tables, sentence
 def test_a_list_names_each_appliance() -> None:
     listed = read_list(
         "device,site,supervisor,pin,wireguard_private_key,wireguard_address\n"
-        "desk-a,,ben,123456,,\ndesk-b,north-gate,,,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,10.7.0.5/32\n"
+        "desk-a,,ben,135246,,\ndesk-b,north-gate,,,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,10.7.0.5/32\n"
     )
     wireguard = {key: WIREGUARD[key] for key in ("peer_key", "endpoint", "allowed")}
     of_a, of_b = checked(COMMON, listed[:1]) + checked(
@@ -162,7 +165,7 @@ def test_a_list_names_each_appliance() -> None:
     )
     assert (of_a["device"]["site"], of_a["supervisor"]) == (
         "harbour-clinic",
-        {"name": "ben", "pin": "123456"},
+        {"name": "ben", "pin": "135246"},
     )
     assert (of_b["device"]["site"], of_b["network"]["wireguard"]["address"]) == (
         "north-gate",

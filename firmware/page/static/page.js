@@ -34,6 +34,7 @@ document.addEventListener("htmx:afterSettle", follow);
 document.addEventListener("htmx:sseBeforeMessage", (event) => {
   if (event.detail.type === "signed-out") location.assign("/");
   if (event.detail.type === "press") takePresses(event.detail.data);
+  if (event.detail.type === "ready") waitForTheAppliance();
   // Beside the work a page is not drawn by parts: it comes anew in the other language.
   if (event.detail.type === "language" && event.detail.data !== document.documentElement.lang) location.assign(document.body.dataset.beside);
 });
@@ -47,6 +48,16 @@ function lost(isLost) {
 document.addEventListener("htmx:sseError", () => lost(true));
 document.addEventListener("htmx:sseOpen", () => lost(false));
 document.addEventListener("htmx:sendError", () => lost(true));
+
+// After the first boot the page is the appliance's, which starts only now.
+async function waitForTheAppliance() {
+  for (;;) {
+    const answer = await fetch("/health").catch(() => null);
+    if (answer?.ok) break;
+    await new Promise((done) => setTimeout(done, 1000));
+  }
+  location.assign("/");
+}
 
 // --- keys -----------------------------------------------------------------------------------------------
 

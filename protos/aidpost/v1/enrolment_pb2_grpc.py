@@ -57,6 +57,8 @@ class EnrolmentServiceServicer:
 
         Errors: INVALID_ARGUMENT (the request is malformed), PERMISSION_DENIED (the claim is unknown, used by another
         key, expired or for another site, or the device was revoked), RESOURCE_EXHAUSTED and UNAVAILABLE (try again).
+        Where the claim is to blame, google.rpc.ErrorInfo has the reason: CLAIM_UNKNOWN, CLAIM_OF_OTHER_SITE, CLAIM_USED
+        or CLAIM_EXPIRED, in the domain aidpost.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,6 +39,8 @@ class EnrolmentServiceStub:
 
     Errors: INVALID_ARGUMENT (the request is malformed), PERMISSION_DENIED (the claim is unknown, used by another
     key, expired or for another site, or the device was revoked), RESOURCE_EXHAUSTED and UNAVAILABLE (try again).
+    Where the claim is to blame, google.rpc.ErrorInfo has the reason: CLAIM_UNKNOWN, CLAIM_OF_OTHER_SITE, CLAIM_USED
+    or CLAIM_EXPIRED, in the domain aidpost.
     """
     RenewCertificate: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.RenewCertificateRequest, _enrolment_pb2.RenewCertificateResponse]
     """Ask for the next certificate before the present one ends.
@@ -58,6 +60,8 @@ class EnrolmentServiceAsyncStub(EnrolmentServiceStub):
 
     Errors: INVALID_ARGUMENT (the request is malformed), PERMISSION_DENIED (the claim is unknown, used by another
     key, expired or for another site, or the device was revoked), RESOURCE_EXHAUSTED and UNAVAILABLE (try again).
+    Where the claim is to blame, google.rpc.ErrorInfo has the reason: CLAIM_UNKNOWN, CLAIM_OF_OTHER_SITE, CLAIM_USED
+    or CLAIM_EXPIRED, in the domain aidpost.
     """
     RenewCertificate: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.RenewCertificateRequest, _enrolment_pb2.RenewCertificateResponse]  # type: ignore[assignment]
     """Ask for the next certificate before the present one ends.
@@ -80,6 +84,8 @@ class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT (the request is malformed), PERMISSION_DENIED (the claim is unknown, used by another
         key, expired or for another site, or the device was revoked), RESOURCE_EXHAUSTED and UNAVAILABLE (try again).
+        Where the claim is to blame, google.rpc.ErrorInfo has the reason: CLAIM_UNKNOWN, CLAIM_OF_OTHER_SITE, CLAIM_USED
+        or CLAIM_EXPIRED, in the domain aidpost.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,224 @@
+"""The first boot from its beginning to its end. What is on the disk says where it goes on after a power cut.
+
+| On the disk | What is next |
+|---|---|
+| a configuration, no folder `first-boot` | nothing: the first boot is over |
+| no certificate for the configuration's device | the claim that was taken, or else one that is shown |
+| a certificate, and a store without a supervisor | the supervisor of the claim, or one who is entered |
+| a certificate and a supervisor | settings and self-test |
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from firmware.cards.claim_code import from_code
+from firmware.cards.payload import NOT_OURS, UNREADABLE, NotWhole
+from firmware.clock import Clock
+from firmware.config import Config
+from firmware.first_boot.joining import INTERFACES, Joining
+from firmware.first_boot.places import Places
+from firmware.first_boot.supervising import Supervising
+from firmware.first_boot.terms import Situation, Step, Trouble, standing
+from firmware.first_boot.trying import Trying
+from firmware.first_boot.waiting import Waiting
+from firmware.guard.pin import AskPin
+from firmware.uplink.errors import JoinRefused
+from sensors.errors import SensorUnavailable
+from trust.claim_file import ClaimFile, ClaimFileRefused
+from trust.keys.guard import KeyGuard
+from trust.network import Wifi
+
+STILL_THERE_S = 1.0
+"""A code that was read stays before the camera for a while."""
+CAMERA_S = 5.0
+log = structlog.get_logger()
+
+
+class Codes(Protocol):
+    """Finds codes before the camera (`firmware.cards.scanner.CameraScanner`)."""
+
+    async def scan(self) -> str:
+        """Return the text of the first code that is seen. Raises SensorUnavailable without a camera."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the first boot works with.
+
+    codes: None without a camera. release: frees camera and board before the appliance takes them.
+    """
+
+    supervising: Supervising
+    trying: Trying
+    ask_pin: AskPin
+    codes: Codes | None = None
+    release: Callable[[], Awaitable[object]] | None = None
+    clock: Clock = field(default_factory=Clock)
+    interfaces: Path = INTERFACES
+
+
+class FirstBoot:
+    """Runs once; `situation` says where it stands, and `subscribe` tells of each change."""
+
+    def __init__(self, places: Places, means: Means) -> None:
+        self.situation = Situation(Step.CLAIM)
+        self._places = places
+        self._means = means
+        self._waiting = Waiting()
+        self._joining = Joining(
+            places, self._show, self._waiting, means.ask_pin, means.clock, means.interfaces
+        )
+        self._listeners: list[Callable[[], None]] = []
+        self._claims: asyncio.Queue[ClaimFile] = asyncio.Queue()
+        self._seen: set[str] = set()
+
+    def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` with each new situation; returns what takes it off again."""
+        self._listeners.append(changed)
+        return lambda: self._listeners.remove(changed)
+
+    async def run(self) -> None:
+        """Go on until the appliance is ready. Raises OSError, UplinkError, GuardError, StoreError."""
+        await asyncio.to_thread(self._places.begin)
+        looking = asyncio.create_task(self._look_for_codes(), name="codes")
+        try:
+            config, guard = await self._joined()
+        finally:
+            looking.cancel()
+            await asyncio.wait({looking})
+        with closing(guard):
+            if self._means.release is not None:
+                await self._means.release()
+            await self._means.supervising.name_one(config, guard, self._claimed(), self._show)
+            await asyncio.to_thread(self._places.forget_claim)
+
+            def done() -> None:
+                self._places.finish()
+                self._show(replace(standing(config, Step.SELF_TEST), ready=True))
+
+            await self._means.trying.try_out(config, guard, self._show, self._waiting, done)
+
+    # --- what people do at the appliance ---------------------------------------------------------------
+
+    def again(self) -> None:
+        """Try at once what is waited for."""
+        self._waiting.stir()
+
+    def go_on(self) -> None:
+        """Go on although a part is not well."""
+        if self.situation.trouble is Trouble.PARTS:
+            self._means.trying.go_on = True
+            self._waiting.stir()
+
+    def take_wifi(self, wifi: Wifi) -> None:
+        """Use another Wi-Fi network from now on. Raises ClaimFileRefused, GuardUnavailable, OSError."""
+        if self.situation.step is Step.AGGREGATOR and (changed := self._places.take_wifi(wifi)) is not None:
+            self._claims.put_nowait(changed)
+
+    def name_supervisor(self, name: str, pin: bytearray) -> None:
+        """Let this person be the first who signs in; what is wrong with the PIN shows in the situation."""
+        if self.situation.step is Step.SUPERVISOR:
+            self._means.supervising.enter(name, pin)
+
+    # --- the claim -------------------------------------------------------------------------------------
+
+    async def _joined(self) -> tuple[Config, KeyGuard]:
+        config = await asyncio.to_thread(self._places.joined)
+        if config is not None:
+            return await self._joining.opened(lambda: config, partial(standing, config, Step.SETTINGS))
+        why = Situation(Step.CLAIM)
+        while True:
+            try:
+                claim = await asyncio.to_thread(self._places.staged)
+            except ClaimFileRefused as error:
+                log.warning("claim file refused", reason=str(error))
+                why, claim = Situation(Step.CLAIM, Trouble.FILE_UNREADABLE, str(error)), None
+            if claim is None:
+                self._show(why)
+                await asyncio.to_thread(self._places.stage, await self._claims.get())
+                continue
+            outcome = await self._join(claim)
+            if not isinstance(outcome, Situation):
+                return outcome
+            why = outcome
+
+    async def _join(self, claim: ClaimFile) -> tuple[Config, KeyGuard] | Situation:
+        """Join with the claim; returns what to say where it is good for nothing, or another one came."""
+        self._seen.add(claim.to_text())
+        joining = asyncio.create_task(self._joining.join(claim), name="join")
+        other = asyncio.create_task(self._claims.get(), name="other claim")
+        try:
+            await asyncio.wait({joining, other}, return_when=asyncio.FIRST_COMPLETED)
+            if joining.done():
+                return joining.result()
+            await asyncio.to_thread(self._places.stage, other.result())
+            return Situation(Step.CLAIM)
+        except JoinRefused as error:
+            log.warning("claim refused", reason=str(error))
+            await asyncio.to_thread(self._places.forget_claim)
+            trouble = _TROUBLES.get(error.reason, Trouble.REFUSED)
+            device = claim.device
+            return Situation(
+                Step.CLAIM, trouble, str(error), device.id, device.site, languages=device.languages
+            )
+        finally:
+            for task in (joining, other):
+                task.cancel()
+            await asyncio.wait({joining, other})
+
+    async def _look_for_codes(self) -> None:
+        """Take each claim that is shown to the camera and was not seen before, until cancelled."""
+        while self._means.codes is not None:
+            try:
+                code = await self._means.codes.scan()
+            except SensorUnavailable:
+                await asyncio.sleep(CAMERA_S)
+                continue
+            claim = self._read(code)
+            if claim is not None and claim.to_text() not in self._seen:
+                self._seen.add(claim.to_text())
+                self._claims.put_nowait(claim)
+            await asyncio.sleep(STILL_THERE_S)
+
+    def _read(self, code: str) -> ClaimFile | None:
+        trouble, detail = Trouble.CODE_FOREIGN, ""
+        if code != NOT_OURS:
+            try:
+                return ClaimFile.parse(from_code("" if code == UNREADABLE else code))
+            except NotWhole:
+                trouble = Trouble.CODE_UNREADABLE
+            except ClaimFileRefused as error:
+                trouble, detail = Trouble.CODE_UNREADABLE, str(error)
+        if self.situation.step is Step.CLAIM:
+            self._show(Situation(Step.CLAIM, trouble, detail))
+        return None
+
+    def _claimed(self) -> ClaimFile | None:
+        try:
+            return self._places.staged()
+        except ClaimFileRefused:
+            return None
+
+    def _show(self, situation: Situation) -> None:
+        if situation == self.situation:
+            return
+        self.situation = situation
+        for listener in tuple(self._listeners):
+            listener()
+
+
+_TROUBLES = {
+    "CLAIM_UNKNOWN": Trouble.CLAIM_UNKNOWN,
+    "CLAIM_OF_OTHER_SITE": Trouble.CLAIM_OF_OTHER_SITE,
+    "CLAIM_USED": Trouble.CLAIM_USED,
+    "CLAIM_EXPIRED": Trouble.CLAIM_EXPIRED,
+}

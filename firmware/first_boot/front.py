@@ -1,0 +1,128 @@
+"""What people see of the first boot, and what sees their code: page, lamp, buttons, camera."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from typing import Self, TypeVar
+
+import click
+import msgspec
+import structlog
+
+from firmware.appliance import Appliance
+from firmware.cards.claim_code import CLAIM_PREFIX
+from firmware.cards.scanner import CameraScanner
+from firmware.config import Board as BoardTable
+from firmware.config import Camera as CameraTable
+from firmware.config import ConfigError
+from firmware.config import Page as PageTable
+from firmware.config_file import decode_path
+from firmware.first_boot.boot import FirstBoot
+from firmware.first_boot.words import screen_of, signal_of
+from firmware.page.first_boot import FirstBootPage
+from firmware.presenter import Presenter
+from firmware.session.machine import Show
+from sensors.board.opening import open_board
+from sensors.board.port import Board, BoardEvent, Button
+from sensors.camera.opening import open_camera
+from sensors.errors import SensorError
+from sensors.worker import DeviceWorker
+from trust.toml_text import Tables
+
+T = TypeVar("T")
+log = structlog.get_logger()
+CODE_PIXELS = 1280, 960
+"""A code of 53 modules is found in a quarter of the picture's width."""
+
+
+class Front:
+    """An async context manager. base: its [camera], [board] and [page] are used until the appliance runs."""
+
+    def __init__(self, base: Tables) -> None:
+        self._camera = _table(base, "camera", CameraTable)
+        self._board_table = _table(base, "board", BoardTable)
+        page = _table(base, "page", PageTable) or PageTable()
+        self._address = page.touch_address()
+        self._stack = AsyncExitStack()
+        self._hardware = AsyncExitStack()
+        self._presenter: Presenter | None = None
+        self._page: FirstBootPage | None = None
+        self._boot: FirstBoot | None = None
+        self._loop = asyncio.get_running_loop()
+        self.codes: CameraScanner | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self._hardware)
+        if self._camera is not None:
+            width, height = CODE_PIXELS
+            table = msgspec.structs.replace(self._camera, width=width, height=height)
+            worker = DeviceWorker("camera", lambda: open_camera(table.settings()), _told)
+            self._hardware.push_async_callback(worker.stop)
+            await worker.start()
+            self.codes = CameraScanner(worker, asyncio.to_thread, prefix=CLAIM_PREFIX)
+        self._use_board()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._stack.aclose()
+
+    def _use_board(self) -> None:
+        if self._board_table is None:
+            return
+        try:
+            board: Board = open_board(self._board_table.settings())
+        except SensorError as error:
+            log.warning("part lost", part="board", kind=type(error).__name__, reason=str(error))
+            return
+        self._hardware.callback(board.close)
+        self._presenter = Presenter(board, None)
+        board.listen(self._pressed)
+
+    async def show(self, boot: FirstBoot) -> None:
+        """Show each step from now on. Raises AddressInUse."""
+        if self._address is not None:
+            self._page = page = FirstBootPage(boot, time.monotonic)
+            click.echo(f"The page of the first boot: {await page.start(self._address)}")
+            self._stack.push_async_callback(page.stop)
+        self._boot = boot
+        self._tell()
+        self._stack.callback(boot.subscribe(self._tell))
+
+    def _tell(self) -> None:
+        if self._boot is None:
+            return
+        screen = screen_of(self._boot.situation)
+        log.info("first boot", screen=screen.name, said=screen.title.message)
+        if self._presenter is not None:
+            self._presenter.show(Show(signal_of(self._boot.situation)))
+
+    async def release(self) -> None:
+        """Free camera and board, which the appliance is about to take."""
+        self._presenter, self.codes = None, None
+        await self._hardware.aclose()
+
+    def use(self, appliance: Appliance) -> None:
+        """Show on the appliance's own board, and hear its buttons."""
+        self._presenter = appliance.presenter
+        appliance.listen(self._pressed)
+        self._tell()
+
+    def _pressed(self, event: BoardEvent) -> None:
+        """Called in a thread of the board's."""
+        if isinstance(event, Button) and self._page is not None:
+            self._loop.call_soon_threadsafe(self._page.press, event)
+
+
+def _table(base: Tables, name: str, kind: type[T]) -> T | None:
+    if name not in base:
+        return None
+    try:
+        return msgspec.convert(base[name], kind, strict=True, dec_hook=decode_path)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"--base: [{name}]: {error}") from error
+
+
+def _told(available: bool, error: SensorError | None) -> None:
+    log.info("camera", available=available, reason="" if error is None else str(error))

@@ -1,0 +1,150 @@
+"""Where the first boot finds and leaves what it knows; each write is whole or not there.
+
+While the folder `first-boot` is in the data folder, the first boot is not over. The claim lies in it from the
+moment it was read, on the encrypted data partition, and is overwritten there once it was used.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from firmware.config import Config
+from firmware.config_file import load
+from firmware.first_boot.configuration import tables_of
+from firmware.guard.key_file import replace_private, shred
+from firmware.uplink.identity_file import read_identity
+from trust.claim_file import MAX_BYTES, ClaimFile, ClaimFileRefused, read_claim_file
+from trust.network import NETWORK_FILE, Wifi
+from trust.toml_text import Tables, to_toml
+
+FOLDER = "first-boot"
+CLAIM = "claim.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """config: the appliance's file, to be written. data: its data folder. network: of `network.toml`.
+
+    base: what the image knows of the machine, as tables of the configuration; the claim's lie over it.
+    """
+
+    config: Path
+    data: Path
+    network: Path
+    base: Tables
+
+    @property
+    def folder(self) -> Path:
+        """What is there only while the first boot goes on."""
+        return self.data / FOLDER
+
+    @property
+    def claim(self) -> Path:
+        """The claim that was taken and not used up."""
+        return self.folder / CLAIM
+
+    def over(self) -> bool:
+        """Whether there is nothing to do: a configuration, and no first boot that was begun."""
+        return self.config.exists() and not self.folder.exists()
+
+    def begin(self) -> None:
+        """Note that the first boot goes on. Raises OSError."""
+        self.data.mkdir(0o700, parents=True, exist_ok=True)
+        self.folder.mkdir(0o700, exist_ok=True)
+
+    def finish(self) -> None:
+        """Note that it is over. Raises OSError."""
+        self.forget_claim()
+        shutil.rmtree(self.folder)
+
+    def stage(self, claim: ClaimFile) -> None:
+        """Keep a claim, instead of another one. Raises GuardUnavailable."""
+        replace_private(self.claim, claim.to_text().encode())
+
+    def take_wifi(self, wifi: Wifi) -> ClaimFile | None:
+        """Use another Wi-Fi network, and return the claim with it; None where there is no claim to change.
+
+        Raises ClaimFileRefused, GuardUnavailable, OSError.
+        """
+        claim = self.staged()
+        if claim is None:
+            return None
+        network = msgspec.structs.replace(claim.network, wifi=wifi)
+        claim = msgspec.structs.replace(claim, network=network)
+        self.stage(claim)
+        return claim
+
+    def staged(self) -> ClaimFile | None:
+        """Return the claim that was taken, None for none. Raises ClaimFileRefused, OSError."""
+        try:
+            return read_claim_file(self.claim)
+        except FileNotFoundError:
+            return None
+
+    def forget_claim(self) -> None:
+        """Overwrite and remove the claim, which was used or is good for nothing. Raises OSError."""
+        shred(self.claim)
+
+    def write(self, claim: ClaimFile) -> Config:
+        """Write what the claim says of appliance and network, and return the configuration as it is read.
+
+        The same claim writes the same files. Raises ConfigError, GuardUnavailable, OSError.
+        """
+        for folder in (self.config.parent, self.network):
+            folder.mkdir(0o700, parents=True, exist_ok=True)
+        replace_private(self.network / NETWORK_FILE, claim.network.to_text().encode())
+        replace_private(self.config, to_toml(tables_of(claim, self.base, self.data)).encode())
+        return load(self.config)
+
+    def joined(self) -> Config | None:
+        """Return the configuration once this device has joined. Raises ConfigError, UplinkError."""
+        identity = read_identity(self.data)
+        if identity is None or not self.config.exists():
+            return None
+        config = load(self.config)
+        named = identity.named
+        return config if (named.device_id, named.site) == (config.device.id, config.device.site) else None
+
+
+def take_claim_file(path: Path, places: Places) -> None:
+    """Take the claim file from where any computer can write it, and erase it there.
+
+    One that cannot be read stays where it is, to be corrected, and is taken too, so that this is told. On the
+    image it runs as root: what it leaves belongs to the owner of the data folder. An appliance that is not at
+    its first boot takes nothing. Raises OSError, GuardUnavailable.
+    """
+    if places.over() or not path.is_file():
+        return
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if content.strip(b"\0"):
+        places.begin()
+        replace_private(places.claim, content)
+        owner = places.data.stat()
+        for each in (places.folder, places.claim):
+            os.chown(each, owner.st_uid, owner.st_gid)
+        try:
+            read_claim_file(path)
+        except ClaimFileRefused:
+            return
+    # What is all zeros was erased in part before a power cut: the claim itself was taken.
+    _erase(path)
+
+
+def _erase(path: Path) -> None:
+    """Overwrite and remove a file of the card that holds no file system of ours."""
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

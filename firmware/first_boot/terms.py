@@ -1,0 +1,88 @@
+"""Where the first boot stands, as a value: the page, the lamp and the tests read the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum, unique
+
+from firmware.config import Config
+from firmware.day.self_test import PartFinding
+
+
+@unique
+class Step(Enum):
+    """What has to be done, in this order."""
+
+    CLAIM = "claim"
+    AGGREGATOR = "aggregator"
+    APPROVAL = "approval"
+    SUPERVISOR = "supervisor"
+    SETTINGS = "settings"
+    SELF_TEST = "self-test"
+
+
+@unique
+class Trouble(Enum):
+    """Why it does not go on by itself, or not yet."""
+
+    FILE_UNREADABLE = "file unreadable"
+    CODE_UNREADABLE = "code unreadable"
+    CODE_FOREIGN = "code foreign"
+    CLAIM_UNKNOWN = "claim unknown"
+    CLAIM_OF_OTHER_SITE = "claim of other site"
+    CLAIM_USED = "claim used"
+    CLAIM_EXPIRED = "claim expired"
+    REFUSED = "refused"
+    NO_NETWORK = "no network"
+    NO_ANSWER = "no answer"
+    OTHER_AGGREGATOR = "other aggregator"
+    NO_KEYS = "no keys"
+    NOT_WRITTEN = "not written"
+    NOT_STARTED = "not started"
+    PARTS = "parts"
+    PIN = "pin"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where it stands.
+
+    detail: what a program said, in English, for whoever is asked for help. device, site: who this is to be.
+    target: where the aggregator is. key_words: what the operator compares. wifi: the network that is tried.
+    clock: what the clock says, where it is surely wrong. findings: of the self-test. ready: all is done.
+    languages: of the screen, the site's own first; empty until a claim says so.
+    """
+
+    step: Step
+    trouble: Trouble | None = None
+    detail: str = ""
+    device: str = ""
+    site: str = ""
+    target: str = ""
+    key_words: str = ""
+    wifi: str = ""
+    clock: date | None = None
+    findings: tuple[PartFinding, ...] = ()
+    languages: tuple[str, ...] = ()
+    ready: bool = False
+
+
+def standing(
+    config: Config,
+    step: Step,
+    trouble: Trouble | None = None,
+    detail: str = "",
+    findings: tuple[PartFinding, ...] = (),
+) -> Situation:
+    """Return where the first boot of an appliance stands that has joined."""
+    device, languages = config.device, () if config.page is None else config.page.languages
+    return Situation(
+        step,
+        trouble,
+        detail,
+        device=device.id,
+        site=device.site,
+        findings=findings,
+        languages=languages,
+    )

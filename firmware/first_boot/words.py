@@ -1,0 +1,240 @@
+"""What the first boot says on its page, and by lamp and buzzer: each step, and what to do now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from firmware.first_boot.terms import Situation, Step, Trouble
+from firmware.workflow.screen import Choice, Screen, Text, Tone, say
+from sensors.board.signals import Signal
+
+TITLE = say("This appliance is being set up")
+STEPS: Mapping[Step, Text] = {
+    Step.CLAIM: say("Claim code"),
+    Step.AGGREGATOR: say("Network and aggregator"),
+    Step.APPROVAL: say("Approval"),
+    Step.SUPERVISOR: say("First supervisor"),
+    Step.SETTINGS: say("Settings of the site"),
+    Step.SELF_TEST: say("Test of all parts"),
+}
+STATES: Mapping[str, Text] = {
+    "done": say("done"),
+    "now": say("now"),
+    "next": say("later"),
+}
+WIFI_NAME = say("Name of the Wi-Fi network")
+WIFI_PASSPHRASE = say("Passphrase (none for an open network)")
+USE_WIFI = say("Use this Wi-Fi network")
+NOT_WIFI = say(
+    "The name has 1 to 32 letters, the passphrase 8 to 63 letters, digits and signs. Nothing was changed."
+)
+NEW_PIN = say("New PIN, at least 6 digits")
+PIN_ONCE_MORE = say("The same PIN once more")
+PINS_DIFFER = say("The two PINs differ. Please enter them again.")
+SAVE = say("Let this person sign in")
+
+_ASK_FOR_CODE = say("Ask the fleet manager for a new claim code, then show it to the camera.")
+_AGAIN = Choice("again", say("Try again now"), "retry")
+_GO_ON = Choice("go on", say("Go on without this part"), "next")
+_PARTS: Mapping[str, Text] = {
+    "fingerprint reader": say("Fingerprint reader"),
+    "camera": say("Camera"),
+    "audit log": say("Record of what was done"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What is said, before what the situation adds. says: that the detail comes last."""
+
+    tone: Tone
+    pictogram: str
+    title: Text
+    lines: tuple[Text, ...]
+    choices: tuple[Choice, ...] = ()
+    says: bool = False
+
+
+_NOW: Mapping[Step, _Words] = {
+    Step.CLAIM: _Words(
+        Tone.CALM,
+        "scan",
+        say("Show this appliance its claim code"),
+        (
+            say("Hold the printed code 15 to 25 cm before the camera."),
+            say("Or switch off, copy the claim file onto the card, and switch on again."),
+        ),
+    ),
+    Step.AGGREGATOR: _Words(Tone.WORKING, "network", say("Looking for the aggregator"), ()),
+    Step.APPROVAL: _Words(
+        Tone.CALM,
+        "key",
+        say("Read these words to the fleet manager"),
+        (
+            say("The fleet manager compares them with those that are shown there, and approves."),
+            say("It goes on by itself."),
+        ),
+    ),
+    Step.SUPERVISOR: _Words(
+        Tone.CALM,
+        "staff",
+        say("Who answers for this appliance?"),
+        (say("This person signs in first, and lets the others in. Remember the PIN."),),
+    ),
+    Step.SETTINGS: _Words(
+        Tone.WORKING,
+        "hourglass",
+        say("Taking up the settings of the site"),
+        (say("This can take some minutes."),),
+    ),
+    Step.SELF_TEST: _Words(
+        Tone.WORKING,
+        "hourglass",
+        say("Testing all parts"),
+        (say("Please do not touch the fingerprint reader."),),
+    ),
+}
+_TROUBLES: Mapping[Trouble, _Words] = {
+    Trouble.FILE_UNREADABLE: _Words(
+        Tone.AGAIN,
+        "scan",
+        say("The claim file on the card cannot be used"),
+        (say("Correct it on a computer, or show the printed code to the camera."),),
+        says=True,
+    ),
+    Trouble.CODE_UNREADABLE: _Words(
+        Tone.AGAIN,
+        "scan",
+        say("This code could not be read"),
+        (say("Hold it flat and in good light, nearer or farther. Or use the claim file instead."),),
+        says=True,
+    ),
+    Trouble.CODE_FOREIGN: _Words(
+        Tone.AGAIN,
+        "scan",
+        say("This is no claim code"),
+        (say("Show the one from the sheet of claim codes."),),
+    ),
+    Trouble.CLAIM_UNKNOWN: _Words(
+        Tone.PERSON, "card", say("The aggregator does not know this claim code"), (_ASK_FOR_CODE,)
+    ),
+    Trouble.CLAIM_OF_OTHER_SITE: _Words(
+        Tone.PERSON, "card", say("This claim code is for another site"), (_ASK_FOR_CODE,)
+    ),
+    Trouble.CLAIM_USED: _Words(
+        Tone.PERSON, "card", say("Another appliance used this claim code"), (_ASK_FOR_CODE,)
+    ),
+    Trouble.CLAIM_EXPIRED: _Words(Tone.PERSON, "clock", say("This claim code has expired"), (_ASK_FOR_CODE,)),
+    Trouble.REFUSED: _Words(
+        Tone.PERSON, "stop", say("The aggregator refuses this appliance"), (_ASK_FOR_CODE,), says=True
+    ),
+    Trouble.NO_NETWORK: _Words(
+        Tone.AGAIN,
+        "island",
+        say("There is no network"),
+        (say("Plug in a network cable, or enter the Wi-Fi network here."),),
+        (_AGAIN,),
+    ),
+    Trouble.NO_ANSWER: _Words(
+        Tone.AGAIN,
+        "island",
+        say("The aggregator does not answer"),
+        (say("Does this network lead to the internet? If not, use another one."),),
+        (_AGAIN,),
+    ),
+    Trouble.OTHER_AGGREGATOR: _Words(
+        Tone.PERSON,
+        "stop",
+        say("Something else answers in place of the aggregator"),
+        (say("Nothing was sent to it. Use another network, or ask the fleet manager about the address."),),
+        (_AGAIN,),
+    ),
+    Trouble.NO_KEYS: _Words(
+        Tone.FAULT,
+        "wrench",
+        say("The keys of this appliance cannot be made"),
+        (say("Ask the fleet manager for a claim with other keys, or have the board repaired."),),
+        (_AGAIN,),
+        says=True,
+    ),
+    Trouble.NOT_WRITTEN: _Words(
+        Tone.FAULT,
+        "wrench",
+        say("The settings cannot be written"),
+        (say("Ask the fleet manager for a new claim. If it stays so, use another card."),),
+        (_AGAIN,),
+        says=True,
+    ),
+    Trouble.NOT_STARTED: _Words(
+        Tone.FAULT,
+        "wrench",
+        say("This appliance does not start"),
+        (say("It is tried again by itself. If it stays so, show this to the fleet manager."),),
+        (_AGAIN,),
+        says=True,
+    ),
+    Trouble.PARTS: _Words(
+        Tone.FAULT,
+        "wrench",
+        say("A part does not work as it should"),
+        (say("Check its cable, and clean the reader. It is tried again by itself."),),
+        (_AGAIN, _GO_ON),
+    ),
+    Trouble.PIN: _Words(
+        Tone.AGAIN,
+        "staff",
+        say("This name or PIN cannot be used"),
+        (say("A name has letters and digits without spaces, a PIN at least 6 digits that are no row."),),
+    ),
+}
+
+
+def screen_of(situation: Situation) -> Screen:
+    """Return what is on the screen."""
+    name, trouble = f"first-boot-{situation.step.value}", situation.trouble
+    if situation.ready:
+        title = say("This appliance is ready")
+        return Screen("first-boot-ready", Tone.GOOD, "tick", title, _who(situation), busy=True)
+    if trouble is None:
+        words = _NOW[situation.step]
+    else:
+        name, words = f"{name}-{trouble.value.replace(' ', '-')}", _TROUBLES[trouble]
+    lines = (*words.lines, *_who(situation), *_facts(situation))
+    if words.says and situation.detail:
+        lines += (say("For whoever helps: {detail}", detail=situation.detail),)
+    busy = words.tone is Tone.WORKING
+    return Screen(name, words.tone, words.pictogram, words.title, lines, words.choices, busy=busy)
+
+
+def signal_of(situation: Situation) -> Signal:
+    """Return what lamp and buzzer show: amber where a person is needed, red for a fault, green when ready."""
+    if situation.ready:
+        return Signal.DONE
+    if situation.trouble is None:
+        asks = situation.step in (Step.CLAIM, Step.APPROVAL, Step.SUPERVISOR)
+        return Signal.GO_TO_A_PERSON if asks else Signal.WORKING
+    tone = screen_of(situation).tone
+    return {Tone.FAULT: Signal.DEVICE_FAULT, Tone.PERSON: Signal.GO_TO_A_PERSON}.get(tone, Signal.TRY_AGAIN)
+
+
+def _who(situation: Situation) -> tuple[Text, ...]:
+    if not situation.device:
+        return ()
+    return (say("This is {device} at {site}.", device=situation.device, site=situation.site),)
+
+
+def _facts(situation: Situation) -> Iterator[Text]:
+    """Yield what is known beside: where it looks, by which network, the clock, which part is not well."""
+    if situation.step is Step.AGGREGATOR and situation.trouble is not None:
+        if situation.trouble is not Trouble.NO_NETWORK:
+            yield say("It is looked for at {target}.", target=situation.target)
+        if situation.wifi:
+            yield say("Is the Wi-Fi network {wifi} in reach, and its passphrase right?", wifi=situation.wifi)
+        if situation.clock is not None:
+            yield say(
+                "The clock is wrong: it says {day}. A network sets it; records need that.",
+                day=situation.clock,
+            )
+    for each in situation.findings:
+        yield say("{part}: {advice}", part=_PARTS[each.part], advice=each.advice)

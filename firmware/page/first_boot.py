@@ -1,0 +1,241 @@
+"""The page of the first boot, for the appliance's own screen alone: which step it is, and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+import msgspec
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from firmware.first_boot import words
+from firmware.first_boot.terms import Situation, Step
+from firmware.notices import Notices
+from firmware.page.drawing import FOLDER, Drawing
+from firmware.page.presses import Presses
+from firmware.page.recordings import Recordings
+from firmware.page.streams import HEARTBEAT_S, Part, Streams, seen_of
+from firmware.page.translate import LANGUAGES
+from firmware.workflow.screen import Text
+from sensors.board.port import Button
+from trust.network import Wifi
+from trust.tls.address import Address
+from trust.web.protection import LOOPBACK_NAMES, ProtectiveHeaders, read_form
+from trust.web.server import PageServer
+
+PLACE = "/first-boot"
+LAST_WORDS_S = 2.0
+"""So long browsers have at the end to hear that the appliance is ready."""
+log = structlog.get_logger()
+
+
+class Boot(Protocol):
+    """What the page shows and what is done on it (`firmware.first_boot.boot.FirstBoot`)."""
+
+    situation: Situation
+
+    def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` with each new situation; returns what takes it off again."""
+
+    def again(self) -> None:
+        """Try at once what is waited for."""
+
+    def go_on(self) -> None:
+        """Go on although a part is not well."""
+
+    def take_wifi(self, wifi: Wifi) -> None:
+        """Use another Wi-Fi network from now on."""
+
+    def name_supervisor(self, name: str, pin: bytearray) -> None:
+        """Let this person be the first who signs in."""
+
+
+class FirstBootPage:
+    """Use `start` and `stop`. One screen looks at it, so the language is one for all."""
+
+    def __init__(self, boot: Boot, monotonic_s: Callable[[], float]) -> None:
+        self._boot = boot
+        self._language = ""
+        self._streams = Streams()
+        self._presses = Presses(monotonic_s)
+        self._open = 0
+        self._nobody_looks = asyncio.Event()
+        self._nobody_looks.set()
+        self._drawing = Drawing(sounds=False, speaks=False, recordings=Recordings(None), notices=Notices())
+        self.app = Starlette(
+            routes=[
+                Route("/", _to_page),
+                Route(PLACE, self._index),
+                Route(f"{PLACE}/events", self._events),
+                Route(f"{PLACE}/act", self._act, methods=["POST"]),
+                Route(f"{PLACE}/wifi", self._wifi, methods=["POST"]),
+                Route(f"{PLACE}/supervisor", self._supervisor, methods=["POST"]),
+                Route(f"{PLACE}/language", self._next_language, methods=["POST"]),
+                Mount("/static", StaticFiles(directory=FOLDER / "static")),
+            ],
+            middleware=[
+                Middleware(ProtectiveHeaders),
+                Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES, www_redirect=False),
+            ],
+            exception_handlers={HTTPException: _refused},
+        )
+        self._server: PageServer | None = None
+
+    async def start(self, address: Address) -> str:
+        """Listen; returns where, as a browser writes it. Raises AddressInUse."""
+        self._server = PageServer(address, self.app, elsewhere="name another under [page]")
+        return f"http://{await self._server.start()}/"
+
+    async def stop(self) -> None:
+        """Let browsers hear the last, and stop listening."""
+        if self._boot.situation.ready:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS_S):
+                    await self._nobody_looks.wait()
+        self._streams.close()
+        if self._server is not None:
+            await self._server.stop()
+
+    def press(self, button: Button) -> None:
+        """Take a button of the board: it moves about the page as on every other one."""
+        if button is Button.LANGUAGE:
+            self._language = _after(self._tag())
+        else:
+            self._presses.take(button)
+        self._streams.wake()
+
+    # --- what is shown ---------------------------------------------------------------------------------
+
+    async def _index(self, _request: Request) -> Response:
+        return self._drawn()
+
+    async def _events(self, request: Request) -> Response:
+        told = False
+
+        def look() -> Sequence[Part] | None:
+            nonlocal told
+            if told:
+                return None
+            told = self._boot.situation.ready
+            return self._parts()
+
+        events = self._streams.events(
+            (self._boot.subscribe,),
+            look,
+            lambda: 0.0 if told else HEARTBEAT_S,
+            seen=request.query_params.get("seen", ""),
+            last="ready",
+        )
+
+        async def counted() -> AsyncIterator[bytes]:
+            self._open += 1
+            self._nobody_looks.clear()
+            try:
+                with self._presses.told(beside=False):
+                    async for event in events:
+                        yield event
+            finally:
+                await events.aclose()
+                self._open -= 1
+                if not self._open:
+                    self._nobody_looks.set()
+
+        return StreamingResponse(counted(), media_type="text/event-stream")
+
+    def _parts(self) -> tuple[Part, ...]:
+        state = (self._boot.situation, self._tag())
+        return (Part("screen", state, lambda: self._draw("first_boot_screen.html")), self._presses.part())
+
+    def _drawn(self, message: Text | None = None) -> Response:
+        return HTMLResponse(self._draw("first_boot.html", message), 200 if message is None else 400)
+
+    def _draw(self, template: str, message: Text | None = None) -> str:
+        situation = self._boot.situation
+        return self._drawing.draw(
+            template,
+            self._tag(),
+            situation=situation,
+            screen=words.screen_of(situation),
+            boot=words,
+            steps=_steps(situation),
+            asks_for_wifi=situation.step is Step.AGGREGATOR,
+            asks_for_supervisor=situation.step is Step.SUPERVISOR,
+            message=message,
+            pressed=self._presses.last,
+            seen=seen_of(self._parts()),
+            revision=abs(hash(situation)) % 1_000_000,
+        )
+
+    def _tag(self) -> str:
+        return self._language or next(iter(self._boot.situation.languages), "en")
+
+    # --- what is done ----------------------------------------------------------------------------------
+
+    async def _act(self, request: Request) -> Response:
+        match (await read_form(request)).get("act"):
+            case "again":
+                self._boot.again()
+            case "go on":
+                self._boot.go_on()
+            case _:
+                raise HTTPException(400, "no such act")
+        return await _to_page(request)
+
+    async def _wifi(self, request: Request) -> Response:
+        fields = await read_form(request)
+        name, passphrase = fields.get("name", ""), fields.get("passphrase", "")
+        given = {"name": name, "passphrase": passphrase, "security": "any" if passphrase else "open"}
+        try:
+            wifi = msgspec.convert(given, Wifi, strict=True)
+        except msgspec.ValidationError:
+            return self._drawn(words.NOT_WIFI)
+        await asyncio.to_thread(self._boot.take_wifi, wifi)
+        return await _to_page(request)
+
+    async def _supervisor(self, request: Request) -> Response:
+        fields = await read_form(request)
+        if fields.get("pin") != fields.get("again"):
+            return self._drawn(words.PINS_DIFFER)
+        self._boot.name_supervisor(fields.get("name", "").strip(), bytearray(fields.get("pin", ""), "utf-8"))
+        return await _to_page(request)
+
+    async def _next_language(self, request: Request) -> Response:
+        await read_form(request)
+        self._language = _after(self._tag())
+        self._streams.wake()
+        return await _to_page(request)
+
+
+def _steps(situation: Situation) -> tuple[tuple[Text, str], ...]:
+    """Return each step and whether it is "done", "now" or "next"."""
+    steps = tuple(Step)
+    now = len(steps) if situation.ready else steps.index(situation.step)
+    return tuple(
+        (words.STEPS[step], "done" if place < now else "now" if place == now else "next")
+        for place, step in enumerate(steps)
+    )
+
+
+def _after(tag: str) -> str:
+    languages = tuple(LANGUAGES)
+    return languages[(languages.index(tag.partition("-")[0]) + 1) % len(languages)]
+
+
+async def _to_page(_request: Request) -> Response:
+    return RedirectResponse(PLACE, 303)
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    return PlainTextResponse(f"{error.detail}\n", error.status_code)
