@@ -21,7 +21,7 @@ from aggregator.beside import key_beside
 from aggregator.credential import CallFailed, gallery_service, nobody_at, write_credential
 from aggregator.export import FILE_WIDTH_CHARACTERS
 from aggregator.receipts import ReceiptKey, ReceiptKeyUnusable
-from aggregator.store import administration, identities
+from aggregator.store import administration, identities, owning
 from aggregator.store.database import open_reader, open_writer
 from aggregator.store.errors import StoreError
 from aggregator.store.place import Place, Server
@@ -158,6 +158,7 @@ def init(folder: Path, store: Place, name: str, credential: Path | None) -> None
                 raise click.ClickException(
                     f"{store} has an administrator: let that person add others with `user add`"
                 )
+            authority.check_owns(store, it_is=owning.claim(db, authority.fingerprint, now_ns))
             identities.add_person(db, person, made, now_ns, "init")
             write_credential(
                 out,

@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from aggregator.store.errors import StoreOfAnother
 from aggregator.store.identities import Certificate
+from aggregator.store.place import Place
 from trust import certificates
 from trust.checking import Request, fingerprint
 from trust.claim import AUTHORITY_PROTOCOL, Claim
@@ -34,6 +36,8 @@ class Authority:
         self._key = key
         self.certificate = certificate
         self.certificate_der = certificates.to_der(certificate)
+        self.fingerprint = fingerprint(certificate)
+        """Which devices pin, and stores keep: SHA-256 of the certificate, 32 bytes."""
         private = key.private_numbers().private_value.to_bytes(32, "big")
         self.claim_key = HKDF(hashes.SHA256(), 32, None, b"aidpost claim digest").derive(private)
         """Of the digests of claim codes, 32 bytes."""
@@ -83,6 +87,14 @@ class Authority:
             raise AuthorityError(f"key and certificate in {folder} do not fit: restore them from a copy")
         return cls(folder, certificate, key)
 
+    def check_owns(self, store: Place, *, it_is: bool) -> None:
+        """Raise StoreOfAnother unless `it_is` that the store is of this authority."""
+        if not it_is:
+            raise StoreOfAnother(
+                f"the store at {store} is of another authority than the one in {self._folder}, which its "
+                "devices would not trust: name the folder that it was made with, or another store"
+            )
+
     def server_context(self) -> ssl.SSLContext:
         """Return what the gate does TLS with: 1.3 alone, a client's certificate asked for and checked."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -104,7 +116,7 @@ class Authority:
 
     def new_claim(self) -> Claim:
         """Return a new claim that pins this authority."""
-        return Claim.new(fingerprint(self.certificate))
+        return Claim.new(self.fingerprint)
 
     def issue(self, request: Request, now_ns: int, life: timedelta = certificates.DEVICE_LIFE) -> Certificate:
         """Return a certificate for what was asked; whether it may be is the caller's business."""

@@ -14,6 +14,7 @@ import uvloop
 
 from aggregator.authority import Authority, AuthorityError
 from aggregator.beside import Beside, FolderNeeded, FolderUnusable
+from aggregator.clock_check import ClockDiffers
 from aggregator.exporting.policy import ExportPolicy, ExportRefused, read_signed
 from aggregator.memory import keep_large_blocks_apart
 from aggregator.receipts import ReceiptKeyUnusable
@@ -162,7 +163,8 @@ def serve(
     """Take the devices' events and show them, until SIGTERM or Ctrl-C.
 
     When it listens, it prints one line of JSON with the keys listen, dashboard and pid; port 0 lets the
-    system choose a port. With --workers the first of them has the dashboard, --metrics and --health.
+    system choose a port. With --workers the first of them has the dashboard and --metrics, and all answer at
+    --health; where the first ends it is back after a second.
     """
     # Here alone: what the server is made of is half of what a command would load before it does anything.
     from aggregator.settings import Settings
@@ -231,7 +233,7 @@ def serve(
         max_store_bytes=None if max_store_mb is None else max_store_mb * 1_000_000,
         export_policy=export_policy,
         metrics=None if worker else metrics,
-        health=None if worker else health,
+        health=health,
         traces=None if traces is None else _traces(traces, trace_share),
         mail=mail,
         hook_trust=trusted,
@@ -239,7 +241,7 @@ def serve(
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run_one(settings, ready_file if worker is None else None, below=worker is not None))
-    except (StoreError, AddressInUse, AuthorityError, ReceiptKeyUnusable) as error:
+    except (StoreError, ClockDiffers, AddressInUse, AuthorityError, ReceiptKeyUnusable) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -15,6 +15,7 @@ from types import TracebackType
 
 from structlog.typing import FilteringBoundLogger
 
+from aggregator import clock_check
 from aggregator.authority import Authority
 from aggregator.bus.in_process import InProcess
 from aggregator.bus.port import Bus
@@ -51,7 +52,7 @@ from aggregator.link.service import DeviceLinkService
 from aggregator.link.workers import Hearing, Worker, new_worker
 from aggregator.metrics import create_app as create_metrics
 from aggregator.settings import Bound, Settings
-from aggregator.store import accounts, measures
+from aggregator.store import accounts, measures, owning
 from aggregator.store.errors import StatementRefused, StoreError
 from aggregator.store.place import Server
 from aggregator.store.view import StoreView
@@ -92,6 +93,8 @@ class Aggregator:
         self._running = AsyncExitStack()
         self._reports: set[asyncio.Task[None]] = set()
         self._duties: list[Duty] = []
+        self._link: LinkServer | None = None
+        self._troubles: frozenset[str] = frozenset()
 
     async def __aenter__(self) -> Bound:
         async with AsyncExitStack() as starting:
@@ -118,6 +121,9 @@ class Aggregator:
         )
         await store.open()
         starting.push_async_callback(store.close)
+        if (authority := settings.authority) is not None:
+            owned = await store.submit(lambda db: owning.claim(db, authority.fingerprint, wall_ns()))
+            authority.check_owns(settings.store, it_is=owned)
         view = StoreView(settings.store, wall_ns)
         starting.push_async_callback(view.close)
         await view.open()
@@ -127,7 +133,8 @@ class Aggregator:
         starting.push_async_callback(bus.stop)
         await bus.start(Hearing(desks, presence))
         if presence.worker:
-            await self._start_beating(starting, Worker(store, view, presence, desks, self._log))
+            worker = Worker(store, view, presence, desks, wall_ns, self._on_clock, self._log)
+            await self._start_beating(starting, worker)
         for desk in (desks.commands, desks.desired):
             self._keep_running(starting, desk.run(), "desk")
         rollouts = await self._start_rollouts(starting, store, presence, desks)
@@ -137,9 +144,7 @@ class Aggregator:
             listen = await self._start_gated(
                 starting, store, view, presence, desks, rollouts, settings.authority
             )
-        health = None
-        if settings.health is not None:
-            health = Address(settings.health.host, await self._link.answer_health(settings.health))
+        health = await self._start_health()
         metrics = await self._start_watching(starting, store, presence)
         dashboard = None
         if settings.dashboard is not None:
@@ -148,6 +153,15 @@ class Aggregator:
             )
         await self._start_duties(starting)
         return Bound(listen, dashboard, over_tls=settings.shown is not None, metrics=metrics, health=health)
+
+    async def _start_health(self) -> Address | None:
+        link, where = self._link, self._settings.health
+        if link is None:
+            return None
+        await link.report_health(serving=not self._troubles)
+        if where is None:
+            return None
+        return Address(where.host, await link.answer_health(where, shared=self._settings.shared_port))
 
     def _bus(self) -> Bus:
         if not self._settings.bus:
@@ -158,7 +172,9 @@ class Aggregator:
         return bus
 
     async def _start_beating(self, starting: AsyncExitStack, worker: Worker) -> None:
-        await worker.beat()  # who is connected elsewhere is known before anybody is served
+        ahead_s = await worker.beat()  # who is connected elsewhere is known before anybody is served
+        if clock_check.differs(ahead_s) and self._settings.compare_clock:
+            raise clock_check.refuse(ahead_s, self._settings.store)
         starting.push_async_callback(worker.retire)
         self._keep_running(starting, worker.run(), "worker")
 
@@ -269,13 +285,13 @@ class Aggregator:
         if not settings.listen.is_loopback:
             raise AddressRefused("without certificates the server listens on this machine alone")
         self._log.warning("server.insecure", why="no authority: nobody is authenticated, nothing encrypted")
-        self._link = LinkServer(
+        link = self._link = LinkServer(
             self._for_devices(store, presence, desks, None, Refusals(self._log, time.monotonic)),
             presence,
             None,
         )
-        starting.push_async_callback(self._link.stop)
-        return Address(settings.listen.host, await self._link.start(settings.listen))
+        starting.push_async_callback(link.stop)
+        return Address(settings.listen.host, await link.start(settings.listen))
 
     async def _start_gated(
         self,
@@ -319,7 +335,10 @@ class Aggregator:
             DIAGNOSTICS: partial(artifact_pb2_grpc.add_DiagnosticsServiceServicer_to_server, handed_in),
             FLEET: partial(fleet_pb2_grpc.add_FleetServiceServicer_to_server, fleet),
         }
-        self._link = LinkServer(services, presence, Authorisation(callers, store, wall_ns, refusals))
+        worth = StoreView(settings.store, wall_ns)
+        starting.push_async_callback(worth.close)
+        await worth.open()
+        link = self._link = LinkServer(services, presence, Authorisation(callers, worth, wall_ns, refusals))
         # mkdtemp makes it for this user alone: nobody else on the machine gets past the gate.
         inner = Path(starting.enter_context(tempfile.TemporaryDirectory(prefix="aidpost-"))) / "grpc"
         gate = Gate(
@@ -333,8 +352,8 @@ class Aggregator:
             shared_port=settings.shared_port,
         )
         starting.push_async_callback(gate.stop)
-        starting.push_async_callback(self._link.stop)
-        await self._link.start(inner)
+        starting.push_async_callback(link.stop)
+        await link.start(inner)
         return await gate.start()
 
     async def _start_rollouts(
@@ -377,6 +396,19 @@ class Aggregator:
             INGEST: partial(ingest_pb2_grpc.add_IngestServiceServicer_to_server, ingest),
         }
 
+    def _on_clock(self, agrees: bool) -> None:
+        if self._settings.compare_clock:
+            self._note_trouble("clock", over=agrees)
+
+    def _note_trouble(self, what: str, *, over: bool) -> None:
+        """Tell those who ask for health; a worker that is not ready yet has nobody who does."""
+        self._troubles = self._troubles - {what} if over else self._troubles | {what}
+        if self._link is None:
+            return
+        report = asyncio.create_task(self._link.report_health(serving=not self._troubles))
+        self._reports.add(report)  # the loop itself keeps no task alive
+        report.add_done_callback(self._reports.discard)
+
     def _on_store_fault(self, fault: StoreError | None) -> None:
         if isinstance(fault, StatementRefused):
             self._log.error("store.refused", why=str(fault))
@@ -385,6 +417,4 @@ class Aggregator:
             self._log.info("store.recovered")
         else:
             self._log.error("store.unavailable", kind=type(fault).__name__, why=str(fault))
-        report = asyncio.create_task(self._link.report_health(serving=fault is None))
-        self._reports.add(report)  # the loop itself keeps no task alive
-        report.add_done_callback(self._reports.discard)
+        self._note_trouble("store", over=fault is None)

@@ -43,7 +43,8 @@ class Settings:
     for nowhere. traces: where they go, None for nowhere. mail: where
     mail to hooks goes out, None for nowhere. hook_trust: whom webhooks must be certified by, None for the
     system's authorities. shown: what the dashboard does TLS with, None on loopback. openid: its identity
-    provider, None for none. rollout_turn_s: how often rollouts look at their devices.
+    provider, None for none. rollout_turn_s: how often rollouts look at their devices. compare_clock: whether
+    a worker whose clock is not the database's refuses to start; a test has clocks of its own.
     """
 
     store: Place
@@ -64,6 +65,7 @@ class Settings:
     export_policy: ExportPolicy | None = None
     limits: Limits = field(default_factory=Limits)
     rollout_turn_s: float = TURN_S
+    compare_clock: bool = True
     gate_limits: GateLimits = field(default_factory=GateLimits)
 
 

@@ -10,7 +10,6 @@ import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from structlog.typing import FilteringBoundLogger
@@ -27,12 +26,24 @@ class WorkerFailed(Exception):
 
 
 class Several:
-    """arguments: of `aidpost-aggregator` as they were given. listen: the address that all share."""
+    """arguments: of `aidpost-aggregator` as they were given. listen: the address that all share.
+
+    program: what a worker is started as. again_s: after which one that ended is started again.
+    """
 
     def __init__(
-        self, count: int, arguments: Sequence[str], listen: Address, log: FilteringBoundLogger
+        self,
+        count: int,
+        arguments: Sequence[str],
+        listen: Address,
+        log: FilteringBoundLogger,
+        *,
+        program: Sequence[str] = (sys.executable, "-c", _PROGRAM),
+        again_s: float = AGAIN_S,
     ) -> None:
         self._count = count
+        self._program = program
+        self._again_s = again_s
         self._arguments = arguments
         self._listen = listen
         self._log = log
@@ -84,9 +95,7 @@ class Several:
 
     async def _start(self, number: int, address: Address) -> dict[str, Any]:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            _PROGRAM,
+            *self._program,
             *self._arguments,
             f"--listen={address}",
             f"--worker={number}",
@@ -99,18 +108,28 @@ class Several:
         if not line:
             await process.wait()
             raise WorkerFailed(f"worker {number} did not start (exit status {process.returncode})")
-        said: dict[str, Any] = json.loads(line)
+        try:
+            said: dict[str, Any] = json.loads(line)
+        except ValueError as error:
+            process.kill()
+            await process.wait()
+            raise WorkerFailed(f"worker {number} says {line!r} instead of where it listens") from error
         return said
 
     async def _watch(self, number: int, address: Address) -> None:
-        """Start a worker again whenever it ends."""
+        """Start a worker again whenever it ends; a machine that has no room for one may have some later."""
         while True:
             code = await self._processes[number].wait()
             self._log.error("worker.ended", number=number, status=code)
-            await asyncio.sleep(AGAIN_S)
-            with suppress(WorkerFailed):
-                said = await self._start(number, address)
-                self._log.info("worker.started", number=number, pid=said["pid"])
+            while True:
+                await asyncio.sleep(self._again_s)
+                try:
+                    said = await self._start(number, address)
+                except (WorkerFailed, OSError) as error:
+                    self._log.error("worker.not_started", number=number, why=str(error))
+                else:
+                    self._log.info("worker.started", number=number, pid=said["pid"])
+                    break
 
     async def _end(self) -> None:
         running = [process for process in self._processes.values() if process.returncode is None]

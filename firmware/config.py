@@ -13,7 +13,7 @@ import msgspec
 from firmware.guard.settings import GuardSettings
 from firmware.lease import LeaseLimits
 from inference.types import FingerPosition
-from sensors.board.settings import BoardDriver, BoardPins, BoardSettings, PinFactoryName
+from sensors.board.settings import BoardDriver, BoardPins, BoardSettings
 from sensors.camera.settings import CameraDriver, CameraSettings, PixelFormat
 from sensors.fingerprint.opening import ReaderSettings
 from trust.consent import Purpose
@@ -123,13 +123,12 @@ class Board(_Table, frozen=True, kw_only=True):
     """Lamp, buzzer and buttons: on GPIO pins, or lines on the console for development."""
 
     driver: BoardDriver
-    pin_factory: PinFactoryName = "lgpio"
     pins: Pins = Pins()
 
     def settings(self) -> BoardSettings:
         """Return what opens the board. Raises SensorMisconfigured."""
         given = {name: pin for name, pin in msgspec.structs.asdict(self.pins).items() if pin is not None}
-        return BoardSettings(self.driver, self.pin_factory, BoardPins(**given))
+        return BoardSettings(self.driver, BoardPins(**given))
 
 
 class Inference(_Table, frozen=True, kw_only=True):
@@ -266,9 +265,17 @@ class Retention(_Table, frozen=True, kw_only=True):
 
 
 class Support(_Table, frozen=True, kw_only=True):
-    """What the site agrees to. log: that the desk may follow the log for a while; staff see when it does."""
+    """What the site agrees to; staff see when it happens. log: that the desk follows the log for a while.
+
+    session: that people of the desk sign in to the machine for a while, with one of keys, as OpenSSH writes
+    public keys. On the image alone.
+    """
 
     log: bool = False
+    session: bool = False
+    keys: tuple[
+        Annotated[str, msgspec.Meta(pattern=r"^ssh-ed25519 [A-Za-z0-9+/]{68}( [ -~]{0,100})?$")], ...
+    ] = ()
 
 
 class Lease(_Table, frozen=True, kw_only=True):

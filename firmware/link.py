@@ -33,6 +33,7 @@ from firmware.session.matching import Matcher
 from firmware.sharing import Reports, build_sharing
 from firmware.store.errors import StoreError
 from firmware.store.thread import StoreThread
+from firmware.support import SupportSessions, SystemdDoor
 from firmware.uplink.backoff import Backoff
 from firmware.uplink.channel import Dialler, InTheClear
 from firmware.uplink.codec import Command
@@ -80,6 +81,7 @@ class AggregatorLink:
         self._tail = tail
         self._changed = asyncio.Event()
         self._connected = False
+        self._support = SupportSessions(config.support, SystemdDoor(), notices)
         self.meter = LinkMeter()
         self.uplink = None
         self.sharing = None
@@ -121,6 +123,7 @@ class AggregatorLink:
                 CommandKind.SELF_TEST: partial(self_test, self._store.run, parts),
                 CommandKind.RENEW_LEASE: partial(renew_lease, self._custody.renew),
                 CommandKind.SYNC_NOW: partial(sync_now, self._store.run, self.committed),
+                CommandKind.OPEN_SUPPORT: self._support.open,
                 **({} if dialler is None else self._diagnostics(dialler, parts, matcher)),
                 **endings.handlers,
             },
@@ -128,6 +131,7 @@ class AggregatorLink:
                 {
                     CommandKind.COLLECT_DIAGNOSTICS,
                     CommandKind.TAIL_LOG,
+                    CommandKind.OPEN_SUPPORT,
                     *endings.handlers,
                     *endings.last_acts,
                 }

@@ -47,6 +47,7 @@ class NatsBus:
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: set[asyncio.Task[None]] = set()
         self._down = False
+        self._stopping = False
 
     async def start(self, listener: Listener) -> None:
         """Begin to hear others, now or as soon as a server answers."""
@@ -55,6 +56,7 @@ class NatsBus:
 
     async def stop(self) -> None:
         """Say what was not said yet, and hear nobody any more."""
+        self._stopping = True
         with suppress(OSError, nats.errors.Error):
             while self._client.is_connected and not self._to_say.empty():
                 await self._client.publish(*self._to_say.get_nowait())
@@ -119,44 +121,58 @@ class NatsBus:
                 return
 
     async def _run(self) -> None:
-        await self._connect()
-        await self._client.subscribe(ALL, cb=self._on_all)
-        speaking, hearing = asyncio.create_task(self._speak()), asyncio.create_task(self._hear())
-        try:
-            await asyncio.gather(speaking, hearing)
-        finally:
-            speaking.cancel()
-            hearing.cancel()
-
-    async def _connect(self) -> None:
+        """Talk, with a new client where one has closed: it goes on after a loss, but not after a refusal."""
         while True:
+            self._client, closed = Client(), asyncio.Event()
             try:
-                await self._client.connect(
-                    self._servers,
-                    name="aidpost-aggregator",
-                    no_echo=True,
-                    connect_timeout=CONNECT_S,
-                    reconnect_time_wait=RECONNECT_WAIT_S,
-                    max_reconnect_attempts=-1,
-                    ping_interval=PING_S,
-                    max_outstanding_pings=1,
-                    error_cb=self._on_error,
-                    disconnected_cb=self._on_lost,
-                    reconnected_cb=self._on_back,
-                )
+                await self._connect(closed)
+                await self._client.subscribe(ALL, cb=self._on_all)
             except (OSError, nats.errors.Error, TimeoutError) as error:
                 await self._on_error(error)
-                await asyncio.sleep(RECONNECT_WAIT_S)
             else:
-                await self._on_back()
-                return
+                await self._talk(closed)
+            with suppress(OSError, nats.errors.Error):
+                await self._client.close()
+            await asyncio.sleep(RECONNECT_WAIT_S)
+
+    async def _talk(self, closed: asyncio.Event) -> None:
+        """Speak and hear until the client has closed."""
+        self._subscribed.clear()
+        for device_id in self._held:
+            self._to_hear.put_nowait(device_id)
+        await self._on_back()
+        talking = (asyncio.create_task(self._speak()), asyncio.create_task(self._hear()))
+        try:
+            await closed.wait()
+        finally:
+            for task in talking:
+                task.cancel()
+
+    async def _connect(self, closed: asyncio.Event) -> None:
+        async def on_closed() -> None:
+            closed.set()
+
+        await self._client.connect(
+            self._servers,
+            name="aidpost-aggregator",
+            no_echo=True,
+            connect_timeout=CONNECT_S,
+            reconnect_time_wait=RECONNECT_WAIT_S,
+            max_reconnect_attempts=-1,
+            ping_interval=PING_S,
+            max_outstanding_pings=1,
+            error_cb=self._on_error,
+            disconnected_cb=self._on_lost,
+            reconnected_cb=self._on_back,
+            closed_cb=on_closed,
+        )
 
     async def _speak(self) -> None:
         while True:
             where, what = await self._to_say.get()
             try:
                 await self._client.publish(where, what)
-            except nats.errors.Error as error:
+            except (OSError, nats.errors.Error) as error:
                 self._log.debug("bus.not_told", subject=where, kind=type(error).__name__)
 
     async def _hear(self) -> None:
@@ -172,7 +188,7 @@ class NatsBus:
                 elif not held and subscription is not None:
                     del self._subscribed[device_id]
                     await subscription.unsubscribe()
-            except nats.errors.Error as error:
+            except (OSError, nats.errors.Error) as error:
                 self._log.debug("bus.not_heard", device_id=device_id, kind=type(error).__name__)
 
     def _on_device(self, device_id: str) -> _Heard:
@@ -200,7 +216,7 @@ class NatsBus:
             self._log.error("bus.lost", kind=type(error).__name__, why=str(error))
 
     async def _on_lost(self) -> None:
-        if not self._down and not self._client.is_closed:
+        if not self._down and not self._stopping:
             self._down = True
             self._log.error("bus.lost", kind="Disconnected", why="the connection broke")
 

@@ -21,6 +21,7 @@ from aggregator.dashboard.views import utc
 from aggregator.dashboard.visitors import needs, read_change, visitor_of
 from aggregator.records import CommandKind
 from aggregator.store import commands, device_story, diagnostics
+from aggregator.store.commands import Sent
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
 
@@ -115,7 +116,7 @@ class DeviceRoutes:
                 400, f"Nothing was asked: write the device's name, {device_id}, to confirm it."
             )
         now_ns = self._pages.wall_ns()
-        known = await self._store.submit(
+        sent = await self._store.submit(
             lambda db: commands.send(
                 db,
                 command_id=secrets.token_bytes(COMMAND_ID_BYTES),
@@ -126,7 +127,7 @@ class DeviceRoutes:
                 expires_ns=now_ns + EXPIRES_NS,
             )
         )
-        if not known:
+        if sent is Sent.NO_DEVICE:
             raise HTTPException(404, f"No device {device_id} has reported yet.")
         self._look(device_id)
         return RedirectResponse(f"/devices/{quote(device_id)}#commands-heading", 303)

@@ -19,7 +19,7 @@ from aggregator.records import CommandKind
 from aggregator.store import identities
 from aggregator.store.errors import StoreError
 from aggregator.store.identities import Standing
-from aggregator.store.writer import StoreWriter
+from aggregator.store.view import StoreView
 from aidpost.v1 import artifact_pb2, enrolment_pb2, fleet_pb2, gallery_pb2, ingest_pb2, link_pb2
 from trust.names import PEOPLE, Role
 from trust.tls.callers import Caller, Callers
@@ -117,13 +117,16 @@ FOR_ADMINISTRATORS = frozenset({CommandKind.LOCK, CommandKind.WIPE})
 
 
 class Authorisation(grpc.aio.ServerInterceptor):
-    """Refuses what the table does not allow, and whoever's certificate is not good any more."""
+    """Refuses what the table does not allow, and whoever's certificate is not good any more.
+
+    view: of its own, since every call waits for it. What was revoked is refused from the commit on.
+    """
 
     def __init__(
-        self, callers: Callers, store: StoreWriter, wall_ns: Callable[[], int], refusals: Refusals
+        self, callers: Callers, view: StoreView, wall_ns: Callable[[], int], refusals: Refusals
     ) -> None:
         self._callers = callers
-        self._store = store
+        self._view = view
         self._wall_ns = wall_ns
         self._refusals = refusals
 
@@ -199,7 +202,7 @@ class Authorisation(grpc.aio.ServerInterceptor):
             return None
         now_ns = self._wall_ns()
         try:
-            worth = await self._store.submit(lambda db: identities.worth(db, peer, now_ns))
+            worth = await self._view.look(lambda db: identities.worth(db, peer, now_ns))
         except StoreError as error:
             raise ending.not_stored(error) from error
         if worth.standing is not Standing.GOOD:

@@ -27,10 +27,10 @@ class Desks:
         """Return the desks that look into a store."""
 
         async def due_commands(device_ids: frozenset[str]) -> dict[str, tuple[Command, ...]]:
-            return await view.read(lambda db: commands.due(db, wall_ns(), device_ids))
+            return await view.look(lambda db: commands.due(db, wall_ns(), device_ids))
 
         async def due_states(device_ids: frozenset[str]) -> dict[str, tuple[DesiredState, ...]]:
-            found = await view.read(lambda db: fleet_states.due(db, device_ids))
+            found = await view.look(lambda db: fleet_states.due(db, device_ids))
             return {device_id: (state,) for device_id, state in found.items()}
 
         return cls(

@@ -72,12 +72,13 @@ class LinkServer:
         await self._health.set(ALIVE, health_pb2.HealthCheckResponse.SERVING)
         return port
 
-    async def answer_health(self, address: Address) -> int:
+    async def answer_health(self, address: Address, *, shared: bool) -> int:
         """Answer for health and nothing else, without TLS, as what restarts or balances workers asks.
 
-        Returns the port. Raises AddressInUse.
+        shared: other workers of this machine answer there too. Returns the port. Raises AddressInUse.
         """
-        self._asked_plainly = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=MAX_PLAIN_CALLS)
+        options = tuple((dict(OPTIONS) | {"grpc.so_reuseport": int(shared)}).items())
+        self._asked_plainly = grpc.aio.server(options=options, maximum_concurrent_rpcs=MAX_PLAIN_CALLS)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._asked_plainly)
         return await _listening(self._asked_plainly, address)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from structlog.typing import FilteringBoundLogger
 
+from aggregator import clock_check
 from aggregator.bus.port import Ended
 from aggregator.link import ending
 from aggregator.link.desks import Desks
@@ -47,16 +48,29 @@ class Hearing:
 
 
 class Worker:
-    """`run` is a task of the composition root."""
+    """`run` is a task of the composition root.
+
+    on_clock: told whether this worker's clock is the database's, whenever that changes.
+    """
 
     def __init__(
-        self, store: StoreWriter, view: StoreView, presence: Presence, desks: Desks, log: FilteringBoundLogger
+        self,
+        store: StoreWriter,
+        view: StoreView,
+        presence: Presence,
+        desks: Desks,
+        wall_ns: Callable[[], int],
+        on_clock: Callable[[bool], None],
+        log: FilteringBoundLogger,
     ) -> None:
         self._store = store
         self._view = view
         self._presence = presence
         self._desks = desks
+        self._wall_ns = wall_ns
+        self._on_clock = on_clock
         self._log = log
+        self._differs = False
 
     async def run(self) -> None:
         """Beat until cancelled."""
@@ -71,16 +85,30 @@ class Worker:
                 self._desks.look_here()
             await asyncio.sleep(streams.BEAT_S)
 
-    async def beat(self) -> None:
-        """Say that this worker lives, end streams that others hold now, and learn who is connected."""
+    async def beat(self) -> float:
+        """Say that this worker lives, end streams that others hold now, and learn who is connected.
+
+        Returns how many seconds its clock is ahead of the database's, by which the others go too.
+        """
         here = self._presence.streams()
-        own = await self._store.submit(lambda db: streams.beat(db, self._presence.worker))
+        beat = await self._store.submit(lambda db: streams.beat(db, self._presence.worker, self._wall_ns))
+        self._compare(beat.ahead_ns / 1e9)
         for device_id, number in here.items():
-            if own.get(device_id) != number:
+            if beat.streams.get(device_id) != number:
                 self._presence.end_here(device_id, ending.superseded(), below=number + 1)
         self._presence.elsewhere = await self._view.read(
             lambda db: streams.connected(db, self._presence.worker)
         )
+        return beat.ahead_ns / 1e9
+
+    def _compare(self, ahead_s: float) -> None:
+        if (differs := clock_check.differs(ahead_s)) is not self._differs:
+            self._differs = differs
+            if differs:
+                self._log.error("worker.clock_differs", ahead_s=round(ahead_s, 1))
+            else:
+                self._log.info("worker.clock_agrees")
+            self._on_clock(not differs)
 
     async def retire(self) -> None:
         """Say that this worker has ended; where that fails, the others see that it does not beat."""

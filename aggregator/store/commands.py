@@ -14,6 +14,16 @@ from aggregator.store.port import Database
 _COMMANDS = f"SELECT {', '.join(Command.__struct_fields__)} FROM commands"  # noqa: S608
 
 
+@unique
+class Sent(Enum):
+    """What became of asking a device for something."""
+
+    DONE = "done"
+    BEFORE = "the same was asked before"
+    TAKEN = "its identifier is of another command"
+    NO_DEVICE = "no such device ever reported"
+
+
 def send(
     db: Database,
     *,
@@ -24,25 +34,20 @@ def send(
     now_ns: int,
     expires_ns: int,
     duration_s: int = 0,
-) -> bool:
-    """Ask a device for something, once for each command_id; False for a device that never reported."""
-    known = db.execute("SELECT 1 FROM devices WHERE device_id = ?", (device_id,)).fetchone()
-    if known is None:
-        return False
+) -> Sent:
+    """Ask a device for something, once for each command_id."""
     sent = db.execute(
         """INSERT INTO commands (command_id, device_id, kind, asked_by, asked_ns, expires_ns, duration_s)
-           VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING""",
-        (command_id, device_id, kind.value, asked_by, now_ns, expires_ns, duration_s),
+           SELECT ?, device_id, ?, ?, ?, ?, ? FROM devices WHERE device_id = ? ON CONFLICT DO NOTHING""",
+        (command_id, kind.value, asked_by, now_ns, expires_ns, duration_s, device_id),
     )
     if sent.rowcount:
         administration.append(db, now_ns, asked_by, f"command {kind.value}", device_id)
-    return True
-
-
-def is_taken(db: Database, command_id: bytes, device_id: str, kind: CommandKind) -> bool:
-    """Tell whether a command of this identifier is there that asks for something else."""
+        return Sent.DONE
     row = db.execute("SELECT device_id, kind FROM commands WHERE command_id = ?", (command_id,)).fetchone()
-    return row is not None and row != (device_id, kind.value)
+    if row is None:
+        return Sent.NO_DEVICE
+    return Sent.BEFORE if row == (device_id, kind.value) else Sent.TAKEN
 
 
 def due(db: Database, now_ns: int, device_ids: Collection[str]) -> dict[str, tuple[Command, ...]]:

@@ -31,6 +31,10 @@ class StoreTooNew(StoreError, RuntimeError):
     """A later version of Aidpost has changed the store's tables."""
 
 
+class StoreOfAnother(StoreError, RuntimeError):
+    """The store is of another authority: its devices trust nobody else."""
+
+
 class StoreInUse(StoreError, RuntimeError):
     """Another server has the store open for writing."""
 

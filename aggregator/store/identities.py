@@ -198,33 +198,46 @@ def revoke(db: Database, device_id: str, now_ns: int, actor: str) -> bool:
 
 
 def worth(db: Database, peer: Peer, now_ns: int) -> Worth:
-    """Return what a caller's certificate is worth."""
+    """Return what a caller's certificate is worth: with one statement, since every call waits for it."""
     if isinstance(peer.named, PersonName):
-        standing = person_standing(db, peer.named, peer.serial, now_ns)
-        found = db.execute("SELECT ends_ns FROM people WHERE name = ?", (peer.named.name,)).fetchone()
-    else:
-        standing = device_standing(db, peer.serial, now_ns)
-        serial = _serial(peer.serial)
-        found = db.execute("SELECT ends_ns FROM certificates WHERE serial = ?", (serial,)).fetchone()
-    return Worth(standing, found[0] if found else 0)
+        return _worth_of_person(db, peer.named, peer.serial, now_ns)
+    return _worth_of_device(db, peer.serial, now_ns)
 
 
 def device_standing(db: Database, serial: int, now_ns: int) -> Standing:
     """Return what a device's certificate is worth."""
+    return _worth_of_device(db, serial, now_ns).standing
+
+
+def _worth_of_device(db: Database, serial: int, now_ns: int) -> Worth:
     row = db.execute(
         "SELECT state, ends_ns FROM certificates JOIN enrolments USING (enrolment) WHERE serial = ?",
         (_serial(serial),),
     ).fetchone()
     if row is None:
-        return Standing.UNKNOWN
-    match EnrolmentState(row[0]):
+        return Worth(Standing.UNKNOWN, 0)
+    state, ends_ns = row
+    match EnrolmentState(state):
         case EnrolmentState.REVOKED | EnrolmentState.REPLACED:
-            return Standing.REVOKED
+            standing = Standing.REVOKED
         case EnrolmentState.HELD:
-            return Standing.HELD
+            standing = Standing.HELD
         case EnrolmentState.APPROVED | EnrolmentState.PENDING:
             # Pending: it joined again though its certificate is good; that one goes on until its end.
-            return Standing.EXPIRED if row[1] <= now_ns else Standing.GOOD
+            standing = Standing.EXPIRED if ends_ns <= now_ns else Standing.GOOD
+    return Worth(standing, ends_ns)
+
+
+def _worth_of_person(db: Database, person: PersonName, serial: int, now_ns: int) -> Worth:
+    row = db.execute(
+        "SELECT role, serial, ends_ns, removed_ns FROM people WHERE name = ?", (person.name,)
+    ).fetchone()
+    if row is None:
+        return Worth(Standing.UNKNOWN, 0)
+    role, good_serial, ends_ns, removed_ns = row
+    if removed_ns is not None or good_serial != _serial(serial) or role != person.role.value:
+        return Worth(Standing.REVOKED, ends_ns)
+    return Worth(Standing.EXPIRED if ends_ns <= now_ns else Standing.GOOD, ends_ns)
 
 
 def check_hello(db: Database, serial: int, hello: Hello, now_ns: int) -> Barred | Copied | None:
@@ -273,19 +286,6 @@ def remove_person(db: Database, name: str, now_ns: int, actor: str) -> bool:
     if changed:
         administration.append(db, now_ns, actor, "person removed", name)
     return changed > 0
-
-
-def person_standing(db: Database, person: PersonName, serial: int, now_ns: int) -> Standing:
-    """Return what a person's certificate is worth."""
-    row = db.execute(
-        "SELECT role, serial, ends_ns, removed_ns FROM people WHERE name = ?", (person.name,)
-    ).fetchone()
-    if row is None:
-        return Standing.UNKNOWN
-    role, good_serial, ends_ns, removed_ns = row
-    if removed_ns is not None or good_serial != _serial(serial) or role != person.role.value:
-        return Standing.REVOKED
-    return Standing.EXPIRED if ends_ns <= now_ns else Standing.GOOD
 
 
 def has_administrator(db: Database) -> bool:

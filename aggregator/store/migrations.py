@@ -337,6 +337,7 @@ for _step in (
     m0060_plain_conditions,
     m0061_unlinked_rosters,
     migrations_of_streams.m0070_streams,
+    migrations_of_streams.m0071_authority,
 ):
     migrations()(_step)
 

@@ -1,4 +1,4 @@
-"""The tables of the workers and the streams that they hold: steps of `aggregator.store.migrations`."""
+"""The tables of the workers, their streams and their authority: steps of `aggregator.store.migrations`."""
 
 from __future__ import annotations
 
@@ -18,3 +18,9 @@ def m0070_streams(db: Database) -> None:
             worker TEXT NOT NULL
         ) STRICT""")
     db.execute("CREATE INDEX streams_of_worker ON streams (worker)")
+
+
+def m0071_authority(db: Database) -> None:
+    """Whose the store is: of the authority that served it first."""
+    # fingerprint: SHA-256 of its certificate, which devices pin too. There is one row.
+    db.execute("CREATE TABLE authorities (fingerprint BLOB PRIMARY KEY, since_ns INTEGER NOT NULL) STRICT")

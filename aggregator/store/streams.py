@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import msgspec
+
 from aggregator.store.port import Database
 
 BEAT_S = 5.0
@@ -24,14 +28,26 @@ def leave(db: Database, device_id: str, number: int) -> None:
     db.execute("UPDATE streams SET worker = '' WHERE device_id = ? AND number = ?", (device_id, number))
 
 
-def beat(db: Database, worker: str) -> dict[str, int]:
-    """Say that a worker is alive; returns the streams that are its own still, by device."""
-    db.execute(
+class Beat(msgspec.Struct, frozen=True):
+    """streams: that are the worker's own still, by device. ahead_ns: of the database's clock, at least."""
+
+    streams: dict[str, int]
+    ahead_ns: int
+
+
+def beat(db: Database, worker: str, wall_ns: Callable[[], int]) -> Beat:
+    """Say that a worker with this clock is alive."""
+    before_ns = wall_ns()
+    (beat_ns,) = db.execute(
         """INSERT INTO workers VALUES (?, clock_ns())
-           ON CONFLICT (worker) DO UPDATE SET beat_ns = excluded.beat_ns""",
+           ON CONFLICT (worker) DO UPDATE SET beat_ns = excluded.beat_ns RETURNING beat_ns""",
         (worker,),
-    )
-    return dict(db.execute("SELECT device_id, number FROM streams WHERE worker = ?", (worker,)).fetchall())
+    ).fetchone()
+    after_ns = wall_ns()
+    # The other clock was read somewhere in between.
+    ahead_ns = before_ns - beat_ns if before_ns > beat_ns else min(0, after_ns - beat_ns)
+    own = db.execute("SELECT device_id, number FROM streams WHERE worker = ?", (worker,)).fetchall()
+    return Beat(dict(own), ahead_ns)
 
 
 def retire(db: Database, worker: str) -> None:

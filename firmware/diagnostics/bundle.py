@@ -21,7 +21,7 @@ from firmware.config import Config
 MAX_LOG_BYTES = 4 << 20  # packed a twentieth of it
 PACKAGES = (
     "aidpost", "ai-edge-litert", "tflite-runtime", "numpy", "opencv-python-headless", "grpcio",
-    "cryptography", "sqlcipher3", "adafruit-circuitpython-fingerprint", "gpiozero", "picamera2",
+    "cryptography", "sqlcipher3", "adafruit-circuitpython-fingerprint", "gpiozero", "gpiod", "picamera2",
 )  # fmt: skip
 TABLES = ("session", "attack", "policy", "inference", "lease")
 """Tables of the configuration that are told whole; of the others it is told that they are there."""

@@ -25,19 +25,26 @@ def open_file_guard(folder: Path, keys: key_file.KeyFile | None) -> WrappedGuard
     """Open the guard of this folder; keys: None makes them. Raises GuardError."""
     log.warning("key guard for development", guard="file", reason=WARNING)
     if keys is None:
-        with SecretKey.random(_SECRET_BYTES) as secret:
-            with secret.view() as view:
-                key_file.write_private(folder / key_file.SECRET, view)
+        with new_secret(folder / key_file.SECRET) as secret:
             salt = os.urandom(SALT_BYTES)
             with derived(secret, salt, GuardKind.FILE) as kek:
                 keys = new_keys(GuardKind.FILE, salt, kek)
                 key_file.create(folder, keys)
                 return WrappedGuard(folder, keys, kek)
-    with _read_secret(folder / key_file.SECRET) as secret, derived(secret, keys.salt, GuardKind.FILE) as kek:
+    with read_secret(folder / key_file.SECRET) as secret, derived(secret, keys.salt, GuardKind.FILE) as kek:
         return WrappedGuard(folder, keys, kek)
 
 
-def _read_secret(path: Path) -> SecretKey:
+def new_secret(path: Path) -> SecretKey:
+    """Write a new secret to a file; returns it, for the caller to close. Raises GuardUnavailable."""
+    secret = SecretKey.random(_SECRET_BYTES)
+    with secret.view() as view:
+        key_file.write_private(path, view)
+    return secret
+
+
+def read_secret(path: Path) -> SecretKey:
+    """Return the secret of a file, for the caller to close. Raises GuardUnavailable."""
     content = bytearray(_SECRET_BYTES + 1)
     try:
         with path.open("rb", buffering=0) as file:

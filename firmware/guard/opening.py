@@ -17,10 +17,12 @@ from firmware.clock import Clock
 from firmware.guard import key_file
 from firmware.guard.file import open_file_guard
 from firmware.guard.key_file import KeyFile, Mark
-from firmware.guard.mailbox import Mailbox, VcioMailbox
+from firmware.guard.mailbox import Mailbox
 from firmware.guard.otp import burn_rows, open_otp_guard, probe_rows
 from firmware.guard.pin import AskPin, ask_for_new_pin, ask_for_pin, change_pin, checked, open_pin_guard
 from firmware.guard.settings import GuardSettings
+from firmware.guard.tpm_library import tpm_library
+from firmware.guard.virtual_board import board_mailbox
 from firmware.records import Moment
 from trust.keys.errors import (
     GuardError,
@@ -76,7 +78,7 @@ def open_guard(
                     raise PinRefused(f"the keys in {folder} were changed meanwhile: try again")
                 return open_pin_guard(folder, keys, pin, now)
             case GuardKind.OTP:
-                return open_otp_guard(folder, keys, mailbox or VcioMailbox(), burn=settings.burn)
+                return open_otp_guard(folder, keys, mailbox or board_mailbox(), burn=settings.burn)
             case GuardKind.TPM:
                 return _open_tpm(settings, folder, keys)
             case _:
@@ -89,9 +91,9 @@ def probe_guard(settings: GuardSettings, mailbox: Mailbox | None = None) -> None
         case GuardKind.FILE | GuardKind.PIN:
             pass  # a folder and a person
         case GuardKind.OTP:
-            probe_rows(mailbox or VcioMailbox())
+            probe_rows(mailbox or board_mailbox())
         case GuardKind.TPM:
-            with _tpm_library():
+            with tpm_library():
                 from firmware.guard.tpm import TpmSettings, probe_tpm
             probe_tpm(TpmSettings(settings.tpm, settings.pcrs))
         case _:
@@ -177,18 +179,18 @@ def _read(kind: GuardKind, folder: Path, *, store_exists: bool) -> KeyFile | Non
 
 
 def _open_tpm(settings: GuardSettings, folder: Path, keys: KeyFile | None) -> KeyGuard:
-    with _tpm_library():
+    with tpm_library():
         from firmware.guard.tpm import TpmSettings, open_tpm_guard
     return open_tpm_guard(folder, keys, TpmSettings(settings.tpm, settings.pcrs))
 
 
 def _destroy_beyond_the_card(settings: GuardSettings, mailbox: Mailbox | None, mark: Mark) -> None:
     if mark.tpm is not None:
-        with _tpm_library():
+        with tpm_library():
             from firmware.guard.tpm import TpmSettings, evict
         evict(mark.tpm, TpmSettings(settings.tpm, settings.pcrs))
     if mark.burn:
-        burn_rows(mailbox or VcioMailbox())
+        burn_rows(mailbox or board_mailbox())
 
 
 def _go_on_destroying(settings: GuardSettings, folder: Path, mailbox: Mailbox | None) -> None:
@@ -200,18 +202,6 @@ def _go_on_destroying(settings: GuardSettings, folder: Path, mailbox: Mailbox | 
         key_file.destroy(folder, mark, partial(_destroy_beyond_the_card, settings, mailbox))
     except GuardError as error:
         log.error("keys not wholly destroyed", kind=type(error).__name__, reason=str(error))  # noqa: TRY400
-
-
-@contextmanager
-def _tpm_library() -> Iterator[None]:
-    os.environ.setdefault("TSS2_LOG", "all+none")  # it would write to stderr; errors come as exceptions
-    try:
-        yield
-    except ImportError as error:
-        raise GuardUnavailable(
-            f"the `tpm` guard needs tpm2-pytss ({error}): install Debian's libtss2-dev and the extra, "
-            "`pip install aidpost[tpm]`"
-        ) from error
 
 
 @contextmanager

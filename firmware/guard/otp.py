@@ -44,7 +44,7 @@ class OtpGuard(WrappedGuard):
 
 def open_otp_guard(folder: Path, keys: key_file.KeyFile | None, mailbox: Mailbox, *, burn: bool) -> OtpGuard:
     """Open the guard of this folder; keys: None makes them. Raises GuardError."""
-    with _fused(mailbox) as secret:
+    with fused_secret(mailbox) as secret:
         if keys is None:
             salt = os.urandom(SALT_BYTES)
             with derived(secret, salt, GuardKind.OTP) as kek:
@@ -56,10 +56,7 @@ def open_otp_guard(folder: Path, keys: key_file.KeyFile | None, mailbox: Mailbox
 
 def fuse_secret(mailbox: Mailbox) -> None:
     """Program a random secret into blank rows, for the life of the board. Raises GuardUnavailable."""
-    rows = read_rows(mailbox)
-    blank = not any(rows)
-    rows[:] = bytes(len(rows))
-    if not blank:
+    if not are_blank(mailbox):
         raise GuardUnavailable(
             "the customer OTP rows are in use already; they are only ever programmed when blank"
         )
@@ -69,7 +66,7 @@ def fuse_secret(mailbox: Mailbox) -> None:
 
 def probe_rows(mailbox: Mailbox) -> None:
     """Check that the rows hold a secret. Raises GuardUnavailable."""
-    _fused(mailbox).close()
+    fused_secret(mailbox).close()
 
 
 def burn_rows(mailbox: Mailbox) -> None:
@@ -77,7 +74,16 @@ def burn_rows(mailbox: Mailbox) -> None:
     program_rows(mailbox, _BURNT)
 
 
-def _fused(mailbox: Mailbox) -> SecretKey:
+def are_blank(mailbox: Mailbox) -> bool:
+    """Whether nothing was ever programmed into the rows. Raises GuardUnavailable."""
+    rows = read_rows(mailbox)
+    blank = not any(rows)
+    rows[:] = bytes(len(rows))
+    return blank
+
+
+def fused_secret(mailbox: Mailbox) -> SecretKey:
+    """Return what the rows hold, for the caller to close. Raises GuardUnavailable when that is no secret."""
     rows = read_rows(mailbox)
     if not any(rows):
         raise GuardUnavailable(

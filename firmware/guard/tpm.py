@@ -86,7 +86,7 @@ class TpmGuard(KeyGuard):
         self._public = public
         with (
             _tpm(settings) as tpm,
-            _unsealed(tpm, keys.tpm) as secret,
+            _unsealed(tpm, keys.tpm.sealed_handle, keys.tpm.pcrs) as secret,
             derived(secret, keys.salt, self.kind) as kek,
         ):
             self._store: SecretKey | None = unwrap(kek, keys.store_key, context_of(self.kind, "store"))
@@ -154,15 +154,12 @@ def open_tpm_guard(folder: Path, keys: KeyFile | None, settings: TpmSettings) ->
 def _made(settings: TpmSettings) -> KeyFile:
     salt = os.urandom(SALT_BYTES)
     with _tpm(settings) as tpm, SecretKey.random(SECRET_BYTES) as secret, secret.view() as view:
-        policy = _policy(tpm, settings.pcrs)
-        use = 0 if settings.pcrs else TPMA_OBJECT.USERWITHAUTH
+        policy, use = _policy(tpm, settings.pcrs), _use(settings.pcrs)
         with _root(tpm) as root, _salted(tpm, root) as session:
-            sensitive = TPM2B_SENSITIVE_CREATE(TPMS_SENSITIVE_CREATE(data=bytes(view)))
-            sealed = TPM2B_PUBLIC.parse("keyedhash", objectAttributes=_FIXED | use, authPolicy=policy)
             signing = TPM2B_PUBLIC.parse(
                 "ecc256:ecdsa-sha256:null", objectAttributes=_SIGNING | use, authPolicy=policy
             )
-            sealed_handle, _ = _kept(tpm, root, session, sensitive, sealed)
+            sealed_handle = _sealed(tpm, root, session, view, settings.pcrs)
             signing_handle, public = _kept(tpm, root, session, None, signing)
         with (
             derived(secret, salt, GuardKind.TPM) as kek,
@@ -177,6 +174,38 @@ def _made(settings: TpmSettings) -> KeyFile:
                 public_key=public.to_der(),
                 tpm=TpmState(sealed_handle, signing_handle, settings.pcrs),
             )
+
+
+def seal_secret(settings: TpmSettings) -> int:
+    """Make a random secret in the TPM and seal it there; returns its handle. Raises GuardUnavailable."""
+    with (
+        _tpm(settings) as tpm,
+        SecretKey.random(SECRET_BYTES) as secret,
+        secret.view() as view,
+        _root(tpm) as root,
+        _salted(tpm, root) as session,
+    ):
+        return _sealed(tpm, root, session, view, settings.pcrs)
+
+
+def unseal_secret(settings: TpmSettings, handle: int) -> SecretKey:
+    """Return what `seal_secret` sealed, for the caller to close. Raises GuardUnavailable, KeysDamaged."""
+    with _tpm(settings) as tpm, _unsealed(tpm, handle, settings.pcrs) as secret:
+        return secret.copy()
+
+
+def _sealed(tpm: ESAPI, root: ESYS_TR, session: ESYS_TR, secret: memoryview, pcrs: tuple[int, ...]) -> int:
+    sensitive = TPM2B_SENSITIVE_CREATE(TPMS_SENSITIVE_CREATE(data=bytes(secret)))
+    public = TPM2B_PUBLIC.parse(
+        "keyedhash", objectAttributes=_FIXED | _use(pcrs), authPolicy=_policy(tpm, pcrs)
+    )
+    handle, _ = _kept(tpm, root, session, sensitive, public)
+    return handle
+
+
+def _use(pcrs: tuple[int, ...]) -> int:
+    """What lets an object be used: its PCRs, or else an empty password."""
+    return 0 if pcrs else int(TPMA_OBJECT.USERWITHAUTH)
 
 
 def _kept(
@@ -220,9 +249,9 @@ def _selection(pcrs: tuple[int, ...]) -> str:
 
 
 @contextmanager
-def _unsealed(tpm: ESAPI, state: TpmState) -> Iterator[SecretKey]:
-    with _root(tpm) as root, _salted(tpm, root, state.pcrs) as session:
-        data = tpm.unseal(tpm.tr_from_tpmpublic(state.sealed_handle), session)
+def _unsealed(tpm: ESAPI, handle: int, pcrs: tuple[int, ...]) -> Iterator[SecretKey]:
+    with _root(tpm) as root, _salted(tpm, root, pcrs) as session:
+        data = tpm.unseal(tpm.tr_from_tpmpublic(handle), session)
     secret = bytearray(data.buffer)
     data.buffer[:] = bytes(len(secret))
     with SecretKey.taken_from(secret) as key:

@@ -16,7 +16,7 @@ from sensors.board.port import Board, BoardEvent, Button, TamperEvent
 from sensors.board.settings import BoardPins
 from sensors.board.signals import PRESENTATIONS, Signal
 from sensors.board.tones import TonePlayer, Wait
-from sensors.errors import SensorMisconfigured, SensorUnavailable
+from sensors.errors import SensorUnavailable
 
 _DUTY = 0.5  # the loudest for a piezo
 _RESTING_FREQUENCY_HZ = 440
@@ -82,8 +82,7 @@ class GpioBoard(Board):
         with self._lamp_lock:
             already_closed, self._closed = self._closed, True
         if not already_closed:
-            # lgpio raises a class of its own, which cannot be named where lgpio is not installed.
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(GPIOZeroError, OSError):
                 self._opened.close()
 
     def _sound(self, frequency_hz: int | None) -> None:
@@ -123,11 +122,7 @@ def _switch(pin: int, factory: Any) -> DigitalInputDevice:
     return DigitalInputDevice(pin, pull_up=True, pin_factory=factory)
 
 
-def _opening_fault(error: Exception) -> Exception:
-    if "PWM" in type(error).__name__:
-        return SensorMisconfigured(
-            'this pin factory has no PWM, so it has neither amber nor tones: set pin_factory = "lgpio"'
-        )
+def _opening_fault(error: Exception) -> SensorUnavailable:
     return SensorUnavailable(
         f"the board's pins cannot be opened ({error}): end what uses them (`gpioinfo` names it), "
         "and add this user to the group gpio"

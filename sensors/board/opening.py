@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from typing import Any, assert_never
-
-from gpiozero import GPIOZeroError
 
 from sensors.board.console import ConsoleBoard
 from sensors.board.gpio import GpioBoard
 from sensors.board.port import Board
-from sensors.board.settings import BoardSettings, PinFactoryName
-from sensors.errors import SensorMisconfigured, SensorUnavailable
+from sensors.board.settings import BoardSettings
+from sensors.errors import SensorUnavailable
 
 
 def open_board(settings: BoardSettings, *, with_keys: bool = True) -> Board:
@@ -23,42 +19,30 @@ def open_board(settings: BoardSettings, *, with_keys: bool = True) -> Board:
     """
     match settings.driver:
         case "gpio":
-            return GpioBoard(settings.pins, _pin_factory(settings.pin_factory))
+            return GpioBoard(settings.pins, _pins_of_the_header())
         case "console":
             return ConsoleBoard(sys.stdout, sys.stdin if with_keys else None)
         case _:
             assert_never(settings.driver)
 
 
-def _pin_factory(name: PinFactoryName) -> Any:
-    match name:
-        case "lgpio":
-            return _lgpio_factory()
-        case "native":
-            raise SensorMisconfigured(
-                "gpiozero's native pin factory has no PWM, so it has neither amber nor tones: "
-                'set pin_factory = "lgpio" for the board'
-            )
-        case _:
-            assert_never(name)
-
-
-def _lgpio_factory() -> Any:
-    # When imported, lgpio makes a named pipe in the working folder, or in LG_WD (lg issue 12). A service's
-    # working folder is read-only.
-    os.environ.setdefault("LG_WD", tempfile.gettempdir())
+def _pins_of_the_header() -> Any:
     try:
-        import lgpio
-        from gpiozero.pins.lgpio import LGPIOFactory
-    except (ImportError, OSError) as error:
+        from sensors.board.gpiod_pins import GpiodFactory, open_header
+    except ImportError as error:
         raise SensorUnavailable(
-            f"lgpio cannot be imported ({error}): `pip install 'aidpost[pi]'`, or install python3-lgpio and "
-            'make the environment with --system-site-packages; without a board, set driver = "console"'
+            f"gpiod cannot be imported ({error}): `pip install 'aidpost[pi]'`; without a board, "
+            'set driver = "console"'
         ) from error
     try:
-        return LGPIOFactory()
-    except (GPIOZeroError, OSError, lgpio.error) as error:
+        chip = open_header()
+    except OSError as error:
         raise SensorUnavailable(
-            f"the pins cannot be opened ({error}): run on a Raspberry Pi, with this user in the group gpio; "
+            f"the pins cannot be opened ({error}): let this user have /dev/gpiochip* (group gpio)"
+        ) from error
+    if chip is None:
+        raise SensorUnavailable(
+            "this machine has no 40-pin header of a Raspberry Pi (`gpiodetect` lists what it has); "
             'without a board, set driver = "console"'
-        ) from error
+        )
+    return GpiodFactory(chip)

@@ -8,7 +8,6 @@ from typing import Literal, TypeAlias, get_args
 from sensors.errors import SensorMisconfigured
 
 BoardDriver: TypeAlias = Literal["gpio", "console"]
-PinFactoryName: TypeAlias = Literal["lgpio", "native"]
 
 _HEADER_PINS = range(28)  # BCM numbers on the 40-pin header
 _TAKEN = {0: "HAT EEPROM", 1: "HAT EEPROM", 2: "I2C", 3: "I2C", 14: "UART", 15: "UART"}
@@ -45,15 +44,13 @@ class BoardPins:
 
 @dataclass(frozen=True, slots=True)
 class BoardSettings:
-    """Driver, and for ``gpio`` gpiozero's pin factory by name and the pins."""
+    """Driver, and for ``gpio`` the pins."""
 
     driver: BoardDriver
-    pin_factory: PinFactoryName = "lgpio"
     pins: BoardPins = field(default_factory=BoardPins)
 
     def __post_init__(self) -> None:
         _require("driver", self.driver, get_args(BoardDriver))
-        _require("pin_factory", self.pin_factory, get_args(PinFactoryName))
 
 
 def _require(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -17,6 +17,7 @@ from aggregator.fleet.tallies import DAY_NS
 from aggregator.link import ending
 from aggregator.records import Hello
 from aggregator.store import administration, commands, ingest
+from aggregator.store.commands import Sent
 from aggregator.store.database import open_reader, open_writer
 from aggregator.store.errors import (
     StatementRefused,
@@ -148,8 +149,10 @@ def test_commands_are_due_until_they_expire_and_the_audit_log_only_grows(db: Dat
         "command_id": b"c" * 16, "device_id": "desk-1", "kind": CommandKind.SELF_TEST, "asked_by": "root",
         "now_ns": NOW_NS, "expires_ns": NOW_NS + 10, "duration_s": 0,
     }  # fmt: skip
-    assert commands.send(db, **asked)
-    assert commands.send(db, **asked)
+    assert commands.send(db, **asked) is Sent.DONE
+    assert commands.send(db, **asked) is Sent.BEFORE
+    assert commands.send(db, **asked | {"device_id": "desk-2"}) is Sent.TAKEN
+    assert commands.send(db, **asked | {"device_id": "desk-2", "command_id": b"d" * 16}) is Sent.NO_DEVICE
     assert len(commands.read(db, "desk-1", 10)) == len(commands.read(db, None, 10)) == 1
     shown = CliRunner().invoke(main, ["audit", "verify", "--store", address(place)])
     assert "All 1 entries hold" in shown.output

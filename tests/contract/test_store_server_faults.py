@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from aggregator.codec import parse_batch
 from aggregator.records import Batch, Hello
+from aggregator.store import ingest
 from aggregator.store.database import open_reader, open_writer
-from aggregator.store.errors import StoreError, StoreFull, StoreGone
-from aggregator.store.ingest import Admitted
+from aggregator.store.errors import StatementRefused, StoreError, StoreFull, StoreGone
+from aggregator.store.ingest import Admitted, Kept
 from aggregator.store.place import Place
+from aggregator.store.port import Database
+from aggregator.store.postgres.connection import PostgresDatabase
 from aggregator.store.reader import read_devices, read_events
 from aggregator.store.view import StoreView
 from aggregator.store.writer import StoreWriter
@@ -181,3 +186,81 @@ def test_the_store_of_an_earlier_version_is_brought_up_with_what_it_holds(server
     with open_writer(place, None) as db:
         found = db.execute("SELECT device_id, doubted_ns FROM reported_states").fetchall()
         assert found == [("desk-1", 0)]
+
+
+def hello_and_keep(db: Database) -> Kept:
+    """Hand in what one device has, as its first batch or once more."""
+    with db.atomic():
+        db.take_turn(("desk-1",))
+        admitted = ingest.admit(db, Hello("desk-1", EPOCH, EVENTS, "0.1.0", SITE, 1, EPOCH), NOW_NS)
+        assert isinstance(admitted, Admitted)
+        return ingest.keep(db, admitted, batches("desk-1", EVENTS)[0], NOW_NS)
+
+
+def test_a_commit_that_a_lost_standby_holds_up_is_no_acknowledgement_and_is_stored_once(
+    server: PostgresServer,
+) -> None:
+    place = server.new_store("held_up")
+    with closing(PostgresDatabase(place, statement_s=1.0)) as db:
+        server.run_sql("ALTER SYSTEM SET synchronous_standby_names = 'one_that_is_gone'")
+        server.run_sql("SELECT pg_reload_conf()")
+        try:
+            for _ in range(2):  # also where it is there already: a standby lacks it still
+                with pytest.raises(StoreGone):
+                    hello_and_keep(db)
+        finally:
+            server.run_sql("ALTER SYSTEM RESET synchronous_standby_names")
+            server.run_sql("SELECT pg_reload_conf()")
+        kept = hello_and_keep(db)
+        assert (kept.acked_seq, kept.stored, kept.repeated) == (EVENTS, 0, EVENTS)
+    assert held(place) == [("desk-1", seq) for seq in range(1, EVENTS + 1)]
+
+
+def test_a_block_whose_session_or_statement_failed_is_not_committed_though_nobody_noticed(
+    server: PostgresServer,
+) -> None:
+    place = server.new_store("unnoticed")
+    insert = "INSERT INTO workers VALUES ('ada', 1)"
+    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'unnoticed'"
+
+    def lose_the_session(db: Database) -> None:
+        with db.atomic():
+            db.execute(insert)
+            server.run_sql(end)
+            with contextlib.suppress(StoreGone):
+                db.execute("SELECT 1")
+
+    def fail_in_the_middle(db: Database) -> None:
+        with db.atomic():
+            db.execute(insert)
+            with contextlib.suppress(StatementRefused):
+                db.execute("SELECT 1 FROM workers WHERE worker = 1")
+
+    with closing(PostgresDatabase(place)) as db:
+        with pytest.raises(StoreGone):
+            lose_the_session(db)
+        with pytest.raises(StoreError, match="25P02"):
+            fail_in_the_middle(db)
+        assert db.execute("SELECT count(*) FROM workers").fetchone() == (0,)
+
+
+def test_an_interrupt_within_a_statement_ends_it_and_is_no_fault_of_the_store(server: PostgresServer) -> None:
+    place = server.new_store("interrupted")
+    asking = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(600%'"
+
+    def interrupt() -> None:
+        with closing(PostgresDatabase(place)) as other:
+            while other.execute(asking).fetchone() != (1,):
+                pass
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def be_interrupted(db: Database, thread: ThreadPoolExecutor) -> None:
+        with db.atomic():
+            db.execute("INSERT INTO workers VALUES ('ada', 1)")
+            thread.submit(interrupt)
+            db.execute("SELECT pg_sleep(600)")
+
+    with closing(PostgresDatabase(place)) as db:
+        with ThreadPoolExecutor(1) as thread, pytest.raises(KeyboardInterrupt):
+            be_interrupted(db, thread)
+        assert db.execute("SELECT count(*) FROM workers").fetchone() == (0,)

@@ -25,9 +25,9 @@ from aidpost.v1 import event_pb2, fleet_pb2, fleet_pb2_grpc, inventory_pb2
 from tests.kit.aggregator_fixture import NOW_NS, Running, apart, running_aggregator
 from tests.kit.aggregator_process import START_TIMEOUT_S, AggregatorProcess
 from tests.kit.identities import DeviceIdentity, first_administrator, joined, shown
-from tests.kit.link_device import PATIENCE_S, LinkDevice, check_in
+from tests.kit.link_device import PATIENCE_S, LinkDevice, check_in, dialled, health
 from tests.kit.nats import PROGRAM, NatsServer, running_nats
-from tests.kit.postgres import PostgresServer
+from tests.kit.postgres import PostgresServer, free_port
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs Debian's nats-server")
 
@@ -209,7 +209,7 @@ def _end_session_that_leads(store: Server) -> None:
 async def test_processes_share_a_port_and_one_that_dies_is_replaced(
     postgres: PostgresServer, bus: NatsServer, tmp_path: Path
 ) -> None:
-    store = postgres.new_store("processes")
+    store, health_at = postgres.new_store("processes"), f"127.0.0.1:{free_port()}"
     authority = Authority.create(tmp_path / "identity")
     administrator = first_administrator(authority, store, now_ns=time.time_ns())
     server = AggregatorProcess(
@@ -217,6 +217,7 @@ async def test_processes_share_a_port_and_one_that_dies_is_replaced(
         f"--files={tmp_path / 'files'}",
         f"--bus={bus.url}",
         "--workers=2",
+        f"--health={health_at}",
         identity=tmp_path / "identity",
         log_file=tmp_path / "log",
     )
@@ -230,6 +231,8 @@ async def test_processes_share_a_port_and_one_that_dies_is_replaced(
             await link.hello(last_seq=1)
             assert await link.report([check_in(1)]) == 1
         os.kill(server.workers[0], signal.SIGKILL)  # the system chose whether it had the device
+        async with asyncio.timeout(PATIENCE_S), dialled(health_at) as channel:
+            assert await health(channel) == "SERVING"  # of another worker
         async with asyncio.timeout(START_TIMEOUT_S):
             while "worker.started" not in server.log():  # noqa: ASYNC110 -- of another process
                 await asyncio.sleep(0.05)

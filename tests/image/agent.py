@@ -20,10 +20,11 @@ After=sysinit.target
 [Service]
 LoadCredential=agent
 ExecStart=/usr/bin/python3 -I %d/agent
+StandardError=journal+console
 Restart=on-failure
 OOMScoreAdjust=-900
 """
-_CONNECT_S, _POLL_S = 30.0, 0.1
+_SPARE_S, _POLL_S = 30.0, 0.1
 _LINE_LIMIT = 16 << 20
 
 
@@ -49,6 +50,18 @@ def credentials(folder: Path) -> dict[str, Path]:
     }
 
 
+async def connect(
+    socket: Path, process: asyncio.subprocess.Process
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a line of this QEMU, which makes its socket once its turn has come. Raises GuestFailed."""
+    while process.returncode is None:
+        try:
+            return await asyncio.open_unix_connection(socket, limit=_LINE_LIMIT)
+        except (FileNotFoundError, ConnectionRefusedError):
+            await asyncio.sleep(_POLL_S)
+    raise GuestFailed("QEMU did not start")
+
+
 class Agent:
     """Asks one boot's agent; it is gone when the guest is."""
 
@@ -57,16 +70,6 @@ class Agent:
         self._waiting: dict[int, asyncio.Future[Answer]] = {0: asyncio.get_running_loop().create_future()}
         self._next = 1
         self._reading = asyncio.create_task(self._read())
-
-    @classmethod
-    async def connect(cls, socket: Path) -> Agent:
-        """Open the line; whether somebody answers is for `ready` to say."""
-        async with asyncio.timeout(_CONNECT_S):
-            while True:
-                try:
-                    return cls(*await asyncio.open_unix_connection(socket, limit=_LINE_LIMIT))
-                except (FileNotFoundError, ConnectionRefusedError):
-                    await asyncio.sleep(_POLL_S)
 
     async def ready(self) -> str:
         """Wait until the agent runs; return the boot's id."""
@@ -94,7 +97,7 @@ class Agent:
         self._waiting[number] = answer
         self._writer.write(json.dumps({"id": number, **words}).encode() + b"\n")
         try:
-            async with asyncio.timeout(timeout_s + _CONNECT_S):
+            async with asyncio.timeout(timeout_s + _SPARE_S):
                 return await answer
         except TimeoutError:
             raise GuestFailed(f"the guest did not answer within {timeout_s:.0f} s: {words}") from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import pathlib
 import subprocess
 import threading
@@ -48,23 +49,24 @@ def done(asked: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Serve, each request in a thread of its own."""
     lock = threading.Lock()
-    with port().open("rb", buffering=0) as asked, port().open("wb", buffering=0) as said:
+    # A port can be opened once: the same descriptor reads and writes.
+    line = os.open(port(), os.O_RDWR)
 
-        def say(answer: dict[str, Any]) -> None:
-            line = json.dumps(answer).encode() + b"\n"
-            with lock:
-                while line:
-                    line = line[said.write(line) :]
+    def say(answer: dict[str, Any]) -> None:
+        rest = json.dumps(answer).encode() + b"\n"
+        with lock:
+            while rest:
+                rest = rest[os.write(line, rest) :]
 
-        def serve(request: dict[str, Any]) -> None:
-            say({"id": request["id"], **done(request)})
+    def serve(request: dict[str, Any]) -> None:
+        say({"id": request["id"], **done(request)})
 
-        say({"id": 0, "status": 0, "output": pathlib.Path("/proc/sys/kernel/random/boot_id").read_text()})
-        rest = b""
-        while chunk := asked.read(65536):
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                threading.Thread(target=serve, args=(json.loads(line),), daemon=True).start()
+    say({"id": 0, "status": 0, "output": pathlib.Path("/proc/sys/kernel/random/boot_id").read_text()})
+    heard = b""
+    while chunk := os.read(line, 65536):
+        *requests, heard = (heard + chunk).split(b"\n")
+        for request in requests:
+            threading.Thread(target=serve, args=(json.loads(request),), daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 # Colours and cursor movements: ECMA-48 control sequences, and the two-byte escapes.
-_ESCAPES: Final = re.compile(r"\x1b(\[[0-9;?!]*[ -/]*[@-~]|[@-Z\\-_])")
+_ESCAPES: Final = re.compile(r"\x1b(\[[0-9:;?!]*[ -/]*[@-~]|[@-Z\\-_])")
 _LONGEST_LINE = 4096
 
 

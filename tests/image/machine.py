@@ -1,13 +1,15 @@
 """A Raspberry Pi as QEMU plays it: its firmware's choice of a boot partition, and boots until it is off.
 
 QEMU's `virt` board has none of the Pi's devices. The card is a virtio disk, the fingerprint reader a 16550
-port (/dev/ttyS0) on the emulated sensor's pseudo-terminal, the customer key of the Pi's OTP a fw_cfg file,
-and the network QEMU's own, where this host is 10.0.2.2.
+port (/dev/ttyS0) on the emulated sensor's pseudo-terminal, the board another one (/dev/ttyS1) that is the
+service's terminal, the customer key of the Pi's OTP a fw_cfg file, and the network QEMU's own, where this
+host is 10.0.2.2.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,16 +19,19 @@ from types import TracebackType
 from typing import Final, Self
 
 from tests.image import agent as agents
-from tests.image.agent import Agent
+from tests.image.agent import Agent, connect
 from tests.image.console import Console, Line
 from tests.image.disk import Disk
-from tests.image.firmware import load
+from tests.image.firmware import NothingToBoot, load
 from tests.image.tools import qemu
 
 HOST: Final = "10.0.2.2"
 TRYBOOT: Final = "HARNESS tryboot"
 """What the image says on the console where a Pi's kernel would hand the firmware the flag."""
 POWERED_OFF: Final = "reboot: Power down"
+# A drop-in for the service, by a credential on the kernel's command line: fw_cfg has no room for its name.
+_TERMINAL = b"[Service]\nStandardInput=tty\nStandardOutput=tty\nTTYPath=/dev/ttyS1\n"
+ON_BOARD: Final = f"systemd.unit-dropin.aidpost.service:{base64.b64encode(_TERMINAL).decode()}"
 MOST_BOOTS = 12
 _STOP_S = 10.0
 
@@ -35,13 +40,15 @@ _STOP_S = 10.0
 class Plugs:
     """What the machine is fitted with.
 
-    fingerprint: pseudo-terminal of the sensor. otp: 64 hexadecimal digits. append: words for the kernel.
-    files: more fw_cfg files by name. stick: a second disk, as a USB stick is.
+    fingerprint: pseudo-terminal of the sensor. board: a serial line for the console board. otp: 64
+    hexadecimal digits. append: words for the kernel. files: more fw_cfg files by name. stick: a second disk,
+    as a USB stick is.
     """
 
     fingerprint: Path | None = None
     otp: str = "0123456789abcdef" * 4
     agent: bool = True
+    board: bool = False
     memory_mb: int = 1024
     append: str = ""
     files: Mapping[str, Path] = field(default_factory=dict)
@@ -74,8 +81,12 @@ class Machine:
         self._scratch = tempfile.TemporaryDirectory(prefix="aidpost-machine-")
         self._folder = Path(self._scratch.name)
         self._tryboot = self._powered_off = False
+        self._fault = "it was switched off"
         self._process: asyncio.subprocess.Process | None = None
         self._agent: Agent | None = None
+        self.board: Final = Console(folder / "board.log", lambda line: self.on_board(line))
+        self.on_board: Callable[[Line], None] = lambda _line: None
+        self._keys: asyncio.StreamWriter | None = None
         self._booted = asyncio.Condition()
         self._running: asyncio.Task[None] | None = None
 
@@ -88,6 +99,7 @@ class Machine:
     ) -> None:
         await self.kill()
         await self.console.end()
+        await self.board.end()
         self._scratch.cleanup()
 
     async def power_on(self) -> None:
@@ -106,14 +118,19 @@ class Machine:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
+    def press(self, keys: bytes) -> None:
+        """Send keys to the board; nobody sees them while the machine is off."""
+        if self._keys is not None:
+            self._keys.write(keys)
+
     async def agent(self, timeout_s: float = 600.0, boot: int = 1) -> Agent:
-        """Wait for the agent of boot number `boot` or of a later one. Raises TimeoutError."""
+        """Wait for the agent of boot number `boot` or of a later one. Raises TimeoutError, GuestFailed."""
         async with asyncio.timeout(timeout_s):
             while True:
                 await self._until(partial(self._has_agent, boot))
                 found = self._agent
                 if found is None:
-                    raise agents.GuestFailed(f"the machine stopped:\n{self.console.tail()}")
+                    raise self._end()
                 try:
                     await found.ready()
                 except agents.GuestFailed:
@@ -122,9 +139,11 @@ class Machine:
                 return found
 
     async def until_boot(self, number: int, timeout_s: float) -> Boot:
-        """Wait until the machine has started for this time. Raises TimeoutError."""
+        """Wait until the machine has started so many times. Raises TimeoutError, GuestFailed."""
         async with asyncio.timeout(timeout_s):
             await self._until(lambda: len(self.boots) >= number)
+        if len(self.boots) < number:
+            raise self._end()
         return self.boots[number - 1]
 
     async def until_off(self, timeout_s: float) -> None:
@@ -132,6 +151,9 @@ class Machine:
         assert self._running is not None
         async with asyncio.timeout(timeout_s):
             await asyncio.shield(self._running)
+
+    def _end(self) -> agents.GuestFailed:
+        return agents.GuestFailed(f"the machine stopped: {self._fault}\n{self.console.tail()}")
 
     def _has_agent(self, boot: int) -> bool:
         return self._agent is not None and len(self.boots) >= boot
@@ -155,6 +177,9 @@ class Machine:
             self._powered_off = False
             while not self._powered_off and len(self.boots) < MOST_BOOTS:
                 await self._boot()
+        except (NothingToBoot, RuntimeError) as fault:
+            self._fault = str(fault)
+            raise
         finally:
             async with self._booted:
                 self._booted.notify_all()
@@ -168,6 +193,8 @@ class Machine:
             words.append("console=ttyAMA0")
         if self.plugs.agent:
             words.append(f"systemd.wants={agents.UNIT}")
+        if self.plugs.board:
+            words.append(f"systemd.set_credential_binary={ON_BOARD}")
         self._process = await asyncio.create_subprocess_exec(
             *self._qemu(),
             *("-kernel", str(loaded.kernel), "-initrd", str(loaded.initrd), "-append", " ".join(words)),
@@ -176,23 +203,40 @@ class Machine:
             stderr=asyncio.subprocess.STDOUT,
         )
         assert self._process.stdout is not None
-        if self.plugs.agent:
-            self._agent = await Agent.connect(self._folder / "agent")
-        async with self._booted:
-            self.boots.append(Boot(number, loaded.slot, tryboot, self.console.now_s()))
-            self._booted.notify_all()
+        hearing: asyncio.Task[None] | None = None
         try:
+            if self.plugs.agent:
+                self._agent = Agent(*await connect(self._folder / "agent", self._process))
+            if self.plugs.board:
+                hearing = asyncio.create_task(self._hear_board(number, self._process))
+            async with self._booted:
+                self.boots.append(Boot(number, loaded.slot, tryboot, self.console.now_s()))
+                self._booted.notify_all()
             await self.console.hear(self._process.stdout, number)
             await self._process.wait()
+        except agents.GuestFailed:
+            await self.console.hear(self._process.stdout, number)
+            raise RuntimeError("QEMU did not start") from None
         finally:
             if self._process.returncode is None:
                 self._process.kill()
                 await self._process.wait()
+            if hearing is not None:
+                hearing.cancel()
+                await asyncio.gather(hearing, return_exceptions=True)
             if self._agent is not None:
                 await self._agent.close()
                 self._agent = None
         if self._process.returncode != 0:
-            raise RuntimeError(f"QEMU ended with {self._process.returncode}:\n{self.console.tail()}")
+            raise RuntimeError(f"QEMU ended with {self._process.returncode}")
+
+    async def _hear_board(self, number: int, process: asyncio.subprocess.Process) -> None:
+        reader, self._keys = await connect(self._folder / "board", process)
+        try:
+            await self.board.hear(reader, number)
+        finally:
+            self._keys.close()
+            self._keys = None
 
     def _qemu(self) -> list[str]:
         plugs = self.plugs
@@ -213,13 +257,14 @@ class Machine:
         if plugs.fingerprint is not None:
             path = plugs.fingerprint.resolve()
             words += ["-chardev", f"serial,id=finger,path={path}", "-device", "pci-serial,chardev=finger"]
+        if plugs.board:
+            words += ["-chardev", self._socket("board"), "-device", "pci-serial,chardev=board"]
         if plugs.stick is not None:
             words += ["-drive", f"file={plugs.stick},format=raw,if=none,id=stick", "-device", "qemu-xhci"]
             words += ["-device", "usb-storage,drive=stick,removable=on"]
         if plugs.agent:
             files |= agents.credentials(self._folder)
-            (self._folder / "agent").unlink(missing_ok=True)
-            words += ["-chardev", f"socket,id=agent,path={self._folder}/agent,server=on,wait=off"]
+            words += ["-chardev", self._socket("agent")]
             words += [
                 "-device",
                 "virtio-serial-pci",
@@ -229,3 +274,8 @@ class Machine:
         for name, path in files.items():
             words += ["-fw_cfg", f"name={name},file={path}"]
         return words
+
+    def _socket(self, name: str) -> str:
+        path = self._folder / name
+        path.unlink(missing_ok=True)
+        return f"socket,id={name},path={path},server=on,wait=off"

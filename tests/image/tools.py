@@ -9,13 +9,18 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("AIDPOST_IMAGE_CACHE", REPOSITORY / "out" / "image" / "cache"))
-_TOOLBOX = CACHE / "toolbox"
-_LOADER = _TOOLBOX / "usr" / "lib64" / "ld-linux-x86-64.so.2"
-_LIBRARIES = _TOOLBOX / "usr" / "lib" / "x86_64-linux-gnu"
 
 
 class ToolMissing(Exception):
     """A program is neither in the toolbox nor on this host; the message says how to get it."""
+
+
+def _toolbox() -> Path | None:
+    """Return the toolbox that was made last."""
+    found = sorted(
+        (CACHE / "toolbox").glob("*/usr/lib64/ld-linux-x86-64.so.2"), key=lambda path: path.stat().st_mtime
+    )
+    return found[-1].parents[2] if found else None
 
 
 def command(name: str) -> list[str]:
@@ -24,9 +29,11 @@ def command(name: str) -> list[str]:
     The toolbox is a root of its own. Its loader runs a program of it with this host's paths, without root's
     rights and without mounting anything.
     """
-    program = _TOOLBOX / "usr" / "bin" / name
-    if program.exists() and _LOADER.exists():
-        return [str(_LOADER), "--library-path", str(_LIBRARIES), str(program)]
+    root = _toolbox()
+    if root is not None and (root / "usr" / "bin" / name).exists():
+        loader = root / "usr" / "lib64" / "ld-linux-x86-64.so.2"
+        libraries = root / "usr" / "lib" / "x86_64-linux-gnu"
+        return [str(loader), "--library-path", str(libraries), str(root / "usr" / "bin" / name)]
     found = shutil.which(name)
     if found is None:
         raise ToolMissing(f"no {name}: `make image` brings it, or apt-get install qemu-system-arm mtools")
@@ -38,7 +45,8 @@ def qemu() -> list[str]:
 
     Raises ToolMissing.
     """
-    words = [*shlex.split(os.environ.get("AIDPOST_QEMU_UNDER", "")), *command("qemu-system-aarch64")]
-    # Its own files lie beside it: the host's may be of another version.
-    share = _TOOLBOX / "usr" / "share" / "qemu"
-    return [*words, "-L", str(share)] if str(_LOADER) in words else words
+    words = command("qemu-system-aarch64")
+    if len(words) > 1:
+        # Its own files lie beside it: the host's may be of another version.
+        words += ["-L", str(Path(words[-1]).parents[1] / "share" / "qemu")]
+    return [*shlex.split(os.environ.get("AIDPOST_QEMU_UNDER", "")), *words]

@@ -89,6 +89,7 @@ async def running_aggregator(
     export_policy: ExportPolicy | None = None,
     clock: Callable[[], int] = lambda: NOW_NS,
     rollout_turn_s: float = TURN_S,
+    compare_clock: bool = False,
 ) -> AsyncIterator[Running]:
     """Run an aggregator on the store until the end of the block; without an authority, the open one.
 
@@ -108,6 +109,7 @@ async def running_aggregator(
         gate_limits=gate_limits or GateLimits(),
         export_policy=export_policy,
         rollout_turn_s=rollout_turn_s,
+        compare_clock=compare_clock,
     )
     log = structlog.testing.LogCapture()
     logger = structlog.wrap_logger(

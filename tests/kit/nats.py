@@ -20,18 +20,22 @@ class NatsServer:
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start, and return when it listens."""
+    def start(self, *options: str) -> None:
+        """Start, with other options than before where there are any, and return when it listens."""
         assert PROGRAM is not None
         self._process = subprocess.Popen(
-            [PROGRAM, "--addr", "127.0.0.1", "--port", str(self.port), *self._options],
+            [PROGRAM, "--addr", "127.0.0.1", "--port", str(self.port), *(options or self._options)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
+        self.wait_until_it_says("Server is ready")
+
+    def wait_until_it_says(self, words: str) -> None:
+        """Read its log up to a line with these words; it says little, and the rest has room in the pipe."""
+        assert self._process is not None
         assert self._process.stderr is not None
-        # It says little: what it says afterwards has room in the pipe.
-        if not any(b"Server is ready" in line for line in self._process.stderr):
-            raise RuntimeError("nats-server does not listen")
+        if not any(words.encode() in line for line in self._process.stderr):
+            raise RuntimeError(f"nats-server has ended before it said: {words}")
 
     def stop(self) -> None:
         """End it at once, as a crash would."""

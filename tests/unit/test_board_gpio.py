@@ -11,9 +11,8 @@ import pytest
 from gpiozero import LED
 
 from sensors.board.gpio import GpioBoard
-from sensors.board.opening import open_board
 from sensors.board.port import BoardEvent, Button, TamperEvent
-from sensors.board.settings import BoardPins, BoardSettings
+from sensors.board.settings import BoardPins
 from sensors.board.signals import PRESENTATIONS, Signal
 from sensors.errors import SensorMisconfigured, SensorUnavailable
 from tests.kit.pin_timeline import Timeline, VirtualTime, recording_factory
@@ -190,15 +189,10 @@ def test_pins_that_cannot_be_used_are_refused(pins: dict[str, int], reason: str)
         BoardPins(**pins)
 
 
-def test_the_factory_without_pwm_is_refused() -> None:
-    with pytest.raises(SensorMisconfigured, match="lgpio"):
-        open_board(BoardSettings("gpio", pin_factory="native"))
-
-
 def test_missing_pins_are_an_error_and_no_silent_fall_back() -> None:
     program = (
         "import sys\n"
-        "sys.modules['lgpio'] = None  # as where it is not installed\n"
+        "sys.modules['gpiod'] = None  # as where it is not installed\n"
         "from sensors.board.opening import open_board\n"
         "from sensors.board.settings import BoardSettings\n"
         "open_board(BoardSettings('gpio'))\n"

@@ -17,9 +17,10 @@ OF_THE_IMAGE = sorted(
     path.name
     for folder in (IMAGE_BUILD / "units", OVERLAY / SYSTEM_UNITS)
     for path in folder.iterdir()
-    if path.suffix in {".service", ".socket", ".timer", ".mount"}
+    if path.suffix in {".service", ".socket", ".timer", ".mount", ".path"}
 )
 ANALYSE = shutil.which("systemd-analyze")
+NFT = shutil.which("nft", path="/usr/sbin:/usr/bin")
 HOST_UNITS = Path("/usr/lib/systemd/system")
 MOST_EXPOSED = 1.5  # of 10, as `systemd-analyze security` counts
 WAYS_TO_A_SHELL = (
@@ -71,6 +72,22 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_systemd_understands_every_unit(root: Path) -> None:
     names = [name.replace("@.", "@1.") for name in OF_THE_IMAGE]
     assert said_by("verify", f"--root={root}", "--man=no", "--recursive-errors=no", *names) == ""
+
+
+@pytest.mark.skipif(NFT is None, reason="no nft: image-build/host-packages.sh")
+def test_the_packet_filter_is_understood_and_lets_nothing_in_by_itself() -> None:
+    assert NFT is not None
+    rules = OVERLAY / "etc/nftables.conf"
+    # In a network of its own, where a check may be made without touching the host's.
+    done = subprocess.run(
+        ["/usr/bin/unshare", "--map-root-user", "--net", NFT, "--check", "--file", rules],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 or "Operation not permitted" in done.stderr, done.stderr
+    text = rules.read_text()
+    assert text.count("policy drop") == 2
+    assert "elements" not in text
 
 
 def test_the_appliance_and_its_camera_are_services_of_their_own() -> None:

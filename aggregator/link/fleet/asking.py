@@ -18,7 +18,7 @@ from aggregator.link.presence import Presence
 from aggregator.link.refusing import bad_field, not_allowed, not_found, not_now
 from aggregator.records import GOES_ON, CommandKind
 from aggregator.store import commands
-from aggregator.store.commands import Cancelled
+from aggregator.store.commands import Cancelled, Sent
 from aggregator.store.fleet_inventory import without_consent
 from aggregator.store.port import Database
 from aggregator.unpacking import ID_BYTES
@@ -54,9 +54,7 @@ class Asking(fleet_pb2_grpc.FleetServiceServicer):
 
         def send(db: Database, now_ns: int, actor: str) -> fleet_pb2.SendCommandResponse:
             _check_consent(db, kind, [device_id], now_ns)
-            if commands.is_taken(db, command_id, device_id, kind):
-                raise bad_field("command_id", "it was used for another command: take 16 new random bytes")
-            if not commands.send(
+            sent = commands.send(
                 db,
                 command_id=command_id,
                 device_id=device_id,
@@ -65,7 +63,10 @@ class Asking(fleet_pb2_grpc.FleetServiceServicer):
                 now_ns=now_ns,
                 expires_ns=expires_ns,
                 duration_s=duration_s,
-            ):
+            )
+            if sent is Sent.TAKEN:
+                raise bad_field("command_id", "it was used for another command: take 16 new random bytes")
+            if sent is Sent.NO_DEVICE:
                 raise not_found("device", device_id, "no such device has reported yet")
             return fleet_pb2.SendCommandResponse(expires_at=timestamp(expires_ns))
 

@@ -6,6 +6,7 @@ its own there, which runs while a statement is under way and at no other time.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum, unique
@@ -28,6 +29,8 @@ STATEMENT_S = 60.0
 LOCK_MS = 500  # to drop a part that readers look at: devices wait meanwhile
 MAX_PREPARED = 500
 
+_BEGIN, _BEGIN_READING = "BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_COMMIT = "COMMIT"
 _TURN = 0x4149_4450_4F53_5402  # "AIDPOST", 2: of who writes
 _LOCK_DEVICES = """
     SELECT 1 FROM devices WHERE device_id = ANY($1::text[]) ORDER BY device_id FOR NO KEY UPDATE"""
@@ -73,11 +76,14 @@ class PostgresDatabase:
     """The `aggregator.store.port.Database` of a server. Raises StoreError kinds.
 
     A connection that is lost is opened anew with the next transaction; what was under way was not stored.
+    What begins and ends transactions goes out with the next statement, since each would be a way there and
+    back: a command through another worker had 23 of them, of which 10 are left.
     """
 
-    def __init__(self, server: Server, *, read_only: bool = False) -> None:
+    def __init__(self, server: Server, *, read_only: bool = False, statement_s: float = STATEMENT_S) -> None:
         self._server = server
         self._read_only = read_only
+        self._statement_s = statement_s
         self._loop = uvloop.new_event_loop()
         self._connection: asyncpg.Connection | None = None
         self._prepared: dict[str, Any] = {}
@@ -88,6 +94,8 @@ class PostgresDatabase:
         """Of the role that is signed in; 0 where the database is not shared, and for the tables' owner."""
         self._depth = 0
         self._turn = _Turn.NONE
+        self._unsent: list[str] = []
+        self._begin_failed = False
 
     def close(self) -> None:
         """Close the connection."""
@@ -140,10 +148,10 @@ class PostgresDatabase:
         Whoever writes of some devices holds the lock with others, and these devices' rows, in one order.
         """
         if device_ids is None:
-            self.execute("SELECT pg_advisory_xact_lock(? + 256 * own_organisation())", (_TURN,))
+            self._unsent.append(f"SELECT pg_advisory_xact_lock({_TURN} + 256 * own_organisation())")
             self._turn = _Turn.WHOLE
             return
-        self.execute("SELECT pg_advisory_xact_lock_shared(? + 256 * own_organisation())", (_TURN,))
+        self._unsent.append(f"SELECT pg_advisory_xact_lock_shared({_TURN} + 256 * own_organisation())")
         self._turn = _Turn.OF_DEVICES
         self._wait(self._lock(sorted(device_ids)))
 
@@ -165,46 +173,61 @@ class PostgresDatabase:
     @contextmanager
     def atomic(self) -> Iterator[object]:
         """Do all or nothing of what the block does."""
-        savepoint = f"level_{self._depth}"
-        if self._depth == 0:
-            mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if self._read_only else ""
-            self.run_script(f"BEGIN{mode}")
+        if self._depth:
+            begin, end = f"SAVEPOINT level_{self._depth}", f"RELEASE SAVEPOINT level_{self._depth}"
         else:
-            self.run_script(f"SAVEPOINT {savepoint}")
+            begin, end = _BEGIN_READING if self._read_only else _BEGIN, _COMMIT
+        self._unsent.append(begin)
         self._depth += 1
         try:
             yield self
         except BaseException:
             self._depth -= 1
-            self._undo(savepoint)
+            self._undo(begin)
             raise
         self._depth -= 1
+        if not self._never_sent(begin):
+            self._unsent.append(end)
         if self._depth:
-            self.run_script(f"RELEASE SAVEPOINT {savepoint}")
             return
         self._turn = _Turn.NONE
-        self.run_script("COMMIT")
+        if self._unsent:
+            self._wait(self._opened())
         self._parts |= self._new_parts
         self._new_parts.clear()
 
-    def _undo(self, savepoint: str) -> None:
+    def _undo(self, begin: str) -> None:
+        sent, is_there = not self._never_sent(begin), not self._begin_failed
         if self._depth == 0:
             self._turn = _Turn.NONE
+            self._begin_failed = False
+            self._unsent.clear()
             self._new_parts.clear()
             self._parts.clear()  # it may have failed since another worker dropped one
         connection = self._connection
-        if connection is None or connection.is_closed():
+        if not sent or connection is None or connection.is_closed():
             return
-        back = "ROLLBACK" if self._depth == 0 else f"ROLLBACK TO SAVEPOINT {savepoint}"
-        self.run_script(back)
+        self._unsent.clear()
+        if self._depth == 0:
+            self.run_script("ROLLBACK")
+        elif is_there:
+            self.run_script(f"ROLLBACK TO {begin}")
+
+    def _never_sent(self, begin: str) -> bool:
+        """Tell whether a block has done nothing; forget it then."""
+        if begin not in self._unsent:
+            return False
+        last = len(self._unsent) - 1 - self._unsent[::-1].index(begin)
+        del self._unsent[last:]
+        return True
 
     async def _execute(self, text: str, values: Sequence[Any]) -> PostgresRows:
         statement = await self._statement(text)
-        rows = await statement.fetch(*values, timeout=STATEMENT_S)
+        rows = await statement.fetch(*values, timeout=self._statement_s)
         return PostgresRows(rows, statement.get_statusmsg() or "")
 
     async def _execute_many(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
-        await (await self._opened()).executemany(text, rows, timeout=STATEMENT_S)
+        await (await self._opened()).executemany(text, rows, timeout=self._statement_s)
 
     async def _insert_many(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], on_conflict: str
@@ -218,19 +241,19 @@ class PostgresDatabase:
                 f"SELECT * FROM unnest({arrays}) {with_organisation(on_conflict)}"
             )
         statement = await self._statement(text)
-        await statement.fetch(*zip(*rows, strict=True), timeout=STATEMENT_S)
+        await statement.fetch(*zip(*rows, strict=True), timeout=self._statement_s)
 
     async def _copy(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         connection = await self._opened()
         await connection.copy_records_to_table(
-            table, records=rows, columns=columns, schema_name="aidpost", timeout=STATEMENT_S
+            table, records=rows, columns=columns, schema_name="aidpost", timeout=self._statement_s
         )
 
     async def _lock(self, device_ids: Sequence[str]) -> None:
-        await (await self._statement(_LOCK_DEVICES)).fetch(device_ids, timeout=STATEMENT_S)
+        await (await self._statement(_LOCK_DEVICES)).fetch(device_ids, timeout=self._statement_s)
 
     async def _run_script(self, script: str) -> None:
-        await (await self._opened()).execute(script, timeout=STATEMENT_S)
+        await (await self._opened()).execute(script, timeout=self._statement_s)
 
     async def _statement(self, text: str) -> Any:
         connection = await self._opened()
@@ -241,8 +264,12 @@ class PostgresDatabase:
         return known
 
     async def _opened(self) -> asyncpg.Connection:
+        """Return the connection, once all that stands before the next statement has been done."""
+        beginning = self._unsent[:1] in ([_BEGIN], [_BEGIN_READING])
         if self._connection is None or self._connection.is_closed():
-            if self._depth:
+            # Also before a COMMIT, which a new connection would take and do nothing of.
+            if (self._depth or self._unsent) and not beginning:
+                self._unsent.clear()
                 raise asyncpg.ConnectionDoesNotExistError("lost within a transaction")
             self._prepared.clear()
             self._connection = await connect(self._server, read_only=self._read_only)
@@ -251,13 +278,35 @@ class PostgresDatabase:
                 "numeric", encoder=str, decoder=_number, schema="pg_catalog", format="text"
             )
             self.organisation = await organisations.sign_in(self._connection)
+        if self._unsent:
+            script, self._unsent = "; ".join(self._unsent), []
+            try:
+                said = await self._connection.execute(script, timeout=self._statement_s)
+            except BaseException:
+                self._begin_failed = self._depth > 0  # savepoints of the script may not be there
+                raise
+            if script.endswith(_COMMIT) and said != _COMMIT:
+                # What failed was caught within the block: PostgreSQL says ROLLBACK, and that it went well.
+                raise asyncpg.InFailedSQLTransactionError("a statement of the transaction had failed")
         return self._connection
 
     def _wait(self, work: Any) -> Any:
+        task = self._loop.create_task(work)
         try:
-            return self._loop.run_until_complete(work)
+            return self._loop.run_until_complete(task)
         except FAULTS as error:
             raise store_error(self._server, error) from error
+        except KeyboardInterrupt:
+            self._give_up(task)
+            raise
+
+    def _give_up(self, task: asyncio.Task[Any]) -> None:
+        """Leave a statement whose answer nobody waits for, and the connection, which waits for it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+        task.cancel()
+        self._loop.run_until_complete(asyncio.wait({task}, timeout=CONNECT_S))
 
 
 def _number(text: str) -> int | float:

@@ -26,7 +26,10 @@ SETTINGS = {
     "tcp_keepalives_interval": str(_PROBE_EACH_S),
     "tcp_keepalives_count": str((SILENCE_S - _PROBE_AFTER_S) // _PROBE_EACH_S),
     "tcp_user_timeout": str(SILENCE_S * 1000),
+    # A statement of whoever has gone, or was interrupted, ends too.
+    "client_connection_check_interval": f"{SILENCE_S}s",
 }
+READING = {"default_transaction_read_only": "on"}
 WRITING = {"idle_in_transaction_session_timeout": "30s"}
 """A worker that is stopped in the middle holds its locks too; a reader, who may take long, holds none."""
 
@@ -36,7 +39,7 @@ async def connect(server: Server, *, read_only: bool) -> asyncpg.Connection:
 
     asyncpg can go through several hosts itself, with one time for all of them: a silent one uses it up.
     """
-    hosts, settings = server.each(), SETTINGS if read_only else SETTINGS | WRITING
+    hosts, settings = server.each(), SETTINGS | (READING if read_only else WRITING)
     if len(hosts) == 1:
         return _impatient(await asyncpg.connect(server.dsn, timeout=CONNECT_S, server_settings=settings))
     faults: list[Exception] = []

@@ -1,0 +1,117 @@
+"""`python -m firmware.machine WORK`: what the image's services start; each imports no more than it needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+SELECTOR = Path("/boot/selector")
+IMAGE = Path("/usr/lib/aidpost")
+RUN = Path("/run")
+DEVICE = Path("/dev/disk/by-partlabel/data")
+NETWORKS = Path("/data/network")
+APPLIANCE = Path("/data/aidpost")
+CONFIG = Path("/data/etc/aidpost/aidpost.toml")
+SUPPORT = Path("/run/aidpost-support")
+HOST_KEY = Path("/data/support/host_key")
+
+
+def open_data() -> str:
+    """Open the data partition, which the first start makes."""
+    from firmware.guard.virtual_board import board_mailbox
+    from firmware.machine import fault, open_data
+    from firmware.machine.partition import LuksPartition
+    from firmware.machine.settings import partition_settings
+    from trust.claim_file import NAME
+    from trust.keys.errors import GuardError
+
+    try:
+        settings = partition_settings(SELECTOR, IMAGE, NAME)
+        made = open_data.open_data(SELECTOR, settings, LuksPartition(DEVICE), board_mailbox())
+    except GuardError as error:
+        fault.note(str(error))
+        raise SystemExit(f"the data partition stays closed: {error}") from error
+    return "the data partition was made" if made else "the data partition is open"
+
+
+def show_data_fault() -> str:
+    """Say why the data partition stays closed, and show it by the lamp, until stopped."""
+    from firmware.machine import fault
+
+    fault.show()
+    return ""
+
+
+def take_claim() -> str:
+    """Take the claim file from the card."""
+    from firmware.machine.claim_file import take_claim_file
+
+    return "a claim file was taken" if take_claim_file(SELECTOR, APPLIANCE) else ""
+
+
+def set_up_networks() -> str:
+    """Write the files of the site's networks, and tell the services whose files changed."""
+    from firmware.machine import networks
+
+    try:
+        changed = networks.write_files(RUN, networks.files_of(networks.read_networks(NETWORKS)))
+    except networks.NetworksRefused as error:
+        raise SystemExit(str(error)) from error
+    if any(name.startswith("systemd/network/") for name in changed):
+        subprocess.run(["/usr/bin/networkctl", "reload"], check=False)
+    for name, unit in (
+        (networks.WIFI_FILE, "aidpost-wifi.service"),
+        (networks.CELLULAR_FILE, "aidpost-cellular.service"),
+    ):
+        if name in changed:
+            subprocess.run(["/usr/bin/systemctl", "--no-block", "restart", unit], check=False)
+    return f"changed: {', '.join(changed)}" if changed else ""
+
+
+def open_ports() -> str:
+    """Open the ports that the appliance's file names in the packet filter."""
+    from firmware.machine.ports import filter_commands, ports_of
+
+    ports = ports_of(CONFIG)
+    subprocess.run(["/usr/sbin/nft", "-f", "-"], input=filter_commands(ports).encode(), check=True)
+    return f"open: {', '.join(map(str, ports))}" if ports else ""
+
+
+def allow_support() -> str:
+    """Write the keys of who may sign in, and make the key of this machine where there is none yet."""
+    from firmware.machine.support_keys import support_keys
+
+    keys = support_keys(CONFIG)
+    if not keys:
+        raise SystemExit("the site has not agreed to support sessions, or no key of support is known")
+    SUPPORT.mkdir(mode=0o755, exist_ok=True)
+    (SUPPORT / "authorized_keys").write_text("".join(f"{key}\n" for key in keys))
+    (SUPPORT / "authorized_keys").chmod(0o644)
+    if not HOST_KEY.exists():
+        command = ["/usr/bin/dropbearkey", "-t", "ed25519", "-f", str(HOST_KEY)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return f"{len(keys)} keys may sign in"
+
+
+WORK: Mapping[str, Callable[[], str]] = {
+    "open-data": open_data,
+    "show-data-fault": show_data_fault,
+    "take-claim": take_claim,
+    "set-up-networks": set_up_networks,
+    "open-ports": open_ports,
+    "allow-support": allow_support,
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Do one work, and say what came of it."""
+    if len(arguments) != 1 or arguments[0] not in WORK:
+        raise SystemExit(f"say one of: {', '.join(WORK)}")
+    if said := WORK[arguments[0]]():
+        print(said, flush=True)  # noqa: T201 -- for the log of the service
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

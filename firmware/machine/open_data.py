@@ -1,0 +1,81 @@
+"""Opens the data partition; makes it at the first start, and never again.
+
+A note beside the partition says that it was made to its end. Until then a start that was cut off begins it
+anew; from then on nothing is ever written over it, whatever does not open.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import msgspec
+
+from firmware.guard.mailbox import Mailbox
+from firmware.machine.partition import Partition
+from firmware.machine.partition_key import (
+    PartitionNote,
+    PartitionSettings,
+    new_secret,
+    partition_key,
+    read_note,
+    write_note,
+)
+from trust.keys.errors import GuardError, KeysDamaged
+
+
+class PartitionRefused(GuardError):
+    """The partition is not what this appliance made; nothing was written."""
+
+
+def open_data(selector: Path, settings: PartitionSettings, partition: Partition, mailbox: Mailbox) -> bool:
+    """Open the partition; returns whether it was made anew.
+
+    selector: the folder with the note. settings: for a partition that is made; one that is there has its own.
+    Raises GuardError and its kinds.
+    """
+    if partition.is_open():
+        return False
+    note, uuid = read_note(selector), partition.uuid()
+    if note is not None and note.made:
+        if uuid is None:
+            raise PartitionRefused(
+                "the data partition has lost its header, and what it holds with it: restore a backup on a "
+                "new card"
+            )
+        _open(selector, note, uuid, partition, mailbox)
+        return False
+    if note is None and uuid is not None:
+        # The selector was written anew. What opens with the guard's secret is this appliance's.
+        note = PartitionNote(settings=settings, made=True)
+        _open(selector, note, uuid, partition, mailbox)
+        write_note(selector, note)
+        return False
+    if note is None and not partition.is_blank():
+        raise PartitionRefused(
+            "the data partition holds something that this appliance did not make: write the card anew to "
+            "start with an empty one"
+        )
+    _make(selector, settings, partition, mailbox)
+    return True
+
+
+def _open(selector: Path, note: PartitionNote, uuid: UUID, partition: Partition, mailbox: Mailbox) -> None:
+    with partition_key(selector, note, uuid, mailbox) as key:
+        if not partition.open(key):
+            raise KeysDamaged(
+                "the data partition does not open with the secret of this board: put the card back into the "
+                "board that it was made on, or restore a backup on a new card"
+            )
+
+
+def _make(selector: Path, settings: PartitionSettings, partition: Partition, mailbox: Mailbox) -> None:
+    note = new_secret(selector, settings, mailbox)
+    write_note(selector, note)
+    uuid = uuid4()
+    with partition_key(selector, note, uuid, mailbox) as key:
+        partition.encrypt(uuid, key)
+        if not partition.open(key):
+            raise KeysDamaged("the new data partition does not open: get another card")
+    partition.make_file_system()
+    write_note(selector, msgspec.structs.replace(note, made=True))

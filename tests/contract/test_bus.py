@@ -1,0 +1,75 @@
+"""The bus between workers, by a real NATS server: it comes back whatever the server did meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+
+import pytest
+import structlog
+
+from aggregator.bus.nats import NatsBus
+from aggregator.bus.port import Ended
+from tests.kit.link_device import PATIENCE_S
+from tests.kit.nats import PROGRAM, running_nats
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs Debian's nats-server")
+
+
+class Heard:
+    """What a worker heard: devices for which it was woken."""
+
+    def __init__(self) -> None:
+        self.devices: asyncio.Queue[str] = asyncio.Queue()
+
+    def woken(self, device_ids: Collection[str]) -> None:
+        for device_id in device_ids:
+            self.devices.put_nowait(device_id)
+
+    def woken_all(self) -> None: ...
+
+    def ended(self, what: Ended) -> None: ...
+
+
+@asynccontextmanager
+async def bus_to(url: str, heard: Heard, log: structlog.testing.LogCapture) -> AsyncIterator[NatsBus]:
+    bus = NatsBus((url,), structlog.wrap_logger(structlog.PrintLogger(), processors=[log]))
+    await bus.start(heard)
+    try:
+        yield bus
+    finally:
+        await bus.stop()
+
+
+# nats-py leaves the connections that a server refused to the collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_a_server_that_is_down_at_first_and_one_that_refuses_meanwhile_are_healed() -> None:
+    heard, log = Heard(), structlog.testing.LogCapture()
+
+    async def reached() -> None:
+        while heard.devices.empty():
+            there.wake(("desk-1",))
+            await asyncio.sleep(0.05)  # until both are back
+        heard.devices = asyncio.Queue()
+
+    with running_nats() as server:
+        server.stop()
+        async with (
+            asyncio.timeout(PATIENCE_S),
+            bus_to(server.url, heard, log) as here,
+            bus_to(server.url, Heard(), structlog.testing.LogCapture()) as there,
+        ):
+            with here.holding("desk-1"):
+                while not log.entries:  # noqa: ASYNC110 -- of the client's own pace
+                    await asyncio.sleep(0.05)
+                server.start()
+                await reached()
+                server.stop()
+                server.start("--auth", "of-another-fleet")
+                await asyncio.to_thread(server.wait_until_it_says, "authentication error")
+                server.stop()
+                server.start()
+                await reached()
+    events = [entry["event"] for entry in log.entries if entry["event"] != "bus.not_told"]
+    assert events == ["bus.lost", "bus.recovered"] * 2, log.entries

@@ -1,0 +1,68 @@
+"""The claim file leaves the open part of the card, and the clock has a floor."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from firmware.machine import fault
+from firmware.machine.claim_file import take_claim_file
+from trust.claim_file import NAME
+
+FLOOR = Path(__file__).parents[2] / "image-build/overlay/usr/lib/aidpost/clock-floor"
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> tuple[Path, Path]:
+    folders = (tmp_path / "selector", tmp_path / "data")
+    for folder in folders:
+        folder.mkdir()
+    return folders
+
+
+def test_a_claim_file_is_taken_once(card: tuple[Path, Path]) -> None:
+    selector, data = card
+    assert take_claim_file(selector, data) is False
+    (selector / NAME).write_text("secret")
+    assert take_claim_file(selector, data) is True
+    assert list(selector.iterdir()) == []
+    assert (data / NAME).read_text() == "secret"
+    assert (data / NAME).stat().st_mode & 0o777 == 0o600
+    assert take_claim_file(selector, data) is False
+
+
+def test_a_claim_file_stays_until_it_is_safe(card: tuple[Path, Path]) -> None:
+    selector, data = card
+    (selector / NAME).write_text("secret")
+    data.rmdir()
+    with pytest.raises(OSError, match="cannot write"):
+        take_claim_file(selector, data)
+    assert (selector / NAME).read_text() == "secret"
+
+
+def test_the_time_is_kept_and_an_earlier_floor_moves_no_clock(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    environment = {**os.environ, "AIDPOST_CLOCK": str(kept)}
+
+    def floor(word: str) -> str:
+        return subprocess.run(
+            [FLOOR, word], env=environment, check=True, capture_output=True, text=True
+        ).stdout
+
+    assert floor("begin") == ""
+    floor("keep")
+    assert kept.exists()
+    os.utime(kept, (1, 1))
+    assert floor("begin") == ""
+    floor("keep")
+    assert kept.stat().st_mtime > 1
+
+
+def test_why_the_partition_stays_closed_is_left_for_whoever_shows_it(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "fault"
+    assert "another card" in fault.sentence(path)
+    fault.note("the fuses are blank", path)
+    assert fault.sentence(path) == "the fuses are blank"

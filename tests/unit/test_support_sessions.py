@@ -1,0 +1,102 @@
+"""Support comes in with the consent of the site, for a while, and the result says who came."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from firmware.config import Support
+from firmware.machine.support_keys import support_keys
+from firmware.orders import OrderFailed, OrderRefused
+from firmware.records import CommandKind
+from firmware.support import PART, DoorRefused, SupportSessions, visitors_in
+from firmware.uplink.codec import Command
+
+KEY = f"ssh-ed25519 {'A' * 68} ana@desk"
+AGREED = Support(session=True, keys=(KEY,))
+OPEN = Command(b"s" * 16, CommandKind.OPEN_SUPPORT, expires_ns=0, duration_s=600)
+LOG = """\
+[77] Jan 01 00:00:01 Not backgrounding
+[78] Jan 01 00:00:09 Child connection from 10.9.0.1:50432
+[78] Jan 01 00:00:10 Pubkey auth succeeded for 'support' with ssh-ed25519 key SHA256:Zm9vYmFyYmF6cXV4Zm9vYmFy from 10.9.0.1:50432
+[79] Jan 01 00:01:10 Pubkey auth succeeded for 'support' with ssh-ed25519 key SHA256:Zm9vYmFyYmF6cXV4Zm9vYmFy from 10.9.0.1:50433
+[80] Jan 01 00:02:10 Exit before auth from <10.9.0.2:4000>: Max auth tries reached
+[81] Jan 01 00:03:10 Pubkey auth succeeded for 'support' with ssh-ed25519 key SHA256:YmFyYmF6cXV4Zm9vYmFyYmF6 from fd00::7:50001
+"""  # noqa: E501 -- as dropbear writes it
+
+
+class Door:
+    """Stands for the unit: notes what it is told."""
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self.acts: list[str] = []
+        self._refuses = refuses
+
+    async def open(self) -> None:
+        if self._refuses:
+            raise DoorRefused("polkit says no")
+        self.acts.append("open")
+
+    async def close(self) -> None:
+        self.acts.append("close")
+
+    def visitors(self) -> tuple[str, ...]:
+        return visitors_in(LOG)
+
+
+async def test_support_is_let_in_for_the_commands_time_and_named() -> None:
+    door, notices, waits = Door(), dict[str, str](), list[float]()
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+        assert door.acts == ["open"]
+        assert "10 minutes" in notices[PART]
+
+    said = await SupportSessions(AGREED, door, notices, wait).open(OPEN)
+    assert waits == [600]
+    assert door.acts == ["open", "close"]
+    assert notices == {}
+    assert said == (
+        "open for 10 minutes; signed in: SHA256:Zm9vYmFyYmF6 from 10.9.0.1; SHA256:YmFyYmF6cXV4 from fd00::7"
+    )
+
+
+@pytest.mark.parametrize("settings", [Support(), Support(session=True), Support(keys=(KEY,))])
+async def test_nobody_is_let_in_without_consent_and_a_key(settings: Support) -> None:
+    door = Door()
+    with pytest.raises(OrderRefused, match="session = true"):
+        await SupportSessions(settings, door, {}).open(OPEN)
+    assert door.acts == []
+
+
+async def test_a_door_that_does_not_open_is_told() -> None:
+    notices: dict[str, str] = {}
+    with pytest.raises(OrderFailed, match="polkit says no"):
+        await SupportSessions(AGREED, Door(refuses=True), notices).open(OPEN)
+    assert notices == {}
+
+
+async def test_a_stop_of_the_appliance_ends_the_session() -> None:
+    door, begun = Door(), asyncio.Event()
+
+    async def wait(_seconds: float) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    session = asyncio.create_task(SupportSessions(AGREED, door, {}, wait).open(OPEN))
+    await begun.wait()
+    session.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await session
+    assert door.acts == ["open", "close"]
+
+
+def test_only_keys_come_into_the_file_of_keys(tmp_path: Path) -> None:
+    config = tmp_path / "aidpost.toml"
+    assert support_keys(config) == ()
+    config.write_text(f'[support]\nsession = true\nkeys = ["{KEY}", "command=\\"sh\\" {KEY}", 3]\n')
+    assert support_keys(config) == (KEY,)
+    config.write_text(f'[support]\nkeys = ["{KEY}"]\n')
+    assert support_keys(config) == ()
