@@ -37,7 +37,7 @@ demo-assets: $(READY) ## Rebuild the demo's photographs from the registry packag
 	@$(RUN) python -m firmware.demo.build_assets $(ARGS)
 
 test: check $(READY) tflite-runtime-env tpm-env ## Run the checks and all tests
-	@$(RUN) pytest $(ARGS)
+	@$(RUN) pytest --durations=15 $(ARGS)
 
 check: $(READY) ## Lint, types, walls, protocol, generated code, translations
 	@$(RUN) ruff check .

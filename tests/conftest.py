@@ -12,11 +12,19 @@ from aggregator.store.place import Place
 from tests.kit.postgres import PROGRAMS, PostgresServer, running_postgres
 
 REPOSITORY = Path(__file__).parents[1]
+MOST_WORKERS = 4  # each holds 0.5 GB, and a PostgreSQL server
 _numbers = itertools.count(1)
 
 # No test is timed: Hypothesis would fail one whose examples take long to draw while others use the machine.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many processes share the files of a folder; files that are named run in this one."""
+    if all(Path(argument.partition("::")[0]).is_file() for argument in config.args):
+        return 0
+    return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 
 @pytest.fixture(scope="session")

@@ -214,6 +214,7 @@ def test_a_missing_folder_is_a_clear_error(tmp_path: Path) -> None:
         open_store(tmp_path / "absent")
 
 
-def test_the_file_is_private(tmp_path: Path, store: Store) -> None:
-    store.commit_check_in(moment(), check_in(1))
-    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+def test_the_file_is_private(tmp_path: Path) -> None:
+    with closing(open_store(tmp_path, anew=True)) as store:
+        store.commit_check_in(moment(), check_in(1))
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
