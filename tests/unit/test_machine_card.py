@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from firmware.clock import Clock, machine_quality
 from firmware.machine import fault
 from firmware.machine.claim_file import take_claim_file
+from firmware.records import ClockQuality
+from firmware.uplink.time_hints import TimeHints
 from trust.claim_file import NAME
 
 FLOOR = Path(__file__).parents[2] / "image-build/overlay/usr/lib/aidpost/clock-floor"
@@ -59,6 +63,22 @@ def test_the_time_is_kept_and_an_earlier_floor_moves_no_clock(tmp_path: Path) ->
     assert floor("begin") == ""
     floor("keep")
     assert kept.stat().st_mtime > 1
+
+
+def test_a_time_server_is_believed_until_the_aggregator_says_otherwise(tmp_path: Path) -> None:
+    mark = tmp_path / "clock-synchronised"
+    hints = TimeHints()
+    clock = Clock(
+        monotonic_ns=lambda: 0,
+        wall_ns=lambda: 10**18,
+        judge=hints.judge,
+        machine=partial(machine_quality, mark),
+    )
+    assert clock.now().quality is ClockQuality.UNSET
+    mark.touch()
+    assert clock.now().quality is ClockQuality.SYNCHRONISED
+    hints.hear(2 * 10**18, asked_ns=0, heard_ns=0)
+    assert clock.now().quality is ClockQuality.WRONG
 
 
 def test_why_the_partition_stays_closed_is_left_for_whoever_shows_it(tmp_path: Path) -> None:
