@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from typing import Self, TypeVar
 
 import structlog
@@ -172,8 +171,7 @@ class Appliance:
         self.store = await StoreThread.open(self._open_store)
         self._stack.push_async_callback(self.store.close)
         shelf = Shelf(self._base.device.data)
-        running = version("aidpost")
-        beginning = Beginning(self._base, shelf, self.store.run, self._clock, self._host, running)
+        beginning = Beginning(self._base, shelf, self.store.run, self._clock, self._host)
         await beginning.begin()
         self.config = beginning.config
         try:
@@ -254,9 +252,12 @@ class Appliance:
 
         self.self_test = partial(self_test, self.store.run, reader, camera)
 
+        async def parts() -> dict[str, bool]:
+            found = {each.part: each.well for each in await self.self_test()}
+            return {part: well for part, well in found.items() if well is not None} | {"gallery": not refused}
+
         async def well_parts() -> tuple[str, ...]:
-            found = await self.self_test()
-            return tuple(each.part for each in found if each.well) + (() if refused else ("gallery",))
+            return tuple(part for part, well in (await parts()).items() if well)
 
         self.taking_up = open_taking_up(
             self._base,
@@ -273,10 +274,12 @@ class Appliance:
             self_test=well_parts,
             on_change=self.link.report,
         )
-        parts = {part: worker for part, worker in (("fingerprint", reader), ("camera", camera)) if worker}
+        workers_by_part = {
+            part: worker for part, worker in (("fingerprint", reader), ("camera", camera)) if worker
+        }
         self.link.start(
             self._stack,
-            parts,
+            workers_by_part,
             self.matcher,
             in_inference,
             dialler=dialler,
@@ -348,6 +351,9 @@ class Appliance:
         if beginning.tries:
             await beginning.judge(await well_parts())
             self.taking_up.went_on(beginning.standing)
+        if self._host.updater.trial() is not None:
+            found = await parts()
+            await beginning.judge_trial(tuple(part for part, well in found.items() if well), tuple(found))
         self._beside.run("desired state", self.taking_up.run())
         # From here on nothing is tried any more: what the policy says is carried out.
         retention = None

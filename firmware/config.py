@@ -311,6 +311,16 @@ class Telemetry(_Table, frozen=True, kw_only=True):
     daily_kb: Annotated[float, msgspec.Meta(ge=1)] = 64.0
 
 
+class Updates(_Table, frozen=True, kw_only=True):
+    """How software that the desk desires comes here.
+
+    most_mb: the most that one update may take of the link. Fetched are the blocks that neither slot holds; an
+    update that needs more is refused, and raising this allows it, up to the whole bundle.
+    """
+
+    most_mb: Positive = 20.0
+
+
 class Tracing(_Table, frozen=True, kw_only=True):
     """Where traces of decisions go: an OpenTelemetry collector over HTTP; without this table nowhere.
 
@@ -342,6 +352,7 @@ class Config(_Table, frozen=True, kw_only=True):
     retention: Retention | None = None
     issuer: Issuer = Issuer()
     telemetry: Telemetry = Telemetry()
+    updates: Updates = Updates()
     tracing: Tracing | None = None
     support: Support = Support()
 

@@ -59,6 +59,11 @@ class Occupancy:
                 stack.enter_context(hold())
             yield
 
+    async def until_free(self) -> None:
+        """Wait until nobody is served, as what slows the machine down does."""
+        while self.busy:
+            await self._sleep(LOOK_S)
+
     async def until_quiet(self, may: Callable[[], bool] = lambda: True) -> None:
         """Wait until nobody was served for `QUIET_S` and `may` holds, as a window that is open."""
         free_since_ns = self._monotonic_ns()

@@ -19,10 +19,11 @@ from firmware.commands.common import ask_pin, clear_errors, config_option, read_
 from firmware.commands.console import ConsoleScreens
 from firmware.config import Config
 from firmware.diagnostics.log_tail import LogTail
-from firmware.host import Ending, Host
+from firmware.host import Ending
 from firmware.lane import Lane
 from firmware.opening import Hardware, open_keys
 from firmware.session.machine import Show
+from firmware.updating.opening import host_here
 from sensors.board.signals import Signal
 from trust.keys.guard import GuardKind, KeyGuard
 from trust.service_manager import ServiceManager
@@ -72,7 +73,7 @@ async def _serve(config: Config, guard: KeyGuard, tail: LogTail) -> Ending | Non
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)
-    host = Host(start_anew)
+    host = host_here(start_anew, config.device.data)
     hardware = Hardware.of(config)
     async with Appliance(config, hardware, guard=guard, tail=tail, host=host) as appliance:
         appliance.presenter.add_listener(lambda effect: click.echo(signal_line(effect)))

@@ -13,10 +13,11 @@ from typing import TypeAlias, assert_never
 import msgspec
 
 from firmware.desired.terms import Decision, Phase, Standing, UnderWay, with_it
-from trust.state import DesiredResult, DesiredState, Refusal
+from trust.state import ArtifactKind, DesiredResult, DesiredState, Refusal
 
 MAX_STARTS = 2
 """With a state that is being tried: a power cut may end the first; what never comes up is taken back."""
+MAX_STARTS_OF_SOFTWARE = 3
 SELF_TEST = "self_test"
 """The field that a refusal names when the self-test failed."""
 
@@ -133,7 +134,8 @@ def _arrived(standing: Standing, desired: DesiredState, refusals: tuple[Refusal,
 
 
 def _tried_again(standing: Standing, way: UnderWay, phase: Phase) -> Standing:
-    if way.starts < MAX_STARTS:
+    brings_software = any(each.kind is ArtifactKind.SOFTWARE for each in way.desired.artifacts)
+    if way.starts < (MAX_STARTS_OF_SOFTWARE if brings_software else MAX_STARTS):
         return _in_phase(standing, way, phase, starts=way.starts + 1)
     never = Refusal(
         SELF_TEST,

@@ -17,7 +17,7 @@ from firmware.config import Config
 from trust.file_faults import explain
 from trust.state import MAX_VALUE_BYTES, Refusal
 
-_WHOLE_TABLES = ("session", "attack", "policy", "telemetry")
+_WHOLE_TABLES = ("session", "attack", "policy", "telemetry", "updates")
 _SINGLE = (
     "gallery.daily_mb",
     "gallery.minutes",

@@ -29,15 +29,10 @@ class TakenBack(Exception):
 
 
 class Beginning:
-    """One start. config: with which the parts are built. standing: as the store has it.
+    """One start. config: with which the parts are built. standing: as the store has it."""
 
-    version: of the software that runs.
-    """
-
-    def __init__(
-        self, base: Config, shelf: Shelf, in_store: RunInStore, clock: Clock, host: Host, version: str
-    ) -> None:
-        self._version = version
+    def __init__(self, base: Config, shelf: Shelf, in_store: RunInStore, clock: Clock, host: Host) -> None:
+        self._version = host.version
         self._base = base
         self._shelf = shelf
         self._in_store = in_store
@@ -49,7 +44,14 @@ class Beginning:
     async def begin(self) -> None:
         """Find out what to start with. Raises StoreError."""
         self.standing = await self._in_store(lambda store: store.desired.standing())
+        way = self.standing.under_way
         await self._step(Started() if self._is_installed() else NotInstalled())
+        if (
+            way is not None
+            and self.standing.under_way is None
+            and _software(way.desired.artifacts) is not None
+        ):
+            await self._leave_software()  # it was started too often, and never passed
         contents = await self._in_store(lambda store: store.desired.files())
         while (used := self.standing.to_use) is not None:
             try:
@@ -106,6 +108,25 @@ class Beginning:
                 raise TakenBack from fault
         await self._step(SelfTested())
 
+    async def judge_trial(self, well: tuple[str, ...], fitted: tuple[str, ...]) -> None:
+        """Let software pass that did not come from the desk, as from a memory stick; or leave it again.
+
+        well: the parts that are well now. fitted: those that there are.
+        """
+        if (trial := self._host.updater.trial()) is None:
+            return
+        lacking = [part for part in (fitted if trial.well is None else trial.well) if part not in well]
+        try:
+            if not lacking:
+                await self._host.updater.keep()
+                log.info("software kept", version=self._version)
+                return
+        except UpdateFailed as fault:
+            log.error("software not kept", reason=str(fault))  # noqa: TRY400 -- said by the port
+        else:
+            log.error("software taken back", version=self._version, not_well=lacking)
+        await self._leave_software()
+
     async def failed(self, fault: Exception) -> bool:
         """Take back what the appliance did not start with; returns whether there was any.
 
@@ -134,11 +155,15 @@ class Beginning:
         software = _software(way.desired.artifacts) if way is not None and self.tries else None
         await self._step(SelfTested(refusals) if self.tries else Unusable(refusals))
         if software is not None:
-            try:
-                await self._host.updater.take_back()
-                await self._host.power.reboot()
-            except (UpdateFailed, PowerRefused) as fault:
-                log.error("software not taken back", reason=str(fault))  # noqa: TRY400 -- said by the port
+            await self._leave_software()
+
+    async def _leave_software(self) -> None:
+        """Start the machine anew with what was there before."""
+        try:
+            await self._host.updater.take_back()
+            await self._host.power.reboot()
+        except (UpdateFailed, PowerRefused) as fault:
+            log.error("software not taken back", reason=str(fault))  # noqa: TRY400 -- said by the port
 
     async def _step(self, event: Event) -> None:
         standing = step(self.standing, event)

@@ -12,6 +12,7 @@ import structlog
 
 from firmware.clock import Clock
 from firmware.desired import view
+from firmware.desired.bundles import Bundles
 from firmware.desired.fetching import Fetching
 from firmware.desired.judging import Judge
 from firmware.desired.machine import Arrived, Event, Examined, Quiet, step
@@ -65,6 +66,7 @@ class TakingUp:
         shelf: Shelf,
         used: Used,
         fetching: Fetching | None,
+        bundles: Bundles | None,
         occupancy: Occupancy,
         host: Host,
         in_store: RunInStore,
@@ -79,6 +81,7 @@ class TakingUp:
         self._shelf = shelf
         self._used = used
         self._fetching = fetching
+        self._bundles = bundles
         self._occupancy = occupancy
         self._host = host
         self._in_store = in_store
@@ -173,7 +176,7 @@ class TakingUp:
                 case Phase.AWAITING_QUIET:
                     return await self._await_quiet(way.desired)
                 case Phase.APPLYING:
-                    if (refusal := await self._apply(way.desired)) is not None:
+                    if (refusal := await self._apply(way.desired, way.well_before)) is not None:
                         return Examined((refusal,))
                 case Phase.SELF_TESTING:
                     pass  # at the start, before anybody is served
@@ -182,12 +185,25 @@ class TakingUp:
 
     async def _fetch(self, desired: DesiredState) -> Examined:
         for artifact in self._judge.fetched(desired):
-            refusal = await self._fetching.fetch(artifact) if self._fetching is not None else None
+            refusal = await self._have(artifact)
             if refusal is not None:
                 return Examined((refusal,))
         edition = await self._in_store(lambda store: store.ages.policy_edition())
         used = with_it(self._standing.in_use, desired)
         return Examined(await asyncio.to_thread(self._judge.with_files, desired, used, edition))
+
+    async def _have(self, artifact: Artifact) -> Refusal | None:
+        """Have a file on the shelf, or software in the slot that does not run; returns why it cannot be."""
+        if artifact.kind is not ArtifactKind.SOFTWARE:
+            return await self._fetching.fetch(artifact) if self._fetching is not None else None
+        if self._bundles is None:
+            return None
+        try:
+            async with self._bundles.over_the_link(artifact) as source:
+                await self._host.updater.stage(artifact, source)
+        except UpdateFailed as fault:
+            return Refusal("artifacts.software", str(fault))
+        return None
 
     async def _await_quiet(self, desired: DesiredState) -> Quiet:
         window = desired.window
@@ -200,14 +216,14 @@ class TakingUp:
                     self._held_free.enter_context(held.pop_all())
                     return Quiet(well)
 
-    async def _apply(self, desired: DesiredState) -> Refusal | None:
-        """Start anew with it; returns why that cannot be."""
+    async def _apply(self, desired: DesiredState, well: tuple[str, ...]) -> Refusal | None:
+        """Start anew with it; returns why that cannot be. well: the parts that are well without it."""
         if self._host.start_anew is None:
             return None  # at the next start, whoever starts it
         new_software = [each for each in self._judge.fetched(desired) if each.kind is ArtifactKind.SOFTWARE]
         try:
             for software in new_software:
-                await self._host.updater.install(software, self._shelf.path(software))
+                await self._host.updater.activate(software, well)
                 await self._host.power.reboot()
         except (UpdateFailed, PowerRefused) as fault:
             with suppress(UpdateFailed):

@@ -26,18 +26,27 @@ class Machine:
     """Where a running system has what it says of its slots; other folders in tests.
 
     running: the initrd writes there which slot it started. reboot: what systemd hands over at a reboot.
+    trial: there while the slot that runs has not passed; the appliance reads that.
     """
 
     selector: Path = SELECTOR
     running: Path = Path("/run/aidpost/slot")
     reboot: Path = Path("/run/systemd/reboot-param")
+    trial: Path = Path("/run/aidpost/trial")
 
     def current(self) -> Slot:
         """Return the slot that runs. Raises OSError, ValueError."""
         return Slot(self.running.read_text("ascii").strip())
 
-    def ask_for(self, slots: Slots) -> None:
-        """Have the next reboot start what is to be started next. Raises OSError."""
+    def take_up(self, slots: Slots) -> None:
+        """Have the next reboot start what is to be started next, and say whether this one is on trial.
+
+        Raises OSError, ValueError.
+        """
+        if self.current() is slots.primary:
+            self.trial.unlink(missing_ok=True)
+        else:
+            self.trial.touch()
         if slots.tries:
             self.reboot.parent.mkdir(parents=True, exist_ok=True)
             self.reboot.write_text(TRYBOOT)
@@ -71,7 +80,7 @@ def answer(machine: Machine, selector: Selector, words: Sequence[str]) -> str:
         case _:
             raise ValueError(f"no call of RAUC's: {' '.join(words)}")
     selector.write(after)
-    machine.ask_for(after)
+    machine.take_up(after)
     return ""
 
 

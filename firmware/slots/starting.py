@@ -17,15 +17,14 @@ from firmware.slots.selector import Selector, SelectorDamaged
 def start(machine: Machine, selector: Selector) -> bool:
     """Count a try that failed; returns whether the machine is to start anew, with the other slot.
 
-    Raises SelectorDamaged, OSError, ValueError.
+    Says also whether the slot that runs is on trial. Raises SelectorDamaged, OSError, ValueError.
     """
     running, slots = machine.current(), selector.read()
     after = started(slots, running)
-    if after == slots:
-        return False
-    selector.write(after)
-    machine.ask_for(after)
-    return after.tries > 0
+    if after != slots:
+        selector.write(after)
+    machine.take_up(after)
+    return running is after.primary and after.tries > 0
 
 
 def main() -> None:

@@ -32,15 +32,48 @@ async def download(dialler: Dialler, digest: bytes, offset: int) -> AsyncIterato
     site's bytes of the day are spent.
     """
     async with _connected(dialler) as service:
-        request = artifact_pb2.DownloadRequest(digest=digest, offset=offset)
-        call: Any = service.Download(request)  # grpc.aio.UnaryStreamCall; its stubs do not know EOF
-        try:
-            while (response := await _in_time(call)) is not grpc.aio.EOF:
-                yield response.data
-        except grpc.aio.AioRpcError as error:
-            raise _fault(error) from error
-        finally:
-            call.cancel()
+        async for data in _pieces(service, artifact_pb2.DownloadRequest(digest=digest, offset=offset)):
+            yield data
+
+
+class RangeCalls:
+    """Reads parts of files, one after the other over one channel, which is dialled when it is needed."""
+
+    def __init__(self, dialler: Dialler) -> None:
+        self._dialler = dialler
+        self._channel: grpc.aio.Channel | None = None
+        self._dialling = asyncio.Lock()
+
+    async def read(self, digest: bytes, offset: int, count: int) -> bytes:
+        """Return so many bytes of the file, fewer at its end. Raises UplinkError."""
+        async with self._dialling:
+            if self._channel is None:
+                self._channel = await self._dialler.dial()
+            channel = self._channel
+        gathered = bytearray()
+        request = artifact_pb2.DownloadRequest(digest=digest, offset=offset, limit=count)
+        async for data in _pieces(artifact_pb2_grpc.ArtifactServiceStub(channel), request):
+            gathered += data
+        return bytes(gathered)
+
+    async def close(self) -> None:
+        """Give the channel back."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close()
+
+
+async def _pieces(
+    service: artifact_pb2_grpc.ArtifactServiceAsyncStub, request: artifact_pb2.DownloadRequest
+) -> AsyncIterator[bytes]:
+    call: Any = service.Download(request)  # grpc.aio.UnaryStreamCall; its stubs do not know EOF
+    try:
+        while (response := await _in_time(call)) is not grpc.aio.EOF:
+            yield response.data
+    except grpc.aio.AioRpcError as error:
+        raise _fault(error) from error
+    finally:
+        call.cancel()
 
 
 @asynccontextmanager

@@ -271,7 +271,7 @@ async def test_software_and_other_models_are_refused_in_plain_words(post: Rig) -
         assert "came with this software" in said["artifacts.models"]
 
 
-async def test_software_is_fetched_installed_and_started_from_and_what_did_not_start_is_told(
+async def test_software_is_staged_over_the_link_and_started_from_and_what_did_not_start_is_told(
     post: Rig,
 ) -> None:
     bundle, slots = artifact(ArtifactKind.SOFTWARE, b"bundle" * 100_000, "9.9"), Slots()
@@ -280,12 +280,13 @@ async def test_software_is_fetched_installed_and_started_from_and_what_did_not_s
     post.aggregator.desired = wanted(1, None, bundle)
     async with post.started(), asyncio.timeout(DEADLINE_S):
         await post.power.asked.wait()
-        assert slots.asked == ["install 9.9"]
+        assert slots.asked == ["stage 9.9", "activate 9.9"]
+        assert slots.staged == b"bundle" * 100_000
     async with post.started():  # the machine came up with the former
         reported = await post.result_of(1)
         assert reported.result == state_pb2.DESIRED_RESULT_ROLLED_BACK
         assert "and not with 9.9" in reported.refusals[0].reason
-        assert slots.asked == ["install 9.9", "take back"]
+        assert slots.asked == ["stage 9.9", "activate 9.9", "take back"]
 
 
 async def test_a_newer_one_replaces_one_that_waits(post: Rig) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from firmware.config import Camera, Config, Device, Issuer, Keys, Session, Uplin
 from firmware.host import Ending, Host
 from firmware.opening import Hardware
 from firmware.power import PowerRefused
-from firmware.updater import NotFromImage, Updater
+from firmware.updater import NotFromImage, Source, Trial, Updater
 from sensors.camera.replay import ReplayCamera
 from sensors.errors import SensorUnavailable
 from tests.kit.aggregator_stub import AggregatorStub
@@ -50,27 +50,41 @@ class CountedPower:
 
 
 class Slots:
-    """An updater that remembers what was asked of it."""
+    """An updater that remembers what was asked of it.
 
-    def __init__(self, *, held: bool = False) -> None:
+    held: whether the machine was to start from it. on_trial: what runs, if anything.
+    """
+
+    def __init__(self, *, held: bool = False, on_trial: Trial | None = None) -> None:
         self.asked: list[str] = []
+        self.staged = b""
         self.held = held
+        self.on_trial = on_trial
 
     def refusal(self, _artifact: Artifact) -> None:
         return None
 
-    async def install(self, artifact: Artifact, _bundle: Path) -> None:
-        self.asked.append(f"install {artifact.version}")
+    async def stage(self, artifact: Artifact, source: Source) -> None:
+        self.staged = await source.read(0, source.size_bytes)
+        self.asked.append(f"stage {artifact.version}")
+
+    async def activate(self, artifact: Artifact, _well: Sequence[str]) -> None:
+        self.asked.append(f"activate {artifact.version}")
         self.held = True
 
     def holds(self, _artifact: Artifact) -> bool:
         return self.held
 
+    def trial(self) -> Trial | None:
+        return self.on_trial
+
     async def keep(self) -> None:
         self.asked.append("keep")
+        self.on_trial = None
 
     async def take_back(self) -> None:
         self.asked.append("take back")
+        self.on_trial = None
 
 
 @dataclass

@@ -21,6 +21,12 @@ def in_place(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def machine_in(folder: Path) -> Machine:
+    """Where a system under test says what it says of its slots."""
+    run = folder / "run"
+    return Machine(folder / "selector", run / "slot", run / "reboot-param", run / "trial")
+
+
 class Firmware:
     """Starts the slot that the selector partition names, by a reader of its own."""
 
@@ -33,7 +39,7 @@ class Firmware:
     ) -> None:
         for name in ("selector", "run"):
             (folder / name).mkdir(parents=True)
-        self.machine = Machine(folder / "selector", folder / "run/slot", folder / "run/reboot-param")
+        self.machine = machine_in(folder)
         self.selector = Selector(self.machine.selector, write)
         self.selector.make(slots or Slots(Slot.A))
         self.machine.running.write_text(f"{running.value}\n")

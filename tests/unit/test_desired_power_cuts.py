@@ -85,8 +85,8 @@ class Machine:
             asked.set()
             changed.set()
 
-        host, clock, shelf = Host(start_anew, quiet_s=0.0), Clock(), Shelf(self.folder)
-        beginning = Beginning(base, shelf, self.run, clock, host, VERSION)
+        host, clock, shelf = Host(start_anew, quiet_s=0.0, version=VERSION), Clock(), Shelf(self.folder)
+        beginning = Beginning(base, shelf, self.run, clock, host)
         await beginning.begin()
         if beginning.tries:
             await beginning.judge(("camera",))
@@ -96,6 +96,7 @@ class Machine:
             judge=Judge(base, shelf, updater, Measured({}, ()), MODELS, VERSION),
             shelf=shelf,
             used=Used({}, ()),
+            bundles=None,
             fetching=Fetching(shelf, self._download, Backoff(random.Random(1)), _at_once),  # noqa: S311
             occupancy=Occupancy(clock.monotonic_ns, _at_once, 0.0),
             host=host,

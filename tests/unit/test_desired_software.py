@@ -17,6 +17,7 @@ from firmware.desired.starting import Beginning, TakenBack
 from firmware.desired.terms import Phase, Standing
 from firmware.host import Host
 from firmware.store.store import Store
+from firmware.updater import Trial
 from tests.kit.desired_rig import CountedPower, Slots, artifact
 from tests.kit.store_values import DEVICE, SITE, moment, open_store
 from trust.consent import Purpose
@@ -28,7 +29,7 @@ BUNDLE = artifact(ArtifactKind.SOFTWARE, b"bundle", "9.9")
 
 
 @asynccontextmanager
-async def starting(folder: Path, host: Host, version: str) -> AsyncIterator[tuple[Store, Beginning]]:
+async def starting(folder: Path, host: Host) -> AsyncIterator[tuple[Store, Beginning]]:
     """A start after the power went while the bundle was applied."""
     store, standing = open_store(folder), Standing()
     for event in (Arrived(DesiredState(1, {}, (BUNDLE,))), Examined(), Quiet(("camera",))):
@@ -43,7 +44,7 @@ async def starting(folder: Path, host: Host, version: str) -> AsyncIterator[tupl
         keys=Keys(guard=GuardKind.FILE),
         camera=Camera(driver="replay"),
     )
-    beginning = Beginning(base, Shelf(folder), run, Clock(), host, version)
+    beginning = Beginning(base, Shelf(folder), run, Clock(), host)
     await beginning.begin()
     yield store, beginning
     store.close()
@@ -61,7 +62,8 @@ async def test_it_is_kept_or_taken_back(
     tmp_path: Path, well: tuple[str, ...], version: str, result: DesiredResult, asked: list[str]
 ) -> None:
     slots, power = Slots(held=True), CountedPower()
-    async with starting(tmp_path, Host(power=power, updater=slots), version) as (store, beginning):
+    host = Host(power=power, updater=slots, version=version)
+    async with starting(tmp_path, host) as (store, beginning):
         assert beginning.tries
         if result is DesiredResult.APPLIED:
             await beginning.judge(well)
@@ -76,9 +78,46 @@ async def test_it_is_kept_or_taken_back(
     assert power.reboots == asked.count("take back")
 
 
-async def test_a_bundle_that_a_power_cut_left_half_written_is_installed_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("before", "well", "asked"),
+    [
+        (("camera",), ("camera",), ["keep"]),
+        (("camera",), ("recognition",), ["take back"]),
+        (None, ("camera", "recognition"), ["keep"]),
+        (None, ("camera",), ["take back"]),
+    ],
+)
+async def test_software_that_no_desk_desired_is_kept_or_left_too(
+    tmp_path: Path, before: tuple[str, ...] | None, well: tuple[str, ...], asked: list[str]
+) -> None:
+    slots, power = Slots(on_trial=Trial(before)), CountedPower()
+    async with starting(tmp_path, Host(power=power, updater=slots, version="1.0")) as (_store, beginning):
+        await beginning.judge_trial(well, ("camera", "recognition"))
+    assert slots.asked == asked
+    assert power.reboots == asked.count("take back")
+
+
+async def test_software_that_ended_three_times_before_its_self_test_is_left(tmp_path: Path) -> None:
+    slots, power = Slots(held=True), CountedPower()
+    host = Host(power=power, updater=slots, version="9.9")
+    async with starting(tmp_path, host) as (store, beginning):
+        for _ in range(2):
+            await beginning.begin()
+            assert slots.asked == []
+        await beginning.begin()
+        decision = store.desired.standing().decision
+    assert decision is not None
+    assert decision.result is DesiredResult.ROLLED_BACK
+    assert slots.asked == ["take back"]
+    assert power.reboots == 1
+
+
+async def test_a_bundle_from_which_a_power_cut_kept_the_machine_is_activated_again(
+    tmp_path: Path,
+) -> None:
     slots = Slots(held=False)
-    async with starting(tmp_path, Host(power=CountedPower(), updater=slots), "1.0") as (store, beginning):
+    host = Host(power=CountedPower(), updater=slots, version="1.0")
+    async with starting(tmp_path, host) as (store, beginning):
         assert not beginning.tries
         way = store.desired.standing().under_way
         assert way is not None

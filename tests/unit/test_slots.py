@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from firmware.slots.backend import answer
+from firmware.slots.forward import refusal
 from firmware.slots.gate import DEADLINE_S, passes
 from firmware.slots.machine import TRIES, Refused, Slot, Slots
 from firmware.slots.selector import (
@@ -251,3 +252,28 @@ def test_a_slot_on_trial_is_left_unless_the_appliance_passes_in_time(
 
 def test_the_primary_needs_no_gate(firmware: Firmware) -> None:
     assert passes(firmware.selector, firmware.machine, has_failed=lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("version", "refused"),
+    [("1.2.0", False), ("1.10", False), ("1.1.0", True), ("1.1.0rc1", True), ("0.9", True), ("new", True)],
+)
+def test_a_bundle_is_written_if_it_is_newer(version: str, refused: bool) -> None:
+    manifest = f"[update]\ncompatible=aidpost-arm64\nversion={version}\n"
+    assert (refusal(manifest, "1.1.0") is not None) is refused
+
+
+@pytest.mark.parametrize("manifest", ["", "[update]\n", "no manifest"])
+def test_a_bundle_without_a_version_is_not_written(manifest: str) -> None:
+    assert refusal(manifest, "1.1.0") == "the bundle says no version"
+
+
+def test_the_appliance_sees_that_it_runs_on_trial(firmware: Firmware) -> None:
+    for call in INSTALL:
+        ask(firmware, *call)
+    assert not firmware.machine.trial.exists()
+    firmware.reboot()
+    firmware.start()
+    assert firmware.machine.trial.exists()
+    ask(firmware, "set-state", "B", "good")
+    assert not firmware.machine.trial.exists()
