@@ -206,6 +206,12 @@ def _end_session_that_leads(store: Server) -> None:
         ).fetchall()
 
 
+async def _logged(server: AggregatorProcess, event: str) -> None:
+    async with asyncio.timeout(START_TIMEOUT_S):
+        while event not in server.log():  # noqa: ASYNC110 -- of another process
+            await asyncio.sleep(0.05)
+
+
 async def test_processes_share_a_port_and_one_that_dies_is_replaced(
     postgres: PostgresServer, bus: NatsServer, tmp_path: Path
 ) -> None:
@@ -231,11 +237,10 @@ async def test_processes_share_a_port_and_one_that_dies_is_replaced(
             await link.hello(last_seq=1)
             assert await link.report([check_in(1)]) == 1
         os.kill(server.workers[0], signal.SIGKILL)  # the system chose whether it had the device
-        async with asyncio.timeout(PATIENCE_S), dialled(health_at) as channel:
+        await _logged(server, "worker.ended")
+        async with dialled(health_at) as channel:
             assert await health(channel) == "SERVING"  # of another worker
-        async with asyncio.timeout(START_TIMEOUT_S):
-            while "worker.started" not in server.log():  # noqa: ASYNC110 -- of another process
-                await asyncio.sleep(0.05)
+        await _logged(server, "worker.started")
         async with shown(server.target, authority.certificate, device.held()) as channel:
             link = LinkDevice(channel)
             await link.hello(last_seq=2)
