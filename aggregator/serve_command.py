@@ -18,14 +18,16 @@ from aggregator.clock_check import ClockDiffers
 from aggregator.exporting.policy import ExportPolicy, ExportRefused, read_signed
 from aggregator.memory import keep_large_blocks_apart
 from aggregator.receipts import ReceiptKeyUnusable
-from aggregator.serving import raise_file_limit, run_one, run_several
+from aggregator.serving import TooFewFiles, raise_file_limit, run_one, run_several
 from aggregator.store.errors import StoreError
+from aggregator.store.keeping import DAY_NS
 from aggregator.store.place import Place, Server
 from aggregator.store_option import store_option
 from aggregator.telling import settings as telling
 from aggregator.telling.settings import TellingMisconfigured
 from aggregator.traces import TracesTo
 from trust.tls.address import LOOPBACK_OR_TLS, Address, AddressInUse, AddressRefused
+from trust.tls.gate import MAX_CONNECTIONS, GateLimits
 from trust.web.certificate import CertificateUnusable, context_of, names_of
 
 if TYPE_CHECKING:
@@ -91,6 +93,12 @@ class _AddressType(click.ParamType[Address]):
 )
 @click.option("--max-store-mb", type=click.IntRange(min=1), help="The size that the store may reach, in MB.")
 @click.option(
+    "--keep-events",
+    type=click.IntRange(31),
+    help="After how many days events are erased, on a server by whole months; without it never. "
+    "Sums stay for two years.",
+)
+@click.option(
     "--export-policy",
     "export_policy_file",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -132,6 +140,13 @@ class _AddressType(click.ParamType[Address]):
     show_default=True,
     help="Processes of this machine that share the port, with a store on a server and --bus.",
 )
+@click.option(
+    "--connections",
+    type=click.IntRange(16, 65_536),
+    default=MAX_CONNECTIONS,
+    show_default=True,
+    help="Of devices and people to one worker at the same time; each takes three open files.",
+)
 @click.option("--worker", type=int, hidden=True)
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Written when the server listens.")
 def serve(
@@ -146,6 +161,7 @@ def serve(
     dashboard_key: Path | None,
     openid: Path | None,
     max_store_mb: int | None,
+    keep_events: int | None,
     export_policy_file: Path | None,
     signers: tuple[str, ...],
     metrics: Address | None,
@@ -157,6 +173,7 @@ def serve(
     mail_login: Path | None,
     hook_authorities: Path | None,
     workers: int,
+    connections: int,
     worker: int | None,
     ready_file: Path | None,
 ) -> None:
@@ -208,7 +225,10 @@ def serve(
     if workers > 1 and worker is None:
         run_several(workers, listen, ready_file)
         return
-    raise_file_limit()
+    try:
+        raise_file_limit(connections)
+    except TooFewFiles as error:
+        raise click.ClickException(str(error)) from error
     keep_large_blocks_apart()
     try:
         authority = None if identity is None else Authority.load(identity)
@@ -231,12 +251,14 @@ def serve(
         shown=_shown(dashboard_certificate, dashboard_key),
         openid=None if openid is None else _openid(openid),
         max_store_bytes=None if max_store_mb is None else max_store_mb * 1_000_000,
+        keep_events_ns=None if keep_events is None else keep_events * DAY_NS,
         export_policy=export_policy,
         metrics=None if worker else metrics,
         health=health,
         traces=None if traces is None else _traces(traces, trace_share),
         mail=mail,
         hook_trust=trusted,
+        gate_limits=GateLimits(max_connections=connections),
     )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

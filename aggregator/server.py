@@ -222,7 +222,15 @@ class Aggregator:
         self._duties.append(deliverer.run)
         # A new one for each turn: it listens for a while before it calls anybody silent.
         self._duties.append(
-            lambda: Watch(store, view, presence.connected, wall_ns, log, deliverer.look).run()
+            lambda: Watch(
+                store,
+                view,
+                presence.connected,
+                wall_ns,
+                log,
+                deliverer.look,
+                keep_events_ns=settings.keep_events_ns,
+            ).run()
         )
         if settings.authority is not None:
             key = settings.authority.pseudonym_key

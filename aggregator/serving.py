@@ -18,17 +18,30 @@ from aggregator.logs import configure_logs
 from aggregator.several import Several, WorkerFailed
 from trust.service_manager import ServiceManager
 from trust.tls.address import Address, AddressInUse
+from trust.tls.gate import MAX_CONNECTIONS
 
 if TYPE_CHECKING:
     from aggregator.settings import Bound, Settings
 
-MAX_FILES = 16_384  # three for each of 4,096 connections, and the store
+FILES_OF_CONNECTION = 3  # from the peer to the gate, and both ends from there to gRPC
+OTHER_FILES = 4096  # of handshakes, the store, pages and uploads
 
 
-def raise_file_limit() -> None:
-    """Let the process have the files that its connections need, three for each."""
+class TooFewFiles(Exception):
+    """The system lets the process open fewer files than its connections need; the message says what to do."""
+
+
+def raise_file_limit(connections: int) -> None:
+    """Let the process have the files that so many connections need. Raises TooFewFiles."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_FILES if most == resource.RLIM_INFINITY else min(MAX_FILES, most)
+    wanted = FILES_OF_CONNECTION * connections + OTHER_FILES
+    if most != resource.RLIM_INFINITY and wanted > most:
+        if connections > MAX_CONNECTIONS:  # which somebody asked for
+            raise TooFewFiles(
+                f"{connections:,} connections need {wanted:,} open files, and the system allows {most:,}: "
+                "raise it (LimitNOFILE= in the unit, or ulimit -Hn), or take fewer connections"
+            )
+        wanted = most
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 

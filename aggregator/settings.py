@@ -37,7 +37,8 @@ class Settings:
     store wake each other; none where there is one worker, or all find out by looking.
     shared_port: other workers of this machine listen there too. dashboard: None for a worker without one.
     authority: None for a development server, which asks nobody for a certificate and listens on loopback.
-    max_store_bytes: the size that the store's file may reach, None for no limit. export_policy: whose
+    max_store_bytes: the size that the store's file may reach, None for no limit. keep_events_ns: after which
+    events other than telemetry are erased, None for never. export_policy: whose
     signature was checked; without one nothing goes to others.
     metrics: where Prometheus asks, None for nowhere. health: where gRPC health is answered without TLS, None
     for nowhere. traces: where they go, None for nowhere. mail: where
@@ -62,6 +63,7 @@ class Settings:
     mail: MailServer | None = None
     hook_trust: ssl.SSLContext | None = None
     max_store_bytes: int | None = None
+    keep_events_ns: int | None = None
     export_policy: ExportPolicy | None = None
     limits: Limits = field(default_factory=Limits)
     rollout_turn_s: float = TURN_S

@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from aggregator.fleet.alert_rules import judge
 from aggregator.fleet.alerts import SILENCE, Alert, AlertKind
 from aggregator.fleet.heard import HOUR_NS, WEEK_H, Heard
-from aggregator.store import alerts, telemetry
+from aggregator.store import alerts, keeping, telemetry
 from aggregator.store.errors import StoreError
 from aggregator.store.port import Database
 from aggregator.store.view import StoreView
@@ -54,6 +54,8 @@ class Watch:
         log: FilteringBoundLogger,
         told: Callable[[], None] = lambda: None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        *,
+        keep_events_ns: int | None = None,
     ) -> None:
         self._store = store
         self._view = view
@@ -62,6 +64,7 @@ class Watch:
         self._log = log
         self._told = told
         self._monotonic_ns = monotonic_ns
+        self._keep_events_ns = keep_events_ns
         self._last = (wall_ns(), monotonic_ns())
         self._began_ns = wall_ns()
         self._heard: dict[str, Heard] | None = None
@@ -139,12 +142,17 @@ class Watch:
         for start in range(0, len(devices), FORGET_AT_ONCE):
             part = devices[start : start + FORGET_AT_ONCE]
             await self._store.submit(partial(_forget_raw, now_ns=now_ns, devices=part))
-        erased = FORGET_AT_ONCE
-        while erased == FORGET_AT_ONCE:
-            erased = await self._store.submit(lambda db: telemetry.forget_events(db, now_ns, FORGET_AT_ONCE))
+        await self._forget_events(lambda db: keeping.forget_telemetry(db, now_ns, FORGET_AT_ONCE))
+        if (keep_ns := self._keep_events_ns) is not None:
+            before_ns = now_ns - keep_ns
+            await self._forget_events(lambda db: keeping.forget_records(db, before_ns, FORGET_AT_ONCE))
         await self._store.submit(lambda db: telemetry.forget_sums(db, now_ns))
         await self._store.submit(lambda db: alerts.forget(db, now_ns))
         await self._store.submit(lambda db: forget_heard(db, now_ns))
+
+    async def _forget_events(self, forget: Callable[[Database], int]) -> None:
+        while await self._store.submit(forget) == FORGET_AT_ONCE:
+            pass
 
 
 def _forget_raw(db: Database, now_ns: int, devices: list[str]) -> None:

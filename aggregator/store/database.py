@@ -53,7 +53,7 @@ class SqliteDatabase(SqliteUtils):
                 self.execute(statement, tuple(chain.from_iterable(rows[done : done + size])))
                 done += size
 
-    def drop_telemetry(self, before_ns: int) -> bool:
+    def drop_events(self, before_ns: int, *, telemetry: bool) -> bool:
         """A file keeps all events in one piece."""
         return False
 

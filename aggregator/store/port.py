@@ -43,10 +43,10 @@ class Database(Protocol):
     ) -> None:
         """Insert rows, in their order; on_conflict: ON CONFLICT and what follows it, for all rows."""
 
-    def drop_telemetry(self, before_ns: int) -> bool:
-        """Drop the events of telemetry of whole days before then, by the parts in which they are kept.
+    def drop_events(self, before_ns: int, *, telemetry: bool) -> bool:
+        """Drop the parts of events that ended before then: of telemetry days, of all others months.
 
-        False where they are not: each has to be deleted.
+        False where they are not kept in parts: each has to be deleted.
         """
 
     def take_turn(self, device_ids: Collection[str] | None = None) -> None:

@@ -14,7 +14,6 @@ from aggregator.store.sums import ALL_SITES
 from trust.telemetry import Telemetry
 
 KEEP_RAW_NS = 30 * DAY_NS
-KEEP_EVENTS_NS = DAY_NS
 """The events themselves are needed until the device's chain was followed past them."""
 KEEP_SUMS_NS = 2 * 365 * DAY_NS
 
@@ -145,25 +144,6 @@ def forget(db: Database, now_ns: int, device_ids: Sequence[str]) -> None:
     db.execute_many(
         "DELETE FROM telemetry WHERE device_id = ? AND at_ns < ?",
         [(device_id, now_ns - KEEP_RAW_NS) for device_id in device_ids],
-    )
-
-
-def forget_events(db: Database, now_ns: int, limit: int) -> int:
-    """Erase events of telemetry after a day; returns how many, at most `limit`.
-
-    Never one that the device's chain was not followed past, nor one above a gap. Where they are kept in days,
-    whole days go at once, so that none stays longer than two.
-    """
-    if db.drop_telemetry(now_ns - KEEP_EVENTS_NS):
-        return 0
-    return int(
-        db.execute(
-            """DELETE FROM events WHERE arrival IN (
-                   SELECT arrival FROM events JOIN outboxes USING (outbox)
-                   WHERE kind = 'telemetry' AND received_ns < ? AND seq <= acked_seq AND seq <= chain_seq
-                   LIMIT ?)""",
-            (now_ns - KEEP_EVENTS_NS, limit),
-        ).rowcount
     )
 
 

@@ -16,7 +16,7 @@ from aggregator.codec import parse_batch
 from aggregator.fleet.tallies import DAY_NS
 from aggregator.link import ending
 from aggregator.records import Hello
-from aggregator.store import administration, commands, ingest
+from aggregator.store import administration, commands, ingest, keeping
 from aggregator.store.commands import Sent
 from aggregator.store.database import open_reader, open_writer
 from aggregator.store.errors import (
@@ -31,7 +31,6 @@ from aggregator.store.ingest import Admitted
 from aggregator.store.place import Place, PlaceRefused, Server, parse_place
 from aggregator.store.port import Database
 from aggregator.store.reader import read_devices, read_events, read_missing, read_overview
-from aggregator.store.telemetry import forget_events
 from aggregator.store.writer import StoreWriter
 from firmware.records import DeviceFault, Measured
 from tests.kit.aggregator_fixture import NOW_NS
@@ -106,11 +105,31 @@ def test_events_of_telemetry_go_after_a_day_or_two_and_others_stay(db: Database)
         Sender(db, sent=5).send(Measured(BUSY))
     for days, left in ((0, [1, 2, 3, 4, 6]), (3, [1, 4, 6])):
         with db.atomic():
-            forget_events(db, NOW_NS + days * DAY_NS, 100)
+            keeping.forget_telemetry(db, NOW_NS + days * DAY_NS, 100)
         assert held() == left
     with db.atomic():
         kept = Sender(db).send(fault, Measured(BUSY), Measured(BUSY), fault)
     assert (kept.stored, kept.repeated, held()) == (0, 4, [1, 4, 6])
+
+
+def test_other_events_go_when_their_time_is_over_and_what_was_counted_stays(db: Database) -> None:
+    def held_after(days: int) -> list[int]:
+        with db.atomic():
+            keeping.forget_records(db, NOW_NS + days * DAY_NS, 100)
+        return sorted(seq for (seq,) in db.execute("SELECT seq FROM events"))
+
+    fault = DeviceFault("camera", recovered=False, kind="Gone")
+    with db.atomic():
+        Sender(db).send(fault, Measured(BUSY), fault)
+    before = read_devices(db)
+    assert held_after(0) == [1, 2, 3]
+    assert held_after(40) == [2]  # they came on the first of a month
+    assert read_devices(db) == before
+    with db.atomic():
+        kept = Sender(db).send(fault, Measured(BUSY), fault)
+        Sender(db, sent=4).send(fault)  # in the same month, and above a gap
+    assert (kept.stored, kept.repeated, kept.conflicts) == (0, 3, ())
+    assert held_after(40) == [2, 5]
 
 
 def test_a_gap_and_a_contradiction_are_seen(db: Database) -> None:

@@ -101,21 +101,27 @@ class AggregatorProcess:
 
     def memory_mb(self) -> float:
         """Return the server's resident memory."""
-        return self._status_mb("VmRSS")
+        return memory_mb(self._process.pid)
 
     def memory_peak_mb(self) -> float:
         """Return the most that the server's resident memory has been."""
-        return self._status_mb("VmHWM")
+        return memory_mb(self._process.pid, "VmHWM")
 
-    def _status_mb(self, field: str) -> float:
-        for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
-            if line.startswith(field + ":"):
-                return int(line.split()[1]) * 1024 / 1e6  # in KiB, proc(5)
-        raise AssertionError(f"no {field}")
+    def open_files(self) -> int:
+        """Return how many files the server has open."""
+        return len(list(Path(f"/proc/{self._process.pid}/fd").iterdir()))
 
     def log(self) -> str:
         """Return what the server has logged."""
         return self._log_file.read_text()
+
+
+def memory_mb(pid: int, field: str = "VmRSS") -> float:
+    """Return a process's resident memory."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024 / 1e6  # in KiB, proc(5)
+    raise AssertionError(f"no {field}")
 
 
 def cpu_s(pid: int) -> float:

@@ -37,6 +37,12 @@ class NatsServer:
         if not any(words.encode() in line for line in self._process.stderr):
             raise RuntimeError(f"nats-server has ended before it said: {words}")
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """End it at once, as a crash would."""
         if self._process is not None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from aggregator.fleet.tallies import DAY_NS, HOUR_NS, happened_ns
 from aggregator.records import ClockQuality, Moment
-from aggregator.store import telemetry
+from aggregator.store import keeping, telemetry
 from aggregator.store.database import open_writer
 from aggregator.store.place import Place
 from aggregator.store.port import Database
@@ -95,7 +95,7 @@ def test_the_same_batch_twice_counts_once_even_after_its_telemetry_was_erased(db
         event_pb2.Event.FromString(content)
         for (content,) in db.execute("SELECT content FROM events ORDER BY seq")
     ]
-    telemetry.forget_events(db, NOW_NS + 2 * DAY_NS + 1, 100)
+    keeping.forget_telemetry(db, NOW_NS + 2 * DAY_NS + 1, 100)
     assert db.execute("SELECT kind FROM events").fetchall() == [("check_in",)]
     kept = Sender(db).send_again(messages)
     assert (kept.stored, kept.repeated, kept.conflicts) == (0, 2, ())
@@ -122,7 +122,7 @@ def test_raw_telemetry_goes_after_30_days_and_sums_after_2_years(db: Database) -
 
 def test_events_above_a_gap_are_not_erased(db: Database) -> None:
     Sender(db, sent=5).send(Measured(BUSY))
-    assert telemetry.forget_events(db, NOW_NS + 2 * DAY_NS, 100) == 0
+    assert keeping.forget_telemetry(db, NOW_NS + 2 * DAY_NS, 100) == 0
 
 
 def test_a_good_clock_is_believed_within_bounds_and_uptime_otherwise() -> None:

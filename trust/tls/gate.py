@@ -28,6 +28,7 @@ from trust.tls.relay import CLOSE_TIMEOUT_S, End
 
 BACKLOG = 1024
 OUT_OF_FILES_PAUSE_S = 0.2
+MAX_CONNECTIONS = 4096
 LAST_WORDS_S = 0.3  # at the stop, for what the streams said last to leave the buffers
 
 
@@ -40,7 +41,7 @@ class GateLimits:
     max_of_one: connections of one device or person; the oldest is dropped.
     """
 
-    max_connections: int = 4096
+    max_connections: int = MAX_CONNECTIONS
     max_handshakes: int = 128
     handshake_timeout_s: float = 10.0
     max_anonymous: int = 64

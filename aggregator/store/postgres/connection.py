@@ -21,7 +21,7 @@ from aggregator.store.port import Parameters
 from aggregator.store.postgres import organisations
 from aggregator.store.postgres.faults import FAULTS, store_error
 from aggregator.store.postgres.hosts import CONNECT_S, connect
-from aggregator.store.postgres.partitions import drop_telemetry, parts_of
+from aggregator.store.postgres.partitions import OTHERS, TELEMETRY, drop_parts, parts_of
 from aggregator.store.postgres.statements import translated, with_organisation
 
 T = TypeVar("T")
@@ -134,12 +134,13 @@ class PostgresDatabase:
                 self.execute("SELECT make_part(?, ?, ?, ?)", (parent, name, from_ns, to_ns))
                 self._new_parts.add(name)
 
-    def drop_telemetry(self, before_ns: int) -> bool:
-        """Drop whole days, unless readers hold them: then it is done with the next call."""
+    def drop_events(self, before_ns: int, *, telemetry: bool) -> bool:
+        """Drop whole parts, unless readers hold them: then it is done with the next call."""
         if self.organisation:
             return False  # the parts are of all together
         self.run_script(f"SET LOCAL lock_timeout = {LOCK_MS}")
-        self._parts.difference_update(drop_telemetry(self.execute, before_ns))
+        parent = TELEMETRY if telemetry else OTHERS
+        self._parts.difference_update(drop_parts(self.execute, parent, before_ns))
         return True
 
     def take_turn(self, device_ids: Collection[str] | None = None) -> None:

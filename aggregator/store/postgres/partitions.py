@@ -1,4 +1,4 @@
-"""Events in parts by time: those of telemetry by day, which are dropped, and all others by month.
+"""Events in parts by time: those of telemetry by day, and all others by month.
 
 A part is made when the first event of its time comes, and dropping one takes as long as it takes to delete a
 file. That an event is held once is seen to by the lock on its device, not by a key: a key over parts would
@@ -67,12 +67,12 @@ def parts_of(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> set[tuple
     return {_part(day, telemetry=telemetry) for telemetry, day in days}
 
 
-def drop_telemetry(execute: Callable[..., Rows], before_ns: int) -> Iterator[str]:
-    """Drop the days of telemetry that ended before then; yields their names.
+def drop_parts(execute: Callable[..., Rows], parent: str, before_ns: int) -> Iterator[str]:
+    """Drop the parts that ended before then; yields their names.
 
     Events that the device's chain was not followed past yet stay, and with them what is left of their part.
     """
-    for name, end_ns in execute(_PARTS, (TELEMETRY,)).fetchall():
+    for name, end_ns in execute(_PARTS, (parent,)).fetchall():
         if end_ns > before_ns:
             return
         waits = execute(
