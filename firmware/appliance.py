@@ -33,6 +33,7 @@ from firmware.endings import Endings
 from firmware.host import Host
 from firmware.housekeeping import Housekeeping
 from firmware.inference_thread import InferenceThread
+from firmware.known_answers.judging import answers_rightly
 from firmware.link import AggregatorLink
 from firmware.mesh.opening import Mesh
 from firmware.meter.building import build_collector
@@ -254,7 +255,10 @@ class Appliance:
 
         async def parts() -> dict[str, bool]:
             found = {each.part: each.well for each in await self.self_test()}
-            return {part: well for part, well in found.items() if well is not None} | {"gallery": not refused}
+            sensor = config.fingerprint.model if config.fingerprint is not None else ""
+            right = await in_inference(partial(answers_rightly, recognition, sensor))
+            of_models = {"gallery": not refused, "recognition": right}
+            return {part: well for part, well in found.items() if well is not None} | of_models
 
         async def well_parts() -> tuple[str, ...]:
             return tuple(part for part, well in (await parts()).items() if well)
