@@ -9,7 +9,7 @@ RUN := $(UV) run --frozen --no-sync
 READY := $(VENV)/.ready
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup demo try test check baseline protos screens dashboard-screens messages audio models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions camera-test torture clean
+.PHONY: help setup demo try test check baseline protos screens dashboard-screens messages audio models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions camera-test torture image clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -155,6 +155,10 @@ camera-test: $(READY) ## Try the camera driver on real picamera2 and libcamera, 
 
 torture: $(READY) ## Try the faults of docs/reliability.md at length (ARGS="--only kills", ARGS="--share 0.05")
 	@$(RUN) python -m tests.torture $(ARGS)
+
+image: $(READY) ## Make the appliance's image (docs/image.md; ARGS="--help")
+	@bash image-build/image-packages.sh
+	@$(RUN) python -m imaging build $(ARGS)
 
 clean: ## Remove what the build made
 	@rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache out

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 
 import click
 
-from imaging.recipe import RECIPE, RecipeUnusable, load
+from imaging.recipe import RECIPE, Recipe, RecipeUnusable, load
+
+OUT = Path("out/image")
+PATH = click.Path(path_type=Path)
+EXISTING = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 KEYS = Path("out/image/keys")
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.group()
-@click.option("--recipe", type=click.Path(path_type=Path), default=RECIPE, help="What the image is made of.")
+@click.option("--recipe", type=PATH, default=RECIPE, help="What the image is made of.")
 @click.pass_context
 def main(context: click.Context, recipe: Path) -> None:
     """Make the appliance's image (docs/image.md)."""
@@ -24,14 +28,50 @@ def main(context: click.Context, recipe: Path) -> None:
 
 
 @main.command()
-@click.pass_obj
-def check(recipe: object) -> None:
+def check() -> None:
     """Say whether the recipe can be built from."""
     click.echo("The recipe is sound.")
 
 
 @main.command()
-@click.option("--folder", type=click.Path(path_type=Path), default=KEYS, show_default=True)
+@click.option("--version", default=None, help="Version of the image; the project's own if not given.")
+@click.option("--kernel", default="debian", show_default=True, help="A source of [kernel.sources].")
+@click.option("--out", type=PATH, default=OUT, show_default=True, help="Folder of what is made.")
+@click.option("--cache", type=PATH, default=OUT / "cache", envvar="AIDPOST_IMAGE_CACHE", show_default=True)
+@click.option("--keyring", type=EXISTING, help="Certificate of whoever signs updates (`keys`).")
+@click.option("--archive", help="Debian archive instead of the recipe's day, as http://deb.debian.org")
+@click.pass_obj
+def build(
+    recipe: Recipe,
+    version: str | None,
+    kernel: str,
+    out: Path,
+    cache: Path,
+    keyring: Path | None,
+    archive: str | None,
+) -> None:
+    """Make the root, the boot partition and the whole disk."""
+    from rich.console import Console
+
+    from imaging.build import Order
+    from imaging.build import build as make
+    from imaging.steps import BuildFailed, Steps
+
+    if kernel not in recipe.kernel.sources:
+        raise click.BadParameter(f"one of {', '.join(recipe.kernel.sources)}", param_hint="--kernel")
+    order = Order(
+        version or metadata.version("aidpost"), kernel, out.resolve(), cache.resolve(), keyring, archive
+    )
+    try:
+        made = make(recipe, order, Steps(Console()))
+    except BuildFailed as error:
+        raise click.ClickException(str(error)) from error
+    for name, size in made.sizes.items():
+        click.echo(f"{out / name}  {size / 1e6:.1f} MB  sha256 {made.digests[name]}")
+
+
+@main.command()
+@click.option("--folder", type=PATH, default=KEYS, show_default=True)
 def keys(folder: Path) -> None:
     """Make keys that sign updates while the project is developed."""
     from imaging.keys import KeysExist, make
@@ -49,11 +89,11 @@ def keys(folder: Path) -> None:
 
 
 @main.command()
-@click.option("--root", type=_FILE, required=True, help="Image of the root partition.")
-@click.option("--boot", type=_FILE, required=True, help="Image of its boot partition.")
+@click.option("--root", type=EXISTING, required=True, help="Image of the root partition.")
+@click.option("--boot", type=EXISTING, required=True, help="Image of its boot partition.")
 @click.option("--version", required=True, help="Of what is in it; appliances never go back.")
-@click.option("--keys", "folder", type=click.Path(path_type=Path), default=KEYS, show_default=True)
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--keys", "folder", type=PATH, default=KEYS, show_default=True)
+@click.argument("bundle", type=PATH)
 def bundle(root: Path, boot: Path, version: str, folder: Path, bundle: Path) -> None:
     """Make and sign an update out of the images of one slot."""
     from imaging.bundle import BundleFailed, Contents, make, verify

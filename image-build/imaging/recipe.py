@@ -62,10 +62,17 @@ class Exclude(Table, frozen=True):
 
 
 class Wheels(Table, frozen=True):
-    """What is taken from uv.lock: the Python that runs it and the project's extras."""
+    """What is taken from uv.lock, for which Python.
+
+    extras, groups: of the project. without: packages that the appliance never imports. without_files: paths
+    below site-packages.
+    """
 
     python: Annotated[str, msgspec.Meta(pattern=r"^3\.\d+$")]
     extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    without_files: tuple[str, ...] = ()
 
 
 class KernelSource(Table, frozen=True):
@@ -78,10 +85,11 @@ class KernelSource(Table, frozen=True):
 
 
 class Kernel(Table, frozen=True):
-    """Kernel modules by name, without those that they need."""
+    """Kernel modules by name, without those that they need; radio: files below /usr/lib/firmware."""
 
     initrd_modules: tuple[Module, ...]
     modules: tuple[Module, ...]
+    radio: tuple[str, ...]
     sources: dict[str, KernelSource]
 
 

@@ -1,0 +1,108 @@
+"""The two partitions of a slot: a root under dm-verity, and the boot partition that names its root hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from imaging import initrd
+from imaging.kernel import Unpacked
+from imaging.recipe import Recipe
+from imaging.toolbox import Toolbox
+
+BLOCK = 4096
+PACKING = ("-zlz4hc,level=9", "-C65536", "-Efragments")
+# The board's UART belongs to the fingerprint reader: no console there. After a panic the machine starts anew.
+COMMAND_LINE = "console=tty1 ro quiet panic=5 systemd.show_status=no"
+CONFIG = """\
+# Read by the Raspberry Pi's firmware; signed with the rest of this partition.
+arm_64bit=1
+kernel={kernel}
+initramfs initrd followkernel
+enable_uart=1
+dtparam=watchdog=on
+camera_auto_detect=1
+disable_splash=1
+"""
+
+
+@dataclass(frozen=True)
+class Root:
+    """An image of the root with its hash tree behind it: `hash_offset` bytes of data, then the tree."""
+
+    image: Path
+    root_hash: str
+    hash_offset: int
+
+
+def make_root(folder: Path, version: str, image: Path, toolbox: Toolbox) -> Root:
+    """Write the erofs image and its tree; the same folder gives the same bytes. Raises CommandFailed."""
+    named = uuid.uuid5(uuid.NAMESPACE_DNS, f"{version}.root.aidpost")
+    image.unlink(missing_ok=True)
+    times = (f"-T{toolbox.epoch}", "--all-time", f"-U{named}", "-Lroot")
+    toolbox.run("mkfs.erofs", "--quiet", *PACKING, *times, image, folder)
+    size = -(-image.stat().st_size // BLOCK) * BLOCK
+    os.truncate(image, size)
+    salt = hashlib.sha256(f"{version} root".encode()).hexdigest()
+    said = toolbox.run(
+        "veritysetup", "format", f"--uuid={named}", f"--salt={salt}", f"--hash-offset={size}",
+        f"--data-blocks={size // BLOCK}", image, image,
+    ).decode()  # fmt: skip
+    root_hash = next(line.split()[-1] for line in said.splitlines() if line.startswith("Root hash:"))
+    return Root(image, root_hash, size)
+
+
+def command_line(root: Root) -> str:
+    """Return the kernel's command line: with it the root hash is part of the signed boot partition."""
+    return f"{COMMAND_LINE} aidpost.roothash={root.root_hash} aidpost.hashoffset={root.hash_offset}"
+
+
+def make_boot(
+    folder: Path,
+    root_folder: Path,
+    root: Root,
+    recipe: Recipe,
+    kernel: Unpacked,
+    image: Path,
+    toolbox: Toolbox,
+) -> None:
+    """Fill `folder` with kernel, initial file system and the boards' firmware, and write it as FAT."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    release, kernel_image, modules = kernel.kernels()[0]
+    shutil.copy(kernel_image, folder / "kernel8.img")
+    (folder / "initrd").write_bytes(initrd.make(root_folder, modules, recipe.kernel.initrd_modules, toolbox))
+    (folder / "cmdline.txt").write_text(command_line(root) + "\n")
+    (folder / "config.txt").write_text(CONFIG.format(kernel="kernel8.img"))
+    for tree in sorted(kernel.folder.glob(f"*/usr/lib/linux-image-{release}/broadcom/bcm2*.dtb")):
+        shutil.copy(tree, folder)
+    for part in sorted(kernel.folder.glob("raspi-firmware/usr/lib/raspi-firmware/*")):
+        if part.name in BOARD_FIRMWARE:
+            shutil.copy(part, folder)
+    overlays = kernel.folder / "raspi-firmware/usr/lib/raspi-firmware/overlays"
+    if overlays.is_dir():
+        shutil.copytree(overlays, folder / "overlays")
+    write_fat(folder, recipe.disk.boot_mib, "BOOT", image, toolbox)
+
+
+# Pi 4 (start4, fixup4) and Zero 2 W (bootcode, start, fixup); the Pi 5 has its own in its EEPROM.
+BOARD_FIRMWARE = ("bootcode.bin", "fixup.dat", "fixup4.dat", "start.elf", "start4.elf")
+
+
+def write_fat(folder: Path, size_mib: int, label: str, image: Path, toolbox: Toolbox) -> None:
+    """Write the folder as a FAT image: the same files give the same bytes. Raises CommandFailed."""
+    for path in [folder, *folder.rglob("*")]:
+        os.utime(path, (toolbox.epoch, toolbox.epoch))
+    image.unlink(missing_ok=True)
+    with image.open("wb") as file:
+        file.truncate(size_mib << 20)
+    number = hashlib.sha256(f"{label} {toolbox.epoch}".encode()).hexdigest()[:8]
+    kind = ("-F", "32") if size_mib >= 64 else ()
+    toolbox.run("mkfs.vfat", *kind, "--invariant", "-n", label, "-i", number, image)
+    names = sorted(path.name for path in folder.iterdir())
+    if names:
+        toolbox.run("mcopy", "-s", "-m", "-i", image, *names, "::", cwd=folder)
