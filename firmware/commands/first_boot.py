@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import click
@@ -15,10 +16,11 @@ from firmware.commands.common import ask_pin, clear_errors
 from firmware.config import ConfigError
 from firmware.first_boot.boot import FirstBoot, Means
 from firmware.first_boot.front import Front
-from firmware.first_boot.places import Places, take_claim_file
+from firmware.first_boot.places import Places
 from firmware.first_boot.supervising import Supervising
 from firmware.first_boot.trying import Trying
 from firmware.host import Host
+from trust.service_manager import ServiceManager
 from trust.toml_text import Tables
 
 
@@ -43,43 +45,35 @@ from trust.toml_text import Tables
     help="The folder for network.toml, of which the image makes its network's files.",
 )
 @click.option(
-    "--claim-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where the claim file is; it is erased there once it was taken.",
-)
-@click.option(
     "--base",
     "base_path",
     type=click.Path(dir_okay=False, exists=True, path_type=Path),
     help="What the image knows of the machine, in the tables of the appliance's file: its [camera] looks for "
     "a code, its [board] shows signals, its [page] says where the steps are told.",
 )
-@click.option("--take", is_flag=True, help="Take the claim file and end: as root, before the rest.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 def first_boot(
     config_path: Path,
     data: Path,
     network: Path,
-    claim_file: Path | None,
     base_path: Path | None,
-    take: bool,
     log_level: str,
 ) -> None:
     """Become an appliance of a site: take a claim, join, take up settings, test the parts.
 
-    The claim comes from a file, as `aidpost-aggregator image personalise` makes them, or from a code that is
-    shown to the camera. Each step is told on the page and by the lamp. It ends once the appliance is ready,
-    at once where it was before; after a power cut the same command goes on.
+    The claim comes from the file aidpost-claim.toml in the data folder, where the image puts it and which is
+    erased once it was used, or from a code that is shown to the camera. Each step is told on the page and by
+    the lamp. It ends once the appliance is ready, at once where it was before; after a power cut the same
+    command goes on.
     """
     log.configure(log_level)
     with clear_errors():
         places = Places(config_path, data, network, _base(base_path))
         try:
-            if claim_file is not None:
-                take_claim_file(claim_file, places)
-            if take or places.over():
-                return
-            asyncio.run(_run(places))
+            if not places.over():
+                asyncio.run(_run(places))
+        except asyncio.CancelledError as stopped:
+            raise click.exceptions.Exit(128 + signal.SIGTERM) from stopped
         except OSError as error:
             raise click.ClickException(f"{error.filename or 'a file'}: {error.strerror}") from error
 
@@ -96,7 +90,13 @@ async def _run(places: Places) -> None:
         means = Means(Supervising(clock, asks=True), trying, ask_pin, front.codes, front.release, clock)
         boot = FirstBoot(places, means)
         await front.show(boot)
-        await boot.run()
+        manager = ServiceManager()
+        watching = asyncio.create_task(manager.watch(partial(asyncio.sleep, 0)), name="watchdog")
+        manager.ready()
+        try:
+            await boot.run()
+        finally:
+            watching.cancel()
 
 
 def _base(path: Path | None) -> Tables:

@@ -28,7 +28,6 @@ from firmware.first_boot.joining import INTERFACES, Joining
 from firmware.first_boot.places import Places
 from firmware.first_boot.supervising import Supervising
 from firmware.first_boot.terms import Situation, Step, Trouble, standing
-from firmware.first_boot.trying import Trying
 from firmware.first_boot.waiting import Waiting
 from firmware.guard.pin import AskPin
 from firmware.uplink.errors import JoinRefused
@@ -50,20 +49,38 @@ class Codes(Protocol):
         """Return the text of the first code that is seen. Raises SensorUnavailable without a camera."""
 
 
+class Tries(Protocol):
+    """Starts the appliance once (`firmware.first_boot.trying.Trying`)."""
+
+    go_on: bool
+
+    async def try_out(
+        self,
+        config: Config,
+        guard: KeyGuard,
+        show: Callable[[Situation], None],
+        waiting: Waiting,
+        done: Callable[[], None],
+    ) -> None:
+        """Take up settings and test the parts, then call `done`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
     """What the first boot works with.
 
-    codes: None without a camera. release: frees camera and board before the appliance takes them.
+    codes: None without a camera. release: frees camera and board before the appliance takes them. sleep:
+    until the aggregator is asked again whether an operator approved.
     """
 
     supervising: Supervising
-    trying: Trying
+    trying: Tries
     ask_pin: AskPin
     codes: Codes | None = None
     release: Callable[[], Awaitable[object]] | None = None
     clock: Clock = field(default_factory=Clock)
     interfaces: Path = INTERFACES
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 class FirstBoot:
@@ -75,7 +92,7 @@ class FirstBoot:
         self._means = means
         self._waiting = Waiting()
         self._joining = Joining(
-            places, self._show, self._waiting, means.ask_pin, means.clock, means.interfaces
+            places, self._show, self._waiting, means.ask_pin, means.clock, means.interfaces, means.sleep
         )
         self._listeners: list[Callable[[], None]] = []
         self._claims: asyncio.Queue[ClaimFile] = asyncio.Queue()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,7 +34,8 @@ log = structlog.get_logger()
 class Joining:
     """places: what is written. show: told how it stands. waiting: until the next try.
 
-    interfaces: of the machine's networks, as the kernel shows them.
+    interfaces: of the machine's networks, as the kernel shows them. sleep: until the aggregator is asked
+    again.
     """
 
     places: Places
@@ -43,6 +44,7 @@ class Joining:
     ask_pin: AskPin
     clock: Clock
     interfaces: Path = INTERFACES
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def join(self, claim: ClaimFile) -> tuple[Config, KeyGuard]:
         """Return the configuration and the open guard of a device that has joined. Raises JoinRefused."""
@@ -55,7 +57,7 @@ class Joining:
             target = uplink_target(config.uplink) if config.uplink else None
             if target is None:
                 raise AssertionError("a claim names its aggregator")
-            membership = open_membership(config, guard, target, self.clock)
+            membership = open_membership(config, guard, target, self.clock, self.sleep)
             pending = self._standing(claim, Step.APPROVAL, key_words=membership.key_words)
             while True:
                 self.show(self._standing(claim, Step.AGGREGATOR))

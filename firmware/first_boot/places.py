@@ -1,13 +1,11 @@
 """Where the first boot finds and leaves what it knows; each write is whole or not there.
 
-While the folder `first-boot` is in the data folder, the first boot is not over. The claim lies in it from the
-moment it was read, on the encrypted data partition, and is overwritten there once it was used.
+While the mark `first-boot` is in the data folder, the first boot is not over. The claim lies there from the
+moment it was taken, on the encrypted partition, and is overwritten once it was used.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +14,13 @@ import msgspec
 from firmware.config import Config
 from firmware.config_file import load
 from firmware.first_boot.configuration import tables_of
-from firmware.guard.key_file import replace_private, shred
+from firmware.guard.key_file import replace_private, shred, write_private
 from firmware.uplink.identity_file import read_identity
-from trust.claim_file import MAX_BYTES, ClaimFile, ClaimFileRefused, read_claim_file
+from trust.claim_file import NAME, ClaimFile, read_claim_file
 from trust.network import NETWORK_FILE, Wifi
 from trust.toml_text import Tables, to_toml
 
-FOLDER = "first-boot"
-CLAIM = "claim.toml"
+MARK = "first-boot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +36,28 @@ class Places:
     base: Tables
 
     @property
-    def folder(self) -> Path:
+    def mark(self) -> Path:
         """What is there only while the first boot goes on."""
-        return self.data / FOLDER
+        return self.data / MARK
 
     @property
     def claim(self) -> Path:
         """The claim that was taken and not used up."""
-        return self.folder / CLAIM
+        return self.data / NAME
 
     def over(self) -> bool:
         """Whether there is nothing to do: a configuration, and no first boot that was begun."""
-        return self.config.exists() and not self.folder.exists()
+        return self.config.exists() and not self.mark.exists()
 
     def begin(self) -> None:
-        """Note that the first boot goes on. Raises OSError."""
+        """Note that the first boot goes on. Raises OSError, GuardUnavailable."""
         self.data.mkdir(0o700, parents=True, exist_ok=True)
-        self.folder.mkdir(0o700, exist_ok=True)
+        write_private(self.mark, b"")
 
     def finish(self) -> None:
         """Note that it is over. Raises OSError."""
         self.forget_claim()
-        shutil.rmtree(self.folder)
+        self.mark.unlink()
 
     def stage(self, claim: ClaimFile) -> None:
         """Keep a claim, instead of another one. Raises GuardUnavailable."""
@@ -109,42 +106,3 @@ class Places:
         config = load(self.config)
         named = identity.named
         return config if (named.device_id, named.site) == (config.device.id, config.device.site) else None
-
-
-def take_claim_file(path: Path, places: Places) -> None:
-    """Take the claim file from where any computer can write it, and erase it there.
-
-    One that cannot be read stays where it is, to be corrected, and is taken too, so that this is told. On the
-    image it runs as root: what it leaves belongs to the owner of the data folder. An appliance that is not at
-    its first boot takes nothing. Raises OSError, GuardUnavailable.
-    """
-    if places.over() or not path.is_file():
-        return
-    with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if content.strip(b"\0"):
-        places.begin()
-        replace_private(places.claim, content)
-        owner = places.data.stat()
-        for each in (places.folder, places.claim):
-            os.chown(each, owner.st_uid, owner.st_gid)
-        try:
-            read_claim_file(path)
-        except ClaimFileRefused:
-            return
-    # What is all zeros was erased in part before a power cut: the claim itself was taken.
-    _erase(path)
-
-
-def _erase(path: Path) -> None:
-    """Overwrite and remove a file of the card that holds no file system of ours."""
-    with path.open("r+b") as file:
-        file.write(bytes(path.stat().st_size))
-        file.flush()
-        os.fsync(file.fileno())
-    path.unlink()
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

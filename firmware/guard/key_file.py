@@ -250,7 +250,9 @@ def shred(*paths: Path) -> None:
     for path in paths:
         try:
             with path.open("r+b") as file:
-                _overwrite(file.fileno())
+                # What has another name still is that file's content: a crash while keys were made left both.
+                if os.fstat(file.fileno()).st_nlink == 1:
+                    _overwrite(file.fileno())
             path.unlink()
         except FileNotFoundError:
             pass

@@ -14,6 +14,7 @@ from firmware.machine import fault
 from firmware.machine.claim_file import take_claim_file
 from firmware.records import ClockQuality
 from firmware.uplink.time_hints import TimeHints
+from tests.unit.test_claim_file import CLAIM
 from trust.claim_file import NAME
 
 FLOOR = Path(__file__).parents[2] / "image-build/overlay/usr/lib/aidpost/clock-floor"
@@ -30,12 +31,29 @@ def card(tmp_path: Path) -> tuple[Path, Path]:
 def test_a_claim_file_is_taken_once(card: tuple[Path, Path]) -> None:
     selector, data = card
     assert take_claim_file(selector, data) is False
-    (selector / NAME).write_text("secret")
+    text = CLAIM.to_text()
+    (selector / NAME).write_text(text)
     assert take_claim_file(selector, data) is True
     assert list(selector.iterdir()) == []
-    assert (data / NAME).read_text() == "secret"
+    assert (data / NAME).read_text() == text
     assert (data / NAME).stat().st_mode & 0o777 == 0o600
     assert take_claim_file(selector, data) is False
+    (selector / NAME).write_bytes(bytes(len(text)))  # the power failed before it was removed
+    assert take_claim_file(selector, data) is True
+    assert list(selector.iterdir()) == []
+    assert (data / NAME).read_text() == text
+
+
+def test_a_file_that_cannot_be_read_stays_to_be_corrected_and_takes_no_good_ones_place(
+    card: tuple[Path, Path],
+) -> None:
+    selector, data = card
+    (selector / NAME).write_text("secret")
+    assert take_claim_file(selector, data) is True
+    assert (selector / NAME).read_text() == (data / NAME).read_text() == "secret"
+    (data / NAME).write_text(CLAIM.to_text())
+    assert take_claim_file(selector, data) is False
+    assert (data / NAME).read_text() == CLAIM.to_text()
 
 
 def test_a_claim_file_stays_until_it_is_safe(card: tuple[Path, Path]) -> None:

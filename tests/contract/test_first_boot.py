@@ -1,0 +1,306 @@
+"""The first boot against a real aggregator: what each claim comes to, and power cuts at every step."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from aggregator.authority import Authority
+from aidpost.v1 import fleet_pb2, fleet_pb2_grpc
+from firmware.cards.claim_code import to_code
+from firmware.cards.payload import NOT_OURS
+from firmware.clock import Clock
+from firmware.first_boot.boot import FirstBoot, Means
+from firmware.first_boot.places import Places
+from firmware.first_boot.supervising import Supervising
+from firmware.first_boot.terms import Situation, Step, Trouble
+from firmware.guard.opening import no_console
+from firmware.machine.claim_file import take_claim_file
+from firmware.opening import open_keys, open_store
+from firmware.store.staff import Staff
+from firmware.workflow.terms import Role
+from tests.kit.aggregator_fixture import NOW_NS, Running, running_aggregator
+from tests.kit.first_boot_cuts import CUT, WHOLE, TriesNothing
+from tests.kit.identities import claim_code, first_administrator, shown
+from tests.kit.link_device import PATIENCE_S
+from trust.claim import Claim
+from trust.claim_file import FORMAT, NAME, ClaimFile
+from trust.network import Wifi
+
+SITE = "harbour-clinic"
+NOW = datetime.fromtimestamp(NOW_NS / 1e9, UTC)
+MOST_STEPS = 60
+
+
+class Shown:
+    """Codes before the camera, one after the other."""
+
+    def __init__(self) -> None:
+        self.codes: asyncio.Queue[str] = asyncio.Queue()
+
+    async def scan(self) -> str:
+        return await self.codes.get()
+
+
+@dataclass
+class Post:
+    """An aggregator, the operator who approves, and one fresh appliance."""
+
+    server: Running
+    authority: Authority
+    fleet: fleet_pb2_grpc.FleetServiceAsyncStub
+    clock: list[int]
+    folder: Path
+    codes: Shown
+
+    def __post_init__(self) -> None:
+        for name in ("selector", "data", "interfaces"):
+            (self.folder / name).mkdir(mode=0o700)
+        self.places = Places(
+            self.folder / "etc" / "aidpost.toml", self.folder / "data", self.folder / "network", {}
+        )
+
+    async def claim(self, site: str = SITE, code: str = "", **more: object) -> ClaimFile:
+        code = code or await claim_code(self.fleet, site)
+        return ClaimFile.of(
+            {
+                "format": FORMAT,
+                "device": {"id": "kit-1", "site": SITE, "purpose": "clinic check-in", "languages": ["sw"]},
+                "aggregator": {
+                    "target": self.server.target,
+                    "code": code,
+                    "made": NOW,
+                    "expires": NOW + timedelta(hours=1),
+                },
+                "keys": {"guard": "file"},
+                "hardware": {"fingerprint": "none", "camera": "replay", "board": "none"},
+                **more,
+            }
+        )
+
+    def put(self, claim: ClaimFile) -> None:
+        (self.folder / "selector" / NAME).write_text(claim.to_text())
+        assert take_claim_file(self.folder / "selector", self.places.data)
+
+    def boot(self, wall_ns: int = NOW_NS, *, asks: bool = False) -> FirstBoot:
+        clock = replace(Clock(), wall_ns=lambda: wall_ns)
+        return FirstBoot(
+            self.places,
+            Means(
+                Supervising(clock, asks=asks),
+                TriesNothing(),
+                no_console,
+                self.codes,
+                clock=clock,
+                interfaces=self.folder / "interfaces",
+                sleep=lambda _s: self.approve(),
+            ),
+        )
+
+    async def approve(self) -> None:
+        asked = await self.fleet.ListEnrolments(fleet_pb2.ListEnrolmentsRequest(), timeout=PATIENCE_S)
+        for each in asked.enrolments:
+            if each.state == fleet_pb2.ENROLMENT_STATE_PENDING:
+                request = fleet_pb2.ApproveDeviceRequest(device_id=each.device_id, key_words=each.key_words)
+                await self.fleet.ApproveDevice(request, timeout=PATIENCE_S)
+
+
+@pytest.fixture
+async def post(tmp_path: Path) -> AsyncIterator[Post]:
+    authority = Authority.create(tmp_path / "identity")
+    store = tmp_path / "store.db"
+    administrator = first_administrator(authority, store)
+    clock = [NOW_NS]
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(
+            running_aggregator(store, authority=authority, clock=lambda: clock[0])
+        )
+        channel = await stack.enter_async_context(shown(server.target, authority.certificate, administrator))
+        (tmp_path / "card").mkdir()
+        yield Post(
+            server, authority, fleet_pb2_grpc.FleetServiceStub(channel), clock, tmp_path / "card", Shown()
+        )
+
+
+async def until(boot: FirstBoot, wanted: Callable[[Situation], bool]) -> Situation:
+    changed = asyncio.Event()
+    unsubscribe = boot.subscribe(changed.set)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not wanted(boot.situation):
+                changed.clear()
+                await changed.wait()
+    finally:
+        unsubscribe()
+    return boot.situation
+
+
+async def ends_with(boot: FirstBoot, trouble: Trouble) -> Situation:
+    """Run until this trouble is told."""
+    running = asyncio.create_task(boot.run())
+    try:
+        return await until(boot, lambda situation: situation.trouble is trouble)
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+
+
+async def test_a_claim_makes_an_appliance_with_its_supervisor_and_networks(post: Post) -> None:
+    wifi = {"name": "Harbour", "passphrase": "long enough"}
+    post.put(await post.claim(supervisor={"name": "ana", "pin": "482913"}, network={"wifi": wifi}))
+    told: list[tuple[Step, str]] = []
+    boot = post.boot()
+    boot.subscribe(lambda: told.append((boot.situation.step, boot.situation.key_words)))
+    await asyncio.wait_for(boot.run(), PATIENCE_S)
+    assert [step for step, _ in told] == [Step.AGGREGATOR, Step.APPROVAL, Step.SELF_TEST]
+    assert boot.situation.ready
+    assert boot.situation.languages == ("sw",)
+    config = post.places.joined()
+    assert config is not None
+    assert (config.device.id, config.device.site) == ("kit-1", SITE)
+    assert post.places.over()
+    assert "long enough" in (post.places.network / "network.toml").read_text()
+    assert not list(post.folder.rglob(NAME))
+    with open_keys(config) as guard:
+        store = open_store(config, guard)
+        assert store.staff.members() == [Staff("ana", Role.SUPERVISOR)]
+        store.close()
+
+
+async def test_a_code_that_is_shown_replaces_one_that_is_good_for_nothing(post: Post) -> None:
+    other = await claim_code(post.fleet, "north-gate")
+    unknown = Claim.new(Claim.parse(other).pin + bytes(16)).text()
+    boot = post.boot()
+    post.put(await post.claim(code=unknown))
+    running = asyncio.create_task(boot.run())
+    for trouble, code in (
+        (Trouble.CLAIM_UNKNOWN, other),
+        (Trouble.CLAIM_OF_OTHER_SITE, ""),
+    ):
+        told = await until(boot, lambda situation, wanted=trouble: situation.trouble is wanted)  # type: ignore[misc]
+        assert told.step is Step.CLAIM
+        assert not (post.places.data / NAME).exists()
+        post.codes.codes.put_nowait(to_code((await post.claim(code=code)).to_text()))
+    await asyncio.wait_for(running, PATIENCE_S)
+    assert post.places.joined() is not None
+
+
+async def test_a_code_that_was_used_or_has_expired_is_told(post: Post) -> None:
+    claim = await post.claim()
+    post.put(claim)
+    await asyncio.wait_for(post.boot().run(), PATIENCE_S)
+    shutil.rmtree(post.places.data)  # another board, or the same one after its card was written anew
+    post.places.data.mkdir()
+    post.places.config.unlink()
+    post.put(claim)
+    told = await ends_with(post.boot(), Trouble.CLAIM_USED)
+    assert told.device == "kit-1"
+    post.put(await post.claim())
+    post.clock[0] += 2 * 3600 * 1_000_000_000
+    await ends_with(post.boot(), Trouble.CLAIM_EXPIRED)
+
+
+async def test_what_is_no_claim_code_is_told(post: Post) -> None:
+    boot = post.boot()
+    running = asyncio.create_task(boot.run())
+    for code, trouble in ((NOT_OURS, Trouble.CODE_FOREIGN), ("AIDC:ABC", Trouble.CODE_UNREADABLE)):
+        post.codes.codes.put_nowait(code)
+        await until(boot, lambda situation, wanted=trouble: situation.trouble is wanted)  # type: ignore[misc]
+    running.cancel()
+    await asyncio.wait({running})
+
+
+async def test_a_file_that_cannot_be_read_stays_on_the_card(post: Post) -> None:
+    on_card = post.folder / "selector" / NAME
+    on_card.write_text((await post.claim()).to_text().replace("kit-1", "kit 1"))
+    take_claim_file(on_card.parent, post.places.data)
+    told = await ends_with(post.boot(), Trouble.FILE_UNREADABLE)
+    assert "'kit 1' is no name" in told.detail
+    on_card.write_text(on_card.read_text().replace("kit 1", "kit-1"))
+    take_claim_file(on_card.parent, post.places.data)
+    assert not on_card.exists()
+    await asyncio.wait_for(post.boot().run(), PATIENCE_S)
+
+
+async def test_without_a_network_it_says_so_and_goes_on_with_the_wifi_that_is_entered(post: Post) -> None:
+    wrong = msgspec.structs.replace(
+        (claim := await post.claim()),
+        aggregator=msgspec.structs.replace(claim.aggregator, target="127.0.0.1:9"),
+    )
+    post.put(wrong)
+    before = NOW_NS - 86_400 * 1_000_000_000
+    boot = post.boot(before)
+    running = asyncio.create_task(boot.run())
+    told = await until(boot, lambda situation: situation.trouble is Trouble.NO_NETWORK)
+    assert (told.target, told.clock) == ("127.0.0.1:9", date(2025, 12, 31))
+    boot.take_wifi(Wifi(name="Harbour", passphrase="long enough"))
+    told = await until(boot, lambda situation: situation.wifi == "Harbour")
+    lan = post.folder / "interfaces" / "eth0"
+    lan.mkdir()
+    (lan / "operstate").write_text("up\n")
+    boot.again()
+    await until(boot, lambda situation: situation.trouble is Trouble.NO_ANSWER)
+    assert "Harbour" in (post.places.network / "network.toml").read_text()
+    post.codes.codes.put_nowait(
+        to_code(claim.to_text())
+    )  # the address was wrong: another code, while it tries
+    await asyncio.wait_for(running, PATIENCE_S)
+
+
+async def test_another_aggregator_is_told_nothing(post: Post) -> None:
+    post.put(await post.claim(code=Claim.new(bytes(32)).text()))
+    await ends_with(post.boot(), Trouble.OTHER_AGGREGATOR)
+    assert (post.places.data / NAME).exists()  # the code may be right, and the network wrong
+
+
+async def test_the_first_supervisor_is_entered_where_the_claim_names_none(post: Post) -> None:
+    post.put(await post.claim())
+    boot = post.boot(asks=True)
+    running = asyncio.create_task(boot.run())
+    await until(boot, lambda situation: situation.step is Step.SUPERVISOR)
+    boot.name_supervisor("ben", bytearray(b"111111"))
+    await until(boot, lambda situation: situation.trouble is Trouble.PIN)
+    boot.name_supervisor("ben", bytearray(b"739150"))
+    await asyncio.wait_for(running, PATIENCE_S)
+
+
+async def test_a_power_cut_at_any_step_is_made_good_by_the_next_boot(post: Post, tmp_path: Path) -> None:
+    for step in range(1, MOST_STEPS):
+        selector = tmp_path / "cards" / str(step) / "selector"
+        selector.mkdir(parents=True)
+        hardware = {"fingerprint": "none", "camera": "replay", "board": "console", "screen": False}
+        (selector / NAME).write_text((await post.claim(hardware=hardware)).to_text())
+
+    async def approve_all() -> None:
+        while True:
+            await post.approve()
+            await asyncio.sleep(0.02)
+
+    approving = asyncio.create_task(approve_all())
+    program = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.kit.first_boot_cuts", str(tmp_path / "cards")),
+        cwd=Path(__file__).parents[2],
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(program.communicate(), 10 * PATIENCE_S)
+    approving.cancel()
+    assert program.returncode == 0, (out + err).decode()
+    *cuts, last = [line.split()[1:] for line in out.decode().splitlines() if line.startswith("step ")]
+    for number, ended, joined, claims, again in cuts:
+        assert (int(ended), int(again)) == (CUT, WHOLE), number
+        assert joined == "joined=True" or claims != "claims=0", number
+        left = {path.name for path in (tmp_path / "cards" / number).rglob("*") if path.is_file()}
+        assert left >= {"aidpost.toml", "network.toml", "identity.pem", "keys.json"}, number
+        assert not left & {NAME, "first-boot"}, number
+    assert int(last[1]) == WHOLE
+    assert len(cuts) > 12
