@@ -9,7 +9,7 @@ RUN := $(UV) run --frozen --no-sync
 READY := $(VENV)/.ready
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup demo try test check baseline protos screens dashboard-screens messages audio models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions camera-test torture image clean
+.PHONY: help setup demo try test check baseline protos screens dashboard-screens messages audio models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions camera-test hardware torture image clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -149,6 +149,9 @@ bench: $(BENCH_VENV)/.ready ## Measure this project beside its peers and write d
 
 instructions: $(READY) ## Compare the instruction counts of one face and one finger decision (ARGS=--accept: keep new ones)
 	@$(RUN) python -m tests.bench.instructions $(ARGS)
+
+hardware: $(READY) ## Draw the wiring anew and write the tables of docs/hardware.md
+	@$(RUN) python -m hardware
 
 camera-test: $(READY) ## Try the camera driver on real picamera2 and libcamera, in a Debian of its own (as root; ARGS: pytest's)
 	@$(RUN) python -m tests.image.camera $(ARGS)

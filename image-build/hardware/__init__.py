@@ -1,1 +1,1 @@
-"""What an appliance is built of: wiring, parts and power, which `python -m hardware` draws and writes."""
+"""What an appliance is built of: wiring, parts and power, which `make hardware` draws and writes."""

@@ -1,4 +1,4 @@
-"""``python -m hardware``: draws the figures anew and writes the tables of docs/hardware.md."""
+"""``make hardware``: draws the figures anew and writes the tables of docs/hardware.md."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def tables() -> dict[str, str]:
 def filled(page: str) -> str:
     """Return the page with each table between its marks; raises ValueError where a mark is missing."""
     for name, table in tables().items():
-        before, begin, rest = page.partition(f"<!-- {name}: python -m hardware -->\n")
+        before, begin, rest = page.partition(f"<!-- {name}: make hardware -->\n")
         _, end, after = rest.partition("<!-- end -->\n")
         if not begin or not end:
             raise ValueError(f"the page has no place for the table {name}")

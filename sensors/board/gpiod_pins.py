@@ -202,7 +202,10 @@ class GpiodPin(PiPin):  # type: ignore[misc]  # gpiozero has no types
 
     def _read_edges(self) -> None:
         with self._lock:
-            events = [] if self._request is None else self._request.read_edge_events()
+            # Reading waits where there is nothing, and the lock would be held meanwhile.
+            if self._request is None or not self._request.wait_edge_events(0):
+                return
+            events = self._request.read_edge_events()
         for event in events:
             is_rising = event.event_type is gpiod.EdgeEvent.Type.RISING_EDGE
             self._call_when_changed(event.timestamp_ns / 1e9, int(is_rising))

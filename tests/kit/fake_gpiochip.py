@@ -6,6 +6,7 @@ which nothing is wired follows its pull. Edges are read from a descriptor that c
 
 import errno
 import os
+import select
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -103,7 +104,8 @@ class FakeRequest:
         self._configure(config[self._offset])
 
     def wait_edge_events(self, timeout: float | None = None) -> bool:
-        raise NotImplementedError("wait on the descriptor")
+        self._check()
+        return bool(select.select([self._read_fd], [], [], timeout)[0])
 
     def read_edge_events(self) -> list[Any]:
         self._check()

@@ -25,7 +25,7 @@ COMMANDS = sorted(
         for command in re.findall(r"`(aidpost(?:-aggregator)? [^`]+)`", page.read_text())
     }
 )
-AGAIN = "run: python -m hardware"
+AGAIN = "run: make hardware"
 
 
 def test_the_page_has_the_tables_of_the_defaults() -> None:
