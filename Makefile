@@ -9,7 +9,7 @@ RUN := $(UV) run --frozen --no-sync
 READY := $(VENV)/.ready
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup demo try test check baseline protos screens dashboard-screens messages audio models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions camera-test hardware torture image clean
+.PHONY: help setup demo try test check baseline protos screens dashboard-screens messages audio models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions camera-test hardware torture image image-test image-smoke clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -162,6 +162,14 @@ torture: $(READY) ## Try the faults of docs/reliability.md at length (ARGS="--on
 image: $(READY) ## Make the appliance's image (docs/image.md; ARGS="--help")
 	@bash image-build/image-packages.sh
 	@$(RUN) python -m imaging build $(ARGS)
+
+image-test: $(READY) ## Make the image and boot it in QEMU: join, check-in, updates, power cuts (ARGS="--only boot"; docs/image.md)
+	@[ -e out/image/keys/keyring.pem ] || $(RUN) python -m imaging keys
+	@$(MAKE) --no-print-directory image ARGS=
+	@$(RUN) python -m tests.image $(ARGS)
+
+image-smoke: $(READY) ## Build what has changed of the image and boot it once (ARGS=--unless-tried)
+	@$(RUN) python -m tests.image.smoke $(ARGS)
 
 clean: ## Remove what the build made
 	@rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache out

@@ -38,7 +38,9 @@ def check() -> None:
 @click.option("--kernel", default="debian", show_default=True, help="A source of [kernel.sources].")
 @click.option("--out", type=PATH, default=OUT, show_default=True, help="Folder of what is made.")
 @click.option("--cache", type=PATH, default=OUT / "cache", envvar="AIDPOST_IMAGE_CACHE", show_default=True)
-@click.option("--keyring", type=EXISTING, help="Certificate of whoever signs updates (`keys`).")
+@click.option(
+    "--keyring", type=EXISTING, help="Certificate of whoever signs updates (`keys`); in OUT/keys where there."
+)
 @click.option("--archive", help="Debian archive instead of the recipe's day, as http://deb.debian.org")
 @click.pass_obj
 def build(
@@ -59,6 +61,8 @@ def build(
 
     if kernel not in recipe.kernel.sources:
         raise click.BadParameter(f"one of {', '.join(recipe.kernel.sources)}", param_hint="--kernel")
+    if keyring is None and (own := out / KEYS.name / "keyring.pem").exists():
+        keyring = own
     order = Order(
         version or metadata.version("aidpost"), kernel, out.resolve(), cache.resolve(), keyring, archive
     )

@@ -25,10 +25,17 @@ _DEVICE = stat.S_IFCHR | 0o600
 Entries = dict[str, tuple[int, bytes]]
 
 
-def make(root: Path, modules: Path, wanted: Iterable[str], toolbox: Toolbox) -> bytes:
+def make(
+    root: Path,
+    modules: Path,
+    wanted: Iterable[str],
+    toolbox: Toolbox,
+    init: Path = INIT,
+    programs: Iterable[str] = PROGRAMS,
+) -> bytes:
     """Return the archive, packed with zstd; raises CommandFailed, ModulesMissing, FileNotFoundError."""
     files: Entries = {}
-    for program in PROGRAMS:
+    for program in programs:
         _with_libraries(root, program, files, toolbox)
     names = []
     for file in closure(modules, wanted):
@@ -36,7 +43,7 @@ def make(root: Path, modules: Path, wanted: Iterable[str], toolbox: Toolbox) -> 
         files[f"modules/{name}"] = (_FILE, uncompressed(modules / file))
         names.append(name)
     files["modules/list"] = (_FILE, "".join(f"{name}\n" for name in names).encode())
-    files["init"] = (_PROGRAM, INIT.read_bytes())
+    files["init"] = (_PROGRAM, init.read_bytes())
     files["bin/sh"] = (_LINK, b"/usr/bin/busybox")
     files["dev/console"] = (_DEVICE, b"")
     folders = {str(parent) for name in files for parent in Path(name).parents} - {"."}

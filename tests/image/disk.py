@@ -115,7 +115,7 @@ def _partitions(path: Path) -> list[Partition]:
         file.seek(SECTOR)
         header = file.read(SECTOR)
         if not header.startswith(_SIGNATURE):
-            raise ValueError(f"{path} has no GPT")
+            return []  # a single file system
         first, count, size = _HEADER.unpack_from(header, 72)
         file.seek(first * SECTOR)
         table = file.read(count * size)

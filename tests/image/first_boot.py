@@ -2,15 +2,64 @@
 
 from __future__ import annotations
 
-from tests.image.machine import Plugs
+import asyncio
+import re
+
+from tests.image.agent import Agent
+from tests.image.machine import Machine, Plugs
 from tests.image.result import Notes
 from tests.image.stage import BOOT_S, Stage
 
+STARTED = r"Started aidpost\.service"
+"""What systemd says on the console when the appliance has told it that it serves (Type=notify)."""
+SETTLING_S = 60.0
+IDLE_MB = 200.0
+
 
 async def scenario(stage: Stage, notes: Notes) -> None:
-    """Boot once and look."""
-    plugs = Plugs(append="systemd.show_status=1")
-    async with stage.machine(await stage.disk(), plugs=plugs) as machine:
+    """Boot once without an agent for the time, and once with it to look around."""
+    disk = await stage.disk()
+    async with stage.machine(disk, "timed", Plugs(agent=False, append="systemd.show_status=1")) as machine:
+        notes.figure("first_boot_to_ready_s", await ready_s(machine))
+    async with stage.machine(disk, "again", Plugs(agent=False, append="systemd.show_status=1")) as machine:
+        notes.figure("boot_to_ready_s", await ready_s(machine))
+    async with stage.machine(disk, "inside", Plugs(append="systemd.show_status=1")) as machine:
         agent = await machine.agent(BOOT_S)
-        notes.seen("a fresh card boots slot A" if machine.boots[0].slot == "A" else "slot B")
-        notes.progress(await agent.run("uname -a; findmnt -no SOURCE,FSTYPE,OPTIONS /"))
+        await machine.console.wait(STARTED, BOOT_S)
+        notes.seen(f"boots slot {machine.boots[0].slot} to the appliance that serves")
+        await look_around(agent, notes)
+        await asyncio.sleep(SETTLING_S)
+        used = await used_mb(agent)
+        notes.figure("memory_used_at_idle_mb", used)
+        notes.check(used <= IDLE_MB, f"uses no more than {IDLE_MB:.0f} MB at idle", f"{used:.0f} MB")
+
+
+async def ready_s(machine: Machine) -> float:
+    """Return the seconds from the start of QEMU to the appliance that serves."""
+    line = await machine.console.wait(STARTED, BOOT_S)
+    return round(line.at_s - machine.boots[0].at_s, 1)
+
+
+async def look_around(agent: Agent, notes: Notes) -> None:
+    """Check what the page promises of the running system."""
+    mounts = await agent.run("cat /proc/mounts")
+    for place, kind in (("/", "erofs ro"), ("/var", "tmpfs rw"), ("/data", "ext4 rw")):
+        found = re.search(rf"^(\S+) {place} (\S+) (r[ow])", mounts, re.MULTILINE)
+        said = f"{found[2]} {found[3]}" if found else "nothing"
+        notes.check(said == kind, f"{place} is {kind}", said)
+    verity = await agent.run("cat /sys/block/dm-*/dm/uuid")
+    for kind in ("CRYPT-VERITY-", "CRYPT-LUKS2-"):
+        notes.check(kind in verity, f"there is a {kind.strip('-')} mapping", verity)
+    failed = (await agent.run("systemctl --failed --plain --no-legend")).strip()
+    notes.check(not failed, "no unit has failed", failed)
+    rules = await agent.run("nft list ruleset")
+    notes.check("policy drop" in rules, "the filter drops what is not asked for", rules[:300])
+    listening = await agent.run("cat /proc/net/tcp /proc/net/tcp6")
+    ssh = re.search(r":0016 0+:0000 0A", listening)
+    notes.check(ssh is None, "nothing listens for ssh", listening)
+
+
+async def used_mb(agent: Agent) -> float:
+    """Return the memory that is used and cannot be given back, in MB of 10^6 bytes (proc(5), meminfo)."""
+    kib = dict(re.findall(r"^(\w+): +(\d+) kB", await agent.run("cat /proc/meminfo"), re.MULTILINE))
+    return round((int(kib["MemTotal"]) - int(kib["MemAvailable"])) * 1024 / 1e6, 1)

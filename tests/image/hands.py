@@ -45,6 +45,10 @@ class Hands:
         elif "done [" in line.text or "go to a person [" in line.text:
             self._lift()
 
+    def forget(self, board: Console) -> None:
+        """Look for screens that come from now on."""
+        self._from = len(board.lines)
+
     async def screen(self, board: Console, title: str, timeout_s: float = STEP_S) -> Line:
         """Wait for the screen with this title, after those that were waited for before. Raises NotSaid."""
         line = await board.wait(f"^== .*{title}", timeout_s, since=self._from)

@@ -22,7 +22,7 @@ from tests.image import agent as agents
 from tests.image.agent import Agent, connect
 from tests.image.console import Console, Line
 from tests.image.disk import Disk
-from tests.image.firmware import NothingToBoot, load
+from tests.image.firmware import Loaded, NothingToBoot, load
 from tests.image.tools import qemu
 
 HOST: Final = "10.0.2.2"
@@ -32,7 +32,7 @@ POWERED_OFF: Final = "reboot: Power down"
 # A drop-in for the service, by a credential on the kernel's command line: fw_cfg has no room for its name.
 _TERMINAL = b"[Service]\nStandardInput=tty\nStandardOutput=tty\nTTYPath=/dev/ttyS1\n"
 ON_BOARD: Final = f"systemd.unit-dropin.aidpost.service:{base64.b64encode(_TERMINAL).decode()}"
-MOST_BOOTS = 12
+MOST_BOOTS = 60
 _STOP_S = 10.0
 
 
@@ -68,13 +68,16 @@ class Boot:
 class Machine:
     """Switched on by entering the context and killed by leaving it; a reset starts it again, as power does.
 
-    folder: for its log and its files.
+    folder: for its log and its files. instead: what to start, whatever the card's boot partitions hold.
     """
 
-    def __init__(self, disk: Disk, folder: Path, plugs: Plugs | None = None) -> None:
+    def __init__(
+        self, disk: Disk, folder: Path, plugs: Plugs | None = None, instead: Loaded | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.disk: Final = disk
         self.plugs = plugs or Plugs()
+        self._instead = instead
         self.boots: Final[list[Boot]] = []
         self.console: Final = Console(folder / "console.log", self._heard)
         # A socket's path has 107 characters at most, and the folder may be deep.
@@ -186,7 +189,9 @@ class Machine:
 
     async def _boot(self) -> None:
         tryboot, self._tryboot = self._tryboot, False
-        loaded = await asyncio.to_thread(load, self.disk, self._folder, tryboot=tryboot)
+        loaded = self._instead
+        if loaded is None:
+            loaded = await asyncio.to_thread(load, self.disk, self._folder, tryboot=tryboot)
         number = len(self.boots) + 1
         words = [*loaded.command_line.split(), *self.plugs.append.split()]
         if not any(word.startswith("console=ttyAMA0") for word in words):
@@ -204,7 +209,10 @@ class Machine:
         )
         assert self._process.stdout is not None
         hearing: asyncio.Task[None] | None = None
+        monitor: asyncio.StreamWriter | None = None
         try:
+            # QEMU may have to wait for its turn (AIDPOST_QEMU_UNDER): it runs once its monitor answers.
+            _, monitor = await connect(self._folder / "monitor", self._process)
             if self.plugs.agent:
                 self._agent = Agent(*await connect(self._folder / "agent", self._process))
             if self.plugs.board:
@@ -221,6 +229,8 @@ class Machine:
             if self._process.returncode is None:
                 self._process.kill()
                 await self._process.wait()
+            if monitor is not None:
+                monitor.close()
             if hearing is not None:
                 hearing.cancel()
                 await asyncio.gather(hearing, return_exceptions=True)
@@ -245,6 +255,7 @@ class Machine:
             *("-M", "virt,gic-version=3", "-cpu", "cortex-a72", "-smp", "2", "-m", str(plugs.memory_mb)),
             *("-accel", "tcg,thread=multi", "-nodefaults", "-display", "none", "-no-reboot"),
             *("-serial", "stdio", "-device", "virtio-rng-pci"),
+            *("-chardev", self._socket("monitor"), "-mon", "monitor"),
             # kill -9 ends QEMU and not this host: what the guest has written is in the host's memory,
             # whichever way QEMU flushes.
             *("-drive", f"file={self.disk.path},format=raw,if=none,id=card,cache=unsafe"),

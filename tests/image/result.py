@@ -18,7 +18,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table in docs/image.md.
 
     seen: sentences, each true when it was written. figures: by name, with the unit in the name.
-    wrong: one sentence each; empty is what is claimed.
+    wrong: one sentence each; empty is what is claimed. digest: of what the image was made of (`tried`).
     """
 
     scenario: str
@@ -26,6 +26,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     wrong: tuple[str, ...]
     took_s: float
     figures: dict[str, float] = {}
+    digest: str = ""
 
 
 class Notes:

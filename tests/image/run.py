@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -20,28 +21,35 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from tests.image import first_boot
+from tests.image import bare, first_boot, life, power_cuts, tampering, tried, updates
 from tests.image.result import PAGE, Notes, Result, with_table
 from tests.image.stage import Stage
 from tests.image.tools import REPOSITORY, ToolMissing
+from tests.image.variants import Built
 
 RESULTS = REPOSITORY / "out" / "image" / "tests"
-IMAGE = REPOSITORY / "out" / "image" / "disk.img"
+BUILT = REPOSITORY / "out" / "image"
 
 Scenario: TypeAlias = "Callable[[Stage, Notes], Awaitable[None]]"
 
 SCENARIOS: dict[str, Scenario] = {
     "boot": first_boot.scenario,
+    "bare": bare.scenario,
+    "life": life.scenario,
+    "updates": updates.scenario,
+    "power-cuts": power_cuts.scenario,
+    "tampering": tampering.scenario,
 }
 
 
-async def run(names: list[str], image: Path, seed: int, share: float) -> list[Result]:
+async def run(names: list[str], built: Built, seed: int, share: float) -> list[Result]:
     """Run these scenarios; what they find is kept one by one."""
     this = asyncio.current_task()
     assert this is not None
     # A machine must not outlive whoever started it.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     found: list[Result] = []
+    digest = tried.digest()
     for name in names:
         sys.stdout.write(f"{name}\n")
         folder = RESULTS / name
@@ -49,12 +57,12 @@ async def run(names: list[str], image: Path, seed: int, share: float) -> list[Re
         folder.mkdir(parents=True)
         notes = Notes(name, _say)
         try:
-            await SCENARIOS[name](Stage(image, folder, seed, share), notes)
+            await SCENARIOS[name](Stage(built, folder, seed, share), notes)
         except ToolMissing:
             raise
         except Exception as error:  # noqa: BLE001  (whatever ends a scenario is what it found)
             notes.wrong(f"ended by {type(error).__name__}: {error}")
-        result = notes.result()
+        result = msgspec.structs.replace(notes.result(), digest=digest)
         (RESULTS / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(result)))
         found.append(result)
     return found
@@ -84,18 +92,18 @@ def main() -> None:
     """Run, and write the table where the run was a full one."""
     parser = argparse.ArgumentParser(prog="make image-test", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=list(SCENARIOS), default=list(SCENARIOS))
-    parser.add_argument("--image", type=Path, default=IMAGE, help="as `make image` leaves it")
+    parser.add_argument("--built", type=Path, default=BUILT, help="the folder that `make image` leaves")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--share", type=float, default=1.0, help="of the full number of tries, as 0.1")
     parser.add_argument("--table", action="store_true", help="run nothing, write the table")
     options = parser.parse_args()
-    if not options.table and not options.image.exists():
-        parser.error(f"there is no {options.image}: `make image` makes it")
+    if not options.table and not (options.built / "image.json").exists():
+        parser.error(f"there is no image in {options.built}: `make image` makes it")
     try:
         found = (
             kept()
             if options.table
-            else asyncio.run(run(options.only, options.image, options.seed, options.share))
+            else asyncio.run(run(options.only, Built(options.built), options.seed, options.share))
         )
     except ToolMissing as missing:
         sys.exit(str(missing))
@@ -103,5 +111,7 @@ def main() -> None:
     if options.table or options.share == 1.0:
         page = REPOSITORY / PAGE
         page.write_text(with_table(page.read_text(encoding="utf-8"), kept()), encoding="utf-8")
-        sys.stdout.write(f"Wrote the table of {PAGE}\n")
+        commit = subprocess.check_output(["/usr/bin/git", "rev-parse", "HEAD"], cwd=REPOSITORY, text=True)
+        tried.write(kept(), commit.strip())
+        sys.stdout.write(f"Wrote the table of {PAGE} and {tried.TRIED.name}\n")
     sys.exit(1 if any(result.wrong for result in found) else 0)

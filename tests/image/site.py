@@ -60,6 +60,15 @@ class Site:
                         return words
                 await asyncio.sleep(_POLL_S)
 
+    async def until_shown(self, word: str, timeout_s: float) -> str:
+        """Wait until what is known of the appliance has this word; return all of it."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                said = await self.server.administer("fleet", "devices", "show", self.device)
+                if word in said:
+                    return said
+                await asyncio.sleep(_POLL_S)
+
     async def until_event(self, kind: str, timeout_s: float) -> dict[str, Any]:
         """Wait until the aggregator holds an event of this kind from the appliance."""
         async with asyncio.timeout(timeout_s):

@@ -1,4 +1,4 @@
-"""What every scenario of the image is given: the image that was built, and machines on copies of it."""
+"""What every scenario of the image is given: what the build left, and machines on copies of its card."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.image.disk import Disk, unpacked
 from tests.image.machine import Machine, Plugs
+from tests.image.variants import Built
 
 BOOT_S = 900.0
 """The longest that a boot may take before it counts as failed: 120 s on a free PC without KVM, and many
@@ -17,9 +18,9 @@ times that where others use its processors."""
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """image: the image file as built. folder: for what the scenario leaves. share: of the tries."""
+    """built: what the build left. folder: for what the scenario leaves. share: of the tries."""
 
-    image: Path
+    built: Built
     folder: Path
     seed: int
     share: float
@@ -32,7 +33,7 @@ class Stage:
         """Return a card with the image as it leaves the factory."""
         path = self.folder / f"{name}.img"
         path.unlink(missing_ok=True)
-        return await asyncio.to_thread(unpacked, self.image, path)
+        return await asyncio.to_thread(unpacked, self.built.folder / "disk.img", path)
 
     def machine(self, disk: Disk, name: str = "machine", plugs: Plugs | None = None) -> Machine:
         """Return a machine with this card; its console is kept in the scenario's folder."""

@@ -1,0 +1,114 @@
+"""Builds what has changed of the image and boots it to the appliance that serves: `make image-smoke`.
+
+With --unless-tried nothing is done where image-build/tried.json names what the image is made of now; what
+cannot be tried on this machine is said then and is no fault, while an image that does not boot is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.image import tried
+from tests.image.console import NotSaid
+from tests.image.disk import Disk
+from tests.image.first_boot import ready_s
+from tests.image.machine import Machine, Plugs
+from tests.image.tools import REPOSITORY, ToolMissing
+
+OUT = REPOSITORY / "out" / "image"
+# Cold, on two cores: 12 minutes; half an hour more is a network that does not come.
+BUILD_S = 2400.0
+# What a failed boot says; a slow machine says none of it.
+BROKEN = ("Kernel panic", "Failed to start aidpost.service", "is not what this slot was signed with")
+
+
+@dataclass(frozen=True, slots=True)
+class NotTried:
+    """This machine could not try it."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The image does not do what it should."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Booted:
+    """It serves, this long after the start."""
+
+    ready_s: float
+
+
+def build() -> NotTried | Failed | None:
+    """Build the image as `make image` does; None where it is there now."""
+    if os.geteuid() != 0:
+        return NotTried("the build of the image needs root's rights")
+    try:
+        done = subprocess.run(
+            ["/usr/bin/make", "--silent", "image"], cwd=REPOSITORY, capture_output=True, timeout=BUILD_S
+        )
+    except subprocess.TimeoutExpired:
+        return NotTried(f"the build took longer than {BUILD_S / 60:.0f} minutes")
+    if done.returncode == 0:
+        return None
+    said = (done.stdout + done.stderr).decode(errors="replace").strip()[-1500:]
+    outside = any(word in said for word in ("over the network", "another build", "PyPI"))
+    return NotTried(said) if outside else Failed(f"the image cannot be built:\n{said}")
+
+
+async def boot(out: Path, folder: Path) -> NotTried | Failed | Booted:
+    """Boot a copy of the built card."""
+    try:
+        disk = await asyncio.to_thread(Disk(out / "disk.img").copy, folder / "card.img")
+        async with Machine(disk, folder, Plugs(agent=False, append="systemd.show_status=1")) as machine:
+            try:
+                return Booted(await ready_s(machine))
+            except NotSaid as silence:
+                broken = [line.text for line in machine.console.lines if any(w in line.text for w in BROKEN)]
+                return Failed(broken[0]) if broken else NotTried(f"this machine is too slow: {silence}")
+    except ToolMissing as missing:
+        return NotTried(str(missing))
+
+
+def main() -> None:
+    """Build, boot and say how it went."""
+    parser = argparse.ArgumentParser(prog="make image-smoke", description=__doc__)
+    parser.add_argument("--unless-tried", action="store_true", help="as continuous integration does it")
+    options = parser.parse_args()
+    last = tried.read()
+    if options.unless_tried and last is not None and last.digest == tried.digest() and last.scenarios:
+        sys.stdout.write(f"The image is made of what was tried at {last.commit[:9]}: nothing to boot.\n")
+        return
+    begun_s = time.monotonic()
+    sys.stdout.write("Building what has changed of the image ...\n")
+    sys.stdout.flush()
+    found: NotTried | Failed | Booted | None = build()
+    if found is None:
+        sys.stdout.write(f"Built in {time.monotonic() - begun_s:.0f} s. Booting it ...\n")
+        sys.stdout.flush()
+        with tempfile.TemporaryDirectory(prefix="aidpost-smoke-") as folder:
+            found = asyncio.run(boot(OUT, Path(folder)))
+    match found:
+        case Booted(ready):
+            sys.stdout.write(f"The appliance serves {ready:.0f} s after the machine was switched on.\n")
+        case NotTried(why):
+            sys.stdout.write(f"THE IMAGE WAS NOT TRIED: {why}\n")
+            sys.exit(0 if options.unless_tried else 1)
+        case Failed(why):
+            sys.exit(f"The image does not boot to an appliance that serves: {why}")
+
+
+if __name__ == "__main__":
+    main()
