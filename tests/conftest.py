@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from aggregator.store.place import Place
@@ -25,6 +26,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if all(Path(argument.partition("::")[0]).is_file() for argument in config.args):
         return 0
     return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """A command that a test called in this process may have asked for errors alone: the next test has all."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,14 @@ class Server:
             )
         if process.stdout is None:
             raise AssertionError("the pipe was asked for")
-        line = await asyncio.wait_for(process.stdout.readline(), READY_TIMEOUT_S)
+        try:
+            line = await asyncio.wait_for(process.stdout.readline(), READY_TIMEOUT_S)
+        except BaseException as error:  # whoever stops waiting leaves no process behind
+            process.kill()
+            await process.wait()
+            if not isinstance(error, TimeoutError):
+                raise
+            raise ServerFailed(f"the aggregator did not start within {READY_TIMEOUT_S:.0f} s") from None
         if not line:
             await process.wait()
             raise ServerFailed(f"the aggregator did not start; see {folder / 'aggregator.log'}")

@@ -9,9 +9,11 @@ from typing import TypeAlias
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, Playwright, Request, async_playwright
+from playwright.async_api import Browser, Page, Playwright, Request, async_playwright, expect
 
 NewPage: TypeAlias = Callable[..., Awaitable[Page]]
+PATIENCE_MS = 30_000  # nothing takes as long unless it is broken, however busy the machine
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +59,7 @@ async def new_page(browser: Browser) -> AsyncIterator[NewPage]:
             java_script_enabled=scripts,
             ignore_https_errors=True,
         )
-        context.set_default_timeout(5000)
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         context.on("request", stay)  # not a route: each request would wait for this process
         page = await context.new_page()

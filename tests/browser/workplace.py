@@ -190,9 +190,7 @@ async def sign_in(page: Page, address: str, name: str = "amina") -> None:
 async def shows(page: Page, *screens: str) -> None:
     """Wait until the page shows a screen of one of these names."""
     names = "|".join(screens)
-    await expect(page.locator("#screen")).to_have_attribute(
-        "data-screen", re.compile(f"^({names})$"), timeout=15_000
-    )
+    await expect(page.locator("#screen")).to_have_attribute("data-screen", re.compile(f"^({names})$"))
 
 
 async def choose(place: Workplace, page: Page, act: str) -> None:

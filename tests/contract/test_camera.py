@@ -27,7 +27,7 @@ WATCHED_RIGS: dict[str, Callable[[Path], WatchedRig]] = {
 }
 RIGS: dict[str, Callable[[Path], Rig]] = {"replay": ReplayRig, **WATCHED_RIGS}
 # Time enough to start a child on a loaded machine; a healthy one answers in a small part of it.
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.kit.line import line
 from tests.kit.real_people import RealPeople
 from trust.telemetry import OutcomeCount
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture

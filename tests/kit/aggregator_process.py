@@ -14,8 +14,8 @@ from typing import Self
 
 from aggregator.store.place import Place, Server
 
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 60.0
 
 
 class AggregatorProcess:

@@ -25,7 +25,7 @@ from trust.consent import Purpose
 from trust.keys.guard import GuardKind
 from trust.state import Artifact, ArtifactKind, DesiredState, ServiceWindow
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 KINDS = {
     ArtifactKind.SOFTWARE: state_pb2.ARTIFACT_KIND_SOFTWARE,
     ArtifactKind.MODELS: state_pb2.ARTIFACT_KIND_MODELS,

@@ -25,7 +25,7 @@ METHOD = "/aidpost.v1.DeviceLinkService/Connect"
 EPOCH = b"epoch-0123456789"
 BOOT_ID = b"boot--0123456789"
 START_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 SITE = "north-gate"
 _generations = itertools.count(1)
 

@@ -14,7 +14,7 @@ from tests.kit.postgres import free_port
 
 PROGRAM = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin")
 """None where there is none."""
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 
 
 @dataclass(slots=True)

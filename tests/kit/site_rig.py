@@ -38,7 +38,7 @@ from trust.tls.address import Address
 
 T = TypeVar("T")
 ROSTER = ("dev-1", "dev-2", "dev-3")
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 class Cable:

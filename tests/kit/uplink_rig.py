@@ -24,7 +24,7 @@ from firmware.uplink.uplink import Uplink, UplinkState
 from tests.kit.aggregator_stub import AggregatorStub
 from tests.kit.store_values import check_in, moment, open_store
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 DEVICE = "post-1"
 ResultT = TypeVar("ResultT")
 

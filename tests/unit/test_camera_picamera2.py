@@ -15,7 +15,7 @@ from sensors.camera.watched import WatchedCamera
 from sensors.errors import SensorMisconfigured, SensorUnavailable
 from tests.kit.camera_rigs import HEIGHT, PICAMERA2_RIGS, WIDTH, LibcameraRig, Picamera2Rig
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @pytest.mark.parametrize("pixel_format", ["YUV420", "NV12"])

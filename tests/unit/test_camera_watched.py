@@ -16,7 +16,7 @@ from sensors.camera.watched import WatchedCamera
 from sensors.errors import SensorProtocolError, SensorTimeout, SensorUnavailable
 from tests.kit.camera_rigs import V4l2Rig
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def odd(name: str, start_timeout_s: float = PATIENCE_S) -> WatchedCamera:

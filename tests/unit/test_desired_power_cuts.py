@@ -36,7 +36,7 @@ from trust.keys.guard import GuardKind
 from trust.state import Artifact, ArtifactKind, DesiredResult, DesiredState
 
 T = TypeVar("T")
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 CONTENT = msgspec.json.encode(drawn_operating_point())
 POINT = artifact(ArtifactKind.OPERATING_POINT, CONTENT, "drawn")
 WANTED = DesiredState(1, {"session.tries": "2", "session.face_frames": "3"}, (POINT,))

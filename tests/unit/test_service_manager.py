@@ -11,7 +11,7 @@ import pytest
 
 from trust.service_manager import ServiceManager
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture

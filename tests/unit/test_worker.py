@@ -10,7 +10,7 @@ from sensors.errors import SensorError, SensorTimeout, SensorUnavailable
 from sensors.frames import DeviceIdentity, FingerFrame
 from sensors.worker import DeviceState, DeviceWorker
 
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 
 
 @dataclass
