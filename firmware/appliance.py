@@ -57,10 +57,11 @@ from firmware.records import DeviceFault
 from firmware.retention import Retention, read_policy
 from firmware.session.machine import Show
 from firmware.session.matching import Matcher
+from firmware.store import former
 from firmware.store.errors import StoreDamaged
 from firmware.store.opening import open_or_mend
 from firmware.store.quarantine import Saved
-from firmware.store.store import Store
+from firmware.store.store import Store, keys_of
 from firmware.store.thread import StoreThread
 from firmware.traces import Traces, open_traces
 from firmware.uplink.time_hints import TimeHints
@@ -281,12 +282,14 @@ class Appliance:
         workers_by_part = {
             part: worker for part, worker in (("fingerprint", reader), ("camera", camera)) if worker
         }
+        passed = asyncio.Event()
         self.link.start(
             self._stack,
             workers_by_part,
             self.matcher,
             in_inference,
             dialler=dialler,
+            passed=passed,
             endings=Endings(
                 self.occupancy, self._host, self._clock, self._hints, self.custody.destroy, device.data
             ),
@@ -358,6 +361,10 @@ class Appliance:
         if self._host.updater.trial() is not None:
             found = await parts()
             await beginning.judge_trial(tuple(part for part, well in found.items() if well), tuple(found))
+        if not self._host.updater.leaving:
+            path = store_settings(self._base).path
+            await self.store.run(lambda _store: former.drop(path, keys_of(path)))
+            passed.set()
         self._beside.run("desired state", self.taking_up.run())
         # From here on nothing is tried any more: what the policy says is carried out.
         retention = None
@@ -384,7 +391,9 @@ class Appliance:
 
     def _open_store(self) -> Store:
         with self.guard.store_key() as key:
-            store, saved = open_or_mend(store_settings(self._base), key, self._clock.now())
+            on_trial = self._host.updater.trial() is not None
+            settings = replace(store_settings(self._base), on_trial=on_trial)
+            store, saved = open_or_mend(settings, key, self._clock.now())
         self._saved = saved or self._saved
         return store
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Coroutine, Mapping, MutableMapping
 from contextlib import AsyncExitStack
 from functools import partial
-from importlib.metadata import version
+from typing import Any
 
 import structlog
 
@@ -109,10 +109,12 @@ class AggregatorLink:
         dialler: Dialler | None,
         endings: Endings,
         taking_up: TakingUp,
+        passed: asyncio.Event,
     ) -> None:
         """Carry out orders, and connect where the configuration says to what. Raises GuardError.
 
         stack: hangs up when it is closed. parts: that a self-test looks at. dialler: as `dialler` made it.
+        passed: before it is set nothing is told to the aggregator, since it may all be taken back.
         """
         uplink_settings = self._config.uplink
         orders = Orders(
@@ -150,7 +152,7 @@ class AggregatorLink:
         self._beside.run("orders", orders.run())
         if uplink_settings is None or dialler is None:
             return
-        self._share_gallery(dialler, matcher, in_inference)
+        self._share_gallery(dialler, matcher, in_inference, passed)
         self.uplink = uplink = Uplink(
             uplink_target(uplink_settings),
             dialler,
@@ -158,7 +160,7 @@ class AggregatorLink:
             self._clock,
             Backoff(random.SystemRandom(), cap_s=uplink_settings.retry_cap_s),
             device_id=self._config.device.id,
-            software_version=version("aidpost"),
+            software_version=taking_up.version,
             on_change=self._uplink_changed,
             on_command=orders.take,
             on_desired=taking_up.hear,
@@ -166,7 +168,8 @@ class AggregatorLink:
             hints=self._hints,
             meter=self.meter,
         )
-        self._beside.run_to_its_end("uplink", uplink.run())
+        connecting = self._beside.run_to_its_end("uplink", _after(passed, uplink.run))
+        stack.callback(connecting.cancel)
         stack.push_async_callback(uplink.stop)
 
     @property
@@ -242,7 +245,9 @@ class AggregatorLink:
         server = self._hints.server_time(self._clock.monotonic_ns())
         return 3600.0 if server is None else max(0.0, (command.expires_ns - server.earliest_ns) / 1e9)
 
-    def _share_gallery(self, dialler: Dialler, matcher: Matcher, in_inference: InThread) -> None:
+    def _share_gallery(
+        self, dialler: Dialler, matcher: Matcher, in_inference: InThread, passed: asyncio.Event
+    ) -> None:
         """Share the gallery in a lane of its own; nobody who is served waits for it."""
         reports = Reports(self._notices, lambda fault: self._beside.soon(self.record_fault(fault)))
         self.sharing = build_sharing(
@@ -256,7 +261,7 @@ class AggregatorLink:
             reports.hear,
         )
         if self.sharing is not None:
-            self._beside.run("gallery", self.sharing.run())
+            self._beside.run("gallery", _after(passed, self.sharing.run))
 
     def _uplink_changed(self, state: UplinkState) -> None:
         self._changed.set()
@@ -265,3 +270,8 @@ class AggregatorLink:
             self._beside.soon(self._custody.renew())
         self._connected = state.connected
         self._on_acknowledged(state.acked_seq)
+
+
+async def _after(event: asyncio.Event, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    await event.wait()
+    await work()

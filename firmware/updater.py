@@ -55,6 +55,10 @@ class Updater(Protocol):
     def trial(self) -> Trial | None:
         """Return what is on trial, None where what runs has passed."""
 
+    @property
+    def leaving(self) -> bool:
+        """Whether what runs was taken back: the machine is about to start with what was before."""
+
     async def keep(self) -> None:
         """The self-test passed: start from it from now on. Raises UpdateFailed."""
 
@@ -86,6 +90,11 @@ class NotFromImage:
 
     def trial(self) -> None:
         """Nothing is ever on trial."""
+
+    @property
+    def leaving(self) -> bool:
+        """Nothing is ever left."""
+        return False
 
     async def keep(self) -> None:
         """There is nothing to keep."""

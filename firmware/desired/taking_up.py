@@ -95,6 +95,11 @@ class TakingUp:
         self._stepped = asyncio.Event()
         self._held_free = ExitStack()
 
+    @property
+    def version(self) -> str:
+        """Of the software that runs."""
+        return self._judge.version
+
     def hear(self, desired: Desired) -> None:
         """The aggregator sent a desired state."""
         self._arrived = desired

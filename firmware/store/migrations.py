@@ -40,6 +40,11 @@ def migrate(database: Database) -> None:
     MIGRATIONS.apply(database)
 
 
+def is_pending(database: Database) -> bool:
+    """Whether a store that has tables already would be changed."""
+    return bool(MIGRATIONS.applied(database)) and bool(MIGRATIONS.pending(database))
+
+
 def m001_records_outbox_audit_gallery(database: Database) -> None:
     """Make the first tables."""
     database.executescript("""

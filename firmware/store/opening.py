@@ -8,12 +8,12 @@ from pathlib import Path
 import structlog
 
 from firmware.records import Moment
-from firmware.store import quarantine
-from firmware.store.errors import StoreDamaged
+from firmware.store import former, quarantine
+from firmware.store.errors import StoreDamaged, StoreNewer
 from firmware.store.lock import ProcessLock
 from firmware.store.quarantine import Saved
 from firmware.store.space import SpaceLimits
-from firmware.store.store import Store, lock_of
+from firmware.store.store import Store, keys_of, lock_of
 from trust.consent import Purpose
 from trust.keys.secret import SecretKey
 
@@ -25,6 +25,7 @@ class StoreSettings:
     """Where a store lies and what it serves.
 
     max_pages: of 4 KiB, that it may take; None for all. limits: what is given up when space is short.
+    on_trial: whether the software that opens it may be left again.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class StoreSettings:
     site: str
     max_pages: int | None = None
     limits: SpaceLimits = SpaceLimits()  # noqa: RUF009 -- frozen
+    on_trial: bool = False
 
     def open(self, key: SecretKey) -> Store:
         """Open the store, or make it. Raises StoreError and its kinds."""
@@ -44,6 +46,7 @@ class StoreSettings:
             site=self.site,
             max_pages=self.max_pages,
             limits=self.limits,
+            keep_former=self.on_trial,
         )
 
 
@@ -56,7 +59,7 @@ def open_or_mend(settings: StoreSettings, key: SecretKey, moment: Moment) -> tup
     if quarantine.was_interrupted(path):
         _set_aside(path)
     try:
-        store = settings.open(key)
+        store = _opened(settings, key)
     except StoreDamaged as error:
         log.error("store damaged", reason=str(error))  # noqa: TRY400 -- the file is at fault, not the code
         _set_aside(path)
@@ -70,6 +73,18 @@ def open_or_mend(settings: StoreSettings, key: SecretKey, moment: Moment) -> tup
     if saved is not None:
         log.error("store set aside", folder=saved.folder, saved=saved.events + saved.entries, lost=saved.lost)
     return store, saved
+
+
+def _opened(settings: StoreSettings, key: SecretKey) -> Store:
+    """Open it; where software that did not pass its trial has changed its tables, as it was before."""
+    path = settings.path
+    try:
+        return settings.open(key)
+    except StoreNewer:
+        if settings.on_trial or not former.put_back(path, keys_of(path)):
+            raise
+    log.error("store of before the trial put back")
+    return settings.open(key)
 
 
 def _set_aside(path: Path) -> None:

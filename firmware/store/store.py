@@ -27,7 +27,7 @@ from firmware.records import (
     Registration,
     Use,
 )
-from firmware.store import audit, entries, inheritance, receipts
+from firmware.store import audit, entries, former, inheritance, receipts
 from firmware.store.adjudged import Adjudged
 from firmware.store.ages import Ages
 from firmware.store.audit import AuditBroken
@@ -42,7 +42,7 @@ from firmware.store.journal import Journal
 from firmware.store.ledger import Ledger
 from firmware.store.lists import ListShelf
 from firmware.store.lock import ProcessLock
-from firmware.store.migrations import migrate
+from firmware.store.migrations import is_pending, migrate
 from firmware.store.orders import OrderBook
 from firmware.store.outbox import Outbox
 from firmware.store.pragma_key import lent_text
@@ -150,13 +150,14 @@ class Store:
         max_pages: int | None = None,
         limits: SpaceLimits | None = None,
         free_share: Callable[[], float] | None = None,
+        keep_former: bool = False,
         new_epoch: Callable[[], bytes] = random_id,
     ) -> Self:
         """Open the store, or make it; it serves this device, this purpose and this site for ever.
 
         key: 32 bytes; the caller closes it. max_pages: the most pages of 4 KiB that the file may have, None
         for as much as the disk has. limits: what is given up when. free_share: of the disk, asked for anew at
-        each decision.
+        each decision. keep_former: a copy, where the tables are about to be changed.
         """
         if not path.parent.is_dir():
             raise StoreError(f"the folder {path.parent} does not exist; create it or change `device.data`")
@@ -171,6 +172,8 @@ class Store:
             entry_keys = EntryKeys.open(keys_of(path), key)
             epoch = new_epoch()
             with translated(path):
+                if keep_former and is_pending(database):
+                    former.keep(path, keys_of(path), database)
                 migrate(database)
                 database.execute(
                     """INSERT OR IGNORE INTO appliance (id, device_id, epoch, site, purpose, link)

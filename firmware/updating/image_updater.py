@@ -41,6 +41,7 @@ class ImageUpdater:
         self._record = folder / RECORD
         self._trial = trial
         self._ended = False
+        self.leaving = False
 
     def refusal(self, artifact: Artifact) -> str | None:
         """Refuse what is not newer: what is older has faults that are known by now."""
@@ -90,6 +91,7 @@ class ImageUpdater:
         """Mark the slot that runs as bad where it is on trial; else it is the one to start from again."""
         if self._trial.exists():
             await self._installer.mark("bad", "booted")
+            self.leaving = True
         else:
             await self._installer.mark("active", "booted")
         self._ended = True

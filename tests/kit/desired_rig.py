@@ -60,6 +60,7 @@ class Slots:
         self.staged = b""
         self.held = held
         self.on_trial = on_trial
+        self.leaving = False
 
     def refusal(self, _artifact: Artifact) -> None:
         return None
@@ -84,7 +85,7 @@ class Slots:
 
     async def take_back(self) -> None:
         self.asked.append("take back")
-        self.on_trial = None
+        self.leaving, self.on_trial = self.on_trial is not None, None
 
 
 @dataclass
