@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from trust.claim import Claim
+from trust.claim_name import NAME as NAME
 from trust.consent import Purpose
 from trust.file_faults import explain
 from trust.keys.guard import GuardKind
@@ -22,7 +23,6 @@ from trust.names import NAMES, is_name
 from trust.network import Network, check_host_and_port
 from trust.toml_text import to_toml
 
-NAME = "aidpost-claim.toml"
 FORMAT = "aidpost claim 1"
 MAX_BYTES = 8192
 """The largest that can be made has some 4,000; what is longer is not read."""

@@ -11,9 +11,9 @@ import click
 
 from firmware.clock import Clock
 from firmware.commands.common import ask_pin, clear_errors, config_option, read_config
+from firmware.guard.fuses import fuse_secret
 from firmware.guard.mailbox import VcioMailbox
 from firmware.guard.opening import change_pin_in, destroy_keys
-from firmware.guard.otp import fuse_secret
 from firmware.opening import open_keys, open_store, store_settings
 from firmware.store.lock import holder
 from firmware.store.store import lock_of

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from firmware.custodian import shares
 from firmware.custodian.errors import CustodianError
 from firmware.custodian.shares import Share
-from firmware.guard.key_file import write_private
+from firmware.guard.private_file import write_private
 from firmware.guard.wrapping import KEK_BYTES, unwrap, wrap
 from trust.consent import Purpose
 from trust.gallery.card import Card

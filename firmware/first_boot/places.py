@@ -14,7 +14,7 @@ import msgspec
 from firmware.config import Config
 from firmware.config_file import load
 from firmware.first_boot.configuration import tables_of
-from firmware.guard.key_file import replace_private, shred, write_private
+from firmware.guard.private_file import replace_private, shred, write_private
 from firmware.uplink.identity_file import read_identity
 from trust.claim_file import NAME, ClaimFile, read_claim_file
 from trust.network import NETWORK_FILE, Wifi

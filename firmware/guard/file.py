@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from firmware.guard import key_file
+from firmware.guard.private_file import write_private
 from firmware.guard.wrapped import WrappedGuard, new_keys
 from firmware.guard.wrapping import derived
 from trust.keys.errors import GuardUnavailable
@@ -39,7 +40,7 @@ def new_secret(path: Path) -> SecretKey:
     """Write a new secret to a file; returns it, for the caller to close. Raises GuardUnavailable."""
     secret = SecretKey.random(_SECRET_BYTES)
     with secret.view() as view:
-        key_file.write_private(path, view)
+        write_private(path, view)
     return secret
 
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
+from firmware.guard.private_file import NEW, overwrite, shred, sync_folder, write_private
 from trust.keys.errors import GuardUnavailable, KeysDamaged, KeysDestroyed
 from trust.keys.guard import GuardKind
 from trust.keys.stretching import Argon2Cost
@@ -20,10 +21,7 @@ from trust.keys.stretching import Argon2Cost
 KEYS = "keys.json"
 DESTROYED = "keys.destroyed"
 SECRET = "keys.secret"  # noqa: S105 -- the name of a file, which the `file` guard alone has
-# One name for what is being written, so that a crash leaves one file that the next start knows of. Versions
-# before had the process id in it.
-_NEW = ".new"
-_LEFT_OVER = f"keys.*{_NEW}"
+_LEFT_OVER = f"keys.*{NEW}"
 _MOST_REASON = 200  # characters: the mark must fit where the keys were
 
 FileT = TypeVar("FileT", bound=msgspec.Struct)
@@ -120,7 +118,7 @@ def create(folder: Path, keys: KeyFile) -> None:
         raise GuardUnavailable(f"cannot make {folder / KEYS}: {error.strerror}; try again") from error
     finally:
         fresh.unlink()
-    _sync_folder(folder)
+    sync_folder(folder)
     _stay_destroyed(folder)
 
 
@@ -130,8 +128,8 @@ def replace(folder: Path, keys: KeyFile) -> None:
     try:
         with (folder / KEYS).open("r+b") as former:
             fresh.replace(folder / KEYS)
-            _sync_folder(folder)
-            _overwrite(former.fileno())
+            sync_folder(folder)
+            overwrite(former.fileno())
     except OSError as error:
         raise GuardUnavailable(f"cannot write {folder / KEYS}: {error.strerror}; try again") from error
     _stay_destroyed(folder)
@@ -173,13 +171,13 @@ def _destroy_on_card(folder: Path, standing: Mark) -> None:
     shred(folder / KEYS, folder / SECRET, *folder.glob(_LEFT_OVER))
     if not marked.exists():
         _leave_mark(folder, standing)  # into what was freed just now
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
 def _leave_mark(folder: Path, new_mark: Mark) -> None:
     new_mark = msgspec.structs.replace(new_mark, reason=new_mark.reason[:_MOST_REASON])
     _written(folder, DESTROYED, new_mark).replace(folder / DESTROYED)
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
 def _write_over(path: Path, new_mark: Mark) -> None:
@@ -196,38 +194,8 @@ def _stay_destroyed(folder: Path) -> None:
         read(folder)
 
 
-def write_private(path: Path, content: bytes | memoryview) -> None:
-    """Write a file that its owner alone may read, through to the disk."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-    except OSError as error:
-        raise GuardUnavailable(
-            f"cannot write {path}: {error.strerror}; check owner and free space"
-        ) from error
-
-
-def replace_private(path: Path, content: bytes) -> None:
-    """Write a file that its owner alone may read anew in one step, and overwrite what it held."""
-    fresh = path.with_name(path.name + _NEW)
-    shred(fresh)
-    write_private(fresh, content)
-    try:
-        former = path.open("r+b") if path.exists() else None
-        fresh.replace(path)
-        _sync_folder(path.parent)
-        if former is not None:
-            with former:
-                _overwrite(former.fileno())
-    except OSError as error:
-        raise GuardUnavailable(f"cannot write {path}: {error.strerror}; try again") from error
-
-
 def _written(folder: Path, name: str, content: msgspec.Struct) -> Path:
-    path = folder / f"{name}{_NEW}"
+    path = folder / f"{name}{NEW}"
     shred(path)
     write_private(path, msgspec.json.format(msgspec.json.encode(content)) + b"\n")
     return path
@@ -242,34 +210,3 @@ def _decoded(path: Path, kind: type[FileT]) -> FileT | None:
         raise GuardUnavailable(f"cannot read {path}: {error.strerror}; check its owner and mode") from error
     except msgspec.DecodeError as error:
         raise KeysDamaged(f"{path} cannot be read ({error}); put back the file of this store") from error
-
-
-def shred(*paths: Path) -> None:
-    """Overwrite and remove these files, each of them whatever becomes of the others."""
-    failure = None
-    for path in paths:
-        try:
-            with path.open("r+b") as file:
-                # What has another name still is that file's content: a crash while keys were made left both.
-                if os.fstat(file.fileno()).st_nlink == 1:
-                    _overwrite(file.fileno())
-            path.unlink()
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            failure = error
-    if failure is not None:
-        raise failure
-
-
-def _overwrite(descriptor: int) -> None:
-    os.pwrite(descriptor, os.urandom(os.fstat(descriptor).st_size), 0)
-    os.fsync(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,9 +16,10 @@ import structlog
 from firmware.clock import Clock
 from firmware.guard import key_file
 from firmware.guard.file import open_file_guard
+from firmware.guard.fuses import burn_rows, probe_rows
 from firmware.guard.key_file import KeyFile, Mark
 from firmware.guard.mailbox import Mailbox
-from firmware.guard.otp import burn_rows, open_otp_guard, probe_rows
+from firmware.guard.otp import open_otp_guard
 from firmware.guard.pin import AskPin, ask_for_new_pin, ask_for_pin, change_pin, checked, open_pin_guard
 from firmware.guard.settings import GuardSettings
 from firmware.guard.tpm_library import tpm_library

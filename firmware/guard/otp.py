@@ -11,15 +11,13 @@ import os
 from pathlib import Path
 
 from firmware.guard import key_file
-from firmware.guard.mailbox import ROWS, Mailbox, program_rows, read_rows
+from firmware.guard.fuses import burn_rows, fused_secret
+from firmware.guard.mailbox import Mailbox
 from firmware.guard.wrapped import WrappedGuard, new_keys
 from firmware.guard.wrapping import derived
-from trust.keys.errors import GuardUnavailable
 from trust.keys.guard import GuardKind
 from trust.keys.secret import SecretKey
 from trust.keys.stretching import SALT_BYTES
-
-_BURNT = b"\xff" * (4 * ROWS)
 
 
 class OtpGuard(WrappedGuard):
@@ -52,44 +50,3 @@ def open_otp_guard(folder: Path, keys: key_file.KeyFile | None, mailbox: Mailbox
                 key_file.create(folder, keys)
         with derived(secret, keys.salt, GuardKind.OTP) as kek:
             return OtpGuard(folder, keys, kek, mailbox, burn=burn)
-
-
-def fuse_secret(mailbox: Mailbox) -> None:
-    """Program a random secret into blank rows, for the life of the board. Raises GuardUnavailable."""
-    if not are_blank(mailbox):
-        raise GuardUnavailable(
-            "the customer OTP rows are in use already; they are only ever programmed when blank"
-        )
-    with SecretKey.random(4 * ROWS) as secret, secret.view() as view:
-        program_rows(mailbox, view)
-
-
-def probe_rows(mailbox: Mailbox) -> None:
-    """Check that the rows hold a secret. Raises GuardUnavailable."""
-    fused_secret(mailbox).close()
-
-
-def burn_rows(mailbox: Mailbox) -> None:
-    """Set every bit of the rows. Raises GuardUnavailable when they are locked."""
-    program_rows(mailbox, _BURNT)
-
-
-def are_blank(mailbox: Mailbox) -> bool:
-    """Whether nothing was ever programmed into the rows. Raises GuardUnavailable."""
-    rows = read_rows(mailbox)
-    blank = not any(rows)
-    rows[:] = bytes(len(rows))
-    return blank
-
-
-def fused_secret(mailbox: Mailbox) -> SecretKey:
-    """Return what the rows hold, for the caller to close. Raises GuardUnavailable when that is no secret."""
-    rows = read_rows(mailbox)
-    if not any(rows):
-        raise GuardUnavailable(
-            "the customer OTP rows of this board are blank: program a secret with `aidpost keys fuse` "
-            "(it stays for the life of the board)"
-        )
-    if rows == _BURNT:
-        raise GuardUnavailable("the customer OTP rows were burnt: this board cannot guard keys any more")
-    return SecretKey.taken_from(rows)

@@ -18,11 +18,11 @@ _NONCE_BYTES = 12  # SP 800-38D §8.2.2: random; each key-encryption key seals a
 _TAG_BYTES = 16
 
 
-def derived(secret: SecretKey, salt: bytes, guard: GuardKind, use: str = "key encryption") -> SecretKey:
-    """Return a key for one use from a guard's secret, which is uniformly random: HKDF-SHA-256 (RFC 5869)."""
+def derived(secret: SecretKey, salt: bytes, guard: GuardKind) -> SecretKey:
+    """Return the key-encryption key of a guard whose secret is uniformly random: HKDF-SHA-256 (RFC 5869)."""
     key = SecretKey(KEK_BYTES)
     with secret.view() as material, key.view() as out:
-        HKDF(SHA256(), KEK_BYTES, salt, context_of(guard, use)).derive_into(material, out)
+        HKDF(SHA256(), KEK_BYTES, salt, context_of(guard, "key encryption")).derive_into(material, out)
     return key
 
 

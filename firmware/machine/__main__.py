@@ -24,7 +24,7 @@ def open_data() -> str:
     from firmware.machine import fault, open_data
     from firmware.machine.partition import LuksPartition
     from firmware.machine.settings import partition_settings
-    from trust.claim_file import NAME
+    from trust.claim_name import NAME
     from trust.keys.errors import GuardError
 
     try:

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from firmware.guard.key_file import replace_private
+from firmware.guard.private_file import replace_private, sync_folder
 from trust.claim_file import MAX_BYTES, NAME, ClaimFileRefused, read_claim_file
 
 
@@ -40,7 +40,7 @@ def take_claim_file(selector: Path, data: Path) -> bool:
         file.flush()
         os.fsync(file.fileno())
     found.unlink()
-    _sync(selector)
+    sync_folder(selector)
     return True
 
 
@@ -49,11 +49,3 @@ def _is_good(path: Path) -> bool:
         read_claim_file(path)
         return True
     return False
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,10 +6,9 @@ anew; from then on nothing is ever written over it, whatever does not open.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
-
-import msgspec
 
 from firmware.guard.mailbox import Mailbox
 from firmware.machine.partition import Partition
@@ -78,4 +77,4 @@ def _make(selector: Path, settings: PartitionSettings, partition: Partition, mai
         if not partition.open(key):
             raise KeysDamaged("the new data partition does not open: get another card")
     partition.make_file_system()
-    write_note(selector, msgspec.structs.replace(note, made=True))
+    write_note(selector, replace(note, made=True))

@@ -11,6 +11,7 @@ from trust.keys.errors import GuardUnavailable
 from trust.keys.secret import SecretKey
 
 _NOTHING_FOUND = 2  # exit status of blkid
+_SIGNATURES = ("--match-tag", "TYPE", "--match-tag", "PTTYPE")
 _WRONG_KEY = 2  # of cryptsetup: "no permission (bad passphrase)"
 # The key is uniformly random, so that stretching it would cost time and gain nothing.
 _NOT_STRETCHED = ("--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000")
@@ -62,8 +63,9 @@ class LuksPartition:
         return UUID(found.stdout.decode().strip()) if found.returncode == 0 else None
 
     def is_blank(self) -> bool:
-        """Whether blkid finds nothing."""
-        return _run("blkid", "--probe", self._device, check=False).returncode == _NOTHING_FOUND
+        """Whether blkid finds no superblock and no table; of a partition it always knows its own entry."""
+        found = _run("blkid", "--probe", *_SIGNATURES, "--output", "value", self._device, check=False)
+        return found.returncode in (0, _NOTHING_FOUND) and not found.stdout.strip()
 
     def encrypt(self, uuid: UUID, key: SecretKey) -> None:
         """Write a new header with one key slot."""

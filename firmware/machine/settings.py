@@ -5,8 +5,6 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-import msgspec
-
 from firmware.machine.partition_key import PartitionSettings
 from trust.keys.errors import GuardMisconfigured
 from trust.keys.guard import GuardKind
@@ -31,10 +29,10 @@ def partition_settings(selector: Path, image: Path, claim: str) -> PartitionSett
 
 def _read(path: Path) -> PartitionSettings:
     try:
-        return msgspec.convert(tomllib.loads(path.read_text()), PartitionSettings)
+        return PartitionSettings.of(tomllib.loads(path.read_text()))
     except OSError as error:
         raise GuardMisconfigured(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:  # of TOML and of msgspec
+    except ValueError as error:
         raise GuardMisconfigured(f"{path} cannot be used: {error}") from error
 
 

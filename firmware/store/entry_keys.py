@@ -16,7 +16,7 @@ from typing import Self
 
 from sqlite_utils import Database
 
-from firmware.guard.key_file import replace_private
+from firmware.guard.private_file import replace_private
 from firmware.guard.wrapping import unwrap, wrap
 from firmware.store.errors import EntryKeysMissing
 from trust.gallery.entry_seal import KEY_BYTES, WRAP_ID_BYTES, EntrySeal, WrappingKey

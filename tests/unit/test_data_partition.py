@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from firmware.guard.virtual_board import VirtualMailbox
+from firmware.guard.wrapping import context_of
 from firmware.machine.open_data import PartitionRefused, open_data
 from firmware.machine.partition import LuksPartition, cipher_for
-from firmware.machine.partition_key import PartitionSettings, read_note
+from firmware.machine.partition_key import PartitionNote, PartitionSettings, partition_key, read_note
 from firmware.machine.settings import partition_settings
 from tests.kit.fake_mailbox import FakeMailbox
 from tests.kit.played_partition import PlayedPartition, PowerCut
@@ -124,6 +128,18 @@ def test_another_partition_and_the_store_have_other_keys(tmp_path: Path, board: 
     assert first.header is not None
     assert second.header is not None
     assert first.header[1] != second.header[1]
+
+
+def test_the_key_is_drawn_by_hkdf(tmp_path: Path, board: FakeMailbox) -> None:
+    """As another library computes RFC 5869."""
+    uuid = uuid4()
+    with (
+        partition_key(tmp_path, PartitionNote(settings=OTP, made=True), uuid, board) as key,
+        key.view() as view,
+    ):
+        drawn = bytes(view)
+    rows = b"".join(row.to_bytes(4, "little") for row in board.rows)
+    assert drawn == HKDF(SHA256(), 32, uuid.bytes, context_of(GuardKind.OTP, "data partition")).derive(rows)
 
 
 @pytest.mark.skipif(why_there_is_none() is not None, reason=str(why_there_is_none()))

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from firmware.guard import key_file
+from firmware.guard.fuses import fuse_secret
 from firmware.guard.opening import destroy_keys, open_guard
-from firmware.guard.otp import fuse_secret
 from firmware.guard.settings import GuardSettings
 from tests.kit.fake_mailbox import FakeMailbox
 from trust.keys.errors import GuardUnavailable, KeysDestroyed, KeysMissing

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from firmware.guard import key_file
+from firmware.guard.fuses import fuse_secret
 from firmware.guard.key_file import PinState
 from firmware.guard.mailbox import read_rows
 from firmware.guard.opening import change_pin_in, destroy_keys, open_guard, probe_guard
-from firmware.guard.otp import fuse_secret
 from firmware.guard.pin import ask_for_pin, open_pin_guard, wait_s
 from firmware.guard.settings import GuardSettings
 from firmware.records import Moment

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum, unique
-from typing import Self
-
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from typing import TYPE_CHECKING, Self
 
 from trust.keys.secret import SecretKey
+
+if TYPE_CHECKING:  # the service that opens the data partition takes half the time without it
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 STORE_KEY_BYTES = 32  # AES-256
 
