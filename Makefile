@@ -154,6 +154,7 @@ hardware: $(READY) ## Draw the wiring anew and write the tables of docs/hardware
 	@$(RUN) python -m hardware
 
 camera-test: $(READY) ## Try the camera driver on real picamera2 and libcamera, in a Debian of its own (as root; ARGS: pytest's)
+	@bash image-build/image-packages.sh
 	@$(RUN) python -m tests.image.camera $(ARGS)
 
 torture: $(READY) ## Try the faults of docs/reliability.md at length (ARGS="--only kills", ARGS="--share 0.05")

@@ -1,7 +1,7 @@
 """The picamera2 driver on real picamera2 and libcamera: `python -m tests.image.camera`.
 
 libcamera's virtual pipeline plays the camera (tests/kit/virtual_libcamera). Arguments go to pytest. As
-root: it makes a Debian that has both with mmdebstrap (2 minutes the first time), and enters it with chroot.
+root: it makes a Debian with the image's camera packages by the image's own recipe, and enters it with chroot.
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 
+from imaging import archives, base, build, toolbox
+from imaging.commands import CommandFailed
+from imaging.recipe import load
+from imaging.steps import BuildFailed
+from tests.image.tools import CACHE, REPOSITORY
 from tests.kit.camera_rigs import STAGE_LIBRARY
 
-REPOSITORY = Path(__file__).parents[2]
-CACHE = Path(os.environ.get("AIDPOST_IMAGE_CACHE", REPOSITORY / "out" / "image" / "cache"))
-SUITE = "trixie"
-PYTHON = "3.13"
-PACKAGES = ("python3", "python3-prctl", "gcc", "libc6-dev")
-BACKPORTS = ("python3-libcamera",)
-# libcamera asks for it to process frames on a GPU; it brings Mesa and LLVM, 160 MB.
-ABSENT = "libegl-mesa0"
+COMPILER = ("gcc", "libc6-dev")  # for tests/kit/virtual_libcamera/stage.c
 # Where the parts lie inside the chroot.
 SOURCE, WHEELS, LIBRARY = "/opt/source", "/opt/wheels", "/opt/stage.so"
 TESTS = ("tests/contract/test_camera.py", "tests/unit/test_camera_picamera2.py")
@@ -46,38 +45,47 @@ def main(arguments: Sequence[str]) -> int:
     if os.geteuid() != 0:
         console.print("The camera's tests need root: they make a Debian and enter it with chroot.")
         return 1
-    root, wheels = debian(console), installed_wheels(console)
+    try:
+        root, wheels = debian(console), installed_wheels(console)
+    except (BuildFailed, CommandFailed) as fault:
+        console.print(str(fault), markup=False)
+        return 1
     _run(_entered(root, wheels, "gcc", "-Wall", "-Werror", "-shared", "-fPIC", "-O1", "-o", LIBRARY,
                   "tests/kit/virtual_libcamera/stage.c"))  # fmt: skip
-    pytest = ("python3", "-m", "pytest", "--noconftest", "-p", "no:cacheprovider", "-k", "libcamera")
-    return subprocess.run(_entered(root, wheels, *pytest, *(arguments or TESTS)), check=False).returncode
+    # Without the project's options, which share tests among processes: pytest-xdist is not there.
+    pytest = ["python3", "-m", "pytest", "--override-ini", "addopts=", "--noconftest"]
+    pytest += ["-p", "no:cacheprovider", "-k", "libcamera", *(arguments or TESTS)]
+    return subprocess.run(_entered(root, wheels, *pytest), check=False).returncode
 
 
 def debian(console: Console) -> Path:
-    """Return a root with libcamera of the backports, made once for each list of packages."""
-    wanted = " ".join((SUITE, *PACKAGES, *BACKPORTS, ABSENT))
-    root = CACHE / f"camera-root-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
+    """Return an amd64 root with the image's camera packages, made when the recipe has changed."""
+    recipe = load()
+    own = msgspec.structs.replace(
+        recipe,
+        debian=msgspec.structs.replace(recipe.debian, architecture="amd64"),
+        packages={
+            "camera": recipe.packages["camera"],
+            "python": recipe.packages["python"],
+            "tests": COMPILER,
+        },
+    )
+    tar = base.place(own, {}, CACHE)
+    root = CACHE / "camera" / tar.stem
     if root.is_dir():
         return root
-    making = root.with_name(root.name + ".part")
-    shutil.rmtree(making, ignore_errors=True)
-    making.parent.mkdir(parents=True, exist_ok=True)
-    if shutil.which("mmdebstrap") is None:
-        with console.status("Installing mmdebstrap ..."):
-            _run(("apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends", "mmdebstrap"))
-    archive, install = _archive(), 'chroot "$1" apt-get install --yes --quiet=2'
-    with console.status(f"Making a Debian {SUITE} with libcamera (2 minutes) ..."):
-        _run(
-            ("mmdebstrap", "--mode=root", "--variant=minbase", "--quiet", f"--include={','.join(PACKAGES)}",
-             "--aptopt=APT::Install-Recommends \"false\"", "--aptopt=Acquire::Check-Valid-Until \"false\"",
-             "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
-             f"--customize-hook=copy-in {_stand_in_package()} /tmp",
-             f"--customize-hook={install} /tmp/absent.deb",
-             f"--customize-hook={install} -t {SUITE}-backports {' '.join(BACKPORTS)}",
-             f"--customize-hook=mkdir \"$1{SOURCE}\" \"$1{WHEELS}\"",
-             SUITE, str(making), f"deb {archive} {SUITE} main", f"deb {archive} {SUITE}-backports main")
-        )  # fmt: skip
-    making.rename(root)
+    with build.alone(CACHE), console.status("Making a Debian with libcamera (5 minutes) ..."):
+        day = archives.pinned(recipe.debian)
+        archive = day if archives.reachable(day, recipe.debian.suite) else archives.moving()
+        tools = toolbox.have(recipe, archive, CACHE, folders=(CACHE,))
+        making = root.with_suffix(".part")
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir(parents=True)
+        _run(("tar", "--extract", "--file", str(base.have(own, archive, {}, tools, CACHE).tar),
+              "--directory", str(making), "--exclude=./dev/*"))  # fmt: skip
+        for place in (SOURCE, WHEELS):
+            (making / place.removeprefix("/")).mkdir(parents=True)
+        making.rename(root)
     return root
 
 
@@ -92,8 +100,9 @@ def installed_wheels(console: Console) -> Path:
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
     (making / "requirements.txt").write_text(requirements)
+    python = load().wheels.python
     with console.status("Installing picamera2 ..."):
-        _run((uv, "pip", "install", "--quiet", "--target", str(making), "--python-version", PYTHON,
+        _run((uv, "pip", "install", "--quiet", "--target", str(making), "--python-version", python,
               "--python-platform", "x86_64-manylinux_2_40", "--only-binary", ":all:", "--require-hashes",
               "--requirements", str(making / "requirements.txt")))  # fmt: skip
     making.rename(wheels)
@@ -106,25 +115,6 @@ def _entered(root: Path, wheels: Path, *command: str) -> tuple[str, ...]:
                  f"{STAGE_LIBRARY}={LIBRARY}")  # fmt: skip
     enter = ("unshare", "--mount", "sh", "-eu", "-c", _ENTER, "enter")
     return (*enter, str(root), str(REPOSITORY), str(wheels), *variables, *command)
-
-
-def _stand_in_package() -> Path:
-    """Make an empty package that provides what libcamera asks for and the tests do not need."""
-    folder = CACHE / "absent"
-    (folder / "DEBIAN").mkdir(parents=True, exist_ok=True)
-    (folder / "DEBIAN" / "control").write_text(
-        f"Package: aidpost-absent\nVersion: 1\nArchitecture: all\nMaintainer: Aidpost\nProvides: {ABSENT}\n"
-        "Description: stands for what is left out\n"
-    )
-    package = CACHE / "absent.deb"
-    _run(("dpkg-deb", "--build", "--root-owner-group", str(folder), str(package)))
-    return package
-
-
-def _archive() -> str:
-    """Return the address from which this machine takes its Debian packages, or Debian's own."""
-    targets = _run(("apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian", "Label: Debian"))
-    return next(iter(targets.split()), "http://deb.debian.org/debian")
 
 
 def _run(command: Sequence[str]) -> str:
