@@ -36,6 +36,7 @@ SAVE = say("Let this person sign in")
 
 _ASK_FOR_CODE = say("Ask the fleet manager for a new claim code, then show it to the camera.")
 _AGAIN = Choice("again", say("Try again now"), "retry")
+_WIFI = Choice("wifi", say("Enter a Wi-Fi network"), "network")
 _GO_ON = Choice("go on", say("Go on without this part"), "next")
 _PARTS: Mapping[str, Text] = {
     "fingerprint reader": say("Fingerprint reader"),
@@ -134,21 +135,21 @@ _TROUBLES: Mapping[Trouble, _Words] = {
         "island",
         say("There is no network"),
         (say("Plug in a network cable, or enter the Wi-Fi network here."),),
-        (_AGAIN,),
+        (_WIFI, _AGAIN),
     ),
     Trouble.NO_ANSWER: _Words(
         Tone.AGAIN,
         "island",
         say("The aggregator does not answer"),
         (say("Does this network lead to the internet? If not, use another one."),),
-        (_AGAIN,),
+        (_WIFI, _AGAIN),
     ),
     Trouble.OTHER_AGGREGATOR: _Words(
         Tone.PERSON,
         "stop",
         say("Something else answers in place of the aggregator"),
         (say("Nothing was sent to it. Use another network, or ask the fleet manager about the address."),),
-        (_AGAIN,),
+        (_WIFI, _AGAIN),
     ),
     Trouble.NO_KEYS: _Words(
         Tone.FAULT,
@@ -200,11 +201,17 @@ def screen_of(situation: Situation) -> Screen:
         words = _NOW[situation.step]
     else:
         name, words = f"{name}-{trouble.value.replace(' ', '-')}", _TROUBLES[trouble]
-    lines = (*words.lines, *_who(situation), *_facts(situation))
+    who = () if situation.step is Step.SUPERVISOR else _who(situation)
+    lines = (*words.lines, *who, *_facts(situation))
     if words.says and situation.detail:
         lines += (say("For whoever helps: {detail}", detail=situation.detail),)
     busy = words.tone is Tone.WORKING
     return Screen(name, words.tone, words.pictogram, words.title, lines, words.choices, busy=busy)
+
+
+def wifi_screen() -> Screen:
+    """Return what is above the fields for a Wi-Fi network."""
+    return Screen("first-boot-wifi", Tone.CALM, "network", _WIFI.label)
 
 
 def signal_of(situation: Situation) -> Signal:

@@ -34,6 +34,7 @@ from trust.web.protection import LOOPBACK_NAMES, ProtectiveHeaders, read_form
 from trust.web.server import PageServer
 
 PLACE = "/first-boot"
+WIFI = f"{PLACE}/wifi"
 LAST_WORDS_S = 2.0
 """So long browsers have at the end to hear that the appliance is ready."""
 log = structlog.get_logger()
@@ -78,7 +79,8 @@ class FirstBootPage:
                 Route(PLACE, self._index),
                 Route(f"{PLACE}/events", self._events),
                 Route(f"{PLACE}/act", self._act, methods=["POST"]),
-                Route(f"{PLACE}/wifi", self._wifi, methods=["POST"]),
+                Route(WIFI, self._ask_for_wifi),
+                Route(WIFI, self._wifi, methods=["POST"]),
                 Route(f"{PLACE}/supervisor", self._supervisor, methods=["POST"]),
                 Route(f"{PLACE}/language", self._next_language, methods=["POST"]),
                 Mount("/static", StaticFiles(directory=FOLDER / "static")),
@@ -120,14 +122,15 @@ class FirstBootPage:
         return self._drawn()
 
     async def _events(self, request: Request) -> Response:
-        told = False
+        told, beside = False, "beside" in request.query_params
 
         def look() -> Sequence[Part] | None:
             nonlocal told
             if told:
                 return None
             told = self._boot.situation.ready
-            return self._parts()
+            # Where something is typed, nothing is drawn anew but by whoever types.
+            return (self._presses.part(),) if beside else self._parts()
 
         events = self._streams.events(
             (self._boot.subscribe,),
@@ -154,22 +157,27 @@ class FirstBootPage:
 
     def _parts(self) -> tuple[Part, ...]:
         state = (self._boot.situation, self._tag())
-        return (Part("screen", state, lambda: self._draw("first_boot_screen.html")), self._presses.part())
+        return (Part("screen", state, lambda: self.draw("first_boot_screen.html")), self._presses.part())
 
-    def _drawn(self, message: Text | None = None) -> Response:
-        return HTMLResponse(self._draw("first_boot.html", message), 200 if message is None else 400)
+    def _drawn(self, message: Text | None = None, asks: str = "") -> Response:
+        return HTMLResponse(self.draw("first_boot.html", message, asks), 200 if message is None else 400)
 
-    def _draw(self, template: str, message: Text | None = None) -> str:
+    def draw(self, template: str, message: Text | None = None, asks: str = "") -> str:
+        """Return the page, or the part of it that changes.
+
+        message: about what was just entered. asks: "wifi" for its fields instead of the step.
+        """
         situation = self._boot.situation
+        if situation.step is Step.SUPERVISOR and not situation.ready:
+            asks = "supervisor"
         return self._drawing.draw(
             template,
             self._tag(),
             situation=situation,
-            screen=words.screen_of(situation),
+            screen=words.wifi_screen() if asks == "wifi" else words.screen_of(situation),
             boot=words,
             steps=_steps(situation),
-            asks_for_wifi=situation.step is Step.AGGREGATOR,
-            asks_for_supervisor=situation.step is Step.SUPERVISOR,
+            asks=asks,
             message=message,
             pressed=self._presses.last,
             seen=seen_of(self._parts()),
@@ -187,9 +195,14 @@ class FirstBootPage:
                 self._boot.again()
             case "go on":
                 self._boot.go_on()
+            case "wifi":
+                return RedirectResponse(WIFI, 303)
             case _:
                 raise HTTPException(400, "no such act")
         return await _to_page(request)
+
+    async def _ask_for_wifi(self, _request: Request) -> Response:
+        return self._drawn(asks="wifi")
 
     async def _wifi(self, request: Request) -> Response:
         fields = await read_form(request)
@@ -198,7 +211,7 @@ class FirstBootPage:
         try:
             wifi = msgspec.convert(given, Wifi, strict=True)
         except msgspec.ValidationError:
-            return self._drawn(words.NOT_WIFI)
+            return self._drawn(words.NOT_WIFI, "wifi")
         await asyncio.to_thread(self._boot.take_wifi, wifi)
         return await _to_page(request)
 

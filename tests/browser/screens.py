@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 
 from firmware.demo.build_assets import load_face
 from firmware.demo.views import ViewCondition, face_view
+from firmware.first_boot.words import screen_of
 from firmware.lists.templates import distribution_rows, write_template
 from firmware.session.machine import Presentation, Show
 from firmware.workflow import choices
@@ -33,6 +35,7 @@ from sensors.frames import ColourFrame, DeviceIdentity, Retry, RetryReason
 from tests.browser.rig import Rig, served, shows, sign_in
 from tests.browser.workplace import sign_in as sign_in_there
 from tests.browser.workplace import workplace
+from tests.kit.first_boot_views import SITUATIONS, first_boot_page
 from tests.kit.store_values import DEVICE, SITE
 from trust.service import Workflow
 
@@ -127,6 +130,20 @@ async def take_day(browser: Browser, language: str, folder: Path) -> None:
         await page.close()
 
 
+async def take_first_boot(browser: Browser, language: str, folder: Path) -> None:
+    """Draw each step of the first boot, and what keeps it from going on."""
+    page = await browser.new_page(viewport=SIZE, reduced_motion="reduce")
+    async with first_boot_page() as boot:
+        boot.boot.turn_to(replace(SITUATIONS[0], languages=(language,)))
+        await page.goto(boot.address)
+        for situation in SITUATIONS:
+            name = screen_of(situation).name
+            boot.boot.turn_to(replace(situation, languages=(language,)))
+            await page.locator(f"[data-screen='{name}']").wait_for()
+            await keep(page, folder / f"{name}.webp")
+    await page.close()
+
+
 async def take_bystander(page: Page, rig: Rig, folder: Path) -> None:
     """Draw what the people who wait see while somebody has the number of a visit."""
     rig.station.turn_to(next(index for index, one in enumerate(every_screen().values()) if one.public))
@@ -178,6 +195,7 @@ async def main(folder: Path) -> None:
             await page.close()
             await take_list(browser, language, into)
             await take_day(browser, language, into)
+            await take_first_boot(browser, language, into)
         await browser.close()
 
 
