@@ -1,0 +1,62 @@
+"""What test_data_partition_luks does in a Linux of its own: a real partition is made, opened and refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from firmware.machine.open_data import open_data
+from firmware.machine.partition import LuksPartition
+from firmware.machine.partition_key import PartitionSettings
+from tests.kit.fake_mailbox import FakeMailbox
+from trust.keys.errors import KeysDamaged
+from trust.keys.guard import GuardKind
+
+OTP = PartitionSettings(GuardKind.OTP)
+WORD = "what lasts"
+
+
+def run(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def main(room: Path) -> None:
+    for processor in ("aes", "without"):
+        cpu, selector, place = room / "cpuinfo", room / processor, Path("/run/data")
+        cpu.write_text(f"Features : fp {processor}\n")
+        selector.mkdir()
+        place.mkdir(exist_ok=True)
+        with (room / "card").open("wb") as card:
+            card.truncate(64 << 20)
+        device = run("losetup", "--find", "--show", str(room / "card")).strip()
+        partition = LuksPartition(Path(device), cpu=cpu)
+        board, other = FakeMailbox(), FakeMailbox()
+        board.rows, other.rows = [7] * 8, [8] * 8
+
+        assert partition.is_blank()
+        assert open_data(selector, OTP, partition, board) is True
+        assert open_data(selector, OTP, partition, board) is False
+        run("mount", str(partition.opened), str(place))
+        (place / "file").write_text(WORD)
+        run("umount", str(place))
+        run("cryptsetup", "close", "data")
+
+        assert not partition.is_blank()
+        assert WORD.encode() not in (room / "card").read_bytes()
+        try:
+            open_data(selector, OTP, partition, other)
+        except KeysDamaged as error:
+            sys.stdout.write(f"{error}\n")
+        assert not partition.is_open()
+        assert open_data(selector, OTP, partition, board) is False
+        run("mount", "-o", "ro", str(partition.opened), str(place))
+        found = (place / "file").read_text()
+        sys.stdout.write(f"{processor} {found}\n{run('cryptsetup', 'status', 'data')}\n")
+        run("umount", str(place))
+        run("cryptsetup", "close", "data")
+        run("losetup", "--detach", device)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
