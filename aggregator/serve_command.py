@@ -64,8 +64,10 @@ class _AddressType(click.ParamType[Address]):
 @click.option(
     "--bus",
     multiple=True,
-    help="NATS server by which the workers of one store wake each other, as nats://127.0.0.1:4222; "
-    "again for each of its cluster.",
+    envvar="AIDPOST_BUS",
+    help="NATS server by which the workers of one store wake each other, as nats://127.0.0.1:4222, with a "
+    "token before an @; again for each of its cluster. Or set AIDPOST_BUS, with spaces between them, which "
+    "shows no token to whoever lists the processes.",
 )
 @click.option(
     "--insecure-loopback",
@@ -262,7 +264,7 @@ def serve(
     )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run_one(settings, ready_file if worker is None else None, below=worker is not None))
+            runner.run(run_one(settings, ready_file if worker is None else None, worker))
     except (StoreError, ClockDiffers, AddressInUse, AuthorityError, ReceiptKeyUnusable) as error:
         raise click.ClickException(str(error)) from error
 

@@ -131,7 +131,8 @@ class Aggregator:
         presence = Presence(new_worker() if isinstance(settings.store, Server) else "", bus)
         desks = Desks.over(view, wall_ns, self._log, bus)
         starting.push_async_callback(bus.stop)
-        await bus.start(Hearing(desks, presence))
+        relay = LogRelay(bus)
+        await bus.start(Hearing(desks, presence, relay))
         if presence.worker:
             worker = Worker(store, view, presence, desks, wall_ns, self._on_clock, self._log)
             await self._start_beating(starting, worker)
@@ -142,7 +143,7 @@ class Aggregator:
             listen = await self._start_open(starting, store, presence, desks)
         else:
             listen = await self._start_gated(
-                starting, store, view, presence, desks, rollouts, settings.authority
+                starting, store, view, presence, desks, rollouts, relay, settings.authority
             )
         health = await self._start_health()
         metrics = await self._start_watching(starting, store, presence)
@@ -309,6 +310,7 @@ class Aggregator:
         presence: Presence,
         desks: Desks,
         rollouts: RolloutRunner,
+        relay: LogRelay,
         authority: Authority,
     ) -> Address:
         settings, log, wall_ns = self._settings, self._log, self._wall_ns
@@ -316,7 +318,7 @@ class Aggregator:
         enrolment = EnrolmentService(store, authority, callers, presence, wall_ns, log, refusals)
         exports = ExportDesk(settings.store, settings.export_policy, authority.pseudonym_key, wall_ns)
         calls = FleetCalls(store, view, callers, wall_ns)
-        shelf, relay = settings.beside.bundle_shelf(), LogRelay()
+        shelf = settings.beside.bundle_shelf()
         artifacts = settings.beside.artifact_shelf()
         artifacts.tidy()
         fleet = FleetService(

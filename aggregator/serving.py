@@ -62,16 +62,18 @@ def run_several(count: int, listen: Address, ready_file: Path | None) -> None:
         raise click.ClickException(str(error)) from error
 
 
-async def run_one(settings: Settings, ready_file: Path | None, *, below: bool) -> None:
-    """Run one server until SIGTERM or Ctrl-C; below: as a worker of another process, with which it ends."""
+async def run_one(settings: Settings, ready_file: Path | None, worker: int | None) -> None:
+    """Run one server until SIGTERM or Ctrl-C; worker: its number below a process with which it ends."""
     from aggregator.server import Aggregator
 
     stop = asyncio.Event()
-    if below:
+    log = configure_logs()
+    if worker is not None:
+        log = log.bind(worker=worker)  # all write to one place
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with Aggregator(settings, configure_logs(), time.time_ns) as bound:
+    async with Aggregator(settings, log, time.time_ns) as bound:
         _announce(bound, ready_file)
         manager = ServiceManager()
         manager.ready()

@@ -21,6 +21,13 @@ class InProcess:
         """Nobody has anything to say of it."""
         return nullcontext()
 
+    def following(self, command_id: bytes) -> AbstractContextManager[None]:
+        """Nobody tells lines elsewhere."""
+        return nullcontext()
+
+    def tell(self, command_id: bytes, lines: tuple[str, ...] | None) -> None:
+        """Nobody follows elsewhere."""
+
     def wake(self, device_ids: Collection[str]) -> None:
         """Nobody else holds a stream."""
 

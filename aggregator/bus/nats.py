@@ -1,4 +1,5 @@
-"""The bus over core NATS: a subject for each device whose stream is here, and one for all workers.
+"""The bus over core NATS: a subject for each device whose stream is here, for each log that is followed here,
+and one for all workers.
 
 A message is told once and kept nowhere, which is enough: what it speaks of lies in the store.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TypeAlias
 
 import msgspec
@@ -19,11 +20,12 @@ from structlog.typing import FilteringBoundLogger
 
 from aggregator.bus.port import Ended, Listener
 
-DEVICE, ALL = "aidpost.device", "aidpost.all"
+DEVICE, LINES, ALL = "aidpost.device", "aidpost.lines", "aidpost.all"
 WAKE = b"wake"
 ANSWER_S = 1.0  # a worker answers in a millisecond; NATS nodes that change over lose a message
 TRIES = 2
 CONNECT_S, RECONNECT_WAIT_S, PING_S = 2, 1, 5
+MAX_LINES_BYTES = 256 * 1024  # NATS takes 1 MB in a message
 MAX_WAITING = 10_000  # of what has to be said; what comes on top is found by looking
 _Heard: TypeAlias = "Callable[[Msg], Coroutine[None, None, None]]"
 
@@ -40,7 +42,7 @@ class NatsBus:
         self._servers = list(servers)
         self._log = log
         self._client = Client()
-        self._held: dict[str, int] = {}
+        self._held: dict[str, tuple[int, _Heard]] = {}
         self._subscribed: dict[str, Subscription] = {}
         self._to_say: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(MAX_WAITING)
         self._to_hear: asyncio.Queue[str] = asyncio.Queue()
@@ -67,18 +69,35 @@ class NatsBus:
         with suppress(OSError, nats.errors.Error):
             await self._client.close()
 
-    @contextmanager
-    def holding(self, device_id: str) -> Iterator[None]:
+    def holding(self, device_id: str) -> AbstractContextManager[None]:
         """Hear what concerns a device as long as its stream is here."""
-        self._held[device_id] = self._held.get(device_id, 0) + 1
-        self._to_hear.put_nowait(device_id)
+        return self._hearing(subject(device_id), self._on_device(device_id))
+
+    def following(self, command_id: bytes) -> AbstractContextManager[None]:
+        """Hear the lines that a device tells for a command at another worker."""
+        return self._hearing(f"{LINES}.{command_id.hex()}", self._on_lines(command_id))
+
+    @contextmanager
+    def _hearing(self, where: str, heard: _Heard) -> Iterator[None]:
+        count, heard = self._held.get(where, (0, heard))
+        self._held[where] = count + 1, heard
+        self._to_hear.put_nowait(where)
         try:
             yield
         finally:
-            self._held[device_id] -= 1
-            if not self._held[device_id]:
-                del self._held[device_id]
-            self._to_hear.put_nowait(device_id)
+            count, _ = self._held.pop(where)
+            if count > 1:
+                self._held[where] = count - 1, heard
+            self._to_hear.put_nowait(where)
+
+    def tell(self, command_id: bytes, lines: tuple[str, ...] | None) -> None:
+        """Pass lines on to whoever follows them at another worker, None at their end."""
+        content = msgspec.json.encode(lines)
+        if lines is not None and len(lines) > 1 and len(content) > MAX_LINES_BYTES:
+            self.tell(command_id, lines[: len(lines) // 2])
+            self.tell(command_id, lines[len(lines) // 2 :])
+            return
+        self._say(f"{LINES}.{command_id.hex()}", content)
 
     def wake(self, device_ids: Collection[str]) -> None:
         """Tell whoever holds the streams of these devices to look; for one an answer is awaited."""
@@ -138,8 +157,8 @@ class NatsBus:
     async def _talk(self, closed: asyncio.Event) -> None:
         """Speak and hear until the client has closed."""
         self._subscribed.clear()
-        for device_id in self._held:
-            self._to_hear.put_nowait(device_id)
+        for where in self._held:
+            self._to_hear.put_nowait(where)
         await self._on_back()
         talking = (asyncio.create_task(self._speak()), asyncio.create_task(self._hear()))
         try:
@@ -178,18 +197,16 @@ class NatsBus:
     async def _hear(self) -> None:
         """Keep the subscriptions as the streams are."""
         while True:
-            device_id = await self._to_hear.get()
-            held, subscription = device_id in self._held, self._subscribed.get(device_id)
+            where = await self._to_hear.get()
+            held, subscription = self._held.get(where), self._subscribed.get(where)
             try:
-                if held and subscription is None:
-                    self._subscribed[device_id] = await self._client.subscribe(
-                        subject(device_id), cb=self._on_device(device_id)
-                    )
-                elif not held and subscription is not None:
-                    del self._subscribed[device_id]
+                if held is not None and subscription is None:
+                    self._subscribed[where] = await self._client.subscribe(where, cb=held[1])
+                elif held is None and subscription is not None:
+                    del self._subscribed[where]
                     await subscription.unsubscribe()
             except (OSError, nats.errors.Error) as error:
-                self._log.debug("bus.not_heard", device_id=device_id, kind=type(error).__name__)
+                self._log.debug("bus.not_heard", subject=where, kind=type(error).__name__)
 
     def _on_device(self, device_id: str) -> _Heard:
         async def heard(message: Msg) -> None:
@@ -204,6 +221,17 @@ class NatsBus:
                 self._log.warning("bus.not_understood", device_id=device_id)
                 return
             self._listener.ended(ended)
+
+        return heard
+
+    def _on_lines(self, command_id: bytes) -> _Heard:
+        async def heard(message: Msg) -> None:
+            try:
+                lines = msgspec.json.decode(message.data, type=tuple[str, ...] | None)
+            except msgspec.DecodeError:
+                self._log.warning("bus.not_understood", command=command_id.hex())
+                return
+            self._listener.told(command_id, lines)
 
         return heard
 

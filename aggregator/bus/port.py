@@ -37,6 +37,9 @@ class Listener(Protocol):
     def ended(self, what: Ended) -> None:
         """Another worker ends a device's stream."""
 
+    def told(self, command_id: bytes, lines: tuple[str, ...] | None) -> None:
+        """A device at another worker tells lines of its log, None at their end."""
+
 
 class Bus(Protocol):
     """No method waits for the network, and none fails: who is not reached finds out by looking."""
@@ -49,6 +52,12 @@ class Bus(Protocol):
 
     def holding(self, device_id: str) -> AbstractContextManager[None]:
         """Hear what concerns a device as long as its stream is here."""
+
+    def following(self, command_id: bytes) -> AbstractContextManager[None]:
+        """Hear the lines that a device tells for a command at another worker."""
+
+    def tell(self, command_id: bytes, lines: tuple[str, ...] | None) -> None:
+        """Pass lines on to whoever follows them at another worker, None at their end."""
 
     def wake(self, device_ids: Collection[str]) -> None:
         """Tell whoever holds the streams of these devices to look."""

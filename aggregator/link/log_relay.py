@@ -1,4 +1,7 @@
-"""Passes log lines of devices on to whoever follows them; nothing is written down."""
+"""Passes log lines of devices on to whoever follows them, at any worker; nothing is written down.
+
+Who follows at another worker than the device's has what comes from then on, and not what is kept.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+
+from aggregator.bus.port import Bus
 
 KEPT_LINES = 500  # for who comes a moment later than the device
 MAX_UNREAD = 64  # pieces of one who follows
@@ -18,6 +23,11 @@ class _Channel:
         self.telling = 0
         self.kept: deque[str] = deque(maxlen=KEPT_LINES)
         self.followers: set[_Follower] = set()
+
+    def pass_on(self, lines: tuple[str, ...]) -> None:
+        self.kept.extend(lines)
+        for follower in self.followers:
+            follower.tell(lines)
 
 
 class _Follower:
@@ -45,9 +55,10 @@ class _Follower:
 
 
 class LogRelay:
-    """All in the event loop of the server."""
+    """All in the event loop of the server. bus: to the other workers."""
 
-    def __init__(self) -> None:
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
         self._channels: dict[bytes, _Channel] = {}
 
     @contextmanager
@@ -60,16 +71,27 @@ class LogRelay:
         finally:
             channel.telling -= 1
             if not channel.telling:
-                self._channels.pop(command_id, None)
-                for follower in channel.followers:
-                    follower.end()
+                self._end(command_id)
+                self._bus.tell(command_id, None)
 
     def tell(self, command_id: bytes, lines: tuple[str, ...]) -> None:
         """Pass lines on."""
-        channel = self._channels[command_id]
-        channel.kept.extend(lines)
-        for follower in channel.followers:
-            follower.tell(lines)
+        self._channels[command_id].pass_on(lines)
+        self._bus.tell(command_id, lines)
+
+    def told(self, command_id: bytes, lines: tuple[str, ...] | None) -> None:
+        """Pass on what a device tells at another worker, None at its end."""
+        if (channel := self._channels.get(command_id)) is None:
+            return
+        if lines is not None:
+            channel.pass_on(lines)
+        elif not channel.telling:
+            self._end(command_id)
+
+    def _end(self, command_id: bytes) -> None:
+        channel = self._channels.pop(command_id, None)
+        for follower in channel.followers if channel else ():
+            follower.end()
 
     async def follow(self, command_id: bytes) -> AsyncIterator[tuple[str, ...]]:
         """Yield what is kept and what comes until the device is done; waits for one that has not begun."""
@@ -77,10 +99,11 @@ class LogRelay:
         follower = _Follower()
         channel.followers.add(follower)
         try:
-            if channel.kept:
-                yield tuple(channel.kept)
-            while (lines := await follower.next()) is not None:
-                yield lines
+            with self._bus.following(command_id):
+                if channel.kept:
+                    yield tuple(channel.kept)
+                while (lines := await follower.next()) is not None:
+                    yield lines
         finally:
             channel.followers.discard(follower)
             if not channel.telling and not channel.followers:

@@ -12,6 +12,7 @@ from aggregator import clock_check
 from aggregator.bus.port import Ended
 from aggregator.link import ending
 from aggregator.link.desks import Desks
+from aggregator.link.log_relay import LogRelay
 from aggregator.link.presence import Presence
 from aggregator.store import streams
 from aggregator.store.errors import StoreError
@@ -30,9 +31,10 @@ def new_worker() -> str:
 class Hearing:
     """What a worker does with what the others say: a `aggregator.bus.port.Listener`."""
 
-    def __init__(self, desks: Desks, presence: Presence) -> None:
+    def __init__(self, desks: Desks, presence: Presence, relay: LogRelay) -> None:
         self._desks = desks
         self._presence = presence
+        self._relay = relay
 
     def woken(self, device_ids: Collection[str]) -> None:
         """Something may wait for these devices."""
@@ -45,6 +47,10 @@ class Hearing:
     def ended(self, what: Ended) -> None:
         """Another worker ends a device's stream."""
         self._presence.ended(what)
+
+    def told(self, command_id: bytes, lines: tuple[str, ...] | None) -> None:
+        """A device at another worker tells lines of its log, None at their end."""
+        self._relay.told(command_id, lines)
 
 
 class Worker:

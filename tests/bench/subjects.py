@@ -47,6 +47,8 @@ class Deaf:
 
     def ended(self, what: Ended) -> None: ...
 
+    def told(self, command_id: bytes, lines: tuple[str, ...] | None) -> None: ...
+
 
 def name(number: int) -> str:
     """Return a device's name."""

@@ -11,17 +11,22 @@ import structlog
 
 from aggregator.bus.nats import NatsBus
 from aggregator.bus.port import Ended
+from aggregator.link.log_relay import LogRelay
 from tests.kit.link_device import PATIENCE_S
 from tests.kit.nats import PROGRAM, running_nats
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs Debian's nats-server")
 
 
-class Heard:
-    """What a worker heard: devices for which it was woken."""
+ASKED = bytes(16)
 
-    def __init__(self) -> None:
+
+class Heard:
+    """What a worker heard: devices for which it was woken. lines: where those of logs go."""
+
+    def __init__(self, lines: LogRelay | None = None) -> None:
         self.devices: asyncio.Queue[str] = asyncio.Queue()
+        self.lines = lines
 
     def woken(self, device_ids: Collection[str]) -> None:
         for device_id in device_ids:
@@ -30,6 +35,10 @@ class Heard:
     def woken_all(self) -> None: ...
 
     def ended(self, what: Ended) -> None: ...
+
+    def told(self, command_id: bytes, lines: tuple[str, ...] | None) -> None:
+        if self.lines is not None:
+            self.lines.told(command_id, lines)
 
 
 @asynccontextmanager
@@ -73,3 +82,27 @@ async def test_a_server_that_is_down_at_first_and_one_that_refuses_meanwhile_are
                 await reached()
     events = [entry["event"] for entry in log.entries if entry["event"] != "bus.not_told"]
     assert events == ["bus.lost", "bus.recovered"] * 2, log.entries
+
+
+async def test_who_follows_a_log_at_one_worker_has_what_a_device_tells_at_another() -> None:
+    log = structlog.testing.LogCapture()
+    heard = Heard()
+    with running_nats() as server:
+        async with (
+            asyncio.timeout(PATIENCE_S),
+            bus_to(server.url, heard, log) as here,
+            bus_to(server.url, Heard(), log) as there,
+        ):
+            heard.lines = relay = LogRelay(here)
+            told = LogRelay(there)
+            follow = relay.follow(ASKED)
+            first = asyncio.ensure_future(anext(follow))
+            long = ("x" * 4000,) * 400  # more than a message of NATS takes
+            with told.telling(ASKED):
+                while not first.done():
+                    told.tell(ASKED, ("begin",))
+                    await asyncio.sleep(0.05)  # until both are connected, and it follows
+                told.tell(ASKED, long)
+            lines = [line async for lines in follow for line in lines]
+    assert await first == ("begin",)
+    assert [line for line in lines if line != "begin"] == list(long)

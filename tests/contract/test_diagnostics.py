@@ -16,6 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from aggregator.authority import Authority
 from aggregator.beside import Beside
+from aggregator.bus.in_process import InProcess
 from aggregator.link.diagnostics import erase_old_bundles
 from aggregator.link.log_relay import MAX_UNREAD, LogRelay
 from aggregator.store import diagnostics
@@ -237,7 +238,7 @@ async def _once(lines: list[str]) -> AsyncIterator[list[str]]:
 
 
 async def test_two_streams_of_one_log_and_a_slow_follower_lose_nothing_silently() -> None:
-    relay = LogRelay()
+    relay = LogRelay(InProcess())
     follow = relay.follow(ASKED)
     first = asyncio.ensure_future(anext(follow))
     await asyncio.sleep(0)  # it follows now
