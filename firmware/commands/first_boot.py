@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import tomllib
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +21,8 @@ from firmware.first_boot.front import Front
 from firmware.first_boot.places import Places
 from firmware.first_boot.supervising import Supervising
 from firmware.first_boot.trying import Trying
-from firmware.host import Host
+from firmware.host import Ending, Host
+from firmware.updating.opening import host_here
 from trust.service_manager import ServiceManager
 from trust.toml_text import Tables
 
@@ -86,7 +89,11 @@ async def _run(places: Places) -> None:
         loop.add_signal_handler(number, task.cancel)
     async with Front(places.base) as front:
         clock = Clock()
-        trying = Trying(True, lambda start_anew: Host(start_anew, quiet_s=0.0), front.use)
+
+        def host(start_anew: Callable[[Ending], None]) -> Host:
+            return replace(host_here(start_anew, places.data), quiet_s=0.0)  # nobody is served yet
+
+        trying = Trying(True, host, front.use)
         means = Means(Supervising(clock, asks=True), trying, ask_pin, front.codes, front.release, clock)
         boot = FirstBoot(places, means)
         await front.show(boot)

@@ -58,7 +58,7 @@ class Front:
         if self._camera is not None:
             width, height = CODE_PIXELS
             table = msgspec.structs.replace(self._camera, width=width, height=height)
-            worker = DeviceWorker("camera", lambda: open_camera(table.settings()), _told)
+            worker = DeviceWorker("camera", lambda: open_camera(table.settings(), table.socket), _told)
             self._hardware.push_async_callback(worker.stop)
             await worker.start()
             self.codes = CameraScanner(worker, asyncio.to_thread, prefix=CLAIM_PREFIX)

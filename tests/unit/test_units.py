@@ -98,6 +98,17 @@ def test_the_appliance_and_its_camera_are_services_of_their_own() -> None:
     assert re.findall(r"^DeviceAllow=\S*(?:tty|gpio|tpm|vcio)", camera, re.MULTILINE) == []
 
 
+def test_the_first_boot_may_do_what_the_appliance_may_and_no_more() -> None:
+    appliance, first_boot = (
+        (IMAGE_BUILD / "units" / f"{name}.service")
+        .read_text()
+        .partition("\nUser=")[2]
+        .partition("[Install]")[0]
+        for name in ("aidpost", "aidpost-first-boot")
+    )
+    assert appliance == first_boot
+
+
 def test_nothing_gives_a_shell() -> None:
     masked = OVERLAY / "etc/systemd/system"
     assert [name for name in WAYS_TO_A_SHELL if not _is_masked(masked / name)] == []
