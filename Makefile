@@ -8,6 +8,8 @@ UV := $(VENV)/bin/uv
 RUN := $(UV) run --frozen --no-sync
 READY := $(VENV)/.ready
 export UV_PROJECT_ENVIRONMENT := $(VENV)
+# Where it is set, each command that a test starts compiles what it imports: 2.4 s of processor time instead of 1.1 s.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo try test check baseline protos screens dashboard-screens messages audio models tflite-runtime-env tpm-env demo-assets operating-points face-quality finger-held-out bench instructions camera-test hardware torture image image-test image-smoke clean
 

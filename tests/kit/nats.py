@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from tests.kit.postgres import free_port
 
 PROGRAM = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin")
 
@@ -54,8 +55,7 @@ class NatsServer:
 @contextmanager
 def running_nats() -> Iterator[NatsServer]:
     """Run a node."""
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        server = NatsServer(held.getsockname()[1])
+    server = NatsServer(free_port())
     server.start()
     try:
         yield server

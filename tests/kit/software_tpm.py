@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.kit.postgres import free_port
+
 
 def why_there_is_none() -> str | None:
     """Return what is missing, None when a software TPM can be used."""
@@ -52,11 +54,6 @@ def powered_tpm(state: Path) -> Iterator[str]:
 def _free_pair() -> int:
     """Return a port that is free, as is the next one, where tpm2-tss looks for the control channel."""
     while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
+        port = free_port()
+        with suppress(OSError), socket.create_server(("127.0.0.1", port + 1)):
             return port
