@@ -1,4 +1,4 @@
-"""The port through which the machine starts anew, and systemd behind it."""
+"""The port through which the machine starts anew, and root's units behind it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Protocol
 
-_SYSTEMD = Path("/run/systemd/system")  # as sd_booted(3) looks for it
+from firmware.wishes import FOLDER, REBOOT, NobodyListens, wish
 
 
 class PowerRefused(Exception):
@@ -21,24 +21,14 @@ class Power(Protocol):
 
 
 class Systemd:
-    """The machine's own systemd, through `systemctl`; the service's user needs leave for it from polkit."""
+    """The machine's own systemd, which alone may do it; this service can wish for it."""
+
+    def __init__(self, wishes: Path = FOLDER) -> None:
+        self._wishes = wishes
 
     async def reboot(self) -> None:
-        """Ask systemd."""
-        if not await asyncio.to_thread(_SYSTEMD.is_dir):
-            raise PowerRefused("systemd does not run this machine, so nothing here can start it anew")
+        """Leave the wish for aidpost-reboot.path."""
         try:
-            asked = await asyncio.create_subprocess_exec(
-                "systemctl",
-                "--no-ask-password",
-                "reboot",
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-            )
-        except OSError as error:
-            raise PowerRefused(f"systemctl cannot be run: {error.strerror}") from error
-        _, said = await asked.communicate()
-        if asked.returncode:
-            words = said.decode(errors="replace").strip() or f"exit status {asked.returncode}"
-            raise PowerRefused(f"systemd did not start the machine anew: {words}")
+            await asyncio.to_thread(wish, REBOOT, self._wishes)
+        except NobodyListens as error:
+            raise PowerRefused(str(error)) from error

@@ -15,11 +15,14 @@ from typing import Protocol
 from firmware.config import Support
 from firmware.orders import OrderFailed, OrderRefused
 from firmware.uplink.codec import Command
+from firmware.wishes import FOLDER, SUPPORT, NobodyListens, take_back, wish
 
 MAX_SESSION_S = 8 * 3600.0
 PART = "support session"
 UNIT = "aidpost-support.service"
 LOG = Path("/run/aidpost/support.log")
+OPENED = Path("/run/aidpost-support/pid")
+_OPENS_WITHIN_S, _POLL_S = 30.0, 0.2
 MOST_LOG_BYTES = 65_536
 # As dropbear says it, the port after the address.
 _LOGIN = re.compile(
@@ -85,20 +88,35 @@ class SupportSessions:
 
 
 class SystemdDoor:
-    """The unit of the image, which polkit lets this service start and stop."""
+    """The unit of the image (aidpost-support.service), for which this service can wish.
 
-    def __init__(self, log: Path = LOG) -> None:
+    log: what the unit says. opened: a file that is there while it lets people in.
+    """
+
+    def __init__(self, log: Path = LOG, opened: Path = OPENED, wishes: Path = FOLDER) -> None:
         self._log = log
+        self._opened = opened
+        self._wishes = wishes
 
     async def open(self) -> None:
-        """Start the unit."""
-        said = await _systemctl("start", UNIT)
-        if said is not None:
-            raise DoorRefused(f"the support session did not start: {said}")
+        """Leave the wish, and wait until it was heard."""
+        try:
+            await asyncio.to_thread(wish, SUPPORT, self._wishes)
+        except NobodyListens as error:
+            raise DoorRefused(f"there are no support sessions here: {error}") from error
+        try:
+            async with asyncio.timeout(_OPENS_WITHIN_S):
+                while not self._opened.exists():  # noqa: ASYNC110 -- another process makes it
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError:
+            await self.close()
+            raise DoorRefused(
+                f"{UNIT} did not begin within {_OPENS_WITHIN_S:.0f} s: look at its log"
+            ) from None
 
     async def close(self) -> None:
-        """Stop the unit, and with it everybody's shell."""
-        await _systemctl("stop", UNIT)
+        """Take the wish back: the unit ends, and with it everybody's shell."""
+        await asyncio.to_thread(take_back, SUPPORT, self._wishes)
 
     def visitors(self) -> tuple[str, ...]:
         """Read who came in the log of the unit."""
@@ -114,23 +132,3 @@ def visitors_in(log: str) -> tuple[str, ...]:
     """Return key and address of each who signed in, in order, nobody twice."""
     found = (f"{key[: _SHOWN + len('SHA256:')]} from {address}" for key, address in _LOGIN.findall(log))
     return tuple(dict.fromkeys(found))
-
-
-async def _systemctl(verb: str, unit: str) -> str | None:
-    """Ask systemd; returns what it said where it refused."""
-    try:
-        asked = await asyncio.create_subprocess_exec(
-            "systemctl",
-            "--no-ask-password",
-            verb,
-            unit,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-    except OSError as error:
-        return f"systemctl cannot be run: {error.strerror}"
-    _, said = await asked.communicate()
-    if not asked.returncode:
-        return None
-    return " ".join(said.decode(errors="replace").split()) or f"exit status {asked.returncode}"

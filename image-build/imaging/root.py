@@ -85,8 +85,7 @@ def add_own(root: Path, version: str, keyring: Path | None) -> None:
         run(["cp", "--recursive", "--no-dereference", "--preserve=mode,links", f"{overlay}/.", root])
     for unit in sorted((IMAGE_BUILD / "units").iterdir()):
         if unit.suffix == ".rules":
-            if not unit.read_text().startswith("//"):  # those are polkit's, which is not in the image
-                shutil.copy(unit, root / RULES / unit.name)
+            shutil.copy(unit, root / RULES / unit.name)
         elif unit.name not in SERVER_UNITS:
             shutil.copy(unit, root / UNITS / unit.name)
     own = root / "usr/lib/aidpost"

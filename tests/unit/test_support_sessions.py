@@ -10,9 +10,11 @@ import pytest
 from firmware.config import Support
 from firmware.machine.support_keys import support_keys
 from firmware.orders import OrderFailed, OrderRefused
+from firmware.power import PowerRefused, Systemd
 from firmware.records import CommandKind
-from firmware.support import PART, DoorRefused, SupportSessions, visitors_in
+from firmware.support import PART, DoorRefused, SupportSessions, SystemdDoor, visitors_in
 from firmware.uplink.codec import Command
+from firmware.wishes import REBOOT, SUPPORT
 
 KEY = f"ssh-ed25519 {'A' * 68} ana@desk"
 AGREED = Support(session=True, keys=(KEY,))
@@ -36,7 +38,7 @@ class Door:
 
     async def open(self) -> None:
         if self._refuses:
-            raise DoorRefused("polkit says no")
+            raise DoorRefused("the unit says no")
         self.acts.append("open")
 
     async def close(self) -> None:
@@ -73,7 +75,7 @@ async def test_nobody_is_let_in_without_consent_and_a_key(settings: Support) -> 
 
 async def test_a_door_that_does_not_open_is_told() -> None:
     notices: dict[str, str] = {}
-    with pytest.raises(OrderFailed, match="polkit says no"):
+    with pytest.raises(OrderFailed, match="the unit says no"):
         await SupportSessions(AGREED, Door(refuses=True), notices).open(OPEN)
     assert notices == {}
 
@@ -91,6 +93,32 @@ async def test_a_stop_of_the_appliance_ends_the_session() -> None:
     with pytest.raises(asyncio.CancelledError):
         await session
     assert door.acts == ["open", "close"]
+
+
+async def test_the_unit_is_wished_for_until_the_session_is_over(tmp_path: Path) -> None:
+    opened = tmp_path / "pid"
+    opened.touch()
+    door = SystemdDoor(tmp_path / "log", opened, tmp_path)
+    await door.open()
+    assert (tmp_path / SUPPORT).exists()
+    assert door.visitors() == ("unknown: the log of the session cannot be read",)
+    (tmp_path / "log").write_text(LOG)
+    assert len(door.visitors()) == 2
+    await door.close()
+    assert not (tmp_path / SUPPORT).exists()
+
+
+async def test_a_machine_without_the_units_says_so(tmp_path: Path) -> None:
+    nowhere = tmp_path / "missing"
+    with pytest.raises(DoorRefused, match=r"aidpost-support\.path"):
+        await SystemdDoor(tmp_path, tmp_path, nowhere).open()
+    with pytest.raises(PowerRefused, match=r"aidpost-reboot\.path"):
+        await Systemd(nowhere).reboot()
+
+
+async def test_a_start_anew_is_wished_for(tmp_path: Path) -> None:
+    await Systemd(tmp_path).reboot()
+    assert (tmp_path / REBOOT).exists()
 
 
 def test_only_keys_come_into_the_file_of_keys(tmp_path: Path) -> None:
