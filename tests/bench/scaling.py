@@ -17,19 +17,18 @@ BEGIN, END = "<!-- python -m tests.bench.scaling -->", "<!-- end -->"
 DAY_S, YEAR_DAYS = 86_400, 365
 
 # Measured on two shared x86 cores; where from: docs/scaling.md has them in words.
-IDLE_STREAM_BYTES, WORKER_BYTES = 106_000, 106_000_000  # docs/benchmarks.md, 2,000 devices
-CONNECT_CPU_S = 4.0e-3  # the same
+IDLE_STREAM_BYTES, WORKER_BYTES = 113_000, 113_000_000  # tests.bench.streams, 5,000 devices
+CONNECT_CPU_S = 8.0e-3  # the same, at a load of 19
 EVENT_CPU_S = 596e-6  # docs/benchmarks.md, ingest in batches of 1
 ROW_BYTES = 577  # tests.bench.bytes_of_events: a check-in on PostgreSQL 15 with its indexes
 LOG_BYTES = 1_813  # the same, of the server's log for an event alone in its batch
 TELEMETRY_BYTES = 394  # docs/telemetry.md, at rest, 31 people in a quarter of an hour
 HOURLY_BYTES = 37  # docs/telemetry.md
-COMMITS_PER_S = 2_600  # PostgreSQL 15 on two cores, batches of 1, acknowledged after the commit
+COMMITS_PER_S = 4_690  # tests.bench.engines: PostgreSQL 15 and one worker on two cores, batches of 1
 FILTER_S = 40e-3 / 10_000  # docs/decisions: a filter over 10,000 devices, of one core
 FLEET_PAGE_S = 139e-3 / 10_000  # docs/benchmarks.md, the dashboard's fleet page, median
-BUS_PER_S = 7_948  # core NATS, requests to one of 20,000 subjects, other node
 STREAMS_OF_WORKER = 4_096  # trust/tls/gate.py
-CONNECTIONS_OF_WORKER = 6  # a running worker's, counted in pg_stat_activity
+CONNECTIONS_OF_WORKER = 7  # a running worker's, counted in pg_stat_activity
 
 # Assumed.
 PEOPLE_A_DAY, EVENTS_A_PERSON = 250, 2
