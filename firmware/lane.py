@@ -238,10 +238,12 @@ class Lane:
             link = appliance.link
             return Bar(device.id, self._known.waiting, None if link.uplink is None else link.connected)
 
+        staff = StaffOfStore(appliance.store.run, appliance.clock)
         page = OperatorPage(
             settings,
             station=self.station,
-            staff=StaffOfStore(appliance.store.run, appliance.clock),
+            staff=staff,
+            members=staff,
             bar=bar,
             live_view=live_view,
             monotonic_s=lambda: appliance.clock.monotonic_ns() / 1e9,

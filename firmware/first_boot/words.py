@@ -29,10 +29,6 @@ USE_WIFI = say("Use this Wi-Fi network")
 NOT_WIFI = say(
     "The name has 1 to 32 letters, the passphrase 8 to 63 letters, digits and signs. Nothing was changed."
 )
-NEW_PIN = say("New PIN, at least 6 digits")
-PIN_ONCE_MORE = say("The same PIN once more")
-PINS_DIFFER = say("The two PINs differ. Please enter them again.")
-SAVE = say("Let this person sign in")
 
 _ASK_FOR_CODE = say("Ask the fleet manager for a new claim code, then show it to the camera.")
 _AGAIN = Choice("again", say("Try again now"), "retry")

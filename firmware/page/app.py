@@ -22,10 +22,11 @@ from firmware.page.browsers import Browsers, Front
 from firmware.page.day_pages import DayPages
 from firmware.page.drawing import FOLDER, RECORDINGS, Drawing
 from firmware.page.list_pages import ListPages
-from firmware.page.ports import Bar, DayWork, ListWork, Staff, Station
+from firmware.page.ports import Bar, DayWork, ListWork, Staff, StaffWork, Station
 from firmware.page.presses import Presses
 from firmware.page.recordings import Recordings
 from firmware.page.showing import Showing
+from firmware.page.staff_pages import StaffPages
 from firmware.page.streams import Streams
 from firmware.page.viewers import Viewers
 from firmware.page.viewfinder import LiveView
@@ -67,7 +68,10 @@ class Page:
         notices: Notices,
         day: DayWork | None = None,
         lists: ListWork | None = None,
+        members: StaffWork | None = None,
+        forget: Callable[[str], None] | None = None,
     ) -> None:
+        """forget: signs somebody out on every front, who was let in no more; this one alone by default."""
         self._station = station
         self._streams = streams
         self._presses = Presses(monotonic_s)
@@ -102,7 +106,11 @@ class Page:
         if recordings.folder is not None:
             routes.append(Mount(RECORDINGS, StaticFiles(directory=recordings.folder)))
         if day is not None:
-            routes += DayPages(day, station, beside, self._browsers, loads=lists is not None).routes
+            routes += DayPages(
+                day, station, beside, self._browsers, loads=lists is not None, staffs=members is not None
+            ).routes
+        if members is not None:
+            routes += StaffPages(members, beside, self._browsers, forget or self._viewers.forget).routes
         if lists is not None:
             routes += ListPages(lists, station, staff, beside, self._browsers).routes
         if rules.bystanders:
@@ -123,6 +131,10 @@ class Page:
     def is_signed_in(self, scope: Scope) -> bool:
         """Tell of a request, as ASGI has it, whether somebody who is signed in here sends it."""
         return scope["type"] == "http" and self._browsers.signed_in(Request(scope)) is not None
+
+    def forget(self, name: str) -> None:
+        """Sign somebody out here."""
+        self._viewers.forget(name)
 
     @property
     def at_hand(self) -> str:

@@ -22,6 +22,7 @@ class Place(Enum):
     CLOSE = "/day/close"
     LIST = "/day/list"
     QUEUE = "/day/queue"
+    STAFF = "/day/staff"
 
 
 class Beside:

@@ -32,7 +32,10 @@ _SURE, _ON_OR_OVER = ("close",), ("goes on", "ends")
 
 
 class DayPages:
-    """Part of one front's page. loads: whether lists are loaded here (`ListPages`)."""
+    """Part of one front's page. loads: whether lists are loaded here (`ListPages`).
+
+    staffs: whether a supervisor says here who works here (`StaffPages`).
+    """
 
     def __init__(
         self,
@@ -42,12 +45,14 @@ class DayPages:
         browsers: Browsers,
         *,
         loads: bool,
+        staffs: bool = False,
     ) -> None:
         self._day = day
         self._station = station
         self._beside = beside
         self._browsers = browsers
         self._loads = loads
+        self._staffs = staffs
         self.routes = [
             Route("/day", self._show),
             Route("/day/open", self._open, methods=["POST"]),
@@ -163,6 +168,7 @@ class DayPages:
             message=message,
             told=told,
             loads=self._loads,
+            staffs=self._staffs,
             was_closed=await self._day.was_closed(),
             supervises=viewer.operator is not None and _may(viewer.operator, Role.SUPERVISOR),
         )

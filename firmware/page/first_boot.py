@@ -26,6 +26,7 @@ from firmware.page.presses import Presses
 from firmware.page.recordings import Recordings
 from firmware.page.streams import HEARTBEAT_S, Part, Streams, seen_of
 from firmware.page.translate import LANGUAGES
+from firmware.page.words import PINS_DIFFER
 from firmware.workflow.screen import Text
 from sensors.board.port import Button
 from trust.network import Wifi
@@ -218,7 +219,7 @@ class FirstBootPage:
     async def _supervisor(self, request: Request) -> Response:
         fields = await read_form(request)
         if fields.get("pin") != fields.get("again"):
-            return self._drawn(words.PINS_DIFFER)
+            return self._drawn(PINS_DIFFER)
         self._boot.name_supervisor(fields.get("name", "").strip(), bytearray(fields.get("pin", ""), "utf-8"))
         return await _to_page(request)
 

@@ -15,7 +15,7 @@ from firmware.config import Page as PageSettings
 from firmware.notices import Notices
 from firmware.page.app import Page, Rules
 from firmware.page.browsers import Front
-from firmware.page.ports import Bar, DayWork, ListWork, Staff, Station
+from firmware.page.ports import Bar, DayWork, ListWork, Staff, StaffWork, Station
 from firmware.page.recordings import Recordings
 from firmware.page.streams import Streams
 from firmware.page.translate import LANGUAGES
@@ -53,6 +53,7 @@ class OperatorPage:
         sounds: bool,
         day: DayWork | None = None,
         lists: ListWork | None = None,
+        members: StaffWork | None = None,
         notices: Notices,
     ) -> None:
         unknown = [tag for tag in settings.languages if tag.partition("-")[0] not in LANGUAGES]
@@ -70,6 +71,7 @@ class OperatorPage:
         self._certificate = certificate
         self._day = day
         self._lists = lists
+        self._members = members
         self._rules = Rules(settings.rest_min * 60, settings.bystanders, sounds, fingerprint=self.fingerprint)
         self._recordings = Recordings(settings.recordings)
         self._notices = notices
@@ -112,6 +114,8 @@ class OperatorPage:
             self._notices,
             day=self._day,
             lists=self._lists,
+            members=self._members,
+            forget=self._forget,
         )
         self._pages[front] = page
         server = PageServer(
@@ -129,6 +133,10 @@ class OperatorPage:
         if self._certificate is None:
             raise AssertionError("the composition root makes a certificate where none is named")
         return page_server(self._certificate)
+
+    def _forget(self, name: str) -> None:
+        for page in self._pages.values():
+            page.forget(name)
 
     def takes(self, button: Button) -> bool:
         """Let a button of the board move about the touch screen, where a PIN or a number is entered there."""

@@ -121,6 +121,35 @@ class ListWork(Protocol):
         """Take the list up whole; ListRefused says why it is not. approved_by: who answers for it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody who may sign in."""
+
+    name: str
+    role: Role
+
+    @property
+    def pictogram(self) -> str:
+        """The sign of the role."""
+        return "staff" if self.role is Role.SUPERVISOR else "person"
+
+
+class StaffWork(Protocol):
+    """Says who works here. Raises StaffRefused and other kinds of StoreError."""
+
+    async def members(self) -> tuple[Member, ...]:
+        """Return everybody, by name."""
+
+    async def add(self, name: str, role: Role, pin: str, *, by: str) -> None:
+        """Let somebody sign in. by: the supervisor who decides it."""
+
+    async def set_pin(self, name: str, pin: str, *, by: str) -> None:
+        """Give a member another PIN."""
+
+    async def remove(self, name: str, *, by: str) -> None:
+        """Let a member sign in no more; the last supervisor stays."""
+
+
 class Staff(Protocol):
     """Who works here."""
 

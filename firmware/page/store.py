@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from firmware.clock import Clock
+from firmware.page.ports import Member
 from firmware.store.store import Store
 from firmware.store.thread import RunInStore
 from firmware.workflow.outcomes import PinWaits, PinWrong
@@ -13,7 +14,7 @@ from trust.tls.contexts import Shown
 
 
 class StaffOfStore:
-    """Staff as the store knows them (`firmware.page.ports.Staff`)."""
+    """Staff as the store knows them (`firmware.page.ports.Staff`, `StaffWork`)."""
 
     def __init__(self, in_store: RunInStore, clock: Clock) -> None:
         self._in_store = in_store
@@ -23,6 +24,26 @@ class StaffOfStore:
         """Return under which names staff sign in."""
         members = await self._in_store(lambda store: store.staff.members())
         return tuple(member.name for member in members)
+
+    async def members(self) -> tuple[Member, ...]:
+        """Return everybody, by name."""
+        members = await self._in_store(lambda store: store.staff.members())
+        return tuple(Member(member.name, member.role) for member in members)
+
+    async def add(self, name: str, role: Role, pin: str, *, by: str) -> None:
+        """Let somebody sign in. Raises StaffRefused."""
+        moment, secret = self._clock.now(), bytearray(pin, "utf-8")
+        await self._in_store(lambda store: store.staff.add(moment, name, role, secret, by=by))
+
+    async def set_pin(self, name: str, pin: str, *, by: str) -> None:
+        """Give a member another PIN. Raises StaffRefused."""
+        moment, secret = self._clock.now(), bytearray(pin, "utf-8")
+        await self._in_store(lambda store: store.staff.set_pin(moment, name, secret, by=by))
+
+    async def remove(self, name: str, *, by: str) -> None:
+        """Let a member sign in no more. Raises StaffRefused for the last supervisor."""
+        moment = self._clock.now()
+        await self._in_store(lambda store: store.staff.remove(moment, name, by=by))
 
     async def check_pin(self, name: str, pin: str, peer: str = "") -> Role | PinWrong | PinWaits:
         """Return the role of who has this name and PIN; wrong ones are counted, of each peer apart."""

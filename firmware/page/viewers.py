@@ -115,6 +115,12 @@ class Viewers:
         if viewer is not None:
             viewer.operator = None
 
+    def forget(self, name: str) -> None:
+        """Sign somebody out wherever they are signed in."""
+        for viewer in self._signed_in.values():
+            if viewer.operator is not None and viewer.operator.name == name:
+                viewer.operator = None
+
     def touch(self, viewer: Viewer) -> None:
         """The viewer did something: its rest begins anew."""
         viewer.active_s = self.monotonic_s()

@@ -65,6 +65,22 @@ HOW_MANY_WAIT = say("About how many people are waiting now?")
 REPORT_STAYS = say("The report stays here until the next day is closed.")
 BACK = say("Back")
 DETAILS = say("Details")
+STAFF = say("Who works here")
+ADD_PERSON = say("Let another person sign in")
+NAME = say("Name")
+ROLE = say("Role")
+ROLES: Mapping[str, Text] = {
+    "operator": in_context("role", "operator"),
+    "supervisor": in_context("role", "supervisor"),
+}
+NEW_PIN = say("New PIN, at least 6 digits")
+PIN_ONCE_MORE = say("The same PIN once more")
+PINS_DIFFER = say("The two PINs differ. Please enter them again.")
+NOT_STAFF = say("This name or PIN cannot be used")
+LAST_SUPERVISOR = say("The last supervisor stays. Let another supervisor sign in first.")
+LET_IN = say("Let this person sign in")
+SET_PIN = say("Use this PIN from now on")
+LET_NO_MORE = say("This person signs in no more")
 WAITS_TO_BE_WRITTEN = say(
     "The last session is not written down yet. Make space, or wait a minute. Then try again."
 )

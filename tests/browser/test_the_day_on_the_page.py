@@ -19,7 +19,7 @@ from firmware.page.day_pages import QUEUE_SIZES
 from firmware.page.drawing import FOLDER, Drawing, keys_beside
 from firmware.page.list_facts import facts_of
 from firmware.page.list_pages import Draft
-from firmware.page.ports import Bar
+from firmware.page.ports import Bar, Member
 from firmware.page.recordings import Recordings
 from firmware.page.translate import LANGUAGES
 from firmware.page.viewers import Operator, Viewer
@@ -81,6 +81,17 @@ DAY: dict[str, object] = {
     "loads": True,
     "was_closed": True,
     "supervises": True,
+    "staffs": True,
+}
+STAFF: dict[str, object] = {
+    "members": (
+        Member("amina", Role.OPERATOR),
+        Member("boris", Role.SUPERVISOR),
+        Member("noor", Role.OPERATOR),
+    ),
+    "member": None,
+    "adds": False,
+    "message": None,
 }
 DRAFT = Draft("STICK/cycle.xlsx", ReadList(distribution_list()), "boris")
 LIST: dict[str, object] = {
@@ -93,6 +104,10 @@ PAGES: dict[str, tuple[str, dict[str, object]]] = {
     "opened": ("day.html", {**DAY, "told": OPENED}),
     "closed": ("day.html", {**DAY, "told": CLOSED}),
     "closed before": ("day.html", {**DAY, "told": Told(Outcome.CLOSED_BEFORE)}),
+    "staff": ("day_staff.html", STAFF),
+    "another person": ("day_staff.html", {**STAFF, "adds": True}),
+    "another person, refused": ("day_staff.html", {**STAFF, "adds": True, "message": words.NOT_STAFF}),
+    "one person": ("day_staff.html", {**STAFF, "member": Member("amina", Role.OPERATOR)}),
     "who waits": ("day_queue.html", {"sizes": QUEUE_SIZES}),
     "close a clinic": ("day_close.html", {"asked": ToClose(LOADED, 41, 127, clock_checked=True)}),
     "close a distribution": ("day_close.html", {"asked": ToClose(CYCLE, 41, 127, clock_checked=True)}),
