@@ -25,16 +25,15 @@ class Base:
     made: bool
 
 
-def place(recipe: Recipe, locked: dict[str, str], cache: Path) -> Path:
+def place(recipe: Recipe, cache: Path) -> Path:
     """Return where the archive of this recipe lies, whether it is there or not."""
-    name = key(FORM, recipe.debian, recipe.packages, recipe.exclude, recipe.absent, locked)
+    name = key(FORM, recipe.debian, recipe.packages, recipe.exclude, recipe.absent)
     return cache / "base" / f"{name}.tar"
 
 
 def have(
     recipe: Recipe,
     archive: Archive,
-    locked: dict[str, str],
     toolbox: Toolbox,
     cache: Path,
     *,
@@ -44,7 +43,7 @@ def have(
 
     The toolbox must be able to start programs of arm64.
     """
-    tar = place(recipe, locked, cache)
+    tar = place(recipe, cache)
     if tar.exists() and not anew:
         return Base(tar, made=False)
     work = cache / "base" / "work"

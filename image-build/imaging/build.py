@@ -12,11 +12,12 @@ from pathlib import Path
 
 import msgspec
 
-from imaging import archives, base, disk, kernel, root, slot, toolbox, wheels
+from imaging import archives, base, bom, disk, kernel, lock, root, slot, toolbox, wheels
 from imaging.hashing import file_digest
 from imaging.recipe import Recipe
 from imaging.steps import BuildFailed, Steps
 
+FILES = ("root.img", "boot.img", "disk.img", "disk.img.zst")
 NETWORK = "The packages come over the network: try again, or name another archive with --archive."
 
 
@@ -25,7 +26,8 @@ class Order:
     """What is to be built: version and kernel, where to, and from where.
 
     keyring: certificate that update bundles must be signed with; without one no update is taken.
-    archive: address of a Debian archive instead of the recipe's day.
+    archive: address of a Debian archive instead of the recipe's day. anew: make the cached packages again.
+    locked: refuse versions that are not in packages.lock. update_lock: write them there.
     """
 
     version: str
@@ -34,6 +36,9 @@ class Order:
     cache: Path
     keyring: Path | None = None
     archive: str | None = None
+    anew: bool = False
+    locked: bool = False
+    update_lock: bool = False
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -84,30 +89,35 @@ def build(recipe: Recipe, order: Order, steps: Steps) -> Made:
 
 
 def _build(recipe: Recipe, order: Order, steps: Steps, work: Path) -> Made:
-    out, cache = order.out, order.cache
+    out, cache, folder = order.out, order.cache, work / "root"
     archive = _archive(recipe, order, steps)
-    with steps.step("Tools", NETWORK) as step:
+    with steps.step("Tools", NETWORK):
         tools = toolbox.have(recipe, archive, cache, folders=(cache, out))
     with tools.arm64():
         with steps.step("Packages of the root", NETWORK) as step:
-            found = base.have(recipe, archive, {}, tools, cache)
-            step.said = (
-                f"{found.tar.stat().st_size / 1e6:.0f} MB, {'made' if found.made else 'from the cache'}"
-            )
+            found = base.have(recipe, archive, tools, cache, anew=order.anew)
+            step.said = f"{found.tar.stat().st_size / 1e6:.0f} MB, {'made' if found.made else 'as cached'}"
         with steps.step(f"Kernel of {order.kernel}", NETWORK) as step:
-            unpacked = kernel.have(recipe, order.kernel, archive, {}, tools, cache)
+            unpacked = kernel.have(recipe, order.kernel, archive, tools, cache)
             step.said = ", ".join(release for release, _, _ in unpacked.kernels())
-        with steps.step("Wheels", "uv fetches them from PyPI: try again.") as step:
+        with steps.step("Wheels", "uv fetches them from PyPI: try again."):
             site = wheels.have(recipe.wheels, tools, cache)
         with steps.step("Root") as step:
-            folder = work / "root"
-            status = root.unpack(found.tar, folder)
+            versions = base.installed(root.unpack(found.tar, folder))
             root.add_modules(folder, unpacked, recipe.kernel.modules, tools)
             root.add_firmware(folder, unpacked, recipe.kernel.radio)
             wheels.install(folder, site, recipe.wheels, tools, work)
             root.add_own(folder, order.version, order.keyring)
             root.settle(folder, tools)
-            step.said = f"{len(base.installed(status))} packages"
+            step.said = f"{len(versions)} packages"
+    parts = {"root": versions, "toolbox": tools.versions(), f"kernel {order.kernel}": unpacked.versions}
+    _compare(parts, order, steps)
+    components = bom.packages({**versions, **unpacked.versions}, recipe.debian.suite, folder)
+    components += bom.wheels(folder / wheels.VENV / f"lib/python{recipe.wheels.python}/site-packages")
+    bill = bom.write(order.version, tools.epoch, components)
+    (out / "bom.cdx.json").write_bytes(bill)
+    (folder / "usr/share/doc/aidpost").mkdir(exist_ok=True)
+    (folder / "usr/share/doc/aidpost/bom.cdx.json").write_bytes(bill)
     with steps.step("Root image with its hash tree") as step:
         made = slot.make_root(folder, order.version, out / "root.img", tools)
         step.said = f"{made.image.stat().st_size / 1e6:.1f} MB"
@@ -115,13 +125,45 @@ def _build(recipe: Recipe, order: Order, steps: Steps, work: Path) -> Made:
         slot.make_boot(work / "boot", folder, made, recipe, unpacked, out / "boot.img", tools)
     with steps.step("Disk"):
         disk.make(recipe.disk, made, out / "boot.img", out / "disk.img", work, tools)
-    with steps.step("Digests"):
-        names = ("root.img", "boot.img", "disk.img")
-        digests = {name: file_digest(out / name) for name in names}
-    sizes = {name: (out / name).stat().st_size for name in names}
+    with steps.step("Packed disk") as step:
+        tools.run(
+            "zstd", "--quiet", "--force", "-6", "--threads=0", out / "disk.img", "-o", out / "disk.img.zst"
+        )
+        step.said = f"{(out / 'disk.img.zst').stat().st_size / 1e6:.1f} MB"
+    return _judged(recipe, order, made)
+
+
+def _judged(recipe: Recipe, order: Order, made: slot.Root) -> Made:
+    """Write image.json; raises BuildFailed when something is larger than the recipe allows."""
+    digests = {name: file_digest(order.out / name) for name in FILES}
+    sizes = {name: (order.out / name).stat().st_size for name in FILES}
     result = Made(order.version, order.kernel, made.root_hash, made.hash_offset, digests, sizes)
-    (out / "image.json").write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    text = msgspec.json.format(msgspec.json.encode(result))
+    (order.out / "image.json").write_bytes(text + b"\n")
+    limits = recipe.limits
+    for name, most_mb in (("root.img", limits.root_mb), ("disk.img.zst", limits.compressed_mb)):
+        if sizes[name] > most_mb * 1_000_000:
+            raise BuildFailed(
+                f"{order.out / name} has {sizes[name] / 1e6:.1f} MB, and [limits] of the recipe allows {most_mb}: "
+                "take packages out of it, or raise the limit"
+            )
     return result
+
+
+def _compare(found: lock.Versions, order: Order, steps: Steps) -> None:
+    """Compare what was taken with packages.lock, or write that; raises BuildFailed when nothing may differ."""
+    locked = lock.load()
+    if order.update_lock:
+        lock.save({**locked, **found})
+        return
+    said = lock.differences(locked, found)
+    if not said:
+        return
+    if order.locked:
+        raise BuildFailed("not as in packages.lock:\n" + "\n".join(said))
+    steps.note(
+        f"{len(said)} packages are not as in packages.lock (--update-lock takes them): {'; '.join(said)}"
+    )
 
 
 def _archive(recipe: Recipe, order: Order, steps: Steps) -> archives.Archive:

@@ -42,6 +42,10 @@ def check() -> None:
     "--keyring", type=EXISTING, help="Certificate of whoever signs updates (`keys`); in OUT/keys where there."
 )
 @click.option("--archive", help="Debian archive instead of the recipe's day, as http://deb.debian.org")
+@click.option("--anew", is_flag=True, help="Make the cached packages again.")
+@click.option("--twice", is_flag=True, help="Build twice and compare each byte.")
+@click.option("--locked", is_flag=True, help="Refuse versions that are not in packages.lock.")
+@click.option("--update-lock", is_flag=True, help="Write the versions to packages.lock.")
 @click.pass_obj
 def build(
     recipe: Recipe,
@@ -51,8 +55,14 @@ def build(
     cache: Path,
     keyring: Path | None,
     archive: str | None,
+    anew: bool,
+    twice: bool,
+    locked: bool,
+    update_lock: bool,
 ) -> None:
     """Make the root, the boot partition and the whole disk."""
+    from dataclasses import replace
+
     from rich.console import Console
 
     from imaging.build import Order
@@ -64,14 +74,29 @@ def build(
     if keyring is None and (own := out / KEYS.name / "keyring.pem").exists():
         keyring = own
     order = Order(
-        version or metadata.version("aidpost"), kernel, out.resolve(), cache.resolve(), keyring, archive
+        version=version or metadata.version("aidpost"),
+        kernel=kernel,
+        out=out.resolve(),
+        cache=cache.resolve(),
+        keyring=keyring,
+        archive=archive,
+        anew=anew,
+        locked=locked,
+        update_lock=update_lock,
     )
+    steps = Steps(Console())
     try:
-        made = make(recipe, order, Steps(Console()))
+        made = make(recipe, order, steps)
+        again = make(recipe, replace(order, out=order.out / "again"), steps) if twice else made
     except BuildFailed as error:
         raise click.ClickException(str(error)) from error
     for name, size in made.sizes.items():
         click.echo(f"{out / name}  {size / 1e6:.1f} MB  sha256 {made.digests[name]}")
+    if made != again:
+        differ = [name for name in made.digests if made.digests[name] != again.digests[name]]
+        raise click.ClickException(f"two builds differ in {', '.join(differ)} (the second is in {out}/again)")
+    if twice:
+        click.echo("Two builds gave the same bytes.")
 
 
 @main.command()

@@ -43,12 +43,10 @@ class Unpacked:
         ]
 
 
-def have(
-    recipe: Recipe, name: str, archive: Archive, locked: dict[str, str], toolbox: Toolbox, cache: Path
-) -> Unpacked:
+def have(recipe: Recipe, name: str, archive: Archive, toolbox: Toolbox, cache: Path) -> Unpacked:
     """Return the packages of a kernel source, fetched when the recipe has changed; raises CommandFailed."""
     source = recipe.kernel.sources[name]
-    folder = cache / "kernel" / key(FORM, name, source, recipe.debian, locked)
+    folder = cache / "kernel" / key(FORM, name, source, recipe.debian)
     if not folder.exists():
         new = folder.with_suffix(".new")
         shutil.rmtree(new, ignore_errors=True)

@@ -64,8 +64,8 @@ class Exclude(Table, frozen=True):
 class Wheels(Table, frozen=True):
     """What is taken from uv.lock, for which Python.
 
-    extras, groups: of the project. without: packages that the appliance never imports. without_files: paths
-    below site-packages.
+    extras, groups: of the project. without: packages that the appliance never imports. without_files:
+    patterns of paths below site-packages, with those among them that stay in keep_files.
     """
 
     python: Annotated[str, msgspec.Meta(pattern=r"^3\.\d+$")]
@@ -73,6 +73,7 @@ class Wheels(Table, frozen=True):
     groups: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     without_files: tuple[str, ...] = ()
+    keep_files: tuple[str, ...] = ()
 
 
 class KernelSource(Table, frozen=True):

@@ -23,6 +23,8 @@ LEFT_BEHIND = (
     "etc/apt", "etc/.pwd.lock", "etc/group-", "etc/gshadow-", "etc/passwd-", "etc/shadow-", "etc/subgid-",
     "etc/subuid-",
     "etc/hostname", "etc/resolv.conf", "boot", "usr/include", "usr/src", "usr/games", "media", "srv", "opt",
+    # Character sets for iconv, which nothing calls; names of hardware, of which udev needs none here.
+    "usr/lib/aarch64-linux-gnu/gconv", "usr/lib/udev/hwdb.d",
 )  # fmt: skip
 # Places that the read-only root must offer for what is mounted.
 FOLDERS = ("boot/selector", "data", "dev", "proc", "run", "sys", "tmp", "var")
@@ -104,7 +106,6 @@ def add_own(root: Path, version: str, keyring: Path | None) -> None:
 def settle(root: Path, toolbox: Toolbox) -> None:
     """Make the users and choose what starts, with the root's own systemd; the toolbox must start arm64."""
     toolbox.run_in(root, "systemd-sysusers")
-    toolbox.run_in(root, "systemd-hwdb", "update", "--usr")
     toolbox.run_in(root, "systemctl", "preset-all")
     for name in LEFT_BEHIND:
         if name.endswith(("-", ".pwd.lock")):

@@ -15,7 +15,8 @@ from imaging.recipe import Recipe
 from imaging.toolbox import Toolbox
 
 BLOCK = 4096
-PACKING = ("-zlz4hc,level=9", "-C65536", "-Efragments")
+# With lz4hc the root takes 258 MB, with this 165; pages are read in pieces of 64 KiB.
+PACKING = ("-zzstd,level=9", "-C65536", "-Efragments")
 # The board's UART belongs to the fingerprint reader: no console there. After a panic the machine starts anew.
 COMMAND_LINE = "console=tty1 ro quiet panic=5 systemd.show_status=no"
 CONFIG = """\

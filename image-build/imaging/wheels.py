@@ -47,10 +47,9 @@ def have(wheels: Wheels, toolbox: Toolbox, cache: Path) -> Path:
     exactly = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--link-mode", "copy"]
     run([UV, "pip", "install", "--quiet", *platform, *exactly, "--target", new, "--requirements", file])
     file.unlink()
-    for name in wheels.without_files:
-        (new / name).unlink()
     shutil.rmtree(new / "bin", ignore_errors=True)  # commands, with the path of this machine's Python
     _without_traces(new)
+    _trim(new, wheels, toolbox)
     _compile(new, wheels, toolbox)
     new.rename(folder)
     return folder
@@ -105,6 +104,21 @@ def _compile(folder: Path, wheels: Wheels, toolbox: Toolbox) -> None:
         f"/{VENV}/lib/python{wheels.python}/site-packages",
     )
     toolbox.run(f"python{wheels.python}", "-m", "compileall", "-j", "1", *quiet, folder)
+
+
+def _trim(folder: Path, wheels: Wheels, toolbox: Toolbox) -> None:
+    """Remove what nothing loads; raises FileNotFoundError when a pattern finds nothing."""
+    keep = {folder / name for name in wheels.keep_files}
+    for pattern in wheels.without_files:
+        found = [path for path in folder.glob(pattern) if path.is_file() and path not in keep]
+        if not found:
+            raise FileNotFoundError(f"[wheels] without_files: {pattern}")
+        for path in found:
+            path.unlink()
+    for path in sorted(folder.rglob("*.so*")):
+        # sqlcipher3 and zstandard come with 30 MB for debuggers.
+        if b".debug_info\0" in path.read_bytes():
+            toolbox.run("aarch64-linux-gnu-strip", "--strip-debug", path)
 
 
 def _without_traces(folder: Path) -> None:
