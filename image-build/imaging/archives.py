@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from imaging.recipe import Debian
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+DEBIAN = "http://deb.debian.org"
 REACH_S = 10.0
 
 
@@ -32,7 +33,7 @@ def pinned(debian: Debian) -> Archive:
     )
 
 
-def moving(base: str = "http://deb.debian.org") -> Archive:
+def moving(base: str = DEBIAN) -> Archive:
     """Return an archive as it is now; packages in it are replaced by newer ones."""
     return Archive(f"{base}/debian", f"{base}/debian-security", f"{base} as it is now")
 

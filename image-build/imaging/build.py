@@ -118,6 +118,7 @@ def _build(recipe: Recipe, order: Order, steps: Steps, work: Path) -> Made:
     (out / "bom.cdx.json").write_bytes(bill)
     (folder / "usr/share/doc/aidpost").mkdir(exist_ok=True)
     (folder / "usr/share/doc/aidpost/bom.cdx.json").write_bytes(bill)
+    _refuse_traces(folder, order)
     with steps.step("Root image with its hash tree") as step:
         made = slot.make_root(folder, order.version, out / "root.img", tools)
         step.said = f"{made.image.stat().st_size / 1e6:.1f} MB"
@@ -133,6 +134,13 @@ def _build(recipe: Recipe, order: Order, steps: Steps, work: Path) -> Made:
     return _judged(recipe, order, made)
 
 
+def _refuse_traces(folder: Path, order: Order) -> None:
+    """Raise BuildFailed when a file of the root names a folder of this machine or its own archive."""
+    words = [str(wheels.PROJECT), str(order.cache), str(order.out), order.archive or wheels.PROJECT]
+    if found := root.naming(folder, [str(word) for word in words if word != archives.DEBIAN]):
+        raise BuildFailed("the root names this machine's folders or archive: " + ", ".join(found[:5]))
+
+
 def _judged(recipe: Recipe, order: Order, made: slot.Root) -> Made:
     """Write image.json; raises BuildFailed when something is larger than the recipe allows."""
     digests = {name: file_digest(order.out / name) for name in FILES}
@@ -143,15 +151,16 @@ def _judged(recipe: Recipe, order: Order, made: slot.Root) -> Made:
     limits = recipe.limits
     for name, most_mb in (("root.img", limits.root_mb), ("disk.img.zst", limits.compressed_mb)):
         if sizes[name] > most_mb * 1_000_000:
+            size_mb = sizes[name] / 1e6
             raise BuildFailed(
-                f"{order.out / name} has {sizes[name] / 1e6:.1f} MB, and [limits] of the recipe allows {most_mb}: "
+                f"{order.out / name} has {size_mb:.1f} MB, and the recipe's [limits] allow {most_mb}: "
                 "take packages out of it, or raise the limit"
             )
     return result
 
 
 def _compare(found: lock.Versions, order: Order, steps: Steps) -> None:
-    """Compare what was taken with packages.lock, or write that; raises BuildFailed when nothing may differ."""
+    """Compare what was taken with packages.lock, or write that; raises BuildFailed if none may differ."""
     locked = lock.load()
     if order.update_lock:
         lock.save({**locked, **found})

@@ -113,3 +113,15 @@ def settle(root: Path, toolbox: Toolbox) -> None:
     for name in ("run", "tmp"):
         for path in (root / name).iterdir():
             _remove(path)
+
+
+def naming(root: Path, words: Iterable[str]) -> list[str]:
+    """Return the files of the root that hold one of the words, as paths within it."""
+    found = []
+    wanted = [word.encode() for word in words]
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            data = path.read_bytes()
+            if any(word in data for word in wanted):
+                found.append(str(path.relative_to(root)))
+    return found

@@ -16,7 +16,7 @@ from imaging.recipe import Recipe
 
 HOST_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
-BINFMT_NAME = "aidpost-aarch64"
+BINFMT_NAME = "aidpost-aarch64-"
 # Start of an ELF file for aarch64, as qemu-user-binfmt registers it.
 ARM64_MAGIC = r"\x7f\x45\x4c\x46\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
 ARM64_MASK = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"
@@ -69,12 +69,13 @@ class Toolbox:
         """Have this kernel start programs of arm64 with the toolbox's QEMU, whatever the host's is."""
         if not (BINFMT / "register").exists():
             run(["mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT])
-        entry = BINFMT / BINFMT_NAME
-        if entry.exists():  # of a build that was killed
-            entry.write_text("-1")
+        for left in BINFMT.glob(f"{BINFMT_NAME}*"):
+            if not Path("/proc", left.name.removeprefix(BINFMT_NAME)).exists():  # its build was killed
+                left.write_text("-1")
+        entry = BINFMT / f"{BINFMT_NAME}{os.getpid()}"
         # F: the program is opened now, and so is found in other roots as well.
         interpreter = self.root / "usr/bin/qemu-aarch64"
-        (BINFMT / "register").write_text(f":{BINFMT_NAME}:M::{ARM64_MAGIC}:{ARM64_MASK}:{interpreter}:FP")
+        (BINFMT / "register").write_text(f":{entry.name}:M::{ARM64_MAGIC}:{ARM64_MASK}:{interpreter}:FP")
         try:
             yield
         finally:
