@@ -66,8 +66,8 @@ def make(folder: Path) -> Bare:
     cache = CACHE.resolve()
     tools = toolbox.have(whole, archive, cache, (cache, folder))
     with tools.arm64():
-        packages = base.have(small, archive, {}, tools, cache)
-    unpacked = kernel.have(whole, "debian", archive, {}, tools, cache)
+        packages = base.have(small, archive, tools, cache)
+    unpacked = kernel.have(whole, "debian", archive, tools, cache)
     (_, image, modules), *_ = unpacked.kernels()
     tree = folder / "root"
     shutil.rmtree(tree, ignore_errors=True)

@@ -70,7 +70,7 @@ def debian(console: Console) -> Path:
             "tests": COMPILER,
         },
     )
-    tar = base.place(own, {}, CACHE)
+    tar = base.place(own, CACHE)
     root = CACHE / "camera" / tar.stem
     if root.is_dir():
         return root
@@ -81,7 +81,7 @@ def debian(console: Console) -> Path:
         making = root.with_suffix(".part")
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir(parents=True)
-        _run(("tar", "--extract", "--file", str(base.have(own, archive, {}, tools, CACHE).tar),
+        _run(("tar", "--extract", "--file", str(base.have(own, archive, tools, CACHE).tar),
               "--directory", str(making), "--exclude=./dev/*"))  # fmt: skip
         for place in (SOURCE, WHEELS):
             (making / place.removeprefix("/")).mkdir(parents=True)
