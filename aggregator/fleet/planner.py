@@ -12,11 +12,13 @@ from msgspec.structs import replace
 from aggregator.fleet.rings import named
 from aggregator.fleet.rollout import Change, Ring, Thresholds
 from aggregator.fleet.terms import Site
-from trust.state import ServiceWindow
+from trust.state import ArtifactKind, ServiceWindow
 
 HORIZON = timedelta(days=730)
 """A site that would need longer never ends, for all that a plan is worth."""
 MEGABYTE = 1_000_000
+MOST_MB = "updates.most_mb"
+"""The setting of an appliance that limits what one update may take of the link."""
 
 
 class PlanDevice(msgspec.Struct, frozen=True):
@@ -89,6 +91,7 @@ def plan(
         planned.append(PlannedRing(ring.name, len(members), len(of_site), sum(of_site.values()), ends))
         begins = ends
     remarks = (
+        *_of_software(change),
         *_of_devices(change, devices),
         *_of_sites(devices, sites, late),
         *_of_answers(rings, thresholds, devices),
@@ -151,6 +154,18 @@ def _cost_milli(change: Change, devices: Iterable[PlanDevice], sites: Mapping[st
         if cost := -(-size_bytes * site.megabyte_cost_milli // MEGABYTE):
             costs[site.currency] = costs.get(site.currency, 0) + cost
     return dict(sorted(costs.items()))
+
+
+def _of_software(change: Change) -> Iterable[str]:
+    """Say what is fetched of a bundle: planned with is the most; what a device lacks it alone knows."""
+    limit = change.settings.get(MOST_MB)
+    most = ", 20 where nobody set it" if limit is None else f" = {limit}"
+    for each in change.artifacts:
+        if each.kind is ArtifactKind.SOFTWARE:
+            yield (
+                f"software {each.version} is counted whole, {each.size_bytes / MEGABYTE:.0f} MB a device: "
+                f"what is fetched are the blocks that a device lacks, up to {MOST_MB}{most}"
+            )
 
 
 def _of_devices(change: Change, devices: Sequence[PlanDevice]) -> Iterable[str]:

@@ -7,6 +7,8 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 from aidpost.v1 import event_pb2, link_pb2, state_pb2
@@ -105,6 +107,7 @@ class Rig:
     issuer: Issuer = field(default_factory=Issuer)
     power: CountedPower = field(default_factory=CountedPower)
     updater: Updater = field(default_factory=NotFromImage)
+    version: str = field(default_factory=partial(version, "aidpost"))
     endings: list[Ending] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -127,7 +130,7 @@ class Rig:
     async def started(self) -> AsyncIterator[Appliance]:
         self.asked.clear()
         hardware = Hardware(reader=None, camera=self._camera, board=None)
-        host = Host(self._start_anew, self.power, self.updater, self.quiet_s)
+        host = Host(self._start_anew, self.power, self.updater, self.quiet_s, self.version)
         async with Appliance(self.config, hardware, self.clock, host=host) as appliance:
             yield appliance
 

@@ -29,7 +29,7 @@ class FakeInstaller:
         self._folder = machine.machine.selector.parent
         self._known = {_end(bundle(bundles, kind).read_bytes()): kind for kind in BUNDLES}
         self._written = ""
-        self._client = httpx.AsyncClient()
+        self._client = httpx.AsyncClient(timeout=None)  # noqa: S113 -- RAUC waits as long, too
 
     async def close(self) -> None:
         await self._client.aclose()

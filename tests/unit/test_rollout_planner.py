@@ -23,6 +23,9 @@ RINGS = (Ring("canary", "", 10, 3600), Ring("rest", "", 100, 0))
 UNJUDGED = Thresholds(failure_to_acquire_points=0, no_match_points=0)
 
 
+SITES = {"kakuma-1": Site("kakuma-1", 1, window=NIGHT)}
+
+
 def planned(*devices: PlanDevice, sites: tuple[Site, ...], terms: Thresholds = UNJUDGED) -> Plan:
     return plan(CHANGE, RINGS, terms, devices, {site.name: site for site in sites}, NOW)
 
@@ -48,6 +51,16 @@ def test_bytes_are_those_that_each_device_lacks_and_cost_what_their_site_pays() 
     ]
     assert found.size_bytes == 60_012_000
     assert found.cost_milli == {"KES": 150_040, "USD": 361}  # a part of a thousandth counts whole
+
+
+def test_of_software_it_says_that_the_whole_is_counted_and_what_limits_it() -> None:
+    software = Artifact(ArtifactKind.SOFTWARE, "1.3.0", "ef" * 32, 180_000_000)
+    for settings, limit in (({}, ", 20 where nobody set it"), ({"updates.most_mb": "180"}, " = 180")):
+        found = plan(Change(settings, (software,)), RINGS, UNJUDGED, (device("desk-1", 0),), SITES, NOW)
+        (said,) = [
+            each for each in found.remarks if each.startswith("software 1.3.0 is counted whole, 180 MB")
+        ]
+        assert said.endswith(f"up to updates.most_mb{limit}")
 
 
 def test_rings_end_in_the_windows_of_their_sites_after_their_soak() -> None:
