@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import segno
 
 from aggregator.authority import Authority
 from aidpost.v1 import fleet_pb2, fleet_pb2_grpc
@@ -20,6 +21,7 @@ from firmware.cards.claim_code import to_code
 from firmware.cards.payload import NOT_OURS
 from firmware.clock import Clock
 from firmware.first_boot.boot import FirstBoot, Means
+from firmware.first_boot.front import Front
 from firmware.first_boot.places import Places
 from firmware.first_boot.supervising import Supervising
 from firmware.first_boot.terms import Situation, Step, Trouble
@@ -92,18 +94,18 @@ class Post:
         assert take_claim_file(self.folder / "selector", self.places.data)
 
     def boot(self, wall_ns: int = NOW_NS, *, asks: bool = False) -> FirstBoot:
+        return FirstBoot(self.places, self.means(wall_ns, asks=asks))
+
+    def means(self, wall_ns: int = NOW_NS, *, asks: bool = False) -> Means:
         clock = replace(Clock(), wall_ns=lambda: wall_ns)
-        return FirstBoot(
-            self.places,
-            Means(
-                Supervising(clock, asks=asks),
-                TriesNothing(),
-                no_console,
-                self.codes,
-                clock=clock,
-                interfaces=self.folder / "interfaces",
-                sleep=lambda _s: self.approve(),
-            ),
+        return Means(
+            Supervising(clock, asks=asks),
+            TriesNothing(),
+            no_console,
+            self.codes,
+            clock=clock,
+            interfaces=self.folder / "interfaces",
+            sleep=lambda _s: self.approve(),
         )
 
     async def approve(self) -> None:
@@ -207,6 +209,20 @@ async def test_a_code_that_was_used_or_has_expired_is_told(post: Post) -> None:
     post.put(await post.claim())
     post.clock[0] += 2 * 3600 * 1_000_000_000
     await ends_with(post.boot(), Trouble.CLAIM_EXPIRED)
+
+
+async def test_a_code_before_the_camera_is_read_and_the_camera_is_freed(post: Post, tmp_path: Path) -> None:
+    claim = await post.claim()
+    shown_to = tmp_path / "pictures"
+    shown_to.mkdir()
+    segno.make_qr(to_code(claim.to_text()), error="m").save(str(shown_to / "code.png"), scale=6, border=4)
+    base = {"camera": {"driver": "replay", "device": str(shown_to)}, "page": {"touch": "127.0.0.1:0"}}
+    async with Front(base) as front:
+        boot = FirstBoot(post.places, replace(post.means(), codes=front.codes, release=front.release))
+        await front.show(boot)
+        await asyncio.wait_for(boot.run(), PATIENCE_S)
+        assert front.codes is None
+    assert post.places.joined() is not None
 
 
 async def test_what_is_no_claim_code_is_told(post: Post) -> None:
