@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from firmware.demo.cast import FACES
+from firmware.demo.server import ServerFailed
 from inference.synthesis.condition import Condition
 from inference.synthesis.master import MasterFinger, make_finger
 from sensors.emulator.virtual import VirtualSensor
 from sensors.frames import Pixels
-from tests.image import guest_camera
+from tests.image import first_boot, guest_camera
 from tests.image.agent import GuestFailed
+from tests.image.console import NotSaid
 from tests.image.hands import Hands, Impression, check_in, register
 from tests.image.machine import Machine, Plugs
 from tests.image.result import Notes
 from tests.image.site import Site, site
 from tests.image.stage import BOOT_S, Stage
+from tests.image.updates import Bundles, left_again, taken_up
 
 DEVICE = "kit-01"
 JOURNAL_S = 120.0
 SENSOR_SIZE = (192, 192)
 HARDWARE = {"port": "/dev/ttyS0", "board": "console"}
-# As the image has them: the demonstration's photographs are part of the wheel.
 IN_IMAGE = "/usr/lib/aidpost/venv/lib/python3.13/site-packages/firmware/demo/assets/faces"
 REPLAY = {**HARDWARE, "camera": "replay", "camera_device": IN_IMAGE}
 
@@ -78,30 +81,57 @@ async def fingers() -> Impression:
 
 
 async def scenario(stage: Stage, notes: Notes) -> None:
-    """Join, register, check in, and take up a desired state."""
+    """Join, serve people, take up a setting and software, and leave software that does not serve."""
     finger = await fingers()
+    making = asyncio.create_task(Bundles.of(stage))  # two minutes, while the machine boots
     async with appliance(stage, notes) as (here, machine, sensor):
+        disk = machine.disk
         hands = Hands(sensor, finger, machine.press)
-        hands.forget(machine.board)
-        machine.on_board = hands.hear
-        photograph = await asyncio.to_thread(sorted(FACES.glob("*.jpg"))[0].read_bytes)
-        await guest_camera.show(await machine.agent(), "face.jpg", photograph)
-        await register(hands, machine.board, "1001")
-        event = await here.until_event("registration", BOOT_S)
-        kept = (event["face_templates"], event["finger_templates"])
-        told = (
-            "a person is registered: face by picamera2 on libcamera's virtual pipeline, fingers by the reader"
-        )
-        notes.check(kept[0] > 0 and kept[1] > 0, told, kept)
-        await hands.screen(machine.board, "Registered")
-        await hands.take()
-        await check_in(hands, machine.board, "1001")
-        event = await here.until_event("check-in", BOOT_S)
-        notes.check(event["outcome"] == "match", "and is known again at the check-in", event["outcome"])
-        await desired(here, machine, notes)
+        # Each says something of its own: what one finds wrong does not keep the next from being tried.
+        steps: dict[str, Callable[[], Awaitable[None]]] = {
+            "people": partial(people, here, machine, hands, notes),
+            "setting": partial(desired, here, notes),
+            "idle": partial(at_idle, machine, notes),
+            "update": partial(taken_up, here, machine, making, notes),
+            "broken update": partial(left_again, here, machine, making, notes),
+        }
+        for what, step in steps.items():
+            try:
+                async with journal_kept(machine, stage.folder / f"{what}.journal.txt"):
+                    await step()
+            except (NotSaid, GuestFailed, TimeoutError, ServerFailed) as failed:
+                notes.wrong(f"{what}: {type(failed).__name__}: {failed}")
+        await (await machine.agent()).sh("systemctl --no-block poweroff")
+        await machine.until_off(BOOT_S)
+    timed = Plugs(agent=False, append="systemd.show_status=1")
+    async with stage.machine(disk, "timed", timed) as machine:
+        notes.figure("boot_to_ready_s", await first_boot.ready_s(machine))
 
 
-async def desired(here: Site, machine: Machine, notes: Notes) -> None:
+async def people(here: Site, machine: Machine, hands: Hands, notes: Notes) -> None:
+    """Register somebody and check them in, by the buttons."""
+    hands.forget(machine.board)
+    machine.on_board = hands.hear
+    photograph = await asyncio.to_thread(sorted(FACES.glob("*.jpg"))[0].read_bytes)
+    await guest_camera.show(await machine.agent(), "face.jpg", photograph)
+    await register(hands, machine.board, "1001")
+    event = await here.until_event("registration", BOOT_S)
+    kept = (event["face_templates"], event["finger_templates"])
+    told = "a person is registered: the face by picamera2 on the virtual pipeline, fingers by the reader"
+    notes.check(kept[0] > 0 and kept[1] > 0, told, kept)
+    await hands.screen(machine.board, "Registered")
+    await hands.take()
+    await check_in(hands, machine.board, "1001")
+    event = await here.until_event("check-in", BOOT_S)
+    notes.check(event["outcome"] == "match", "and is known again at the check-in", event["outcome"])
+
+
+async def at_idle(machine: Machine, notes: Notes) -> None:
+    """Measure what is used while nobody is served."""
+    await first_boot.idle(await machine.agent(), notes)
+
+
+async def desired(here: Site, notes: Notes) -> None:
     """Have a setting desired, and wait until it is in use."""
     await here.server.administer("fleet", "desire", "set", "--device", DEVICE, "session.tries=2")
     await here.until_shown("applied", BOOT_S)

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
-from tests.image.agent import Agent, GuestFailed
+from tests.image.agent import Agent
 from tests.image.life import appliance
 from tests.image.machine import Machine
 from tests.image.range_server import RangeServer, serving
 from tests.image.result import Notes
+from tests.image.serving import serves
 from tests.image.stage import BOOT_S, Stage
-from tests.image.variants import nothing_else, signed
+from tests.image.variants import nothing_else
 
 TIMES = 10
 # From the first block to the new slot's health gate, idle; the moments of the cuts are spread over it.
 UPDATE_S = 300.0
 BUNDLE = "update.raucb"
-LOOK = (
-    "systemctl is-active --quiet aidpost && cat /run/aidpost/slot"
-    " && /usr/lib/rauc/aidpost-tryboot get-primary && cat /usr/lib/aidpost/version"
-)
-_POLL_S = 2.0
 
 
 async def scenario(stage: Stage, notes: Notes) -> None:
     """Cut the power ten times during the same update, then let it be done."""
     built = stage.built
     version = built.later(1)
-    contents = await asyncio.to_thread(built.variant, version, nothing_else, stage.folder / "next")
-    await asyncio.to_thread(signed, contents, built.keys, stage.folder / BUNDLE)
+    await asyncio.to_thread(built.bundle, version, nothing_else, stage.folder / BUNDLE)
     rng = stage.rng()
     times = round(TIMES * stage.share) or 1
     # One in each part of the update, so that ten hit every part of it.
@@ -48,30 +42,6 @@ async def scenario(stage: Stage, notes: Notes) -> None:
                     f"cut after {cut_s:.0f} s ({phase}): slot {state.slot} serves {took_s:.0f} s later"
                 )
             await _updated(machine, server, version, notes)
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """The slot that serves, and the version in it."""
-
-    slot: str
-    version: str
-
-
-async def serves(machine: Machine) -> Serving:
-    """Wait until the appliance serves from the primary slot, whichever it is."""
-    async with asyncio.timeout(3 * BOOT_S):
-        while True:
-            agent = await machine.agent(BOOT_S, boot=len(machine.boots))
-            try:
-                answer = await agent.sh(LOOK)
-                if answer.status == 0:
-                    slot, primary, version = answer.output.split()
-                    if slot == primary:
-                        return Serving(slot, version)
-            except GuestFailed:  # it starts anew by itself: a slot on trial
-                pass
-            await asyncio.sleep(_POLL_S)
 
 
 async def _cut(machine: Machine, agent: Agent, server: RangeServer, cut_s: float) -> str:

@@ -21,7 +21,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from tests.image import bare, first_boot, life, power_cuts, tampering, tried, updates
+from tests.image import bare, first_boot, life, power_cuts, tampering, tried
 from tests.image.result import PAGE, Notes, Result, with_table
 from tests.image.stage import Stage
 from tests.image.tools import REPOSITORY, ToolMissing
@@ -36,7 +36,6 @@ SCENARIOS: dict[str, Scenario] = {
     "boot": first_boot.scenario,
     "bare": bare.scenario,
     "life": life.scenario,
-    "updates": updates.scenario,
     "power-cuts": power_cuts.scenario,
     "tampering": tampering.scenario,
 }

@@ -17,7 +17,7 @@ from trust.claim_file import NAME as CLAIM_FILE
 
 SITE: Final = "harbour-clinic"
 SUPERVISOR: Final = "ana"
-_POLL_S = 1.0
+_POLL_S = 5.0  # each look is a command of its own
 
 
 class Site:
@@ -54,8 +54,8 @@ class Site:
         async with asyncio.timeout(timeout_s):
             while True:
                 for line in (await self.server.administer("devices", "pending")).splitlines():
-                    if self.device in line.split():
-                        words = line.split()[-1]
+                    if line.split()[:1] == [self.device]:
+                        _, _, _, words, *_ = line.split()
                         await self.server.administer("devices", "approve", self.device, words)
                         return words
                 await asyncio.sleep(_POLL_S)

@@ -38,7 +38,7 @@ async def tampered_root(stage: Stage, notes: Notes) -> None:
 async def refused_bundles(stage: Stage, notes: Notes) -> None:
     """Install a bundle of another signer, and one of the version that runs; neither may write anything."""
     built = stage.built
-    contents = await asyncio.to_thread(built.variant, built.later(1), nothing_else, stage.folder / "next")
+    contents = await asyncio.to_thread(built.variant, built.later(1), nothing_else)
     stranger = await asyncio.to_thread(keys.make, stage.folder / "stranger")
     await asyncio.to_thread(signed, contents, stranger, stage.folder / FOREIGN)
     await asyncio.to_thread(signed, built.contents, built.keys, stage.folder / OLD)

@@ -54,27 +54,38 @@ class Built:
         now = Version(self.made.version)
         return f"{now.major}.{now.minor}.{now.micro + steps}"
 
-    def variant(self, version: str, change: Change, folder: Path) -> bundle.Contents:
-        """Return the images of a slot with this version and this change. Raises CommandFailed."""
+    def variant(self, version: str, change: Change) -> bundle.Contents:
+        """Return the images of a slot with this version and this change, made once. Raises CommandFailed."""
+        folder = (
+            self.folder / "variants" / f"{self.made.root_hash[:12]}-{version}-{change.__name__}"
+        ).resolve()
+        boot, root = folder / "boot.img", folder / "root.img"
+        if boot.exists():
+            return bundle.Contents(root, boot, version)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         wanted = recipe.load()
-        seen = (self.folder.resolve(), folder.resolve())
-        tools = toolbox.have(wanted, archives.pinned(wanted.debian), CACHE.resolve(), seen)
-        unpacked = folder.resolve() / "root"
-        tools.run("fsck.erofs", f"--extract={unpacked}", seen[0] / "root.img")
+        tools = toolbox.have(
+            wanted, archives.pinned(wanted.debian), CACHE.resolve(), (self.folder.resolve(),)
+        )
+        unpacked = folder / "root"
+        tools.run("fsck.erofs", f"--extract={unpacked}", self.folder.resolve() / "root.img")
         (unpacked / VERSION_FILE).write_text(f"{version}\n")
         change(unpacked)
-        root = slot.make_root(unpacked, version, seen[1] / "root.img", tools)
+        made = slot.make_root(unpacked, version, root, tools)
         shutil.rmtree(unpacked)
-        boot = folder / "boot.img"
-        shutil.copyfile(self.folder / "boot.img", boot)
+        shutil.copyfile(self.folder / "boot.img", new := boot.with_suffix(".new"))
         subprocess.run(
-            [*command("mcopy"), "-o", "-i", str(boot), "-", "::cmdline.txt"],
-            input=f"{slot.command_line(root)}\n".encode(),
+            [*command("mcopy"), "-o", "-i", str(new), "-", "::cmdline.txt"],
+            input=f"{slot.command_line(made)}\n".encode(),
             check=True,
         )
-        return bundle.Contents(root.image, boot, version)
+        new.rename(boot)
+        return bundle.Contents(root, boot, version)
+
+    def bundle(self, version: str, change: Change, path: Path) -> Path:
+        """Return a signed bundle of such a variant. Raises CommandFailed, BundleFailed."""
+        return signed(self.variant(version, change), self.keys, path)
 
 
 def nothing_else(_root: Path) -> None:
