@@ -6,6 +6,7 @@ differs is what was changed. This needs root's rights, as the build does.
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -55,7 +56,14 @@ class Built:
         return f"{now.major}.{now.minor}.{now.micro + steps}"
 
     def variant(self, version: str, change: Change) -> bundle.Contents:
-        """Return the images of a slot with this version and this change, made once. Raises CommandFailed."""
+        """Return the images of a slot with this version and change, made once. Raises CommandFailed."""
+        folder = self.folder.resolve() / "variants"
+        folder.mkdir(exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return self._variant(version, change)
+
+    def _variant(self, version: str, change: Change) -> bundle.Contents:
         folder = (
             self.folder / "variants" / f"{self.made.root_hash[:12]}-{version}-{change.__name__}"
         ).resolve()
