@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import structlog
@@ -53,8 +54,10 @@ async def bus_to(url: str, heard: Heard, log: structlog.testing.LogCapture) -> A
 
 # nats-py leaves the connections that a server refused to the collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_a_server_that_is_down_at_first_and_one_that_refuses_meanwhile_are_healed() -> None:
-    heard, log = Heard(), structlog.testing.LogCapture()
+async def test_a_server_that_is_down_at_first_and_one_that_refuses_meanwhile_are_healed(
+    tmp_path: Path,
+) -> None:
+    heard, log, rights = Heard(), structlog.testing.LogCapture(), tmp_path / "nats.conf"
 
     async def reached() -> None:
         while heard.devices.empty():
@@ -72,13 +75,15 @@ async def test_a_server_that_is_down_at_first_and_one_that_refuses_meanwhile_are
             with here.holding("desk-1"):
                 while not log.entries:  # noqa: ASYNC110 -- of the client's own pace
                     await asyncio.sleep(0.05)
-                server.start()
+                rights.write_text("")
+                server.start("-c", str(rights))
                 await reached()
-                server.stop()
-                server.start("--auth", "of-another-fleet")
+                # It ends those that are connected, after which nats-py does not try again.
+                rights.write_text('authorization { token: "of another fleet" }')
+                server.reload()
                 await asyncio.to_thread(server.wait_until_it_says, "authentication error")
-                server.stop()
-                server.start()
+                rights.write_text("")
+                server.reload()
                 await reached()
     events = [entry["event"] for entry in log.entries if entry["event"] != "bus.not_told"]
     assert events == ["bus.lost", "bus.recovered"] * 2, log.entries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,11 @@ class NatsServer:
         assert self._process.stderr is not None
         if not any(words.encode() in line for line in self._process.stderr):
             raise RuntimeError(f"nats-server has ended before it said: {words}")
+
+    def reload(self) -> None:
+        """Let it read its configuration file again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
 
     @property
     def pid(self) -> int:
