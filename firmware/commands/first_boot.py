@@ -93,7 +93,7 @@ async def _run(places: Places) -> None:
         def host(start_anew: Callable[[Ending], None]) -> Host:
             return replace(host_here(start_anew, places.data), quiet_s=0.0)  # nobody is served yet
 
-        trying = Trying(True, host, front.use)
+        trying = Trying(host, front.use)
         means = Means(Supervising(clock, asks=True), trying, ask_pin, front.codes, front.release, clock)
         boot = FirstBoot(places, means)
         await front.show(boot)

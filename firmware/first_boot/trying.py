@@ -28,20 +28,18 @@ Show = Callable[[Situation], None]
 
 @dataclass(slots=True)
 class Trying:
-    """attended: whether somebody sees what is not well, and may go on without it (`go_on`).
-
-    use: told of the appliance that started. connect_s: so long the aggregator is waited for; where it does
+    """use: told of the appliance that started. connect_s: so long the aggregator is waited for; where it does
     not come, nothing is lost. heard_s: by then a state that is desired has arrived. settings_s: so long it
     may take; what takes longer goes on by itself when the appliance runs.
     """
 
-    attended: bool
     make_host: Callable[[Callable[[Ending], None]], Host]
     use: Callable[[Appliance], None]
     connect_s: float = 60.0
     heard_s: float = 3.0
     settings_s: float = 180.0
     go_on: bool = False
+    """Set by somebody who sees on the page which part is not well, and goes on without it."""
 
     async def try_out(
         self, config: Config, guard: KeyGuard, show: Show, waiting: Waiting, done: Callable[[], None]
@@ -99,7 +97,7 @@ class Trying:
             amiss = tuple(each for each in await appliance.self_test() if each.well is False)
             for each in amiss:
                 log.warning("self-test", part=each.part, reason=each.advice)
-            if not amiss or not self.attended:
-                return
+            if not amiss or config.page is None:
+                return  # without a page nobody could say that it goes on
             show(standing(config, Step.SELF_TEST, Trouble.PARTS, findings=amiss))
             await waiting.for_s(TRY_AGAIN_S)
