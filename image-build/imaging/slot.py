@@ -28,6 +28,14 @@ enable_uart=1
 dtparam=watchdog=on
 camera_auto_detect=1
 disable_splash=1
+# The header's UART is /dev/ttyAMA0 on each board: on the first two Bluetooth would have it.
+[pi4]
+dtoverlay=disable-bt
+[pi02]
+dtoverlay=disable-bt
+[pi5]
+dtparam=uart0=on
+[all]
 """
 
 
