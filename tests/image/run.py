@@ -21,7 +21,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from tests.image import bare, first_boot, life, power_cuts, tampering, tried
+from tests.image import bare, first_boot, life, pins, power_cuts, tampering, tried
 from tests.image.result import PAGE, Notes, Result, with_table
 from tests.image.stage import Stage
 from tests.image.tools import REPOSITORY, ToolMissing
@@ -38,6 +38,7 @@ SCENARIOS: dict[str, Scenario] = {
     "life": life.scenario,
     "power-cuts": power_cuts.scenario,
     "tampering": tampering.scenario,
+    "pins": pins.scenario,
 }
 
 
