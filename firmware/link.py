@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import structlog
+from msgspec.structs import replace
 
 from firmware.beside import Beside
 from firmware.clock import Clock
@@ -33,7 +34,7 @@ from firmware.session.matching import Matcher
 from firmware.sharing import Reports, build_sharing
 from firmware.store.errors import StoreError
 from firmware.store.thread import StoreThread
-from firmware.support import SupportSessions, SystemdDoor
+from firmware.support import SupportSessions, SystemdDoor, agreed
 from firmware.uplink.backoff import Backoff
 from firmware.uplink.channel import Dialler, InTheClear
 from firmware.uplink.codec import Command
@@ -69,7 +70,7 @@ class AggregatorLink:
         tail: LogTail,
         on_acknowledged: Callable[[int], None] = lambda _seq: None,
     ) -> None:
-        self._config = config
+        self._config = config = replace(config, support=agreed(config.support))
         self._guard = guard
         self._store = store
         self._clock = clock

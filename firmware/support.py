@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+import tomllib
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
+import structlog
 
 from firmware.config import Support
 from firmware.orders import OrderFailed, OrderRefused
@@ -19,8 +23,13 @@ from firmware.wishes import FOLDER, SUPPORT, NobodyListens, take_back, wish
 
 MAX_SESSION_S = 8 * 3600.0
 PART = "support session"
+log = structlog.get_logger()
 UNIT = "aidpost-support.service"
 LOG = Path("/run/aidpost/support.log")
+CARD_FILE = "aidpost-support.toml"
+CARD = Path("/run/aidpost/support.toml")
+"""Where root puts what it finds as CARD_FILE on the first partition of the card."""
+MOST_FILE_BYTES = 8192
 OPENED = Path("/run/aidpost-support/pid")
 _OPENS_WITHIN_S, _POLL_S = 30.0, 0.2
 MOST_LOG_BYTES = 65_536
@@ -29,6 +38,25 @@ _LOGIN = re.compile(
     r"Pubkey auth succeeded for '\w+' with \S+ key (SHA256:[\w+/=]{8,64}) from ([0-9a-fA-F.:]+):\d+"
 )
 _SHOWN = 12  # characters of a key's digest: the result has 200 in all
+
+
+def agreed(own: Support, card: Path = CARD) -> Support:
+    """Return what the site agrees to: by the appliance's own file, or by the one that it put on the card.
+
+    The image has no shell in which the appliance's file could be edited. Root copies the card's file at each
+    start to where this service cannot write. One that cannot be used agrees to nothing more.
+    """
+    try:
+        with card.open("rb") as file:
+            tables = tomllib.loads(file.read(MOST_FILE_BYTES).decode("utf-8-sig"))
+        site = msgspec.convert(tables, Support, strict=True)
+    except FileNotFoundError:
+        return own
+    except (OSError, ValueError) as error:
+        log.warning("consent to support cannot be read", file=CARD_FILE, reason=str(error))
+        return own
+    keys = tuple(dict.fromkeys((*own.keys, *site.keys)))
+    return Support(log=own.log or site.log, session=own.session or site.session, keys=keys)
 
 
 class DoorRefused(Exception):
@@ -68,7 +96,7 @@ class SupportSessions:
         if not self._settings.session or not self._settings.keys:
             raise OrderRefused(
                 "the site has not agreed to support sessions: with its consent set session = true and the "
-                "keys of support in the [support] table of the appliance's file"
+                f"keys of support in {CARD_FILE} on its card, or in [support] of the appliance's file"
             )
         lasts_s = min(command.duration_s, MAX_SESSION_S)
         minutes = round(lasts_s / 60)

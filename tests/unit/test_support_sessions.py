@@ -12,7 +12,7 @@ from firmware.machine.support_keys import support_keys
 from firmware.orders import OrderFailed, OrderRefused
 from firmware.power import PowerRefused, Systemd
 from firmware.records import CommandKind
-from firmware.support import PART, DoorRefused, SupportSessions, SystemdDoor, visitors_in
+from firmware.support import PART, DoorRefused, SupportSessions, SystemdDoor, agreed, visitors_in
 from firmware.uplink.codec import Command
 from firmware.wishes import REBOOT, SUPPORT
 
@@ -122,9 +122,21 @@ async def test_a_start_anew_is_wished_for(tmp_path: Path) -> None:
 
 
 def test_only_keys_come_into_the_file_of_keys(tmp_path: Path) -> None:
-    config = tmp_path / "aidpost.toml"
-    assert support_keys(config) == ()
+    config, card = tmp_path / "aidpost.toml", tmp_path / "support.toml"
+    assert support_keys(config, card) == ()
     config.write_text(f'[support]\nsession = true\nkeys = ["{KEY}", "command=\\"sh\\" {KEY}", 3]\n')
-    assert support_keys(config) == (KEY,)
+    assert support_keys(config, card) == (KEY,)
     config.write_text(f'[support]\nkeys = ["{KEY}"]\n')
-    assert support_keys(config) == ()
+    assert support_keys(config, card) == ()
+    card.write_text("session = true\n")
+    assert support_keys(config, card) == (KEY,)
+
+
+def test_a_site_agrees_by_a_file_on_its_card(tmp_path: Path) -> None:
+    card = tmp_path / "support.toml"
+    assert agreed(Support(), card) == Support()
+    card.write_text(f'session = true\nkeys = ["{KEY}"]\n')
+    assert agreed(Support(log=True), card) == Support(log=True, session=True, keys=(KEY,))
+    for useless in ('session = "yes"', "root = true", "no toml"):
+        card.write_text(useless)
+        assert agreed(Support(), card) == Support()
