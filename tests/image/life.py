@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -28,8 +28,17 @@ from tests.image.updates import Bundles, left_again, taken_up
 
 DEVICE = "kit-01"
 JOURNAL_S = 120.0
+KEPT = (
+    "cat /proc/meminfo",
+    "for p in /proc/[0-9]*; do echo $(grep -hE '^(Name|VmRSS|RssAnon):' $p/status 2>/dev/null); done | sort",
+    "systemctl --failed --plain --no-pager",
+    "systemd-analyze blame --no-pager | head -40",
+    "systemd-analyze critical-chain --no-pager aidpost.service",
+    "journalctl -b -p warning --no-pager -o short-monotonic | tail -100",
+)
 SENSOR_SIZE = (192, 192)
-HARDWARE = {"port": "/dev/ttyS0", "board": "console"}
+# Without a screen the board shows what the page would.
+HARDWARE: Mapping[str, str | bool] = {"port": "/dev/ttyS0", "board": "console", "screen": False}
 IN_IMAGE = "/usr/lib/aidpost/venv/lib/python3.13/site-packages/firmware/demo/assets/faces"
 REPLAY = {**HARDWARE, "camera": "replay", "camera_device": IN_IMAGE}
 
@@ -91,7 +100,7 @@ async def scenario(stage: Stage, notes: Notes) -> None:
         steps: dict[str, Callable[[], Awaitable[None]]] = {
             "people": partial(people, here, machine, hands, notes),
             "setting": partial(desired, here, notes),
-            "idle": partial(at_idle, machine, notes),
+            "idle": partial(at_idle, machine, stage.folder / "inside.txt", notes),
             "update": partial(taken_up, here, machine, making, notes),
             "broken update": partial(left_again, here, machine, making, notes),
         }
@@ -126,9 +135,13 @@ async def people(here: Site, machine: Machine, hands: Hands, notes: Notes) -> No
     notes.check(event["outcome"] == "match", "and is known again at the check-in", event["outcome"])
 
 
-async def at_idle(machine: Machine, notes: Notes) -> None:
-    """Measure what is used while nobody is served."""
-    await first_boot.idle(await machine.agent(), notes)
+async def at_idle(machine: Machine, kept: Path, notes: Notes) -> None:
+    """Measure what is used while nobody is served, and keep what explains it and the boot's time."""
+    agent = await machine.agent()
+    await first_boot.look_around(agent, notes)
+    await first_boot.idle(agent, notes)
+    said = [f"# {command}\n{(await agent.sh(command, 300.0)).output}" for command in KEPT]
+    await asyncio.to_thread(kept.write_text, "\n".join(said))
 
 
 async def desired(here: Site, notes: Notes) -> None:

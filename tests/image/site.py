@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +28,7 @@ class Site:
         self._folder = folder
         self.device = ""
 
-    async def claim_file(self, device: str, hardware: dict[str, str]) -> bytes:
+    async def claim_file(self, device: str, hardware: Mapping[str, str | bool]) -> bytes:
         """Return a claim file for this appliance, as the fleet manager's own command makes it."""
         common, out = self._folder / "common.toml", self._folder / device
         lines = [f"{key} = {json.dumps(value)}" for key, value in hardware.items()]
@@ -44,7 +44,7 @@ class Site:
         (made,) = out.rglob(CLAIM_FILE)
         return made.read_bytes()
 
-    async def put_claim_on(self, disk: Disk, device: str, hardware: dict[str, str]) -> None:
+    async def put_claim_on(self, disk: Disk, device: str, hardware: Mapping[str, str | bool]) -> None:
         """Copy a claim file onto the card, as any computer could."""
         claim = await self.claim_file(device, hardware)
         await asyncio.to_thread(disk.write_file, SELECTOR, CLAIM_FILE, claim)
