@@ -44,6 +44,7 @@ def check() -> None:
 @click.option("--archive", help="Debian archive instead of the recipe's day, as http://deb.debian.org")
 @click.option("--anew", is_flag=True, help="Make the cached packages again.")
 @click.option("--twice", is_flag=True, help="Build twice and compare each byte.")
+@click.option("--fast", is_flag=True, help="Pack the root quickly and larger, for tries.")
 @click.option("--locked", is_flag=True, help="Refuse versions that are not in packages.lock.")
 @click.option("--update-lock", is_flag=True, help="Write the versions to packages.lock.")
 @click.pass_obj
@@ -57,6 +58,7 @@ def build(
     archive: str | None,
     anew: bool,
     twice: bool,
+    fast: bool,
     locked: bool,
     update_lock: bool,
 ) -> None:
@@ -83,6 +85,7 @@ def build(
         anew=anew,
         locked=locked,
         update_lock=update_lock,
+        fast=fast,
     )
     steps = Steps(Console())
     try:

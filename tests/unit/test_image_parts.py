@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import stat
 from pathlib import Path
 
 import msgspec
 import pytest
 
+import firmware
 from imaging import archives, base, bom, disk, initrd, kernel, lock, root
 from imaging.recipe import load
 
@@ -130,3 +132,34 @@ def test_a_file_that_names_this_machine_is_found(tmp_path: Path) -> None:
     (tmp_path / "etc/plain").write_text("nothing")
     (tmp_path / "etc/sources").write_text("deb http://mirror.inside/debian trixie main")
     assert root.naming(tmp_path, ["mirror.inside"]) == ["etc/sources"]
+
+
+# What the recipe prunes, as it is imported.
+PRUNED = {
+    "aiosmtplib", "grpc_health", "grpc_reflection", "grpc_status", "httpx", "lark", "pip",
+    "prometheus_client", "setuptools", "uvloop",
+}  # fmt: skip
+
+
+def test_the_appliance_imports_nothing_that_the_image_leaves_out() -> None:
+    project = Path(firmware.__file__).parents[1]
+    sources = [
+        path
+        for part in ("sensors", "inference", "trust", "firmware", "protos/aidpost")
+        for path in (project / part).rglob("*.py")
+        # simulated fleets are the aggregator's command, and what builds is not run there
+        if "simulate" not in path.parts and "build" not in path.parts
+    ]
+    imported = {
+        (name.split(".")[0], path.relative_to(project))
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert {one for one in imported if one[0] in PRUNED} == set()
