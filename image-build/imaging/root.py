@@ -23,8 +23,10 @@ LEFT_BEHIND = (
     "etc/apt", "etc/.pwd.lock", "etc/group-", "etc/gshadow-", "etc/passwd-", "etc/shadow-", "etc/subgid-",
     "etc/subuid-",
     "etc/hostname", "etc/resolv.conf", "boot", "usr/include", "usr/src", "usr/games", "media", "srv", "opt",
-    # Character sets for iconv, which nothing calls; names of hardware, of which udev needs none here.
-    "usr/lib/aarch64-linux-gnu/gconv", "usr/lib/udev/hwdb.d",
+    # Character sets for iconv, which nothing calls; names of hardware, of which udev needs none here; Perl,
+    # which Debian's packages run when they are installed and nothing after that.
+    "usr/lib/aarch64-linux-gnu/gconv", "usr/lib/udev/hwdb.d", "usr/lib/udev/hwdb.bin",
+    "usr/bin/perl*", "usr/lib/aarch64-linux-gnu/perl-base", "usr/share/perl5",
 )  # fmt: skip
 # Places that the read-only root must offer for what is mounted.
 FOLDERS = ("boot/selector", "data", "dev", "proc", "run", "sys", "tmp", "var")
@@ -36,8 +38,9 @@ def unpack(tar: Path, root: Path) -> str:
     run(["tar", "--extract", "--preserve-permissions", "--numeric-owner", "--xattrs", "--xattrs-include=*",
          "--exclude=./dev/*", "--file", tar, "--directory", root])  # fmt: skip
     status = (root / "var/lib/dpkg/status").read_text()
-    for name in LEFT_BEHIND:
-        _remove(root / name)
+    for pattern in LEFT_BEHIND:
+        for path in root.glob(pattern):
+            _remove(path)
     for name in ("var", "tmp", "run", "root"):
         for path in (root / name).iterdir():
             _remove(path)
