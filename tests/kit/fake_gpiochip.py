@@ -22,6 +22,8 @@ class FakeChip:
         self._info = SimpleNamespace(label=label, num_lines=num_lines)
         self.requests: dict[int, FakeRequest] = {}
         self.wired: dict[int, bool] = {}
+        # A line that is let go stays as it was: an output goes on driving its level.
+        self.left: dict[int, Direction] = {}
         self.is_open = True
 
     def get_info(self) -> SimpleNamespace:
@@ -117,6 +119,7 @@ class FakeRequest:
         self._check()
         self._is_released = True
         del self._chip.requests[self._offset]
+        self._chip.left[self._offset] = self._settings.direction
         os.close(self._read_fd)
         os.close(self._write_fd)
 

@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
 
 import gpiod
 import pytest
+from gpiod.line import Direction
 from gpiozero import LED, DigitalInputDevice, PinInvalidPull, PinSetInput
 
 from sensors.board.gpio import GpioBoard
@@ -67,6 +69,7 @@ def test_the_lamp_burns_steadily_in_green_and_goes_out_at_the_end(
 
     assert green.written[-1] is False
     assert not chip.requests
+    assert chip.left == dict.fromkeys(asdict(PINS).values(), Direction.INPUT)
     assert not chip.is_open
     assert not [thread for thread in threading.enumerate() if thread.name in ("edges", "pulses", "tones")]
 
@@ -82,6 +85,12 @@ def test_amber_is_red_with_pulses_of_green(chip: FakeChip, factory: GpiodFactory
     assert pulses[:6] == [True, False] * 3
     assert green.written[-1] is False
     assert chip.level(PINS.lamp_red) is False
+    # Nothing pulses on: others have had their edges meanwhile, and green none.
+    written, edges = len(green.written), SimpleQueue[bool]()
+    factory.pulses.start("other", edges.put, 100, 0.5)
+    for _ in range(6):
+        edges.get(timeout=PATIENCE_S)
+    assert len(green.written) == written
     board.close()
 
 
