@@ -23,6 +23,8 @@ from tests.image.tools import CACHE, command
 
 VERSION_FILE: Final = "usr/lib/aidpost/version"
 APPLIANCE: Final = "usr/lib/aidpost/venv/bin/aidpost"
+QUICKLY: Final = ("-zzstd,level=1", "-C65536", "-Efragments")
+"""Some 5 % larger, and made in a tenth of the time."""
 KEYS: Final = "keys"
 
 Change = Callable[[Path], None]
@@ -80,7 +82,7 @@ class Built:
         tools.run("fsck.erofs", f"--extract={unpacked}", self.folder.resolve() / "root.img")
         (unpacked / VERSION_FILE).write_text(f"{version}\n")
         change(unpacked)
-        made = slot.make_root(unpacked, version, root, tools)
+        made = slot.make_root(unpacked, version, root, tools, QUICKLY)
         shutil.rmtree(unpacked)
         shutil.copyfile(self.folder / "boot.img", new := boot.with_suffix(".new"))
         subprocess.run(
