@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from tests.kit.postgres import PROGRAMS, PostgresServer, running_postgres
 REPOSITORY = Path(__file__).parents[1]
 MOST_WORKERS = 4  # each holds 0.5 GB, and a PostgreSQL server
 _numbers = itertools.count(1)
+
+# A shell without job control starts what runs in the background deaf to Ctrl-C, as are its children then.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test is timed: Hypothesis would fail one whose examples take long to draw while others use the machine.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -161,9 +161,11 @@ def device_row(device: Device, connected: bool, now: datetime) -> DeviceRow:
 
 def link_of(connected: bool, barred: EnrolmentState | None) -> Link:
     """Return what to say of a device's link; barred: as in Device."""
-    if connected:  # also one that waits for its next approval while its certificate is good
-        return Link("connected", "on")
-    return Link("not connected", "off") if barred is None else _BARRED[barred]
+    # One that waits for its next approval is served while its certificate is good. Any other word counts from
+    # its commit on, also while the stream that it ends is still being closed.
+    if barred is not None and not (connected and barred is EnrolmentState.PENDING):
+        return _BARRED[barred]
+    return Link("connected", "on") if connected else Link("not connected", "off")
 
 
 def _faults(device: Device) -> Sequence[str]:
