@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Self, TypeVar
 
 import structlog
@@ -64,6 +65,8 @@ from firmware.store.quarantine import Saved
 from firmware.store.store import Store, keys_of
 from firmware.store.thread import StoreThread
 from firmware.traces import Traces, open_traces
+from firmware.updater import NotFromImage
+from firmware.updating.stick import StickUpdates
 from firmware.uplink.time_hints import TimeHints
 from inference.types import Modality
 from sensors.board.port import Board, BoardEvent
@@ -93,6 +96,7 @@ class Appliance:
     link: AggregatorLink
     occupancy: Occupancy
     taking_up: TakingUp
+    well_parts: Callable[[], Awaitable[tuple[str, ...]]]
     mesh: Mesh
     scanner: CameraScanner | None
     live_view: LiveView | None
@@ -144,6 +148,13 @@ class Appliance:
     async def _close(self) -> None:
         await self._stack.aclose()
         await self._keys_stack.aclose()
+
+    def software_on_sticks(self, folder: Path | None) -> StickUpdates | None:
+        """Return what installs software from a memory stick; None where no image was installed here."""
+        host = self._host
+        if folder is None or isinstance(host.updater, NotFromImage):
+            return None
+        return StickUpdates(folder, host.updater, host.power, self.occupancy, self.well_parts)
 
     def listen(self, on_event: Callable[[BoardEvent], None]) -> None:
         """Call `on_event` for each button and tamper change, from a thread of the board's."""
@@ -262,8 +273,10 @@ class Appliance:
             return {part: well for part, well in found.items() if well is not None} | of_models
 
         async def well_parts() -> tuple[str, ...]:
+            """Try each part; what is well."""
             return tuple(part for part, well in (await parts()).items() if well)
 
+        self.well_parts = well_parts
         self.taking_up = open_taking_up(
             self._base,
             beginning,

@@ -252,6 +252,7 @@ class Lane:
             notices=self.notices,
             day=DayOnPage(appliance.day, self._look),
             lists=self._list_loading(settings),
+            updates=self._appliance.software_on_sticks(settings.lists),
         )
         await page.start()
         self._stack.push_async_callback(page.stop)

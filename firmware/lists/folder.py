@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 
 from firmware.lists.reading import MOST_BYTES
@@ -22,13 +23,24 @@ def list_files(folder: Path) -> tuple[str, ...]:
 
     Links are not followed. A folder that is missing or cannot be read has none.
     """
+    return files_below(folder, _SUFFIXES)
+
+
+def files_below(folder: Path, suffixes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the files whose names end like this, as `list_files` does."""
     left = [_MOST_ENTRIES]
-    found = [name for name in _walk(folder, "", _DEPTH, left) if name.lower().endswith(_SUFFIXES)]
+    found = [name for name in _walk(folder, "", _DEPTH, left) if name.lower().endswith(suffixes)]
     return tuple(sorted(found)[:MOST_FILES])
 
 
 def read_below(folder: Path, name: str) -> bytes:
-    """Return what the file holds, at most `MOST_BYTES`. Raises OSError, for whatever is no regular file.
+    """Return what the file holds, at most `MOST_BYTES`. Raises OSError, for whatever is no regular file."""
+    with open_below(folder, name) as file:
+        return file.read(MOST_BYTES)
+
+
+def open_below(folder: Path, name: str) -> BufferedReader:
+    """Open a file to be read. Raises OSError, for whatever is no regular file.
 
     Each part of the path is opened in the one before it: no link leads out, however late it is put there.
     """
@@ -43,10 +55,11 @@ def read_below(folder: Path, name: str) -> bytes:
             at = inner
         # Without waiting: a pipe in the place of a file would never answer.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with os.fdopen(os.open(parts[-1], flags, dir_fd=at), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise FileNotFoundError(name)
-            return file.read(MOST_BYTES)
+        file = os.fdopen(os.open(parts[-1], flags, dir_fd=at), "rb")
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise FileNotFoundError(name)
+        return file
     finally:
         os.close(at)
 

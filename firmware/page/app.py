@@ -22,12 +22,13 @@ from firmware.page.browsers import Browsers, Front
 from firmware.page.day_pages import DayPages
 from firmware.page.drawing import FOLDER, RECORDINGS, Drawing
 from firmware.page.list_pages import ListPages
-from firmware.page.ports import Bar, DayWork, ListWork, Staff, StaffWork, Station
+from firmware.page.ports import Bar, DayWork, ListWork, Staff, StaffWork, Station, UpdateWork
 from firmware.page.presses import Presses
 from firmware.page.recordings import Recordings
 from firmware.page.showing import Showing
 from firmware.page.staff_pages import StaffPages
 from firmware.page.streams import Streams
+from firmware.page.update_pages import UpdatePages
 from firmware.page.viewers import Viewers
 from firmware.page.viewfinder import LiveView
 from firmware.workflow.screen import Entry
@@ -69,6 +70,7 @@ class Page:
         day: DayWork | None = None,
         lists: ListWork | None = None,
         members: StaffWork | None = None,
+        updates: UpdateWork | None = None,
         forget: Callable[[str], None] | None = None,
     ) -> None:
         """forget: signs somebody out on every front, who was let in no more; this one alone by default."""
@@ -107,10 +109,18 @@ class Page:
             routes.append(Mount(RECORDINGS, StaticFiles(directory=recordings.folder)))
         if day is not None:
             routes += DayPages(
-                day, station, beside, self._browsers, loads=lists is not None, staffs=members is not None
+                day,
+                station,
+                beside,
+                self._browsers,
+                loads=lists is not None,
+                staffs=members is not None,
+                updates=updates is not None,
             ).routes
         if members is not None:
             routes += StaffPages(members, beside, self._browsers, forget or self._viewers.forget).routes
+        if updates is not None:
+            routes += UpdatePages(updates, staff, beside, self._browsers).routes
         if lists is not None:
             routes += ListPages(lists, station, staff, beside, self._browsers).routes
         if rules.bystanders:

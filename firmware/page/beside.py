@@ -23,6 +23,7 @@ class Place(Enum):
     LIST = "/day/list"
     QUEUE = "/day/queue"
     STAFF = "/day/staff"
+    UPDATE = "/day/update"
 
 
 class Beside:

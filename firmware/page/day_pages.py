@@ -34,7 +34,8 @@ _SURE, _ON_OR_OVER = ("close",), ("goes on", "ends")
 class DayPages:
     """Part of one front's page. loads: whether lists are loaded here (`ListPages`).
 
-    staffs: whether a supervisor says here who works here (`StaffPages`).
+    staffs: whether a supervisor says here who works here (`StaffPages`). updates: whether software is
+    installed here (`UpdatePages`).
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class DayPages:
         *,
         loads: bool,
         staffs: bool = False,
+        updates: bool = False,
     ) -> None:
         self._day = day
         self._station = station
@@ -53,6 +55,7 @@ class DayPages:
         self._browsers = browsers
         self._loads = loads
         self._staffs = staffs
+        self._updates = updates
         self.routes = [
             Route("/day", self._show),
             Route("/day/open", self._open, methods=["POST"]),
@@ -169,6 +172,7 @@ class DayPages:
             told=told,
             loads=self._loads,
             staffs=self._staffs,
+            updates=self._updates,
             was_closed=await self._day.was_closed(),
             supervises=viewer.operator is not None and _may(viewer.operator, Role.SUPERVISOR),
         )

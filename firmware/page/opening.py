@@ -15,7 +15,7 @@ from firmware.config import Page as PageSettings
 from firmware.notices import Notices
 from firmware.page.app import Page, Rules
 from firmware.page.browsers import Front
-from firmware.page.ports import Bar, DayWork, ListWork, Staff, StaffWork, Station
+from firmware.page.ports import Bar, DayWork, ListWork, Staff, StaffWork, Station, UpdateWork
 from firmware.page.recordings import Recordings
 from firmware.page.streams import Streams
 from firmware.page.translate import LANGUAGES
@@ -54,6 +54,7 @@ class OperatorPage:
         day: DayWork | None = None,
         lists: ListWork | None = None,
         members: StaffWork | None = None,
+        updates: UpdateWork | None = None,
         notices: Notices,
     ) -> None:
         unknown = [tag for tag in settings.languages if tag.partition("-")[0] not in LANGUAGES]
@@ -72,6 +73,7 @@ class OperatorPage:
         self._day = day
         self._lists = lists
         self._members = members
+        self._updates = updates
         self._rules = Rules(settings.rest_min * 60, settings.bystanders, sounds, fingerprint=self.fingerprint)
         self._recordings = Recordings(settings.recordings)
         self._notices = notices
@@ -115,6 +117,7 @@ class OperatorPage:
             day=self._day,
             lists=self._lists,
             members=self._members,
+            updates=self._updates,
             forget=self._forget,
         )
         self._pages[front] = page

@@ -12,6 +12,7 @@ from firmware.day.lines import Told
 from firmware.lists.reading import FaultsFound, ReadList
 from firmware.records import ListLoaded
 from firmware.store.lists import LoadedList
+from firmware.updating.stick import Phase
 from firmware.workflow.outcomes import PinWaits, PinWrong
 from firmware.workflow.screen import Acted, Screen
 from firmware.workflow.terms import Role
@@ -96,6 +97,24 @@ class DayWork(Protocol):
 
     async def report(self, kind: str, *, last: bool) -> bytes | None:
         """Return the report so far, or of the day that was closed last, as "pdf", "csv" or "json"."""
+
+
+class UpdateWork(Protocol):
+    """Installs software from a memory stick (`firmware.updating.stick.StickUpdates`)."""
+
+    @property
+    def phase(self) -> Phase:
+        """How far it is."""
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, empty otherwise."""
+
+    async def files(self) -> tuple[str, ...]:
+        """Return the bundles that there are."""
+
+    async def install(self, file: str) -> None:
+        """Install one; the machine starts anew in the end, or `reason` says why not."""
 
 
 class ListWork(Protocol):

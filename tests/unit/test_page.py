@@ -18,7 +18,7 @@ from firmware.cards.making import household_card
 from firmware.notices import Notices
 from firmware.page.app import Page, Rules
 from firmware.page.browsers import Front
-from firmware.page.ports import Bar, DayWork, ListWork, StaffWork
+from firmware.page.ports import Bar, DayWork, ListWork, StaffWork, UpdateWork
 from firmware.page.recordings import Recordings
 from firmware.page.streams import Streams
 from firmware.page.viewers import MOST_SIGNED_IN
@@ -45,6 +45,7 @@ class Visitor:
         lists: ListWork | None = None,
         day: DayWork | None = None,
         members: StaffWork | None = None,
+        updates: UpdateWork | None = None,
     ) -> None:
         self.now_s = 0.0
         self.station = ScriptedStation(NOTICE, DONE)
@@ -62,6 +63,7 @@ class Visitor:
             day=day,
             lists=lists,
             members=members,
+            updates=updates,
         )
         self.page = page
         self.client = self.another()
