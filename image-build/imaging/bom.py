@@ -15,6 +15,8 @@ import msgspec
 
 # Of Debian's machine-readable copyright files (https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/).
 LICENCE = re.compile(r"^License: *(\S.*)$", re.MULTILINE)
+# Older ones are prose that names the texts they mean.
+NAMED = re.compile(r"/usr/share/common-licenses/([A-Za-z0-9.+-]*[A-Za-z0-9+])")
 
 
 class Component(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -33,7 +35,7 @@ def packages(versions: Mapping[str, str], suite: str, root: Path) -> list[Compon
         purl = f"pkg:deb/debian/{quote(name)}@{quote(version, safe='')}?arch=arm64&distro={suite}"
         copyright_file = root / "usr/share/doc" / name / "copyright"
         text = copyright_file.read_text(errors="replace") if copyright_file.is_file() else ""
-        licences = {line.strip() for line in LICENCE.findall(text)}
+        licences = {line.strip() for line in LICENCE.findall(text) or NAMED.findall(text)}
         found.append(Component(name, version, purl, tuple(sorted(licences))))
     return found
 

@@ -86,6 +86,8 @@ def build(recipe: Recipe, order: Order, steps: Steps) -> Made:
             return _build(recipe, order, steps, work)
         except (FileNotFoundError, kernel.ModulesMissing) as error:
             raise BuildFailed(f"the recipe asks for what is not there: {error}") from error
+        except disk.TooLarge as error:
+            raise BuildFailed(f"[disk] of the recipe is too small: {error}") from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
@@ -114,7 +116,9 @@ def _build(recipe: Recipe, order: Order, steps: Steps, work: Path) -> Made:
             step.said = f"{len(versions)} packages"
     parts = {"root": versions, "toolbox": tools.versions(), f"kernel {order.kernel}": unpacked.versions}
     _compare(parts, order, steps)
-    components = bom.packages({**versions, **unpacked.versions}, recipe.debian.suite, folder)
+    components = bom.packages(versions, recipe.debian.suite, folder)
+    for name, version in unpacked.versions.items():
+        components += bom.packages({name: version}, recipe.debian.suite, unpacked.folder / name)
     components += bom.wheels(folder / wheels.VENV / f"lib/python{recipe.wheels.python}/site-packages")
     bill = bom.write(order.version, tools.epoch, components)
     (out / "bom.cdx.json").write_bytes(bill)

@@ -21,6 +21,10 @@ LINUX = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
 AUTOBOOT = "[all]\ntryboot_a_b=1\nboot_partition=2\n[tryboot]\nboot_partition=3\n"
 
 
+class TooLarge(Exception):
+    """A part is larger than its partition."""
+
+
 def partitions(disk: Disk) -> list[tuple[str, int, str]]:
     """Return label, size in MiB and type of each partition, in the order of the disk."""
     return [
@@ -34,7 +38,7 @@ def partitions(disk: Disk) -> list[tuple[str, int, str]]:
 
 
 def make(disk: Disk, root: Root, boot: Path, image: Path, work: Path, toolbox: Toolbox) -> None:
-    """Write the disk's image; raises CommandFailed."""
+    """Write the disk's image; raises CommandFailed, TooLarge."""
     parts = partitions(disk)
     image.unlink(missing_ok=True)
     with image.open("wb") as file:
@@ -51,7 +55,12 @@ def make(disk: Disk, root: Root, boot: Path, image: Path, work: Path, toolbox: T
     write_fat(selector, disk.selector_mib, "SELECTOR", work / "selector.img", toolbox)
     table = json.loads(toolbox.run("sfdisk", "--json", image))["partitiontable"]
     starts = {part["name"]: part["start"] * table["sectorsize"] for part in table["partitions"]}
+    sizes = {label: size * MIB for label, size, _ in parts}
     for label, part in (("selector", work / "selector.img"), ("boot_a", boot), ("root_a", root.image)):
+        if part.stat().st_size > sizes[label]:
+            raise TooLarge(
+                f"{part.name} has {part.stat().st_size / MIB:.0f} MiB, {label} {sizes[label] // MIB}"
+            )
         place(part, image, starts[label])
 
 

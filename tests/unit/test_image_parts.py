@@ -95,16 +95,23 @@ def test_the_bill_names_packages_and_wheels_with_licences(tmp_path: Path) -> Non
     notes = tmp_path / "usr/share/doc/rauc"
     notes.mkdir(parents=True)
     (notes / "copyright").write_text("Files: *\nLicense: LGPL-2.1\n\nFiles: test/*\nLicense: CC0-1.0\n")
+    older = tmp_path / "usr/share/doc/libnl"
+    older.mkdir()
+    (older / "copyright").write_text("The text is in /usr/share/common-licenses/LGPL-2.1.\n")
     info = tmp_path / "site/msgspec-0.22.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(
         "Name: msgspec\nVersion: 0.22.0\nLicense-Expression: BSD-3-Clause\n\ntext\n"
     )
-    components = [*bom.packages({"rauc": "1:1.13+x"}, "trixie", tmp_path), *bom.wheels(tmp_path / "site")]
+    components = [
+        *bom.packages({"libnl": "3", "rauc": "1:1.13+x"}, "trixie", tmp_path),
+        *bom.wheels(tmp_path / "site"),
+    ]
     bill = bom.write("0.2.0", EPOCH, components)
     assert bill == bom.write("0.2.0", EPOCH, components)
     listed = msgspec.json.decode(bill)["components"]
     assert [(one["purl"], [x["license"]["name"] for x in one["licenses"]]) for one in listed] == [
+        ("pkg:deb/debian/libnl@3?arch=arm64&distro=trixie", ["LGPL-2.1"]),
         ("pkg:deb/debian/rauc@1%3A1.13%2Bx?arch=arm64&distro=trixie", ["CC0-1.0", "LGPL-2.1"]),
         ("pkg:pypi/msgspec@0.22.0", ["BSD-3-Clause"]),
     ]
