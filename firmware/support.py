@@ -52,7 +52,7 @@ def agreed(own: Support, card: Path = CARD) -> Support:
         site = msgspec.convert(tables, Support, strict=True)
     except FileNotFoundError:
         return own
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # RecursionError: nesting without end
         log.warning("consent to support cannot be read", file=CARD_FILE, reason=str(error))
         return own
     keys = tuple(dict.fromkeys((*own.keys, *site.keys)))
@@ -149,11 +149,12 @@ class SystemdDoor:
     def visitors(self) -> tuple[str, ...]:
         """Read who came in the log of the unit."""
         try:
-            with self._log.open("rb") as file:
-                text = file.read(MOST_LOG_BYTES).decode(errors="replace")
+            with self._log.open(errors="replace") as file:
+                # Whoever reaches the port fills the log: what others tried hides nobody who came.
+                text = "".join(line for line in file if _LOGIN.search(line))
         except OSError:
             return ("unknown: the log of the session cannot be read",)
-        return visitors_in(text)
+        return visitors_in(text[:MOST_LOG_BYTES])
 
 
 def visitors_in(log: str) -> tuple[str, ...]:

@@ -95,9 +95,9 @@ class Wireguard(_Table, frozen=True, kw_only=True):
         if not all(map(_is_key, keys)):
             raise ValueError("a WireGuard key is 32 bytes in base64, 44 characters, as `wg genkey` prints it")
         for interface in self.address:
-            ipaddress.ip_interface(interface)
+            ipaddress.ip_interface(_without_scope(interface))
         for network in self.allowed:
-            ipaddress.ip_network(network)
+            ipaddress.ip_network(_without_scope(network))
         check_host_and_port(self.endpoint, "endpoint")
 
     def __repr__(self) -> str:
@@ -138,10 +138,17 @@ def _is_host(host: str) -> bool:
     if _HOST.fullmatch(host):
         return True
     try:
-        ipaddress.ip_address(host)
+        ipaddress.ip_address(_without_scope(host))
     except ValueError:
         return False
     return True
+
+
+def _without_scope(text: str) -> str:
+    """Refuse the scope of an address: `ipaddress` takes any text for it, line ends too. Raises ValueError."""
+    if "%" in text:
+        raise ValueError(f"{text!r} is an address with a scope: write it without what follows %")
+    return text
 
 
 def _is_key(text: str) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from firmware.guard.private_file import replace_private, sync_folder
@@ -26,12 +27,10 @@ def take_claim_file(selector: Path, data: Path) -> bool:
         return False
     if content.strip(b"\0"):
         is_good = _is_good(found)
-        if not is_good and _is_good(taken):
-            return False
-        replace_private(taken, content)
-        if os.geteuid() == 0:
-            owner = data.stat()
-            os.chown(taken, owner.st_uid, owner.st_gid)
+        with _as_owner_of(data):
+            if not is_good and _is_good(taken):
+                return False
+            replace_private(taken, content)
         if not is_good:
             return True
     # Nothing but zeros is what a power cut left of a file that was taken.
@@ -42,6 +41,22 @@ def take_claim_file(selector: Path, data: Path) -> bool:
     found.unlink()
     sync_folder(selector)
     return True
+
+
+@contextmanager
+def _as_owner_of(folder: Path) -> Iterator[None]:
+    """Act with the rights of the folder's owner: a link that lies there leads root nowhere."""
+    if os.geteuid() != 0 or not folder.exists():
+        yield
+        return
+    owner, group = folder.stat(), os.getegid()
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
 
 
 def _is_good(path: Path) -> bool:

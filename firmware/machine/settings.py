@@ -32,7 +32,7 @@ def _read(path: Path) -> PartitionSettings:
         return PartitionSettings.of(tomllib.loads(path.read_text()))
     except OSError as error:
         raise GuardMisconfigured(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise GuardMisconfigured(f"{path} cannot be used: {error}") from error
 
 
@@ -41,5 +41,5 @@ def _claimed(path: Path) -> GuardKind | None:
     try:
         tables = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
         return GuardKind(tables["keys"]["guard"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

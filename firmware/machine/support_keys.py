@@ -27,5 +27,5 @@ def support_keys(config: Path, card: Path) -> tuple[str, ...]:
 def _tables(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}

@@ -170,15 +170,17 @@ def test_whoever_writes_the_card_says_what_guards_it(tmp_path: Path) -> None:
         return partition_settings(selector, image, NAME)
 
     assert settings().guard is GuardKind.TPM
-    (selector / NAME).write_text('[keys]\nguard = "pin"\n')
-    assert settings().guard is GuardKind.TPM
+    for unread in ('[keys]\nguard = "pin"\n', f"guard = {'[' * 4000}"):
+        (selector / NAME).write_text(unread)
+        assert settings().guard is GuardKind.TPM
     (selector / NAME).write_text('[keys]\nguard = "otp"\n')
     assert settings() == FUSED
     (selector / "data.toml").write_text('guard = "file"\n')
     assert settings() == FILE
-    (selector / "data.toml").write_text('guard = "none"\n')
-    with pytest.raises(GuardMisconfigured, match=r"data\.toml"):
-        settings()
+    for wrong in ('guard = "none"', f"guard = {'[' * 4000}"):
+        (selector / "data.toml").write_text(wrong)
+        with pytest.raises(GuardMisconfigured, match=r"data\.toml"):
+            settings()
 
 
 def test_the_fuses_of_a_virtual_board_are_a_file(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -63,6 +64,30 @@ def test_a_claim_file_stays_until_it_is_safe(card: tuple[Path, Path]) -> None:
     with pytest.raises(OSError, match="cannot write"):
         take_claim_file(selector, data)
     assert (selector / NAME).read_text() == "secret"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the claim file is taken as root")
+@pytest.mark.parametrize("name", [NAME, f"{NAME}.new"])
+def test_a_link_in_the_appliances_folder_leads_root_nowhere(name: str) -> None:
+    with tempfile.TemporaryDirectory() as made:  # tmp_path lies in a folder for root alone
+        selector, data, other = (Path(made) / each for each in ("selector", "data", "other"))
+        Path(made).chmod(0o755)
+        selector.mkdir()
+        data.mkdir()
+        os.chown(data, 12345, 12345)
+        other.write_text("of root")
+        other.chmod(0o600)
+        (data / name).symlink_to(other)
+        (selector / NAME).write_text(CLAIM.to_text())
+        with pytest.raises(OSError, match="denied"):
+            take_claim_file(selector, data)
+        assert other.read_text() == "of root"
+        assert other.stat().st_uid == 0
+        assert (selector / NAME).read_text() == CLAIM.to_text()
+        (data / name).unlink()
+        assert take_claim_file(selector, data) is True
+        assert (data / NAME).stat().st_uid == 12345
+    assert os.geteuid() == os.getegid() == 0
 
 
 def test_the_time_is_kept_and_an_earlier_floor_moves_no_clock(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from configparser import ConfigParser
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from firmware.machine.networks import (
@@ -80,6 +82,19 @@ def test_a_tunnel_is_a_device_with_one_peer_and_its_routes() -> None:
     }
     assert network["Match"]["Name"] == device["NetDev"]["Name"]
     assert network["Route"]["Destination"] == "10.9.0.0/24"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"address": ("fe80::1%a\nGateway=10.9.0.1",)},
+        {"allowed": ("fe80::%a\nGateway=10.9.0.1",)},
+        {"endpoint": "[fe80::1%a\nPublicKey=]:51820"},
+    ],
+)
+def test_no_address_of_a_tunnel_brings_a_line_of_its_own(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"scope|host:port"):
+        msgspec.structs.replace(TUNNEL, **wrong)
 
 
 def test_a_modem_is_told_what_the_provider_said() -> None:

@@ -102,7 +102,7 @@ async def test_the_unit_is_wished_for_until_the_session_is_over(tmp_path: Path) 
     await door.open()
     assert (tmp_path / SUPPORT).exists()
     assert door.visitors() == ("unknown: the log of the session cannot be read",)
-    (tmp_path / "log").write_text(LOG)
+    (tmp_path / "log").write_text("Child connection from 10.9.0.9:4711\n" * 3000 + LOG)
     assert len(door.visitors()) == 2
     await door.close()
     assert not (tmp_path / SUPPORT).exists()
@@ -137,6 +137,6 @@ def test_a_site_agrees_by_a_file_on_its_card(tmp_path: Path) -> None:
     assert agreed(Support(), card) == Support()
     card.write_text(f'session = true\nkeys = ["{KEY}"]\n')
     assert agreed(Support(log=True), card) == Support(log=True, session=True, keys=(KEY,))
-    for useless in ('session = "yes"', "root = true", "no toml"):
+    for useless in ('session = "yes"', "root = true", "no toml", f"keys = {'[' * 4000}"):
         card.write_text(useless)
         assert agreed(Support(), card) == Support()
