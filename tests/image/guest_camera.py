@@ -46,6 +46,8 @@ async def show(agent: Agent, name: str, photograph: bytes) -> None:
     await agent.put(f"{_PLACE}/virtual.yaml", _CAMERA.format(f"{_PIPELINE}/{name}").encode())
     await agent.put(f"{_PLACE}/virtual_camera.py", SOURCE.read_bytes())
     await agent.put("/run/systemd/system/aidpost-capture@.service.d/tests.conf", _DROP_IN.encode())
+    # Without any media driver there is no bus of them, and libcamera's manager does not start.
+    await agent.run("modprobe mc")
     await agent.run(f"chmod -R a+rX {_PLACE} && chmod a+rw /dev/udmabuf && systemctl daemon-reload")
     await agent.run(f"sed -i '{_EDIT}' {CONFIG}")
     await agent.run("systemctl restart aidpost.service", 300.0)
