@@ -36,7 +36,7 @@ needs_rauc = pytest.mark.skipif(
 pytestmark = needs_rauc
 of_the_updater = pytest.mark.skipif(IN_SMALL_LINUX in os.environ, reason="the same with either installer")
 WELL = ("camera", "recognition")
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 
 
 class OnDisk:
