@@ -30,7 +30,8 @@ TRYBOOT: Final = "HARNESS tryboot"
 """What the image says on the console where a Pi's kernel would hand the firmware the flag."""
 POWERED_OFF: Final = "reboot: Power down"
 # A drop-in for the service, by a credential on the kernel's command line: fw_cfg has no room for its name.
-_TERMINAL = b"[Service]\nStandardInput=tty\nStandardOutput=tty\nTTYPath=/dev/ttyS1\n"
+# The watchdog's 30 s end the service on an emulated processor that others use too, where nothing has hung.
+_TERMINAL = b"[Service]\nStandardInput=tty\nStandardOutput=tty\nTTYPath=/dev/ttyS1\nWatchdogSec=5min\n"
 ON_BOARD: Final = f"systemd.unit-dropin.aidpost.service:{base64.b64encode(_TERMINAL).decode()}"
 MOST_BOOTS = 60
 _STOP_S = 10.0
