@@ -169,7 +169,9 @@ class Aggregator:
             return InProcess()
         # Imported for those who use it: nats-py is an extra.
         nats = importlib.import_module("aggregator.bus.nats")
-        bus: Bus = nats.NatsBus(self._settings.bus, self._log)
+        authority = self._settings.authority
+        fleet = "open" if authority is None else authority.fingerprint[:8].hex()
+        bus: Bus = nats.NatsBus(self._settings.bus, fleet, self._log)
         return bus
 
     async def _start_beating(self, starting: AsyncExitStack, worker: Worker) -> None:

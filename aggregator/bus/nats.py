@@ -20,7 +20,6 @@ from structlog.typing import FilteringBoundLogger
 
 from aggregator.bus.port import Ended, Listener
 
-DEVICE, LINES, ALL = "aidpost.device", "aidpost.lines", "aidpost.all"
 WAKE = b"wake"
 ANSWER_S = 1.0  # a worker answers in a millisecond; NATS nodes that change over lose a message
 TRIES = 2
@@ -30,16 +29,21 @@ MAX_WAITING = 10_000  # of what has to be said; what comes on top is found by lo
 _Heard: TypeAlias = "Callable[[Msg], Coroutine[None, None, None]]"
 
 
-def subject(device_id: str) -> str:
+def subject(fleet: str, device_id: str) -> str:
     """Return a device's subject; a dot in its name would part it."""
-    return f"{DEVICE}.{device_id.replace('.', '=')}"
+    return f"aidpost.{fleet}.device.{device_id.replace('.', '=')}"
 
 
 class NatsBus:
-    """servers: as nats://host:4222, any of one cluster; one that is down is asked again every second."""
+    """servers: as nats://host:4222, any of one cluster; one that is down is asked again every second.
 
-    def __init__(self, servers: Collection[str], log: FilteringBoundLogger) -> None:
+    fleet: whose workers hear each other, as one word: others on the cluster have devices of the same names.
+    """
+
+    def __init__(self, servers: Collection[str], fleet: str, log: FilteringBoundLogger) -> None:
         self._servers = list(servers)
+        self._fleet = fleet
+        self._all = f"aidpost.{fleet}.all"
         self._log = log
         self._client = Client()
         self._held: dict[str, tuple[int, _Heard]] = {}
@@ -71,11 +75,11 @@ class NatsBus:
 
     def holding(self, device_id: str) -> AbstractContextManager[None]:
         """Hear what concerns a device as long as its stream is here."""
-        return self._hearing(subject(device_id), self._on_device(device_id))
+        return self._hearing(subject(self._fleet, device_id), self._on_device(device_id))
 
     def following(self, command_id: bytes) -> AbstractContextManager[None]:
         """Hear the lines that a device tells for a command at another worker."""
-        return self._hearing(f"{LINES}.{command_id.hex()}", self._on_lines(command_id))
+        return self._hearing(self._lines(command_id), self._on_lines(command_id))
 
     @contextmanager
     def _hearing(self, where: str, heard: _Heard) -> Iterator[None]:
@@ -97,7 +101,10 @@ class NatsBus:
             self.tell(command_id, lines[: len(lines) // 2])
             self.tell(command_id, lines[len(lines) // 2 :])
             return
-        self._say(f"{LINES}.{command_id.hex()}", content)
+        self._say(self._lines(command_id), content)
+
+    def _lines(self, command_id: bytes) -> str:
+        return f"aidpost.{self._fleet}.lines.{command_id.hex()}"
 
     def wake(self, device_ids: Collection[str]) -> None:
         """Tell whoever holds the streams of these devices to look; for one an answer is awaited."""
@@ -105,7 +112,7 @@ class NatsBus:
             return
         if len(device_ids) > 1:
             for device_id in device_ids:
-                self._say(subject(device_id), WAKE)
+                self._say(subject(self._fleet, device_id), WAKE)
             return
         for device_id in device_ids:
             task = asyncio.create_task(self._ask(device_id))
@@ -114,11 +121,11 @@ class NatsBus:
 
     def wake_all(self) -> None:
         """Tell all workers to look for all devices."""
-        self._say(ALL, WAKE)
+        self._say(self._all, WAKE)
 
     def end(self, what: Ended) -> None:
         """Tell whoever holds the stream to end it."""
-        self._say(subject(what.device_id), msgspec.json.encode(what))
+        self._say(subject(self._fleet, what.device_id), msgspec.json.encode(what))
 
     def _say(self, where: str, what: bytes) -> None:
         if self._client.is_connected and not self._to_say.full():
@@ -128,12 +135,12 @@ class NatsBus:
         """Wake a device's worker, once more where nobody answers: servers that change over lose a message."""
         for _ in range(TRIES):
             try:
-                await self._client.request(subject(device_id), WAKE, timeout=ANSWER_S)
+                await self._client.request(subject(self._fleet, device_id), WAKE, timeout=ANSWER_S)
             except nats.errors.NoRespondersError:
                 return  # it is not connected: what waits for it comes with its hello
             except nats.errors.TimeoutError:
                 continue
-            except nats.errors.Error as error:
+            except (OSError, nats.errors.Error) as error:
                 self._log.debug("bus.not_told", device_id=device_id, kind=type(error).__name__)
                 return
             else:
@@ -145,7 +152,7 @@ class NatsBus:
             self._client, closed = Client(), asyncio.Event()
             try:
                 await self._connect(closed)
-                await self._client.subscribe(ALL, cb=self._on_all)
+                await self._client.subscribe(self._all, cb=self._on_all)
             except (OSError, nats.errors.Error, TimeoutError) as error:
                 await self._on_error(error)
             else:

@@ -10,7 +10,7 @@ import msgspec
 
 from aggregator.holdings import Enrolment, EnrolmentState
 from aggregator.records import Hello
-from aggregator.store import administration, claims
+from aggregator.store import administration, claims, streams
 from aggregator.store.port import Database
 from trust.certificates import DEVICE_LIFE
 from trust.checking import Peer, Request, key_words, public_key_der
@@ -144,6 +144,8 @@ def join(db: Database, request: Request, digest: bytes | None, now_ns: int, issu
                 # their certificates must not come alive with it.
                 deleted = db.execute("DELETE FROM certificates WHERE enrolment = ?", (enrolment,)).rowcount
                 parted = deleted > 0 and known in (EnrolmentState.APPROVED, EnrolmentState.PENDING)
+                if parted:
+                    streams.shut_out(db, device.device_id)
             _ask(db, device, key, fresh, now_ns, "join requested again")
             return JoinPending(first_time=True, parted=parted)
 
@@ -182,6 +184,7 @@ def approve(db: Database, device_id: str, words: str, now_ns: int, actor: str) -
         "UPDATE enrolments SET state = ?, collect_until_ns = ?, generation = 0 WHERE enrolment = ?",
         (EnrolmentState.APPROVED.value, now_ns + COLLECT_NS, meant[0]),
     )
+    streams.shut_out(db, device_id)
     administration.append(db, now_ns, actor, "device approved", f"{device_id} {words}")
     return True
 
@@ -193,6 +196,7 @@ def revoke(db: Database, device_id: str, now_ns: int, actor: str) -> bool:
         (EnrolmentState.REVOKED.value, device_id, EnrolmentState.REVOKED.value),
     ).rowcount
     if changed:
+        streams.shut_out(db, device_id)
         administration.append(db, now_ns, actor, "device revoked", device_id)
     return changed > 0
 
@@ -258,6 +262,7 @@ def check_hello(db: Database, serial: int, hello: Hello, now_ns: int) -> Barred 
     if instance == hello.instance:
         return None  # the same process: its older hello was under way for longer
     db.execute("UPDATE enrolments SET state = ? WHERE enrolment = ?", (EnrolmentState.HELD.value, enrolment))
+    streams.shut_out(db, hello.device_id)
     administration.append(db, now_ns, "aggregator", "copy seen, device on hold", hello.device_id)
     return Copied()
 

@@ -28,6 +28,13 @@ def leave(db: Database, device_id: str, number: int) -> None:
     db.execute("UPDATE streams SET worker = '' WHERE device_id = ? AND number = ?", (device_id, number))
 
 
+def shut_out(db: Database, device_id: str) -> None:
+    """No stream of the device counts any more: a worker that is not told stores nothing that comes on one,
+    sends nothing there, and ends it at its next beat.
+    """
+    db.execute("UPDATE streams SET number = number + 1, worker = '' WHERE device_id = ?", (device_id,))
+
+
 class Beat(msgspec.Struct, frozen=True):
     """streams: that are the worker's own still, by device. ahead_ns: of the database's clock, at least."""
 

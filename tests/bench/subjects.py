@@ -27,6 +27,8 @@ from aggregator.bus.port import Ended
 from tests.kit.aggregator_process import memory_mb
 from tests.kit.nats import running_nats
 
+FLEET = "0" * 16
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -57,7 +59,7 @@ def name(number: int) -> str:
 
 async def hold(url: str, count: int) -> None:
     """Be the worker: say that it is there, wait for a line, hold the streams until its input ends."""
-    bus = NatsBus((url,), structlog.get_logger())
+    bus = NatsBus((url,), FLEET, structlog.get_logger())
     await bus.start(Deaf())
     say("ready")
     await asyncio.to_thread(sys.stdin.readline)
@@ -79,7 +81,7 @@ def say(word: str) -> None:
 async def answered(client: Client, number: int) -> float:
     """Wake one device; returns how long it took, in ms."""
     began_s = time.perf_counter()
-    await client.request(subject(name(number)), WAKE, timeout=60)
+    await client.request(subject(FLEET, name(number)), WAKE, timeout=60)
     return (time.perf_counter() - began_s) * 1e3
 
 
@@ -101,7 +103,7 @@ async def measure(count: int, wakes: int) -> Figures:
         assert await holder.stdout.readline() == b"held\n"
         while True:  # the last is heard of last
             try:
-                await client.request(subject(name(count - 1)), WAKE, timeout=60)
+                await client.request(subject(FLEET, name(count - 1)), WAKE, timeout=60)
                 break
             except Exception:  # noqa: BLE001 -- nobody holds it yet
                 await asyncio.sleep(0.01)

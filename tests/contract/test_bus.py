@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -23,10 +23,14 @@ ASKED = bytes(16)
 
 
 class Heard:
-    """What a worker heard: devices for which it was woken. lines: where those of logs go."""
+    """What a worker heard: devices for which it was woken, and words of streams that end.
+
+    lines: where those of logs go.
+    """
 
     def __init__(self, lines: LogRelay | None = None) -> None:
         self.devices: asyncio.Queue[str] = asyncio.Queue()
+        self.ends: set[str] = set()
         self.lines = lines
 
     def woken(self, device_ids: Collection[str]) -> None:
@@ -35,7 +39,8 @@ class Heard:
 
     def woken_all(self) -> None: ...
 
-    def ended(self, what: Ended) -> None: ...
+    def ended(self, what: Ended) -> None:
+        self.ends.add(what.message)
 
     def told(self, command_id: bytes, lines: tuple[str, ...] | None) -> None:
         if self.lines is not None:
@@ -43,8 +48,10 @@ class Heard:
 
 
 @asynccontextmanager
-async def bus_to(url: str, heard: Heard, log: structlog.testing.LogCapture) -> AsyncIterator[NatsBus]:
-    bus = NatsBus((url,), structlog.wrap_logger(structlog.PrintLogger(), processors=[log]))
+async def bus_to(
+    url: str, heard: Heard, log: structlog.testing.LogCapture, fleet: str = "north"
+) -> AsyncIterator[NatsBus]:
+    bus = NatsBus((url,), fleet, structlog.wrap_logger(structlog.PrintLogger(), processors=[log]))
     await bus.start(heard)
     try:
         yield bus
@@ -87,6 +94,22 @@ async def test_a_server_that_is_down_at_first_and_one_that_refuses_meanwhile_are
                 await reached()
     events = [entry["event"] for entry in log.entries if entry["event"] != "bus.not_told"]
     assert events == ["bus.lost", "bus.recovered"] * 2, log.entries
+
+
+async def test_two_fleets_on_one_cluster_have_devices_of_one_name_and_do_not_hear_each_other() -> None:
+    log, heard = structlog.testing.LogCapture(), {"north": Heard(), "south": Heard()}
+    with running_nats() as server:
+        async with asyncio.timeout(PATIENCE_S), AsyncExitStack() as stack:
+            tell: dict[str, NatsBus] = {}
+            for fleet, hears in heard.items():
+                holds = await stack.enter_async_context(bus_to(server.url, hears, log, fleet))
+                stack.enter_context(holds.holding("desk-1"))
+                tell[fleet] = await stack.enter_async_context(bus_to(server.url, Heard(), log, fleet))
+            while not all(hears.ends for hears in heard.values()):
+                for fleet, bus in tell.items():
+                    bus.end(Ended("desk-1", 0, "ABORTED", fleet))
+                await asyncio.sleep(0.05)  # until all are connected
+    assert {fleet: hears.ends for fleet, hears in heard.items()} == {"north": {"north"}, "south": {"south"}}
 
 
 async def test_who_follows_a_log_at_one_worker_has_what_a_device_tells_at_another() -> None:

@@ -127,6 +127,21 @@ async def test_the_newest_stream_wins_whichever_worker_holds_it(workers: Workers
     again.break_off()
 
 
+async def test_a_revoked_device_is_shut_out_at_a_worker_that_was_not_told(
+    workers: Workers, bus: NatsServer
+) -> None:
+    device = LinkDevice(workers.to_first)
+    await device.hello()
+    assert await device.report([check_in(1)]) == 1
+    bus.stop()
+    await workers.fleet.RevokeDevice(fleet_pb2.RevokeDeviceRequest(device_id="desk-1"), timeout=PATIENCE_S)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await device.report([check_in(2)])
+    assert refused.value.code() is grpc.StatusCode.ABORTED
+    assert [event.seq for event in workers.first.events()] == [1]
+    assert (await LinkDevice(workers.to_first).ending()).code is grpc.StatusCode.PERMISSION_DENIED
+
+
 async def test_a_bus_that_was_down_is_healed_by_looking(workers: Workers, bus: NatsServer) -> None:
     device = LinkDevice(workers.to_first)
     await device.hello()

@@ -192,10 +192,10 @@ class PostgresDatabase:
         if self._depth:
             return
         self._turn = _Turn.NONE
+        made, self._new_parts = self._new_parts, set()
         if self._unsent:
             self._wait(self._opened())
-        self._parts |= self._new_parts
-        self._new_parts.clear()
+        self._parts |= made
 
     def _undo(self, begin: str) -> None:
         sent, is_there = not self._never_sent(begin), not self._begin_failed
