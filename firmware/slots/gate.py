@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from firmware.slots.backend import Machine
+from firmware.slots.machine import Slot
 from firmware.slots.selector import Selector, SelectorDamaged
 
 DEADLINE_S = 600.0
@@ -32,11 +33,22 @@ def passes(
     has_failed: whether the appliance's service failed for good. Raises SelectorDamaged, OSError, ValueError.
     """
     running, end_s = machine.current(), monotonic_s() + DEADLINE_S
-    while selector.read().primary is not running:
+    while _primary(selector) is not running:
         if has_failed() or monotonic_s() >= end_s:
             return False
         sleep(LOOK_S)
     return True
+
+
+def _primary(selector: Selector) -> Slot | None:
+    """Return the primary; None where the system that runs could not mount the selector.
+
+    Nobody is served then by any slot, for the data partition opens only with what lies there.
+    """
+    try:
+        return selector.read().primary
+    except FileNotFoundError:
+        return None
 
 
 def _has_failed() -> bool:

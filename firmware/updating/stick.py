@@ -62,7 +62,12 @@ class StickUpdates:
         return await asyncio.to_thread(files_below, self._folder, (".raucb",))
 
     async def install(self, file: str) -> None:
-        """Write it, wait until nobody is served, and start the machine anew with it on trial."""
+        """Write it, wait until nobody is served, and start the machine anew with it on trial.
+
+        Nothing is done while another one is being installed, for which somebody asked at the same time.
+        """
+        if self.phase in (Phase.WRITING, Phase.WAITING):
+            return
         self.phase, self.reason = Phase.WRITING, ""
         try:
             await self._install(file)

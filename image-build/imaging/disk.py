@@ -8,6 +8,8 @@ import subprocess
 import uuid
 from pathlib import Path
 
+from firmware.slots.machine import Slot, Slots
+from firmware.slots.selector import Selector
 from imaging.recipe import Disk
 from imaging.slot import Root, write_fat
 from imaging.toolbox import Toolbox
@@ -17,8 +19,6 @@ MIB = 1 << 20
 AROUND_MIB = 2
 FAT = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"
 LINUX = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
-# Slot A is boot partition 2, slot B is 3 (https://www.raspberrypi.com/documentation/computers/config_txt.html#autoboot-txt).
-AUTOBOOT = "[all]\ntryboot_a_b=1\nboot_partition=2\n[tryboot]\nboot_partition=3\n"
 
 
 class TooLarge(Exception):
@@ -51,7 +51,7 @@ def make(disk: Disk, root: Root, boot: Path, image: Path, work: Path, toolbox: T
     selector = work / "selector"
     shutil.rmtree(selector, ignore_errors=True)
     selector.mkdir()
-    (selector / "autoboot.txt").write_text(AUTOBOOT)
+    Selector(selector).make(Slots(Slot.A))
     write_fat(selector, disk.selector_mib, "SELECTOR", work / "selector.img", toolbox)
     table = json.loads(toolbox.run("sfdisk", "--json", image))["partitiontable"]
     starts = {part["name"]: part["start"] * table["sectorsize"] for part in table["partitions"]}

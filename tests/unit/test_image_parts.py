@@ -10,6 +10,8 @@ import msgspec
 import pytest
 
 import firmware
+from firmware.slots.machine import Slot
+from firmware.slots.selector import PARTITIONS
 from imaging import archives, base, bom, disk, initrd, kernel, lock, root
 from imaging.recipe import load
 
@@ -124,7 +126,10 @@ def test_the_bill_names_packages_and_wheels_with_licences(tmp_path: Path) -> Non
 def test_partitions_stand_where_the_boot_firmware_looks() -> None:
     labels = [label for label, _, _ in disk.partitions(load().disk)]
     assert labels == ["selector", "boot_a", "boot_b", "root_a", "root_b", "data"]
-    assert "[all]\ntryboot_a_b=1\nboot_partition=2\n" in disk.AUTOBOOT
+    assert {slot: labels[number - 1] for slot, number in PARTITIONS.items()} == {
+        Slot.A: "boot_a",
+        Slot.B: "boot_b",
+    }
 
 
 def test_packages_come_from_the_recipes_day() -> None:

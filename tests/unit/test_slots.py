@@ -250,6 +250,16 @@ def test_a_slot_on_trial_is_left_unless_the_appliance_passes_in_time(
     assert sum(slept) == (DEADLINE_S if passes_at is fails_at else 3 * slept[0])
 
 
+def test_a_slot_that_cannot_read_the_selector_is_left(firmware: Firmware) -> None:
+    for path in firmware.machine.selector.iterdir():
+        path.unlink()
+    slept: list[float] = []
+    assert not passes(
+        firmware.selector, firmware.machine, lambda: False, monotonic_s=lambda: sum(slept), sleep=slept.append
+    )
+    assert sum(slept) == DEADLINE_S
+
+
 def test_the_primary_needs_no_gate(firmware: Firmware) -> None:
     assert passes(firmware.selector, firmware.machine, has_failed=lambda: True)
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from firmware.first_boot.configuration import tables_of
 from firmware.occupancy import Occupancy
 from firmware.updater import UpdateFailed
 from firmware.updating.stick import Phase, StickUpdates
 from tests.kit.desired_rig import DEADLINE_S, CountedPower, Slots
+from tests.unit.test_claim_file import CLAIM
 from tests.unit.test_page import Visitor
 from trust.state import Artifact
 
@@ -93,6 +96,20 @@ async def test_what_is_refused_is_said_and_nothing_starts_from_it(
     assert said in post.updates.reason
     assert post.power.reboots == 0
     assert "activate 1.3.0" not in post.slots.asked
+
+
+async def test_who_asks_twice_has_it_installed_once(stick: Path) -> None:
+    post = Post(stick)
+    await asyncio.gather(post.updates.install(FILE), post.updates.install(FILE))
+    assert post.slots.asked == ["stage 1.3.0", "activate 1.3.0"]
+    assert post.power.reboots == 1
+
+
+def test_an_appliance_of_the_image_looks_where_its_rule_mounts_sticks() -> None:
+    overlay = Path(__file__).parents[2] / "image-build/overlay/usr/lib"
+    base = tomllib.loads((overlay / "aidpost/appliance.toml").read_text())
+    lists = tables_of(CLAIM, base, Path("/data"))["page"]["lists"]
+    assert f"$devnode {lists}/%k" in (overlay / "udev/rules.d/70-aidpost-sticks.rules").read_text()
 
 
 async def test_a_link_on_the_stick_leads_nowhere(stick: Path) -> None:
