@@ -109,6 +109,8 @@ def personalise(
         raise click.UsageError("say how many with --count, or which ones with --list")
     if out.exists():
         raise click.UsageError(f"{out} is there already: name a new folder or .zip with --out")
+    if not out.absolute().parent.is_dir():  # before codes are made that nobody would ever hold
+        raise click.UsageError(f"{out} would lie in a folder that is not there: make that first")
     given: Tables = {
         "device": {"site": site, "purpose": purpose, "languages": list(languages) or None},
         "aggregator": {"target": target},

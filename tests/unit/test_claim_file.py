@@ -206,6 +206,8 @@ def test_the_command_says_what_to_give(tmp_path: Path) -> None:
     assert "there is no [keys] table" in told("--count", "2", *asked[:-2])
     assert "8 to 63" in told("--count", "2", *asked, "--common", str(common))
     assert "none.pem" in told("--count", "2", *asked)
+    nowhere = str(tmp_path / "missing" / "out")
+    assert "make that first" in told("--count", "2", *asked, "--out", nowhere)
     assert not (tmp_path / "out").exists()
 
 
