@@ -76,4 +76,6 @@ async def desire(here: Site, path: Path, version: str) -> None:
     words = ("fleet", "artifacts", "add", str(path), "--kind", "software", "--version", version)
     said = json.loads(await here.server.administer(*words, "--format", "json"))
     (digest,) = {row["digest"] for row in (said if isinstance(said, list) else [said])}
-    await here.server.administer("fleet", "desire", "set", "--device", here.device, "--artifact", digest[:12])
+    # A full download is taken only where it is asked for, and the variants have few blocks in common.
+    allowed = ("updates.most_mb=1000", "--artifact", digest[:12])
+    await here.server.administer("fleet", "desire", "set", "--device", here.device, *allowed)
