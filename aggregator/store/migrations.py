@@ -323,6 +323,12 @@ def m0061_unlinked_rosters(db: Database) -> None:
         db.execute("DELETE FROM galleries WHERE gallery = ?", (gallery,))
 
 
+def m0072_events_by_time(db: Database) -> None:
+    """Find the events whose time is over, other than telemetry's, without a look at all of them."""
+    # Of 300,000 it took 1.9 s on a busy machine, each hour, and nothing else was committed meanwhile.
+    db.execute("CREATE INDEX events_of_records ON events (received_ns) WHERE kind <> 'telemetry'")
+
+
 # Parts with tables of their own keep their steps beside this list.
 for _step in (
     migrations_of_fleet.m0010_fleet,
@@ -338,6 +344,7 @@ for _step in (
     m0061_unlinked_rosters,
     migrations_of_streams.m0070_streams,
     migrations_of_streams.m0071_authority,
+    m0072_events_by_time,
 ):
     migrations()(_step)
 
