@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -57,15 +58,23 @@ def build() -> NotTried | Failed | None:
     """Build the image as `make image` does; None where it is there now."""
     if os.geteuid() != 0:
         return NotTried("the build of the image needs root's rights")
+    building = subprocess.Popen(
+        ["/usr/bin/make", "--silent", "image"],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
     try:
-        done = subprocess.run(
-            ["/usr/bin/make", "--silent", "image"], cwd=REPOSITORY, capture_output=True, timeout=BUILD_S
-        )
+        output, _ = building.communicate(timeout=BUILD_S)
     except subprocess.TimeoutExpired:
+        # With all that it started: one that is left would hold the pipe, and this process with it.
+        os.killpg(building.pid, signal.SIGKILL)
+        building.communicate()
         return NotTried(f"the build took longer than {BUILD_S / 60:.0f} minutes")
-    if done.returncode == 0:
+    if building.returncode == 0:
         return None
-    said = (done.stdout + done.stderr).decode(errors="replace").strip()[-1500:]
+    said = output.decode(errors="replace").strip()[-1500:]
     outside = any(word in said for word in ("over the network", "another build", "PyPI"))
     return NotTried(said) if outside else Failed(f"the image cannot be built:\n{said}")
 
