@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aggregator.store import result_telling
 from aggregator.store.port import Database
 
 DAY_NS = 24 * 3600 * 1_000_000_000
@@ -29,7 +30,7 @@ def _forget(db: Database, before_ns: int, limit: int, *, telemetry: bool) -> int
     """
     if db.drop_events(before_ns, telemetry=telemetry):
         return 0
-    return int(
+    erased = int(
         db.execute(
             f"""DELETE FROM events WHERE arrival IN (
                    SELECT arrival FROM events JOIN outboxes USING (outbox)
@@ -39,3 +40,6 @@ def _forget(db: Database, before_ns: int, limit: int, *, telemetry: bool) -> int
             (before_ns, limit),
         ).rowcount
     )
+    if erased:
+        result_telling.step_back(db)
+    return erased

@@ -36,6 +36,14 @@ def tell(db: Database, hook: str, subject: str, body: str, upto: int, now_ns: in
     db.execute("UPDATE result_places SET arrival = ? WHERE hook = ?", (upto, hook))
 
 
+def step_back(db: Database) -> None:
+    """Follow the record back after its newest events were erased: a file gives their numbers out again."""
+    db.execute(
+        """UPDATE result_places SET arrival = (SELECT coalesce(max(arrival), 0) FROM events)
+           WHERE arrival > (SELECT coalesce(max(arrival), 0) FROM events)"""
+    )
+
+
 def refuse(db: Database, hook: str, why: str) -> None:
     """Say at the hook why it is told no results."""
     db.execute("UPDATE hooks SET fault = ? WHERE name = ? AND fault <> ?", (why, hook, why))

@@ -16,7 +16,7 @@ from aggregator.exporting.telling import ROWS_AT_ONCE, ResultTeller
 from aggregator.fleet.alerts import Severity
 from aggregator.fleet.hooks import Hook
 from aggregator.records import Hello
-from aggregator.store import hooks, ingest
+from aggregator.store import hooks, ingest, keeping
 from aggregator.store.ingest import Admitted
 from aggregator.store.result_telling import MAX_WAITING
 from aggregator.store.writer import StoreWriter
@@ -93,6 +93,18 @@ async def test_each_result_is_told_once_from_the_hooks_beginning_on(tmp_path: Pa
         assert [sorted(row) for row in rows] == [["outcome", "record", "time"]] * 2
         held = {check_in(seq).check_in.record_id.hex() for seq in (4, 5)}
         assert held.isdisjoint(row["record"] for row in rows)
+
+
+async def test_what_arrives_after_all_was_erased_is_told_too(tmp_path: Path) -> None:
+    async with desk(tmp_path, policy()) as at:
+        await at.add_hook()
+        await at.teller.turn()
+        await at.report(3)
+        await at.teller.turn()
+        assert await at.store.submit(lambda db: keeping.forget_records(db, NOW_NS + 1, 100)) == 3
+        await at.report(2)
+        assert await at.teller.turn() == 1
+        assert [len(rows) for rows in await at.waiting()] == [3, 2]
 
 
 async def test_a_hook_that_does_not_answer_is_told_later_and_nothing_is_dropped(tmp_path: Path) -> None:

@@ -41,7 +41,11 @@ async def connect(server: Server, *, read_only: bool) -> asyncpg.Connection:
     """
     hosts, settings = server.each(), SETTINGS | (READING if read_only else WRITING)
     if len(hosts) == 1:
-        return _impatient(await asyncpg.connect(server.dsn, timeout=CONNECT_S, server_settings=settings))
+        return _impatient(
+            await asyncpg.connect(
+                server.dsn, timeout=CONNECT_S, server_settings=settings, target_session_attrs="primary"
+            )
+        )
     faults: list[Exception] = []
     for host in hosts:
         try:
