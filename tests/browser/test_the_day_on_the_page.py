@@ -82,6 +82,7 @@ DAY: dict[str, object] = {
     "was_closed": True,
     "supervises": True,
     "staffs": True,
+    "updates": True,
 }
 STAFF: dict[str, object] = {
     "members": (
@@ -98,6 +99,10 @@ LIST: dict[str, object] = {
     "message": None, "present": None, "done": None, "files": ("STICK/cycle.xlsx", "STICK/typed.csv"),
     "has_folder": True, "uploads": False, "faults": None, "form": None, "found": 0, "file": "",
 }  # fmt: skip
+SOFTWARE: dict[str, object] = {
+    "message": None, "said": words.SOFTWARE_ON_STICK, "reason": "",
+    "files": ("STICK/aidpost-0.2.0.raucb", "STICK/aidpost-0.2.1.raucb"),
+}  # fmt: skip
 PAGES: dict[str, tuple[str, dict[str, object]]] = {
     "before the day": ("day.html", DAY),
     "refused": ("day.html", {**DAY, "message": words.WAITS_TO_BE_WRITTEN}),
@@ -108,6 +113,17 @@ PAGES: dict[str, tuple[str, dict[str, object]]] = {
     "another person": ("day_staff.html", {**STAFF, "adds": True}),
     "another person, refused": ("day_staff.html", {**STAFF, "adds": True, "message": words.NOT_STAFF}),
     "one person": ("day_staff.html", {**STAFF, "member": Member("amina", Role.OPERATOR)}),
+    "software": ("update.html", SOFTWARE),
+    "software is written": ("update.html", {**SOFTWARE, "said": words.SOFTWARE_IS_WRITTEN, "files": ()}),
+    "software refused": (
+        "update.html",
+        {
+            **SOFTWARE,
+            "said": words.SOFTWARE_NOT_INSTALLED,
+            "reason": "signature of the bundle is not trusted: take the file that the desk gives out",
+            "message": words.wrong_pin(2),
+        },
+    ),
     "who waits": ("day_queue.html", {"sizes": QUEUE_SIZES}),
     "close a clinic": ("day_close.html", {"asked": ToClose(LOADED, 41, 127, clock_checked=True)}),
     "close a distribution": ("day_close.html", {"asked": ToClose(CYCLE, 41, 127, clock_checked=True)}),
