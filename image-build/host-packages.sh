@@ -55,6 +55,13 @@ if { ! command -v rauc || ! command -v linux.uml || ! command -v mksquashfs; } >
         echo "RAUC or user-mode Linux is not installed: updates of the image will not be tried." >&2
 fi
 
+# mtools reads and writes the FAT partitions of a card; where it cannot be installed those tests are skipped.
+if ! command -v mformat >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing mtools ..."
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mtools >/dev/null; } ||
+        echo "mtools is not installed: cards of the image will not be tried." >&2
+fi
+
 # cryptsetup and nft read what the image gives them; where they cannot be installed those tests are skipped.
 if { ! command -v cryptsetup || ! command -v nft; } >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing cryptsetup and nftables ..."

@@ -198,7 +198,10 @@ def test_the_cipher_is_one_that_the_processor_is_quick_at() -> None:
     assert "xchacha12,aes-adiantum-plain64" in cipher_for("Features\t: fp asimd evtstrm crc32\n")
 
 
-@pytest.mark.skipif(shutil.which("cryptsetup") is None, reason="no cryptsetup: image-build/host-packages.sh")
+@pytest.mark.skipif(
+    shutil.which("cryptsetup", path="/usr/sbin:/sbin") is None,
+    reason="no cryptsetup: image-build/host-packages.sh",
+)
 def test_a_blank_device_is_blank_and_no_luks(tmp_path: Path) -> None:
     device = tmp_path / "device"
     device.write_bytes(bytes(1 << 20))
