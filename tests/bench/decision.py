@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.ma  # else the first decision loads it, and compiles it where nobody did: a third of the count
 
 from firmware.demo.cast import FACES
 from firmware.protection import TemplateProtection
