@@ -41,11 +41,7 @@ async def connect(server: Server, *, read_only: bool) -> asyncpg.Connection:
     """
     hosts, settings = server.each(), SETTINGS | (READING if read_only else WRITING)
     if len(hosts) == 1:
-        return _impatient(
-            await asyncpg.connect(
-                server.dsn, timeout=CONNECT_S, server_settings=settings, target_session_attrs="primary"
-            )
-        )
+        return _impatient(await asyncpg.connect(server.dsn, timeout=CONNECT_S, server_settings=settings))
     faults: list[Exception] = []
     for host in hosts:
         try:
