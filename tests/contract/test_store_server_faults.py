@@ -246,7 +246,8 @@ def test_a_block_whose_session_or_statement_failed_is_not_committed_though_nobod
 
 def test_an_interrupt_within_a_statement_ends_it_and_is_no_fault_of_the_store(server: PostgresServer) -> None:
     place = server.new_store("interrupted")
-    asking = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(600%'"
+    asking = """SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep(600%'"""
 
     def interrupt() -> None:
         with closing(PostgresDatabase(place)) as other:

@@ -216,8 +216,8 @@ async def test_duties_begin_anew_where_one_of_them_fails(postgres: PostgresServe
 def _end_session_that_leads(store: Server) -> None:
     with open_writer(store, None) as db:
         db.execute(
-            """SELECT pg_terminate_backend(pid) FROM pg_locks
-               WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"""
+            """SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON oid = database
+               WHERE datname = current_database() AND locktype = 'advisory' AND pid <> pg_backend_pid()"""
         ).fetchall()
 
 
