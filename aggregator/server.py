@@ -24,6 +24,7 @@ from aggregator.dashboard.app import Dashboard
 from aggregator.dashboard.signing_in import Provider
 from aggregator.exporting.desk import ExportDesk
 from aggregator.exporting.telling import ResultTeller
+from aggregator.health import Health
 from aggregator.leading import Duty, Leading
 from aggregator.link.admission import Admissions
 from aggregator.link.artifacts import ArtifactService
@@ -53,7 +54,6 @@ from aggregator.link.workers import Hearing, Worker, new_worker
 from aggregator.metrics import create_app as create_metrics
 from aggregator.settings import Bound, Settings
 from aggregator.store import accounts, measures, owning
-from aggregator.store.errors import StatementRefused, StoreError
 from aggregator.store.place import Server
 from aggregator.store.view import StoreView
 from aggregator.store.writer import OnKept, StoreWriter
@@ -91,10 +91,9 @@ class Aggregator:
         self._log = log
         self._wall_ns = wall_ns
         self._running = AsyncExitStack()
-        self._reports: set[asyncio.Task[None]] = set()
         self._duties: list[Duty] = []
         self._link: LinkServer | None = None
-        self._troubles: frozenset[str] = frozenset()
+        self._health = Health(settings, log)
 
     async def __aenter__(self) -> Bound:
         async with AsyncExitStack() as starting:
@@ -116,7 +115,7 @@ class Aggregator:
             settings.store,
             wall_ns=wall_ns,
             max_bytes=settings.max_store_bytes,
-            on_fault=self._on_store_fault,
+            on_fault=self._health.store_changed,
             on_kept=self._open_traces(starting),
         )
         await store.open()
@@ -124,9 +123,7 @@ class Aggregator:
         if (authority := settings.authority) is not None:
             owned = await store.submit(lambda db: owning.claim(db, authority.fingerprint, wall_ns()))
             authority.check_owns(settings.store, it_is=owned)
-        view = StoreView(settings.store, wall_ns)
-        starting.push_async_callback(view.close)
-        await view.open()
+        view = await self._view(starting)
         bus = self._bus()
         presence = Presence(new_worker() if isinstance(settings.store, Server) else "", bus)
         desks = Desks.over(view, wall_ns, self._log, bus)
@@ -134,7 +131,7 @@ class Aggregator:
         relay = LogRelay(bus)
         await bus.start(Hearing(desks, presence, relay))
         if presence.worker:
-            worker = Worker(store, view, presence, desks, wall_ns, self._on_clock, self._log)
+            worker = Worker(store, view, presence, desks, wall_ns, self._health.clock_compared, self._log)
             await self._start_beating(starting, worker)
         for desk in (desks.commands, desks.desired):
             self._keep_running(starting, desk.run(), "desk")
@@ -145,7 +142,7 @@ class Aggregator:
             listen = await self._start_gated(
                 starting, store, view, presence, desks, rollouts, relay, settings.authority
             )
-        health = await self._start_health()
+        health = None if self._link is None else await self._health.answer(self._link)
         metrics = await self._start_watching(starting, store, presence)
         dashboard = None
         if settings.dashboard is not None:
@@ -155,14 +152,12 @@ class Aggregator:
         await self._start_duties(starting)
         return Bound(listen, dashboard, over_tls=settings.shown is not None, metrics=metrics, health=health)
 
-    async def _start_health(self) -> Address | None:
-        link, where = self._link, self._settings.health
-        if link is None:
-            return None
-        await link.report_health(serving=not self._troubles)
-        if where is None:
-            return None
-        return Address(where.host, await link.answer_health(where, shared=self._settings.shared_port))
+    async def _view(self, starting: AsyncExitStack) -> StoreView:
+        """Open a reader of its own, for what keeps nobody else waiting."""
+        view = StoreView(self._settings.store, self._wall_ns)
+        starting.push_async_callback(view.close)
+        await view.open()
+        return view
 
     def _bus(self) -> Bus:
         if not self._settings.bus:
@@ -185,9 +180,7 @@ class Aggregator:
         """Begin what one worker does for all; where there is one, it does it."""
         view: StoreView | None = None
         if isinstance(self._settings.store, Server):
-            view = StoreView(self._settings.store, self._wall_ns)
-            starting.push_async_callback(view.close)
-            await view.open()
+            view = await self._view(starting)
         self._keep_running(starting, Leading(view, self._log).run(self._duties), "duties")
 
     def _keep_running(self, starting: AsyncExitStack, work: Coroutine[None, None, None], name: str) -> None:
@@ -213,9 +206,7 @@ class Aggregator:
     ) -> Address | None:
         """Look after alerts, what is told of them, and metrics, with a reader that no page waits for."""
         settings, wall_ns, log = self._settings, self._wall_ns, self._log
-        view = StoreView(settings.store, wall_ns)
-        starting.push_async_callback(view.close)
-        await view.open()
+        view = await self._view(starting)
         senders: dict[str, Sender] = {"url": WebhookSender(settings.hook_trust)}
         if settings.mail is not None:
             senders["email"] = MailSender(settings.mail, settings.hook_trust)
@@ -261,9 +252,7 @@ class Aggregator:
             from aggregator.dashboard.openid import OpenIdProvider  # an extra, for those who use it
 
             provider = OpenIdProvider(settings.openid, self._wall_ns)
-        fleet_view = StoreView(settings.store, self._wall_ns)
-        starting.push_async_callback(fleet_view.close)
-        await fleet_view.open()
+        fleet_view = await self._view(starting)
         dashboard = Dashboard(
             view,
             store,
@@ -347,9 +336,7 @@ class Aggregator:
             DIAGNOSTICS: partial(artifact_pb2_grpc.add_DiagnosticsServiceServicer_to_server, handed_in),
             FLEET: partial(fleet_pb2_grpc.add_FleetServiceServicer_to_server, fleet),
         }
-        worth = StoreView(settings.store, wall_ns)
-        starting.push_async_callback(worth.close)
-        await worth.open()
+        worth = await self._view(starting)
         link = self._link = LinkServer(services, presence, Authorisation(callers, worth, wall_ns, refusals))
         # mkdtemp makes it for this user alone: nobody else on the machine gets past the gate.
         inner = Path(starting.enter_context(tempfile.TemporaryDirectory(prefix="aidpost-"))) / "grpc"
@@ -372,9 +359,7 @@ class Aggregator:
         self, starting: AsyncExitStack, store: StoreWriter, presence: Presence, desks: Desks
     ) -> RolloutRunner:
         # A view of its own: adding up what happened to people keeps no page waiting.
-        view = StoreView(self._settings.store, self._wall_ns)
-        starting.push_async_callback(view.close)
-        await view.open()
+        view = await self._view(starting)
         runner = RolloutRunner(
             store,
             view,
@@ -407,26 +392,3 @@ class Aggregator:
             LINK: partial(link_pb2_grpc.add_DeviceLinkServiceServicer_to_server, link),
             INGEST: partial(ingest_pb2_grpc.add_IngestServiceServicer_to_server, ingest),
         }
-
-    def _on_clock(self, agrees: bool) -> None:
-        if self._settings.compare_clock:
-            self._note_trouble("clock", over=agrees)
-
-    def _note_trouble(self, what: str, *, over: bool) -> None:
-        """Tell those who ask for health; a worker that is not ready yet has nobody who does."""
-        self._troubles = self._troubles - {what} if over else self._troubles | {what}
-        if self._link is None:
-            return
-        report = asyncio.create_task(self._link.report_health(serving=not self._troubles))
-        self._reports.add(report)  # the loop itself keeps no task alive
-        report.add_done_callback(self._reports.discard)
-
-    def _on_store_fault(self, fault: StoreError | None) -> None:
-        if isinstance(fault, StatementRefused):
-            self._log.error("store.refused", why=str(fault))
-            return
-        if fault is None:
-            self._log.info("store.recovered")
-        else:
-            self._log.error("store.unavailable", kind=type(fault).__name__, why=str(fault))
-        self._note_trouble("store", over=fault is None)

@@ -7,11 +7,10 @@ trying, and people are served with what is left.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Self, TypeVar
 
 import structlog
@@ -23,7 +22,7 @@ from firmware.clock import Clock
 from firmware.config import Config
 from firmware.custody import Custody
 from firmware.day.day import Day
-from firmware.day.self_test import PartFinding, self_test
+from firmware.day.self_test import self_test
 from firmware.desired.opening import open_taking_up
 from firmware.desired.shelf import Shelf
 from firmware.desired.starting import Beginning, TakenBack
@@ -31,10 +30,10 @@ from firmware.desired.taking_up import TakingUp
 from firmware.desk import Desk
 from firmware.diagnostics.log_tail import LogTail
 from firmware.endings import Endings
+from firmware.fitted import FittedParts
 from firmware.host import Host
 from firmware.housekeeping import Housekeeping
 from firmware.inference_thread import InferenceThread
-from firmware.known_answers.judging import answers_rightly
 from firmware.link import AggregatorLink
 from firmware.mesh.opening import Mesh
 from firmware.meter.building import build_collector
@@ -42,14 +41,7 @@ from firmware.meter.collector import Collector
 from firmware.meter.samples import SampleMeter
 from firmware.notice_board import NoticeBoard
 from firmware.occupancy import Occupancy
-from firmware.opening import (
-    Hardware,
-    open_keys,
-    open_mesh,
-    site_settings,
-    store_settings,
-    uplink_target,
-)
+from firmware.opening import Hardware, open_keys, open_mesh, site_settings, store_settings, uplink_target
 from firmware.page.viewfinder import LiveView
 from firmware.presenter import Presenter
 from firmware.protection import TemplateProtection
@@ -65,8 +57,6 @@ from firmware.store.quarantine import Saved
 from firmware.store.store import Store, keys_of
 from firmware.store.thread import StoreThread
 from firmware.traces import Traces, open_traces
-from firmware.updater import NotFromImage
-from firmware.updating.stick import StickUpdates
 from firmware.uplink.time_hints import TimeHints
 from inference.types import Modality
 from sensors.board.port import Board, BoardEvent
@@ -75,7 +65,6 @@ from sensors.errors import SensorError
 from sensors.worker import Closable, DeviceWorker
 from trust.keys.guard import KeyGuard
 
-T = TypeVar("T")
 DeviceT = TypeVar("DeviceT", bound=Closable)
 log = structlog.get_logger()
 
@@ -96,12 +85,11 @@ class Appliance:
     link: AggregatorLink
     occupancy: Occupancy
     taking_up: TakingUp
-    well_parts: Callable[[], Awaitable[tuple[str, ...]]]
+    parts: FittedParts
     mesh: Mesh
     scanner: CameraScanner | None
     live_view: LiveView | None
     collector: Collector
-    self_test: Callable[[], Awaitable[tuple[PartFinding, ...]]]
     _traces: Traces
 
     def __init__(
@@ -120,7 +108,7 @@ class Appliance:
         """
         self.config = self._base = config
         self._opened_guard = guard
-        self._host = host or Host()
+        self.host = host or Host()
         self._tail = tail or LogTail()
         self._hardware = hardware
         self._hints = TimeHints()
@@ -149,13 +137,6 @@ class Appliance:
         await self._stack.aclose()
         await self._keys_stack.aclose()
 
-    def software_on_sticks(self, folder: Path | None) -> StickUpdates | None:
-        """Return what installs software from a memory stick; None where no image was installed here."""
-        host = self._host
-        if folder is None or isinstance(host.updater, NotFromImage):
-            return None
-        return StickUpdates(folder, host.updater, host.power, self.occupancy, self.well_parts)
-
     def listen(self, on_event: Callable[[BoardEvent], None]) -> None:
         """Call `on_event` for each button and tamper change, from a thread of the board's."""
         if self._board is not None:
@@ -174,8 +155,7 @@ class Appliance:
     async def _started(self) -> bool:
         """Start all parts; False where what the desk desired was taken back, so that it is to be tried again
         without it."""
-        uplink = self._base.uplink
-        if uplink is not None:
+        if (uplink := self._base.uplink) is not None:
             uplink_target(uplink)  # an address that cannot be is told before anything starts
         site_settings(self._base.site)
         self.notices.clear()
@@ -184,7 +164,7 @@ class Appliance:
         self.store = await StoreThread.open(self._open_store)
         self._stack.push_async_callback(self.store.close)
         shelf = Shelf(self._base.device.data)
-        beginning = Beginning(self._base, shelf, self.store.run, self._clock, self._host)
+        beginning = Beginning(self._base, shelf, self.store.run, self._clock, self.host)
         await beginning.begin()
         self.config = beginning.config
         try:
@@ -260,23 +240,16 @@ class Appliance:
         await asyncio.gather(*(worker.start() for worker in workers))
         self._stack.push_async_callback(self.presenter.settle)
 
-        self.occupancy = Occupancy(self._clock.monotonic_ns, quiet_s=self._host.quiet_s)
+        self.occupancy = Occupancy(self._clock.monotonic_ns, quiet_s=self.host.quiet_s)
         dialler = self.link.dialler()
 
-        self.self_test = partial(self_test, self.store.run, reader, camera)
-
-        async def parts() -> dict[str, bool]:
-            found = {each.part: each.well for each in await self.self_test()}
-            sensor = config.fingerprint.model if config.fingerprint is not None else ""
-            right = await in_inference(partial(answers_rightly, recognition, sensor))
-            of_models = {"gallery": not refused, "recognition": right}
-            return {part: well for part, well in found.items() if well is not None} | of_models
-
-        async def well_parts() -> tuple[str, ...]:
-            """Try each part; what is well."""
-            return tuple(part for part, well in (await parts()).items() if well)
-
-        self.well_parts = well_parts
+        self.parts = FittedParts(
+            partial(self_test, self.store.run, reader, camera),
+            in_inference,
+            recognition,
+            sensor=config.fingerprint.model if config.fingerprint is not None else "",
+            whole_gallery=not refused,
+        )
         self.taking_up = open_taking_up(
             self._base,
             beginning,
@@ -285,26 +258,23 @@ class Appliance:
             policy and policy[0],
             dialler=dialler,
             occupancy=self.occupancy,
-            host=self._host,
+            host=self.host,
             in_store=self.store.run,
             clock=self._clock,
             hints=self._hints,
-            self_test=well_parts,
+            self_test=self.parts.well,
             on_change=self.link.report,
         )
-        workers_by_part = {
-            part: worker for part, worker in (("fingerprint", reader), ("camera", camera)) if worker
-        }
         passed = asyncio.Event()
         self.link.start(
             self._stack,
-            workers_by_part,
+            {part: worker for part, worker in (("fingerprint", reader), ("camera", camera)) if worker},
             self.matcher,
             in_inference,
             dialler=dialler,
             passed=passed,
             endings=Endings(
-                self.occupancy, self._host, self._clock, self._hints, self.custody.destroy, device.data
+                self.occupancy, self.host, self._clock, self._hints, self.custody.destroy, device.data
             ),
             taking_up=self.taking_up,
         )
@@ -369,12 +339,11 @@ class Appliance:
         self.occupancy.watch(lambda: self.desk.busy)
         self.occupancy.watch(lambda: bool(self.day.queue.people()))
         if beginning.tries:
-            await beginning.judge(await well_parts())
+            await beginning.judge(await self.parts.well())
             self.taking_up.went_on(beginning.standing)
-        if self._host.updater.trial() is not None:
-            found = await parts()
-            await beginning.judge_trial(tuple(part for part, well in found.items() if well), tuple(found))
-        if not self._host.updater.leaving:
+        if self.host.updater.trial() is not None:
+            await beginning.judge_trial(await self.parts.tried())
+        if not self.host.updater.leaving:
             path = store_settings(self._base).path
             await self.store.run(lambda _store: former.drop(path, keys_of(path)))
             passed.set()
@@ -404,16 +373,14 @@ class Appliance:
 
     def _open_store(self) -> Store:
         with self.guard.store_key() as key:
-            on_trial = self._host.updater.trial() is not None
+            on_trial = self.host.updater.trial() is not None
             settings = replace(store_settings(self._base), on_trial=on_trial)
             store, saved = open_or_mend(settings, key, self._clock.now())
         self._saved = saved or self._saved
         return store
 
     def _worker(self, part: str, opener: Callable[[], DeviceT] | None) -> DeviceWorker[DeviceT] | None:
-        if opener is None:
-            return None
-        return DeviceWorker(part, opener, lambda available, error: self._part_changed(part, available, error))
+        return None if opener is None else DeviceWorker(part, opener, partial(self._part_changed, part))
 
     def _lease_lapses(self, left: str) -> None:
         log.warning("lease lapses", left=left)

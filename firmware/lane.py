@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar, assert_never
 
 import structlog
@@ -26,6 +27,8 @@ from firmware.session.registration import NoticeAnswer
 from firmware.store.errors import StoreError
 from firmware.store.lists import LoadedList
 from firmware.store.store import Store
+from firmware.updater import NotFromImage
+from firmware.updating.stick import StickUpdates
 from firmware.workflow.parts import Parts
 from firmware.workflow.ports import Work
 from firmware.workflow.scanning import Scanning
@@ -252,11 +255,17 @@ class Lane:
             notices=self.notices,
             day=DayOnPage(appliance.day, self._look),
             lists=self._list_loading(settings),
-            updates=self._appliance.software_on_sticks(settings.lists),
+            updates=self._software_on_sticks(settings.lists),
         )
         await page.start()
         self._stack.push_async_callback(page.stop)
         self.page = page
+
+    def _software_on_sticks(self, folder: Path | None) -> StickUpdates | None:
+        appliance, host = self._appliance, self._appliance.host
+        if folder is None or isinstance(host.updater, NotFromImage):
+            return None
+        return StickUpdates(folder, host.updater, host.power, appliance.occupancy, appliance.parts.well)
 
     def _list_loading(self, settings: PageSettings) -> ListLoading:
         appliance = self._appliance

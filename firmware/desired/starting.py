@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import structlog
 
 from firmware.clock import Clock
@@ -108,14 +110,14 @@ class Beginning:
                 raise TakenBack from fault
         await self._step(SelfTested())
 
-    async def judge_trial(self, well: tuple[str, ...], fitted: tuple[str, ...]) -> None:
+    async def judge_trial(self, parts: Mapping[str, bool]) -> None:
         """Let software pass that did not come from the desk, as from a memory stick; or leave it again.
 
-        well: the parts that are well now. fitted: those that there are.
+        parts: those that are fitted, and whether each is well now.
         """
         if (trial := self._host.updater.trial()) is None:
             return
-        lacking = [part for part in (fitted if trial.well is None else trial.well) if part not in well]
+        lacking = [part for part in (parts if trial.well is None else trial.well) if not parts.get(part)]
         try:
             if not lacking:
                 await self._host.updater.keep()

@@ -94,7 +94,7 @@ class Trying:
         config = appliance.config
         while not self.go_on:
             show(standing(config, Step.SELF_TEST))
-            amiss = tuple(each for each in await appliance.self_test() if each.well is False)
+            amiss = tuple(each for each in await appliance.parts.self_test() if each.well is False)
             for each in amiss:
                 log.warning("self-test", part=each.part, reason=each.advice)
             if not amiss or config.page is None:

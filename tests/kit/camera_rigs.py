@@ -1,6 +1,7 @@
 """One rig for each camera driver: opens the driver on a stand-in and makes the stand-in fail."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -59,15 +60,15 @@ class ReplayRig:
 
 
 @dataclass
-class WatchedRig:
+class WatchedRig(ABC):
     """A driver in a process of its own: a child of the appliance, or begun by a service for a connection."""
 
     stage: Path
     by_service: bool = False
     _service: CameraService | None = field(default=None, init=False)
 
-    def open(self) -> WatchedCamera:
-        raise NotImplementedError
+    @abstractmethod
+    def open(self) -> WatchedCamera: ...
 
     def watched(self, settings: CameraSettings, source: str, environment: Mapping[str, str]) -> WatchedCamera:
         if not self.by_service:

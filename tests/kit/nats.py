@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.kit.postgres import free_port
@@ -14,19 +14,24 @@ PROGRAM = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/
 
 
 class NatsServer:
-    """One node; `url` is for --bus."""
+    """One node; `url` is for --bus. prefix: a command that executes the one after it, as in its namespace."""
 
-    def __init__(self, port: int, options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, port: int, options: Sequence[str] = (), address: str = "127.0.0.1", prefix: Sequence[str] = ()
+    ) -> None:
         self.port = port
-        self.url = f"nats://127.0.0.1:{port}"
+        self.address = address
+        self.url = f"nats://{address}:{port}"
         self._options = options
+        self._prefix = prefix
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *options: str) -> None:
         """Start, with other options than before where there are any, and return when it listens."""
         assert PROGRAM is not None
+        where = ("--addr", self.address, "--port", str(self.port))
         self._process = subprocess.Popen(
-            [PROGRAM, "--addr", "127.0.0.1", "--port", str(self.port), *(options or self._options)],
+            [*self._prefix, PROGRAM, *where, *(options or self._options)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.nats_cluster import PROGRAM
+from tests.kit.nats import PROGRAM
 from tests.kit.postgres import PROGRAMS
 from tests.torture import workers
 

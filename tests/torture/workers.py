@@ -32,7 +32,8 @@ from tests.kit.aggregator_process import AggregatorProcess
 from tests.kit.balancer import Balancer, balancer
 from tests.kit.identities import DeviceIdentity, Held, claim_code, first_administrator, join, shown
 from tests.kit.namespaces import Machine, Network, network, unavailable
-from tests.kit.nats_cluster import NatsCluster, NatsNode, running_cluster
+from tests.kit.nats import NatsServer
+from tests.kit.nats_cluster import NatsNode, running_cluster
 from tests.kit.postgres_pair import Node, PostgresPair, running_pair
 from tests.kit.store_values import SITE
 from tests.torture.finding import Finding
@@ -53,13 +54,16 @@ class Worker:
 
 @dataclass(slots=True)
 class Desk:
-    """All that runs. commands: the device of each command that was accepted. network: None on loopback."""
+    """All that runs. buses: NATS servers by name. commands: the device of each command that was accepted.
+
+    network: None on loopback.
+    """
 
     folder: Path
     authority: Authority
     administrator: Held
     pair: PostgresPair
-    cluster: NatsCluster
+    buses: dict[str, NatsServer]
     door: Balancer
     network: Network | None
     workers: list[Worker] = field(default_factory=list)
@@ -76,7 +80,7 @@ class Desk:
         process = AggregatorProcess(
             self.pair.server,
             f"--files={self.folder / 'files'}",
-            *(f"--bus={url}" for url in self.cluster.urls),
+            *(f"--bus={each.url}" for each in self.buses.values()),
             f"--listen={address}:0",
             identity=self.folder / "identity",
             prefix=() if machine is None else machine.prefix,
@@ -215,10 +219,10 @@ async def kill_worker(desk: Desk) -> Mend:
 
 async def kill_bus(desk: Desk) -> Mend:
     """SIGKILL of the NATS server that has stood longest."""
-    node = desk.cluster.nodes.pop(0)
-    desk.cluster.nodes.append(node)
-    desk.cluster.kill(node)
-    return partial(asyncio.to_thread, desk.cluster.start, node)
+    name = next(iter(desk.buses))
+    server = desk.buses[name] = desk.buses.pop(name)
+    server.stop()
+    return partial(asyncio.to_thread, server.start)
 
 
 async def lose_primary(desk: Desk) -> Mend:
@@ -249,7 +253,7 @@ async def cut_from_database(desk: Desk) -> Mend:
 
 
 async def cut_from_bus(desk: Desk) -> Mend:
-    return await _cut(desk, [node.name for node in desk.cluster.nodes])
+    return await _cut(desk, list(desk.buses))
 
 
 async def _cut(desk: Desk, names: Sequence[str]) -> Mend:
@@ -317,11 +321,11 @@ async def opened(folder: Path, *, workers: int, devices: int, spread: bool) -> A
     async with AsyncExitStack() as stack:
         machines = stack.enter_context(network()) if spread else None
         pair = stack.enter_context(running_pair(_databases(machines)))
-        cluster = stack.enter_context(running_cluster(folder, _buses(machines)))
+        buses = stack.enter_context(running_cluster(_buses(machines)))
         door = await stack.enter_async_context(balancer())
         authority = Authority.create(folder / "identity")
         administrator = first_administrator(authority, pair.server, timedelta(days=1), time.time_ns())
-        desk = Desk(folder, authority, administrator, pair, cluster, door, machines)
+        desk = Desk(folder, authority, administrator, pair, buses, door, machines)
         stack.push_async_callback(desk.stop_workers)
         for _ in range(workers):
             await desk.add_worker()

@@ -92,7 +92,7 @@ async def test_software_that_no_desk_desired_is_kept_or_left_too(
 ) -> None:
     slots, power = Slots(on_trial=Trial(before)), CountedPower()
     async with starting(tmp_path, Host(power=power, updater=slots, version="1.0")) as (_store, beginning):
-        await beginning.judge_trial(well, ("camera", "recognition"))
+        await beginning.judge_trial({part: part in well for part in ("camera", "recognition")})
     assert slots.asked == asked
     assert power.reboots == asked.count("take back")
 
