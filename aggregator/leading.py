@@ -13,6 +13,7 @@ from aggregator.store.errors import StoreError
 from aggregator.store.view import StoreView
 
 LOOK_S = 5.0
+_ALONE = 0  # in place of a session's number
 Duty: TypeAlias = "Callable[[], Coroutine[None, None, None]]"
 
 
@@ -23,41 +24,42 @@ class Leading:
         self._view = view
         self._log = log
         self._look_s = look_s
-        self._session: int | None = None
 
     async def run(self, duties: Sequence[Duty]) -> None:
         """Do all duties as long as this worker leads, until cancelled; they begin anew with each turn.
 
-        Where one fails in a way that it does not know itself, all begin anew: nobody else would do them.
+        So they do with each session: while it had none, another may have led. Where one fails in a way that
+        it does not know itself, all begin anew: nobody else would do them.
         """
         working: asyncio.Task[None] | None = None
-        leads = False
+        session: int | None = None
         try:
             while True:
-                led, leads = leads, self._view is None or await self._leads(self._view)
+                before, session = session, await self._leading(session)
                 if working is not None and working.done():
                     self._log.error("worker.duties_failed", kind=await _ended(working))
                     working = None
-                if leads and working is None:
-                    if self._view is not None and not led:
-                        self._log.info("worker.leads")
-                    working = asyncio.create_task(_all(duties), name="leading")
-                elif not leads and working is not None:
+                elif working is not None and session != before:
                     self._log.warning("worker.leads_no_more")
                     await _ended(working)
                     working = None
+                if session is not None and working is None:
+                    if self._view is not None and session != before:
+                        self._log.info("worker.leads")
+                    working = asyncio.create_task(_all(duties), name="leading")
                 await asyncio.sleep(self._look_s)
         finally:
             if working is not None:
                 await _ended(working)
 
-    async def _leads(self, view: StoreView) -> bool:
-        before = self._session
+    async def _leading(self, before: int | None) -> int | None:
+        """Return the session by which this worker leads, None while another does; before: the last one."""
+        if self._view is None:
+            return _ALONE
         try:
-            self._session = await view.read(lambda db: leading.session(db, before))
+            return await self._view.read(lambda db: leading.session(db, before))
         except StoreError:  # logged where the store is written; without the server nobody knows who leads
-            self._session = None
-        return self._session is not None
+            return None
 
 
 async def _all(duties: Sequence[Duty]) -> None:

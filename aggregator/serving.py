@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import resource
-import signal
 import sys
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ import click
 from aggregator.logs import configure_logs
 from aggregator.several import Several, WorkerFailed
 from trust.service_manager import ServiceManager
+from trust.stop_signals import stop_signals
 from trust.tls.address import Address, AddressInUse
 from trust.tls.gate import MAX_CONNECTIONS
 
@@ -71,14 +71,13 @@ async def run_one(settings: Settings, ready_file: Path | None, worker: int | Non
     if worker is not None:
         log = log.bind(worker=worker)  # all write to one place
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with Aggregator(settings, log, time.time_ns) as bound:
-        _announce(bound, ready_file)
-        manager = ServiceManager()
-        manager.ready()
-        await stop.wait()
-        manager.stopping()
+    with stop_signals(stop.set):
+        async with Aggregator(settings, log, time.time_ns) as bound:
+            _announce(bound, ready_file)
+            manager = ServiceManager()
+            manager.ready()
+            await stop.wait()
+            manager.stopping()
 
 
 def _announce(bound: Bound, ready_file: Path | None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -14,6 +13,7 @@ from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
+from trust.stop_signals import stop_signals
 from trust.tls.address import Address, AddressInUse
 
 AGAIN_S = 1.0  # a worker that ends at once must not keep the machine busy
@@ -55,9 +55,7 @@ class Several:
 
         announce: called once with what the first worker said and all process ids, when all are ready.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
-        with self._held() as held:
+        with stop_signals(self._stop.set), self._held() as held:
             address = Address(self._listen.host, held.getsockname()[1])
             try:
                 # The first makes the tables, and the others find them.

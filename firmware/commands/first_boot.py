@@ -6,6 +6,7 @@ import asyncio
 import signal
 import tomllib
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from firmware.first_boot.trying import Trying
 from firmware.host import Ending, Host
 from firmware.updating.opening import host_here
 from trust.service_manager import ServiceManager
+from trust.stop_signals import stop_signals
 from trust.toml_text import Tables
 
 
@@ -82,12 +84,12 @@ def first_boot(
 
 
 async def _run(places: Places) -> None:
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    task = asyncio.current_task()
     if task is None:
         raise AssertionError("it is run as a task")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
-    async with Front(places.base) as front:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(stop_signals(task.cancel))
+        front = await stack.enter_async_context(Front(places.base))
         clock = Clock()
 
         def host(start_anew: Callable[[Ending], None]) -> Host:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,6 +26,7 @@ from firmware.updating.opening import host_here
 from sensors.board.signals import Signal
 from trust.keys.guard import GuardKind, KeyGuard
 from trust.service_manager import ServiceManager
+from trust.stop_signals import stop_signals
 
 logger = structlog.get_logger()
 
@@ -59,7 +59,6 @@ def run(config_path: Path, log_level: str) -> None:
 
 async def _serve(config: Config, guard: KeyGuard, tail: LogTail) -> Ending | None:
     """Serve people until stopped; returns how to go on, None for not at all."""
-    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     endings: list[Ending] = []
 
@@ -71,30 +70,29 @@ async def _serve(config: Config, guard: KeyGuard, tail: LogTail) -> Ending | Non
         endings.clear()
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, end)
-    host = host_here(start_anew, config.device.data)
-    hardware = Hardware.of(config)
-    async with Appliance(config, hardware, guard=guard, tail=tail, host=host) as appliance:
-        appliance.presenter.add_listener(lambda effect: click.echo(signal_line(effect)))
-        async with _front(appliance):
-            if appliance.notices:
-                appliance.presenter.show(Show(Signal.DEVICE_FAULT))
-            appliance.notices.listen(click.echo)
-            manager = ServiceManager()
-            watching = asyncio.create_task(manager.watch(appliance.alive), name="watchdog")
-            manager.ready()
-            waits = [asyncio.ensure_future(event.wait()) for event in (stop, appliance.custody.over)]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in (*waits, watching):
-                wait.cancel()
-            if not endings:
-                manager.stopping()
-            logger.info("stopping", then=endings[0].value if endings else "")
-            if appliance.custody.over.is_set():
-                appliance.presenter.show(Show(Signal.DEVICE_FAULT))
-        appliance.custody.refuse_if_gone()
-    return endings[0] if endings else None
+    with stop_signals(end):
+        host = host_here(start_anew, config.device.data)
+        hardware = Hardware.of(config)
+        async with Appliance(config, hardware, guard=guard, tail=tail, host=host) as appliance:
+            appliance.presenter.add_listener(lambda effect: click.echo(signal_line(effect)))
+            async with _front(appliance):
+                if appliance.notices:
+                    appliance.presenter.show(Show(Signal.DEVICE_FAULT))
+                appliance.notices.listen(click.echo)
+                manager = ServiceManager()
+                watching = asyncio.create_task(manager.watch(appliance.alive), name="watchdog")
+                manager.ready()
+                waits = [asyncio.ensure_future(event.wait()) for event in (stop, appliance.custody.over)]
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                for wait in (*waits, watching):
+                    wait.cancel()
+                if not endings:
+                    manager.stopping()
+                logger.info("stopping", then=endings[0].value if endings else "")
+                if appliance.custody.over.is_set():
+                    appliance.presenter.show(Show(Signal.DEVICE_FAULT))
+            appliance.custody.refuse_if_gone()
+        return endings[0] if endings else None
 
 
 @asynccontextmanager

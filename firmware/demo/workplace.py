@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
@@ -33,6 +32,7 @@ from trust.consent import Consent, Purpose
 from trust.issuer import IssuerKey
 from trust.keys.guard import GuardKind
 from trust.lists.terms import Appointment, ClinicList
+from trust.stop_signals import stop_signals
 
 SITE = "demo"
 REGISTERED, ON_THE_LIST = 3, 5
@@ -71,15 +71,14 @@ class Queue:
 
 async def open_workplace(port: int, console: Console) -> None:
     """Serve the page on loopback until Ctrl-C. port: 0 for any. Raises the typed errors of all parts."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = asyncio.Event()
     cast = people()[0][:ON_THE_LIST]
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("growing synthetic fingers")
         actors = Cast(cast, lambda done, total: progress.update(task, completed=done, total=total))
     camera = ReplayCamera()
     with (
+        stop_signals(stop.set),
         tempfile.TemporaryDirectory(prefix="aidpost-try-") as name,
         (Path(name) / "appliance.log").open("w") as stream,
         VirtualSensor("R503") as sensor,
