@@ -119,6 +119,8 @@ def personalise(
     }
     with _clear_errors():
         common = merged(_common(common_path), _said(given))
+        _needs(common, "aggregator", "where the appliances find this aggregator: --target HOST:PORT")
+        _needs(common, "keys", "what guards their keys: --guard otp on a Raspberry Pi (docs/keys.md)")
         each = numbered(prefix, first, count) if count is not None else read_list(_text(list_path))
         batch = checked(common, each)
         with connect(server, Credential.read(credential)) as client:
@@ -142,6 +144,11 @@ def _said(given: Tables) -> Tables:
         for name, table in given.items()
     }
     return {name: table for name, table in tables.items() if table}
+
+
+def _needs(common: Tables, table: str, option: str) -> None:
+    if table not in common:
+        raise click.UsageError(f"say {option}, or in the file of --common")
 
 
 def _common(path: Path | None) -> Tables:

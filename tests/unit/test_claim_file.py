@@ -203,7 +203,8 @@ def test_the_command_says_what_to_give(tmp_path: Path) -> None:
 
     asked = ("--site", "s", "--purpose", "distribution", "--target", "a:1", "--guard", "file")
     assert "--count, or which ones with --list" in told()
-    assert "there is no [keys] table" in told("--count", "2", *asked[:-2])
+    assert "--guard otp on a Raspberry Pi" in told("--count", "2", *asked[:-2])
+    assert "--target HOST:PORT" in told("--count", "2", *asked[:4])
     assert "8 to 63" in told("--count", "2", *asked, "--common", str(common))
     assert "none.pem" in told("--count", "2", *asked)
     nowhere = str(tmp_path / "missing" / "out")
