@@ -62,11 +62,11 @@ if ! command -v mformat >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >
         echo "mtools is not installed: cards of the image will not be tried." >&2
 fi
 
-# cryptsetup and nft read what the image gives them; where they cannot be installed those tests are skipped.
-if { ! command -v cryptsetup || ! command -v nft; } >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    echo "Installing cryptsetup and nftables ..."
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends cryptsetup-bin nftables >/dev/null; } ||
-        echo "cryptsetup and nftables are not installed: the image's use of them will not be checked." >&2
+# cryptsetup, nft and sfdisk read what the image gives them; where they cannot be installed those tests are skipped.
+if { ! command -v cryptsetup || ! command -v nft || ! command -v sfdisk; } >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing cryptsetup, nftables and fdisk ..."
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends cryptsetup-bin nftables fdisk >/dev/null; } ||
+        echo "cryptsetup, nftables or fdisk is not installed: the image's use of them will not be checked." >&2
 fi
 
 can_make_environments() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
+from firmware.machine.partition_table import TableNotUnderstood, grow_last
 from trust.keys.errors import GuardUnavailable
 from trust.keys.secret import SecretKey
 
@@ -16,6 +17,9 @@ _WRONG_KEY = 2  # of cryptsetup: "no permission (bad passphrase)"
 # The key is uniformly random, so that stretching it would cost time and gain nothing.
 _NOT_STRETCHED = ("--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000")
 _SECTOR = ("--sector-size", "4096")
+# As for 256 MiB, on a card of any size: by default 32 GB get a journal of 128 MB and tables of 512 MB, all of
+# which is written.
+_SMALL = ("-J", "size=16", "-N", "32768", "-E", "lazy_itable_init=1")
 
 
 class Partition(Protocol):
@@ -29,6 +33,9 @@ class Partition(Protocol):
 
     def is_blank(self) -> bool:
         """Whether nothing is known to lie on it: no file system, no table, no container."""
+
+    def grow(self) -> None:
+        """Let it reach to the end of the card."""
 
     def encrypt(self, uuid: UUID, key: SecretKey) -> None:
         """Write a new header: what was there is lost."""
@@ -67,6 +74,24 @@ class LuksPartition:
         found = _run("blkid", "--probe", *_SIGNATURES, "--output", "value", self._device, check=False)
         return found.returncode in (0, _NOTHING_FOUND) and not found.stdout.strip()
 
+    def grow(self) -> None:
+        """Let it reach to the end of its disk, in the table and for the kernel; a disk by itself stays."""
+        known = Path("/sys/class/block") / Path(self._device).resolve().name
+        if not (known / "partition").exists():
+            return
+        number = int((known / "partition").read_text())
+        disk = f"/dev/{known.resolve().parent.name}"
+        try:
+            sectors = grow_last(Path(disk), number)
+        except (TableNotUnderstood, OSError) as error:
+            raise GuardUnavailable(
+                f"the card's partition table cannot be changed: {error}; write it anew"
+            ) from error
+        if int((known / "size").read_text()) != sectors:
+            _run("partx", "--update", "--nr", str(number), disk)
+        if int((known / "size").read_text()) != sectors:
+            raise GuardUnavailable("the data partition has another size than the card says: start anew")
+
     def encrypt(self, uuid: UUID, key: SecretKey) -> None:
         """Write a new header with one key slot."""
         cipher = cipher_for(self._cpu.read_text())
@@ -83,7 +108,7 @@ class LuksPartition:
 
     def make_file_system(self) -> None:
         """Make ext4, with nothing reserved for root: this is no system's own disk."""
-        _run("mkfs.ext4", "-q", "-L", "data", "-m", "0", "-E", "lazy_itable_init=1", str(self.opened))
+        _run("mkfs.ext4", "-q", "-L", "data", "-m", "0", *_SMALL, str(self.opened))
 
 
 def cipher_for(cpu: str) -> tuple[str, ...]:

@@ -17,7 +17,8 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.mark.skipif(not small_linux.is_here(), reason="needs Debian's user-mode-linux")
 @pytest.mark.skipif(
-    shutil.which("cryptsetup", path="/usr/sbin") is None, reason="needs Debian's cryptsetup-bin"
+    not all(shutil.which(each, path="/usr/sbin") for each in ("cryptsetup", "sfdisk")),
+    reason="needs Debian's cryptsetup-bin and fdisk",
 )
 def test_a_partition_is_made_opened_again_and_closed_to_other_boards(tmp_path: Path) -> None:
     python = shlex.quote(sys.executable)

@@ -9,6 +9,7 @@ from pathlib import Path
 from firmware.machine.open_data import open_data
 from firmware.machine.partition import LuksPartition
 from firmware.machine.partition_key import PartitionSettings
+from tests.kit.card_table import MIB, make_card, table_of
 from tests.kit.fake_mailbox import FakeMailbox
 from trust.keys.errors import KeysDamaged
 from trust.keys.guard import GuardKind
@@ -27,16 +28,20 @@ def main(room: Path) -> None:
         cpu.write_text(f"Features : fp {processor}\n")
         selector.mkdir()
         place.mkdir(exist_ok=True)
-        with (room / "card").open("wb") as card:
-            card.truncate(64 << 20)
-        device = run("losetup", "--find", "--show", str(room / "card")).strip()
-        partition = LuksPartition(Path(device), cpu=cpu)
+        make_card(room / "card", 96 * MIB)
+        device = run("losetup", "--find", "--show", "--partscan", str(room / "card")).strip()
+        partition = LuksPartition(Path(f"{device}p2"), cpu=cpu)
         board, other = FakeMailbox(), FakeMailbox()
         board.rows, other.rows = [7] * 8, [8] * 8
 
         assert partition.is_blank()
         assert open_data(selector, OTP, partition, board) is True
         assert open_data(selector, OTP, partition, board) is False
+        grown = table_of(room / "card")["data"][1]
+        assert (
+            grown == 93 * MIB // 512 == int(Path(f"/sys/class/block/{Path(device).name}p2/size").read_text())
+        )
+        assert 64 * MIB < int(run("blockdev", "--getsize64", str(partition.opened))) < 93 * MIB
         run("mount", str(partition.opened), str(place))
         (place / "file").write_text(WORD)
         run("umount", str(place))

@@ -21,6 +21,7 @@ class PlayedPartition:
         self.file_system = 0
         """Which one it is; each that is made has another number, 0 for none."""
         self.header: tuple[UUID, bytes] | None = None
+        self.grown = False
 
     def is_open(self) -> bool:
         return self.opened
@@ -31,8 +32,14 @@ class PlayedPartition:
     def is_blank(self) -> bool:
         return not self.holds and self.header is None
 
+    def grow(self) -> None:
+        self._power("grow")
+        assert self.file_system == 0
+        self.grown = True
+
     def encrypt(self, uuid: UUID, key: SecretKey) -> None:
         self._power("encrypt")
+        assert self.grown
         with key.view() as view:
             self.header, self.holds = (uuid, bytes(view)), ""
 

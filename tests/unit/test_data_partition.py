@@ -47,7 +47,7 @@ def test_it_is_made_once_and_opens_at_each_later_start(
     assert partition.file_system == 1
 
 
-@pytest.mark.parametrize("step", ["encrypt", "open", "make_file_system"])
+@pytest.mark.parametrize("step", ["grow", "encrypt", "open", "make_file_system"])
 def test_a_first_start_that_loses_power_is_begun_anew(tmp_path: Path, board: FakeMailbox, step: str) -> None:
     partition = PlayedPartition(cut_before=step)
     with pytest.raises(PowerCut):
