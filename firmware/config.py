@@ -267,15 +267,10 @@ class Retention(_Table, frozen=True, kw_only=True):
 class Support(_Table, frozen=True, kw_only=True):
     """What the site agrees to; staff see when it happens. log: that the desk follows the log for a while.
 
-    session: that people of the desk sign in to the machine for a while, with one of keys, as OpenSSH writes
-    public keys. On the image alone.
+    That people sign in to the machine is agreed to on the card alone (`firmware.support.Consent`).
     """
 
     log: bool = False
-    session: bool = False
-    keys: tuple[
-        Annotated[str, msgspec.Meta(pattern=r"^ssh-ed25519 [A-Za-z0-9+/]{68}( [ -~]{0,100})?$")], ...
-    ] = ()
 
 
 class Lease(_Table, frozen=True, kw_only=True):

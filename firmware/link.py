@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from firmware.beside import Beside
 from firmware.clock import Clock
-from firmware.config import Config
+from firmware.config import Config, Support
 from firmware.custody import Custody
 from firmware.desired.taking_up import TakingUp
 from firmware.diagnostics.examination import Examination
@@ -34,7 +34,7 @@ from firmware.session.matching import Matcher
 from firmware.sharing import Reports, build_sharing
 from firmware.store.errors import StoreError
 from firmware.store.thread import StoreThread
-from firmware.support import SupportSessions, SystemdDoor, agreed
+from firmware.support import SupportSessions, SystemdDoor, consent_on
 from firmware.uplink.backoff import Backoff
 from firmware.uplink.channel import Dialler, InTheClear
 from firmware.uplink.codec import Command
@@ -70,7 +70,8 @@ class AggregatorLink:
         tail: LogTail,
         on_acknowledged: Callable[[int], None] = lambda _seq: None,
     ) -> None:
-        self._config = config = replace(config, support=agreed(config.support))
+        consent = consent_on()
+        self._config = config = replace(config, support=Support(log=config.support.log or consent.log))
         self._guard = guard
         self._store = store
         self._clock = clock
@@ -82,7 +83,7 @@ class AggregatorLink:
         self._tail = tail
         self._changed = asyncio.Event()
         self._connected = False
-        self._support = SupportSessions(config.support, SystemdDoor(), notices)
+        self._support = SupportSessions(consent, SystemdDoor(), notices)
         self.meter = LinkMeter()
         self.uplink = None
         self.sharing = None

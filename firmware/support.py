@@ -11,12 +11,11 @@ import re
 import tomllib
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 import structlog
 
-from firmware.config import Support
 from firmware.orders import OrderFailed, OrderRefused
 from firmware.uplink.codec import Command
 from firmware.wishes import FOLDER, SUPPORT, NobodyListens, take_back, wish
@@ -40,23 +39,35 @@ _LOGIN = re.compile(
 _SHOWN = 12  # characters of a key's digest: the result has 200 in all
 
 
-def agreed(own: Support, card: Path = CARD) -> Support:
-    """Return what the site agrees to: by the appliance's own file, or by the one that it put on the card.
+class Consent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the site agrees to by a file on its card, which takes somebody who holds the card.
 
-    The image has no shell in which the appliance's file could be edited. Root copies the card's file at each
-    start to where this service cannot write. One that cannot be used agrees to nothing more.
+    session: that people of the desk sign in to the machine for a while, with one of keys, as OpenSSH writes
+    public keys. log: that they follow the log.
+    """
+
+    session: bool = False
+    keys: tuple[
+        Annotated[str, msgspec.Meta(pattern=r"^ssh-ed25519 [A-Za-z0-9+/]{68}( [ -~]{0,100})?$")], ...
+    ] = ()
+    log: bool = False
+
+
+def consent_on(card: Path = CARD) -> Consent:
+    """Return what the card says; a file that cannot be used agrees to nothing.
+
+    Root copies it at each start to where this service cannot write. The appliance's own file, which this
+    service writes, opens no door: whoever had taken over the service would consent in the site's place.
     """
     try:
         with card.open("rb") as file:
             tables = tomllib.loads(file.read(MOST_FILE_BYTES).decode("utf-8-sig"))
-        site = msgspec.convert(tables, Support, strict=True)
+        return msgspec.convert(tables, Consent, strict=True)
     except FileNotFoundError:
-        return own
+        return Consent()
     except (OSError, ValueError, RecursionError) as error:  # RecursionError: nesting without end
         log.warning("consent to support cannot be read", file=CARD_FILE, reason=str(error))
-        return own
-    keys = tuple(dict.fromkeys((*own.keys, *site.keys)))
-    return Support(log=own.log or site.log, session=own.session or site.session, keys=keys)
+        return Consent()
 
 
 class DoorRefused(Exception):
@@ -81,22 +92,22 @@ class SupportSessions:
 
     def __init__(
         self,
-        settings: Support,
+        consent: Consent,
         door: Door,
         notices: MutableMapping[str, str],
         wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._settings = settings
+        self._consent = consent
         self._door = door
         self._notices = notices
         self._wait = wait
 
     async def open(self, command: Command) -> str:
         """Let support in for the command's duration. Raises OrderFailed and its kinds."""
-        if not self._settings.session or not self._settings.keys:
+        if not self._consent.session or not self._consent.keys:
             raise OrderRefused(
-                "the site has not agreed to support sessions: with its consent set session = true and the "
-                f"keys of support in {CARD_FILE} on its card, or in [support] of the appliance's file"
+                f"the site has not agreed to support sessions: with its consent put {CARD_FILE} onto the card's "
+                "first partition, with session = true and the keys of support, and start the appliance anew"
             )
         lasts_s = min(command.duration_s, MAX_SESSION_S)
         minutes = round(lasts_s / 60)

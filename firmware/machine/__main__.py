@@ -83,7 +83,7 @@ def allow_support() -> str:
     """Write the keys of who may sign in, and make the key of this machine where there is none yet."""
     from firmware.machine.support_keys import support_keys
 
-    keys = support_keys(CONFIG, RUN / "aidpost/support.toml")
+    keys = support_keys(RUN / "aidpost/support.toml")
     if not keys:
         raise SystemExit("the site has not agreed to support sessions, or no key of support is known")
     SUPPORT.mkdir(mode=0o755, exist_ok=True)

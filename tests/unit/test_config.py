@@ -42,6 +42,7 @@ def test_relative_paths_are_taken_from_the_files_own_folder(tmp_path: Path) -> N
         (GOOD + '[camera]\ndriver = "usb"\n', 'camera.driver`: one of "'),
         (GOOD.replace('"kit-07"', '"../etc"'), "letters, digits and . _ - (63 at most"),
         (GOOD + "baud = 12345\n", "fingerprint.baud"),
+        (GOOD + "[support]\nsession = true\n", "unknown key `session` in [support]"),
         (GOOD.split("[fingerprint]")[0], "no sensor: add a [fingerprint] or a [camera] table"),
         ("[device\n", "not valid TOML"),
         (GOOD.replace('[keys]\nguard = "file"\n', ""), "there is no [keys] table: add one"),

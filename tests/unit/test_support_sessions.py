@@ -7,17 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from firmware.config import Support
 from firmware.machine.support_keys import support_keys
 from firmware.orders import OrderFailed, OrderRefused
 from firmware.power import PowerRefused, Systemd
 from firmware.records import CommandKind
-from firmware.support import PART, DoorRefused, SupportSessions, SystemdDoor, agreed, visitors_in
+from firmware.support import PART, Consent, DoorRefused, SupportSessions, SystemdDoor, consent_on, visitors_in
 from firmware.uplink.codec import Command
 from firmware.wishes import REBOOT, SUPPORT
 
 KEY = f"ssh-ed25519 {'A' * 68} ana@desk"
-AGREED = Support(session=True, keys=(KEY,))
+AGREED = Consent(session=True, keys=(KEY,))
 OPEN = Command(b"s" * 16, CommandKind.OPEN_SUPPORT, expires_ns=0, duration_s=600)
 LOG = """\
 [77] Jan 01 00:00:01 Not backgrounding
@@ -65,11 +64,11 @@ async def test_support_is_let_in_for_the_commands_time_and_named() -> None:
     )
 
 
-@pytest.mark.parametrize("settings", [Support(), Support(session=True), Support(keys=(KEY,))])
-async def test_nobody_is_let_in_without_consent_and_a_key(settings: Support) -> None:
+@pytest.mark.parametrize("consent", [Consent(), Consent(session=True), Consent(keys=(KEY,))])
+async def test_nobody_is_let_in_without_consent_and_a_key(consent: Consent) -> None:
     door = Door()
     with pytest.raises(OrderRefused, match="session = true"):
-        await SupportSessions(settings, door, {}).open(OPEN)
+        await SupportSessions(consent, door, {}).open(OPEN)
     assert door.acts == []
 
 
@@ -122,21 +121,20 @@ async def test_a_start_anew_is_wished_for(tmp_path: Path) -> None:
 
 
 def test_only_keys_come_into_the_file_of_keys(tmp_path: Path) -> None:
-    config, card = tmp_path / "aidpost.toml", tmp_path / "support.toml"
-    assert support_keys(config, card) == ()
-    config.write_text(f'[support]\nsession = true\nkeys = ["{KEY}", "command=\\"sh\\" {KEY}", 3]\n')
-    assert support_keys(config, card) == (KEY,)
-    config.write_text(f'[support]\nkeys = ["{KEY}"]\n')
-    assert support_keys(config, card) == ()
-    card.write_text("session = true\n")
-    assert support_keys(config, card) == (KEY,)
+    card = tmp_path / "support.toml"
+    assert support_keys(card) == ()
+    card.write_text(f'session = true\nkeys = ["{KEY}", "command=\\"sh\\" {KEY}", 3]\n')
+    assert support_keys(card) == (KEY,)
+    for useless in (f'keys = ["{KEY}"]', "session = true", "session = true\nkeys = 3", "no toml"):
+        card.write_text(useless)
+        assert support_keys(card) == ()
 
 
 def test_a_site_agrees_by_a_file_on_its_card(tmp_path: Path) -> None:
     card = tmp_path / "support.toml"
-    assert agreed(Support(), card) == Support()
+    assert consent_on(card) == Consent()
     card.write_text(f'session = true\nkeys = ["{KEY}"]\n')
-    assert agreed(Support(log=True), card) == Support(log=True, session=True, keys=(KEY,))
+    assert consent_on(card) == AGREED
     for useless in ('session = "yes"', "root = true", "no toml", f"keys = {'[' * 4000}"):
         card.write_text(useless)
-        assert agreed(Support(), card) == Support()
+        assert consent_on(card) == Consent()
