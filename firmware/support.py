@@ -106,8 +106,8 @@ class SupportSessions:
         """Let support in for the command's duration. Raises OrderFailed and its kinds."""
         if not self._consent.session or not self._consent.keys:
             raise OrderRefused(
-                f"the site has not agreed to support sessions: with its consent put {CARD_FILE} onto the card's "
-                "first partition, with session = true and the keys of support, and start the appliance anew"
+                f"the site has not agreed to support sessions: with its consent put {CARD_FILE} onto its "
+                "card, with session = true and the keys of support, and start the appliance anew"
             )
         lasts_s = min(command.duration_s, MAX_SESSION_S)
         minutes = round(lasts_s / 60)

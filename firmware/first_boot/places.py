@@ -14,13 +14,12 @@ import msgspec
 from firmware.config import Config
 from firmware.config_file import load
 from firmware.first_boot.configuration import tables_of
+from firmware.first_boot.mark import MARK, is_over
 from firmware.guard.private_file import replace_private, shred, write_private
 from firmware.uplink.identity_file import read_identity
 from trust.claim_file import NAME, ClaimFile, read_claim_file
 from trust.network import NETWORK_FILE, Wifi
 from trust.toml_text import Tables, to_toml
-
-MARK = "first-boot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Places:
 
     def over(self) -> bool:
         """Whether there is nothing to do: a configuration, and no first boot that was begun."""
-        return self.config.exists() and not self.mark.exists()
+        return is_over(self.config, self.data)
 
     def begin(self) -> None:
         """Note that the first boot goes on. Raises OSError, GuardUnavailable."""

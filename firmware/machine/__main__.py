@@ -45,10 +45,11 @@ def show_data_fault() -> str:
 
 
 def take_claim() -> str:
-    """Take the claim file from the card."""
+    """Take the claim file from the card, or erase it there where the appliance is set up."""
+    from firmware.first_boot.mark import is_over
     from firmware.machine.claim_file import take_claim_file
 
-    return "a claim file was taken" if take_claim_file(SELECTOR, APPLIANCE) else ""
+    return take_claim_file(SELECTOR, APPLIANCE, set_up=is_over(CONFIG, APPLIANCE)).value
 
 
 def set_up_networks() -> str:
@@ -56,7 +57,8 @@ def set_up_networks() -> str:
     from firmware.machine import networks
 
     try:
-        changed = networks.write_files(RUN, networks.files_of(networks.read_networks(NETWORKS)))
+        network = networks.read_networks(NETWORKS)
+        changed = networks.write_files(RUN, networks.files_of(network))
     except networks.NetworksRefused as error:
         raise SystemExit(str(error)) from error
     if any(name.startswith("systemd/network/") for name in changed):
@@ -67,7 +69,8 @@ def set_up_networks() -> str:
     ):
         if name in changed:
             subprocess.run(["/usr/bin/systemctl", "--no-block", "restart", unit], check=False)
-    return f"changed: {', '.join(changed)}" if changed else ""
+    said = (f"changed: {', '.join(changed)}" if changed else "", networks.unmet(network))
+    return "\n".join(filter(None, said))
 
 
 def open_ports() -> str:

@@ -22,6 +22,7 @@ CELLULAR_FILE = "aidpost/cellular"
 TUNNEL_FILE = f"systemd/network/70-{TUNNEL}.netdev"
 ADDRESSES_FILE = f"systemd/network/70-{TUNNEL}.network"
 """Below the folder of volatile files, /run."""
+MODEM_PROGRAM = Path("/usr/bin/mmcli")
 _READ_BY_NETWORKD = (TUNNEL_FILE, ADDRESSES_FILE)
 _NETWORKD = "systemd-network"  # its group
 _KEY_MANAGEMENT = {
@@ -57,6 +58,16 @@ def files_of(network: Network) -> dict[str, str | None]:
         TUNNEL_FILE: None if tunnel is None else _tunnel(tunnel),
         ADDRESSES_FILE: None if tunnel is None else _addresses(tunnel),
     }
+
+
+def unmet(network: Network, modem_program: Path = MODEM_PROGRAM) -> str:
+    """Return what this image lacks for them, and what to do about it; nothing where it lacks nothing."""
+    if network.cellular is None or modem_program.exists():
+        return ""
+    return (
+        "no mobile network: this image has no ModemManager. A modem that is a network card by itself needs "
+        "no [network.cellular]; for any other build the image with it (docs/image.md)"
+    )
 
 
 def write_files(run: Path, files: Mapping[str, str | None]) -> tuple[str, ...]:

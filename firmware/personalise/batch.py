@@ -82,6 +82,19 @@ def with_code(tables: Tables, code: str, made: datetime, life: timedelta) -> Cla
     return ClaimFile.of(merged({"format": FORMAT}, merged(tables, {"aggregator": own})))
 
 
+def needs_modem_manager(claims: Sequence[ClaimFile]) -> str:
+    """Return what to know of an image that these claims go to, nothing where none names a mobile network."""
+    named = [claim.device.id for claim in claims if claim.network.cellular is not None]
+    if not named:
+        return ""
+    others = f" and {len(named) - 1} more" if len(named) > 1 else ""
+    return (
+        f"The claim of {named[0]}{others} names a mobile network: an image connects to it only if it was "
+        "built with ModemManager (docs/image.md). A modem that is a network card by itself needs no "
+        "[network.cellular]."
+    )
+
+
 def _random_pin() -> str:
     while is_row(pin := f"{secrets.randbelow(10**LEAST_PIN_DIGITS):0{LEAST_PIN_DIGITS}}"):
         pass

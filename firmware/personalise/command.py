@@ -16,7 +16,14 @@ from rich.progress import track
 
 from aidpost.client import Credential, CredentialUnusable, FleetError, connect
 from firmware.cards.claim_sheet import claim_sheet
-from firmware.personalise.batch import BatchRefused, checked, numbered, read_list, with_code
+from firmware.personalise.batch import (
+    BatchRefused,
+    checked,
+    needs_modem_manager,
+    numbered,
+    read_list,
+    with_code,
+)
 from trust.claim_file import NAME, ClaimFile, ClaimFileRefused
 from trust.consent import Purpose
 from trust.keys.guard import GuardKind
@@ -135,6 +142,8 @@ def personalise(
         f"{len(claims)} claim files: {out}, good until {claims[0].aggregator.expires:%Y-%m-%d %H:%M} UTC."
     )
     click.echo("They are secrets until they were used: hand them over well, and destroy the sheet.", err=True)
+    if warning := needs_modem_manager(claims):
+        click.echo(warning, err=True)
 
 
 def _said(given: Tables) -> Tables:

@@ -26,7 +26,7 @@ from firmware.first_boot.places import Places
 from firmware.first_boot.supervising import Supervising
 from firmware.first_boot.terms import Situation, Step, Trouble
 from firmware.guard.opening import no_console
-from firmware.machine.claim_file import take_claim_file
+from firmware.machine.claim_file import Claimed, take_claim_file
 from firmware.opening import open_keys, open_store
 from firmware.store.staff import Staff
 from firmware.workflow.terms import Role
@@ -91,7 +91,7 @@ class Post:
 
     def put(self, claim: ClaimFile) -> None:
         (self.folder / "selector" / NAME).write_text(claim.to_text())
-        assert take_claim_file(self.folder / "selector", self.places.data)
+        assert take_claim_file(self.folder / "selector", self.places.data, set_up=False) is Claimed.TAKEN
 
     def boot(self, wall_ns: int = NOW_NS, *, asks: bool = False) -> FirstBoot:
         return FirstBoot(self.places, self.means(wall_ns, asks=asks))
@@ -238,11 +238,11 @@ async def test_what_is_no_claim_code_is_told(post: Post) -> None:
 async def test_a_file_that_cannot_be_read_stays_on_the_card(post: Post) -> None:
     on_card = post.folder / "selector" / NAME
     on_card.write_text((await post.claim()).to_text().replace("kit-1", "kit 1"))
-    take_claim_file(on_card.parent, post.places.data)
+    take_claim_file(on_card.parent, post.places.data, set_up=False)
     told = await ends_with(post.boot(), Trouble.FILE_UNREADABLE)
     assert "'kit 1' is no name" in told.detail
     on_card.write_text(on_card.read_text().replace("kit 1", "kit-1"))
-    take_claim_file(on_card.parent, post.places.data)
+    take_claim_file(on_card.parent, post.places.data, set_up=False)
     assert not on_card.exists()
     await asyncio.wait_for(post.boot().run(), PATIENCE_S)
 

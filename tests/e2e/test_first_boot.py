@@ -11,7 +11,7 @@ import httpx
 
 from firmware import demo
 from firmware.demo.server import Server
-from firmware.first_boot.places import MARK
+from firmware.first_boot.mark import MARK
 from firmware.machine.claim_file import take_claim_file
 from trust.claim_file import NAME
 
@@ -59,7 +59,7 @@ async def test_a_claim_file_becomes_an_appliance_that_serves(tmp_path: Path) -> 
         card.mkdir()
         (made / "kit-02" / NAME).rename(card / NAME)
         (tmp_path / "data").mkdir(0o700)
-        take_claim_file(card, tmp_path / "data")  # as the image does before
+        take_claim_file(card, tmp_path / "data", set_up=False)  # as the image does before
         config, network = tmp_path / "etc" / "aidpost.toml", tmp_path / "network"
         base = tmp_path / "base.toml"
         base.write_text('[page]\ntouch = "127.0.0.1:0"\n')

@@ -56,7 +56,7 @@ def boot(folder: Path) -> None:
     """Do what the image does at a boot."""
     places = places_in(folder)
     places.data.mkdir(mode=0o700, exist_ok=True)
-    take_claim_file(folder / "selector", places.data)
+    take_claim_file(folder / "selector", places.data, set_up=places.over())
     if places.over():
         return
     clock = Clock()

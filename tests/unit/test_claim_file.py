@@ -25,7 +25,14 @@ from firmware.cards.claim_code import CLAIM_PREFIX, from_code, to_code
 from firmware.cards.claim_sheet import claim_sheet
 from firmware.cards.payload import NotWhole
 from firmware.cards.scanner import find_code
-from firmware.personalise.batch import BatchRefused, checked, numbered, read_list, with_code
+from firmware.personalise.batch import (
+    BatchRefused,
+    checked,
+    needs_modem_manager,
+    numbered,
+    read_list,
+    with_code,
+)
 from tests.unit.test_files_fuzz import damaged
 from trust.claim import Claim
 from trust.claim_file import ClaimFile, ClaimFileRefused, read_claim_file
@@ -210,6 +217,13 @@ def test_the_command_says_what_to_give(tmp_path: Path) -> None:
     nowhere = str(tmp_path / "missing" / "out")
     assert "make that first" in told("--count", "2", *asked, "--out", nowhere)
     assert not (tmp_path / "out").exists()
+
+
+def test_whoever_personalises_is_told_what_a_mobile_network_needs() -> None:
+    by_cable = msgspec.structs.replace(CLAIM, network=Network())
+    assert needs_modem_manager([by_cable]) == ""
+    assert "claim of kit-07 names a mobile network" in needs_modem_manager([by_cable, CLAIM])
+    assert "kit-07 and 1 more" in needs_modem_manager([CLAIM, claim_of(device="kit-08")])
 
 
 def test_network_settings_are_read_again() -> None:

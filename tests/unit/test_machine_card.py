@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from firmware.clock import Clock, machine_quality
+from firmware.first_boot.mark import MARK, is_over
 from firmware.machine import fault
-from firmware.machine.claim_file import take_claim_file
+from firmware.machine.claim_file import Claimed, take_claim_file
 from firmware.records import ClockQuality
 from firmware.uplink.time_hints import TimeHints
 from tests.unit.test_claim_file import CLAIM
@@ -31,16 +32,16 @@ def card(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_a_claim_file_is_taken_once(card: tuple[Path, Path]) -> None:
     selector, data = card
-    assert take_claim_file(selector, data) is False
+    assert take_claim_file(selector, data, set_up=False) is Claimed.NONE
     text = CLAIM.to_text()
     (selector / NAME).write_text(text)
-    assert take_claim_file(selector, data) is True
+    assert take_claim_file(selector, data, set_up=False) is Claimed.TAKEN
     assert list(selector.iterdir()) == []
     assert (data / NAME).read_text() == text
     assert (data / NAME).stat().st_mode & 0o777 == 0o600
-    assert take_claim_file(selector, data) is False
+    assert take_claim_file(selector, data, set_up=False) is Claimed.NONE
     (selector / NAME).write_bytes(bytes(len(text)))  # the power failed before it was removed
-    assert take_claim_file(selector, data) is True
+    assert take_claim_file(selector, data, set_up=False) is Claimed.TAKEN
     assert list(selector.iterdir()) == []
     assert (data / NAME).read_text() == text
 
@@ -50,11 +51,31 @@ def test_a_file_that_cannot_be_read_stays_to_be_corrected_and_takes_no_good_ones
 ) -> None:
     selector, data = card
     (selector / NAME).write_text("secret")
-    assert take_claim_file(selector, data) is True
+    assert take_claim_file(selector, data, set_up=False) is Claimed.UNUSABLE
     assert (selector / NAME).read_text() == (data / NAME).read_text() == "secret"
     (data / NAME).write_text(CLAIM.to_text())
-    assert take_claim_file(selector, data) is False
+    assert take_claim_file(selector, data, set_up=False) is Claimed.UNUSABLE
     assert (data / NAME).read_text() == CLAIM.to_text()
+
+
+@pytest.mark.parametrize("text", [CLAIM.to_text(), "secret"])
+def test_an_appliance_that_is_set_up_takes_none_and_leaves_none_on_the_card(
+    card: tuple[Path, Path], text: str
+) -> None:
+    selector, data = card
+    config = data / "aidpost.toml"
+    (data / MARK).touch()
+    config.touch()
+    assert not is_over(config, data)
+    (data / MARK).unlink()
+    assert is_over(config, data)
+    (selector / NAME).write_text(text)
+    (selector / "second name").hardlink_to(selector / NAME)
+    assert take_claim_file(selector, data, set_up=True) is Claimed.REFUSED
+    assert (selector / "second name").read_bytes() == bytes(len(text.encode()))
+    assert not (selector / NAME).exists()
+    assert not (data / NAME).exists()
+    assert take_claim_file(selector, data, set_up=True) is Claimed.NONE
 
 
 def test_a_claim_file_stays_until_it_is_safe(card: tuple[Path, Path]) -> None:
@@ -62,7 +83,7 @@ def test_a_claim_file_stays_until_it_is_safe(card: tuple[Path, Path]) -> None:
     (selector / NAME).write_text("secret")
     data.rmdir()
     with pytest.raises(OSError, match="cannot write"):
-        take_claim_file(selector, data)
+        take_claim_file(selector, data, set_up=False)
     assert (selector / NAME).read_text() == "secret"
 
 
@@ -80,12 +101,12 @@ def test_a_link_in_the_appliances_folder_leads_root_nowhere(name: str) -> None:
         (data / name).symlink_to(other)
         (selector / NAME).write_text(CLAIM.to_text())
         with pytest.raises(OSError, match="denied"):
-            take_claim_file(selector, data)
+            take_claim_file(selector, data, set_up=False)
         assert other.read_text() == "of root"
         assert other.stat().st_uid == 0
         assert (selector / NAME).read_text() == CLAIM.to_text()
         (data / name).unlink()
-        assert take_claim_file(selector, data) is True
+        assert take_claim_file(selector, data, set_up=False) is Claimed.TAKEN
         assert (data / NAME).stat().st_uid == 12345
     assert os.geteuid() == os.getegid() == 0
 

@@ -17,6 +17,7 @@ from firmware.machine.networks import (
     NetworksRefused,
     files_of,
     read_networks,
+    unmet,
     write_files,
 )
 from firmware.machine.ports import filter_commands, ports_of
@@ -104,6 +105,15 @@ def test_a_modem_is_told_what_the_provider_said() -> None:
     )
     with pytest.raises(NetworksRefused, match="quotation"):
         files_of(Network(cellular=Cellular(apn="internet", password="'\"")))
+
+
+def test_a_mobile_network_without_modem_manager_is_no_silence(tmp_path: Path) -> None:
+    by_modem = Network(cellular=Cellular(apn="internet"))
+    program = tmp_path / "mmcli"
+    assert "build the image with it" in unmet(by_modem, program)
+    assert unmet(Network(wifi=Wifi(name="clinic", passphrase="long enough")), program) == ""
+    program.touch()
+    assert unmet(by_modem, program) == ""
 
 
 def test_files_are_written_once_for_nobody_else_and_taken_away_again(tmp_path: Path) -> None:
