@@ -236,6 +236,15 @@ class Page(_Table, frozen=True, kw_only=True):
         return tablet
 
 
+class Console(_Table, frozen=True, kw_only=True):
+    """A console of the machine's own screen, such as /dev/tty1, on which the appliance says how it stands.
+
+    For a machine without a browser; docs/first-boot.md. Another one than board.driver = "console" reads.
+    """
+
+    device: Path
+
+
 class Gallery(_Table, frozen=True, kw_only=True):
     """The gallery that the appliances of the site share; without this table it stays on this appliance.
 
@@ -342,6 +351,7 @@ class Config(_Table, frozen=True, kw_only=True):
     uplink: Uplink | None = None
     site: Site | None = None
     page: Page | None = None
+    console: Console | None = None
     lease: Lease | None = None
     gallery: Gallery | None = None
     retention: Retention | None = None

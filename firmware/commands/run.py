@@ -17,6 +17,7 @@ from firmware.appliance import Appliance
 from firmware.commands.common import ask_pin, clear_errors, config_option, read_config, signal_line
 from firmware.commands.console import ConsoleScreens
 from firmware.config import Config
+from firmware.console.serving import told_on_console
 from firmware.diagnostics.log_tail import LogTail
 from firmware.host import Ending
 from firmware.lane import Lane
@@ -98,7 +99,7 @@ async def _serve(config: Config, guard: KeyGuard, tail: LogTail) -> Ending | Non
 @asynccontextmanager
 async def _front(appliance: Appliance) -> AsyncIterator[None]:
     """Serve people at the one lane; at the end whoever is served is led to staff."""
-    async with Lane(appliance) as lane:
+    async with Lane(appliance) as lane, told_on_console(appliance, lane.page):
         if lane.page is not None:
             for address in lane.page.addresses.values():
                 click.echo(f"The operator page: {address}")

@@ -1,4 +1,4 @@
-"""What people see of the first boot, and what sees their code: page, lamp, buttons, camera."""
+"""What people see of the first boot, and what sees their code: page, console, lamp, buttons, camera."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ import msgspec
 import structlog
 
 from firmware.appliance import Appliance
+from firmware.beside import Beside
 from firmware.cards.claim_code import CLAIM_PREFIX
 from firmware.cards.scanner import CameraScanner
 from firmware.config import Board as BoardTable
 from firmware.config import Camera as CameraTable
 from firmware.config import ConfigError
+from firmware.config import Console as ConsoleTable
 from firmware.config import Page as PageTable
 from firmware.config_file import decode_path
+from firmware.console.display import open_display
 from firmware.first_boot.boot import FirstBoot
+from firmware.first_boot.on_console import FirstBootConsole
 from firmware.first_boot.words import screen_of, signal_of
 from firmware.page.first_boot import FirstBootPage
 from firmware.presenter import Presenter
@@ -38,17 +42,22 @@ CODE_PIXELS = 1280, 960
 
 
 class Front:
-    """An async context manager. base: its [camera], [board] and [page] are used until the appliance runs."""
+    """An async context manager.
+
+    base: its [camera], [board], [console] and [page] are used until the appliance runs.
+    """
 
     def __init__(self, base: Tables) -> None:
         self._camera = _table(base, "camera", CameraTable)
         self._board_table = _table(base, "board", BoardTable)
         page = _table(base, "page", PageTable) or PageTable()
         self._address = page.touch_address()
+        self._console_table = _table(base, "console", ConsoleTable)
         self._stack = AsyncExitStack()
         self._hardware = AsyncExitStack()
         self._presenter: Presenter | None = None
         self._page: FirstBootPage | None = None
+        self._console: FirstBootConsole | None = None
         self._boot: FirstBoot | None = None
         self._loop = asyncio.get_running_loop()
         self.codes: CameraScanner | None = None
@@ -86,6 +95,11 @@ class Front:
             self._page = page = FirstBootPage(boot, time.monotonic)
             click.echo(f"The page of the first boot: {await page.start(self._address)}")
             self._stack.push_async_callback(page.stop)
+        display = None if self._console_table is None else open_display(self._console_table.device)
+        if display is not None:
+            self._stack.callback(display.close)
+            Beside(self._stack).run("console", display.keep())
+            self._console = FirstBootConsole(boot, display, self._is_looked_at)
         self._boot = boot
         self._tell()
         self._stack.callback(boot.subscribe(self._tell))
@@ -97,6 +111,11 @@ class Front:
         log.info("first boot", screen=screen.name, said=screen.title.message)
         if self._presenter is not None:
             self._presenter.show(Show(signal_of(self._boot.situation)))
+        if self._console is not None:
+            self._console.tell()
+
+    def _is_looked_at(self) -> bool:
+        return self._page is not None and self._page.is_looked_at
 
     async def release(self) -> None:
         """Free camera and board, which the appliance is about to take."""
@@ -111,8 +130,14 @@ class Front:
 
     def _pressed(self, event: BoardEvent) -> None:
         """Called in a thread of the board's."""
-        if isinstance(event, Button) and self._page is not None:
-            self._loop.call_soon_threadsafe(self._page.press, event)
+        if isinstance(event, Button):
+            self._loop.call_soon_threadsafe(self._press, event)
+
+    def _press(self, button: Button) -> None:
+        if self._page is not None:
+            self._page.press(button)
+        if self._console is not None:
+            self._console.press(button)
 
 
 def _table(base: Tables, name: str, kind: type[T]) -> T | None:

@@ -10,6 +10,8 @@ from firmware.workflow.screen import Choice, Screen, Text, Tone, say
 from sensors.board.signals import Signal
 
 TITLE = say("This appliance is being set up")
+READY = say("This appliance is ready")
+NO_NETWORK = say("There is no network")
 STEPS: Mapping[Step, Text] = {
     Step.CLAIM: say("Claim code"),
     Step.AGGREGATOR: say("Network and aggregator"),
@@ -67,7 +69,7 @@ _NOW: Mapping[Step, _Words] = {
     Step.APPROVAL: _Words(
         Tone.CALM,
         "key",
-        say("Read these words to the fleet manager"),
+        say("Read these letters and digits to the fleet manager"),
         (
             say("The fleet manager compares them with those that are shown there, and approves."),
             say("It goes on by itself."),
@@ -129,7 +131,7 @@ _TROUBLES: Mapping[Trouble, _Words] = {
     Trouble.NO_NETWORK: _Words(
         Tone.AGAIN,
         "island",
-        say("There is no network"),
+        NO_NETWORK,
         (say("Plug in a network cable, or enter the Wi-Fi network here."),),
         (_WIFI, _AGAIN),
     ),
@@ -191,8 +193,7 @@ def screen_of(situation: Situation) -> Screen:
     """Return what is on the screen."""
     name, trouble = f"first-boot-{situation.step.value}", situation.trouble
     if situation.ready:
-        title = say("This appliance is ready")
-        return Screen("first-boot-ready", Tone.GOOD, "tick", title, _who(situation), busy=True)
+        return Screen("first-boot-ready", Tone.GOOD, "tick", READY, _who(situation), busy=True)
     if trouble is None:
         words = _NOW[situation.step]
     else:
@@ -200,7 +201,7 @@ def screen_of(situation: Situation) -> Screen:
     who = () if situation.step is Step.SUPERVISOR else _who(situation)
     lines = (*words.lines, *who, *_facts(situation))
     if words.says and situation.detail:
-        lines += (say("For whoever helps: {detail}", detail=situation.detail),)
+        lines += (for_whoever_helps(situation.detail),)
     busy = words.tone is Tone.WORKING
     return Screen(name, words.tone, words.pictogram, words.title, lines, words.choices, busy=busy)
 
@@ -221,10 +222,20 @@ def signal_of(situation: Situation) -> Signal:
     return {Tone.FAULT: Signal.DEVICE_FAULT, Tone.PERSON: Signal.GO_TO_A_PERSON}.get(tone, Signal.TRY_AGAIN)
 
 
+def this_is(device: str, site: str) -> Text:
+    """Say which appliance it is."""
+    return say("This is {device} at {site}.", device=device, site=site)
+
+
+def for_whoever_helps(detail: str) -> Text:
+    """Say what a program said, which stays English."""
+    return say("For whoever helps: {detail}", detail=detail)
+
+
 def _who(situation: Situation) -> tuple[Text, ...]:
     if not situation.device:
         return ()
-    return (say("This is {device} at {site}.", device=situation.device, site=situation.site),)
+    return (this_is(situation.device, situation.site),)
 
 
 def _facts(situation: Situation) -> Iterator[Text]:

@@ -14,6 +14,7 @@ DEVICE = Path("/dev/disk/by-partlabel/data")
 NETWORKS = Path("/data/network")
 APPLIANCE = Path("/data/aidpost")
 CONFIG = Path("/data/etc/aidpost/aidpost.toml")
+CONSOLE = Path("/dev/tty1")
 SUPPORT = Path("/run/aidpost-support")
 HOST_KEY = Path("/data/support/host_key")
 
@@ -42,6 +43,17 @@ def show_data_fault() -> str:
 
     fault.show()
     return ""
+
+
+def set_up_console() -> str:
+    """Give the console of the machine's own screen a font with Latin and Cyrillic letters."""
+    from firmware.machine import console_font
+
+    try:
+        font = console_font.load(IMAGE, CONSOLE)
+    except OSError as error:
+        return f"the console keeps the letters that it has: {error.strerror}"
+    return f"the console has the letters of {font}"
 
 
 def take_claim() -> str:
@@ -101,6 +113,7 @@ def allow_support() -> str:
 WORK: Mapping[str, Callable[[], str]] = {
     "open-data": open_data,
     "show-data-fault": show_data_fault,
+    "set-up-console": set_up_console,
     "take-claim": take_claim,
     "set-up-networks": set_up_networks,
     "open-ports": open_ports,

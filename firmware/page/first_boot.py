@@ -109,6 +109,11 @@ class FirstBootPage:
         if self._server is not None:
             await self._server.stop()
 
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether a browser shows it now."""
+        return self._open > 0
+
     def press(self, button: Button) -> None:
         """Take a button of the board: it moves about the page as on every other one."""
         if button is Button.LANGUAGE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -34,6 +35,7 @@ from tests.kit.aggregator_fixture import NOW_NS, Running, running_aggregator
 from tests.kit.first_boot_cuts import CUT, WHOLE, TriesNothing
 from tests.kit.identities import claim_code, first_administrator, shown
 from tests.kit.link_device import PATIENCE_S
+from tests.kit.pseudo_screen import pseudo_screen
 from trust.claim import Claim
 from trust.claim_file import FORMAT, NAME, ClaimFile
 from trust.network import Wifi
@@ -211,18 +213,28 @@ async def test_a_code_that_was_used_or_has_expired_is_told(post: Post) -> None:
     await ends_with(post.boot(), Trouble.CLAIM_EXPIRED)
 
 
-async def test_a_code_before_the_camera_is_read_and_the_camera_is_freed(post: Post, tmp_path: Path) -> None:
+async def test_a_code_before_the_camera_is_read_and_the_screen_tells_each_step(
+    post: Post, tmp_path: Path
+) -> None:
     claim = await post.claim()
     shown_to = tmp_path / "pictures"
     shown_to.mkdir()
     segno.make_qr(to_code(claim.to_text()), error="m").save(str(shown_to / "code.png"), scale=6, border=4)
-    base = {"camera": {"driver": "replay", "device": str(shown_to)}, "page": {"touch": "127.0.0.1:0"}}
-    async with Front(base) as front:
-        boot = FirstBoot(post.places, replace(post.means(), codes=front.codes, release=front.release))
-        await front.show(boot)
-        await asyncio.wait_for(boot.run(), PATIENCE_S)
-        assert front.codes is None
+    with pseudo_screen() as screen:
+        base = {
+            "camera": {"driver": "replay", "device": str(shown_to)},
+            "page": {"touch": "127.0.0.1:0"},
+            "console": {"device": str(screen.device)},
+        }
+        async with Front(base) as front:
+            boot = FirstBoot(post.places, replace(post.means(), codes=front.codes, release=front.release))
+            await front.show(boot)
+            assert "Show this appliance its claim code" in screen.read()
+            await asyncio.wait_for(boot.run(), PATIENCE_S)
+            assert front.codes is None
+        screen.read()
     assert post.places.joined() is not None
+    assert re.search(r"[0-9a-f]{4}(-[0-9a-f]{4}){3}", screen.received)
 
 
 async def test_what_is_no_claim_code_is_told(post: Post) -> None:

@@ -1,0 +1,1 @@
+"""What the appliance says on the console of its own screen, where no browser shows its page."""

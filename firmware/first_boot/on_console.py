@@ -1,0 +1,95 @@
+"""The first boot on the console of the appliance's own screen: the page's sentences, the board's buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from firmware.console.display import ConsoleDisplay, View
+from firmware.first_boot.terms import Situation, Step
+from firmware.first_boot.words import STEPS, TITLE, screen_of
+from firmware.workflow.screen import Choice, Text, say
+from sensors.board.port import Button
+
+
+class Boot(Protocol):
+    """What is shown and done here (`firmware.first_boot.boot.FirstBoot`)."""
+
+    situation: Situation
+
+    def again(self) -> None:
+        """Try at once what is waited for."""
+
+    def go_on(self) -> None:
+        """Go on although a part is not well."""
+
+
+class FirstBootConsole:
+    """Call `tell` with each new situation.
+
+    looked_at: whether a browser shows the page; the buttons then move about there.
+    """
+
+    def __init__(self, boot: Boot, display: ConsoleDisplay, looked_at: Callable[[], bool]) -> None:
+        self._boot = boot
+        self._display = display
+        self._looked_at = looked_at
+        self._chosen_language = ""
+        self._marked = 0
+        self._screen = ""
+
+    def tell(self) -> None:
+        """Draw the situation of now."""
+        situation = self._boot.situation
+        screen = screen_of(situation)
+        if screen.name != self._screen:
+            self._screen, self._marked = screen.name, 0
+        told = (situation.key_words,) if situation.key_words else ()
+        view = View(_heading(situation), screen, told, self._choices(), self._marked)
+        self._display.show(view, self._tag())
+
+    def press(self, button: Button) -> None:
+        """Take a button of the board."""
+        choices = self._choices()
+        if button is Button.LANGUAGE:
+            self._chosen_language = self._next_language()
+        elif self._looked_at() or not choices:
+            return
+        elif button is Button.AGAIN:
+            self._marked = (self._marked + 1) % len(choices)
+        elif button is Button.OK:
+            self._act(choices[self._marked].act)
+        self.tell()
+
+    def _act(self, act: str) -> None:
+        if act == "again":
+            self._boot.again()
+        elif act == "go on":
+            self._boot.go_on()
+
+    def _choices(self) -> tuple[Choice, ...]:
+        """Return what needs no keyboard."""
+        choices = screen_of(self._boot.situation).choices
+        return tuple(choice for choice in choices if choice.act in ("again", "go on"))
+
+    def _tag(self) -> str:
+        return self._chosen_language or self._display.language(self._boot.situation.languages)
+
+    def _next_language(self) -> str:
+        languages, now = self._display.languages(), self._tag().partition("-")[0]
+        place = languages.index(now) + 1 if now in languages else 0
+        return languages[place % len(languages)]
+
+
+def _heading(situation: Situation) -> Text:
+    """Return which step it is; the appliance that is ready has none left."""
+    if situation.ready:
+        return TITLE
+    steps = tuple(Step)
+    return say(
+        "{title} - {number} of {steps}: {step}",
+        title=TITLE,
+        number=steps.index(situation.step) + 1,
+        steps=len(steps),
+        step=STEPS[situation.step],
+    )
