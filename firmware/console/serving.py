@@ -24,17 +24,18 @@ async def told_on_console(appliance: Appliance, page: OperatorPage | None) -> As
         return
     # Imported here: translations cost what an appliance without a console must not pay.
     from firmware.console.display import open_display
-    from firmware.console.status import keep_status
+    from firmware.console.status import keep_status, view_of
 
     display = open_display(config.console.device)
     if display is None:
         yield
         return
-    languages = ("en",) if config.page is None else config.page.languages
+    tag = display.language(("en",) if config.page is None else config.page.languages)
     async with AsyncExitStack() as stack:
         stack.callback(display.close)
-        standing = keep_status(display, lambda: standing_of(appliance, page), display.language(languages))
-        Beside(stack).run("console", standing)
+        display.show(view_of(standing_of(appliance, page)), tag)
+        keeping = keep_status(display, lambda: standing_of(appliance, page), tag)
+        Beside(stack).run("console", keeping)
         yield
 
 

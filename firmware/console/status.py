@@ -58,12 +58,12 @@ def _in_groups(digest: str) -> str:
 
 
 async def keep_status(display: ConsoleDisplay, standing: Callable[[], Standing], tag: str) -> None:
-    """Draw it, anew where it is another one, until cancelled."""
-    shown, drawn_at = None, 0.0
-    clock = asyncio.get_running_loop().time
+    """Draw it once more where it is another one, and from time to time, until cancelled."""
+    shown, clock = standing(), asyncio.get_running_loop().time
+    drawn_at = clock()
     while True:
+        await asyncio.sleep(LOOK_S)
         now = standing()
         if now != shown or clock() - drawn_at >= AGAIN_S:
             shown, drawn_at = now, clock()
             display.show(view_of(now), tag)
-        await asyncio.sleep(LOOK_S)
