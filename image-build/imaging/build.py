@@ -8,11 +8,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from packaging.version import InvalidVersion, Version
 
-from imaging import archives, base, bom, disk, kernel, lock, root, slot, toolbox, wheels
+from imaging import archives, base, bom, disk, kernel, keyring, lock, root, slot, toolbox, wheels
 from imaging.hashing import file_digest
 from imaging.recipe import Recipe
 from imaging.steps import BuildFailed, Steps
@@ -25,7 +27,7 @@ NETWORK = "The packages come over the network: try again, or name another archiv
 class Order:
     """What is to be built: version and kernel, where to, and from where.
 
-    keyring: certificate that update bundles must be signed with; without one no update is taken.
+    keyring: who may sign update bundles, and who may no more; without one no update is taken.
     archive: address of a Debian archive instead of the recipe's day. anew: make the cached packages again.
     locked: refuse versions that are not in packages.lock. update_lock: write them there. fast: pack the root
     quickly, and let it be larger than the recipe allows.
@@ -54,6 +56,21 @@ class Made(msgspec.Struct, frozen=True):
     sizes: dict[str, int]
 
 
+def refuse_useless(order: Order) -> None:
+    """Raise BuildFailed for a version that cannot be compared, and a keyring with which nothing is taken."""
+    try:
+        Version(order.version)
+    except InvalidVersion as error:
+        raise BuildFailed(
+            f"{order.version} is no version: write it as 1.2.0, since appliances take higher ones alone"
+        ) from error
+    if order.keyring is not None:
+        try:
+            keyring.refuse_unusable(order.keyring, datetime.now(UTC))
+        except keyring.KeyringUnusable as error:
+            raise BuildFailed(str(error)) from error
+
+
 def refuse_without_root() -> None:
     """Raise BuildFailed when the process may not mount and change owners."""
     if os.geteuid() != 0:
@@ -76,6 +93,7 @@ def alone(cache: Path) -> Iterator[None]:
 
 def build(recipe: Recipe, order: Order, steps: Steps) -> Made:
     """Make root, boot partition and disk in order.out; raises BuildFailed."""
+    refuse_useless(order)
     refuse_without_root()
     order.out.mkdir(parents=True, exist_ok=True)
     with alone(order.cache):

@@ -48,6 +48,7 @@ bootloader=noop
 [keyring]
 path={{keyring}}
 check-purpose=codesign
+check-crl=true
 use-bundle-signing-time=true
 """
 

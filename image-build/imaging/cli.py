@@ -39,7 +39,7 @@ def check() -> None:
 @click.option("--out", type=PATH, default=OUT, show_default=True, help="Folder of what is made.")
 @click.option("--cache", type=PATH, default=OUT / "cache", envvar="AIDPOST_IMAGE_CACHE", show_default=True)
 @click.option(
-    "--keyring", type=EXISTING, help="Certificate of whoever signs updates (`keys`); in OUT/keys where there."
+    "--keyring", type=EXISTING, help="Who may sign updates (keyring.pem of `keys`); in OUT/keys where there."
 )
 @click.option("--archive", help="Debian archive instead of the recipe's day, as http://deb.debian.org")
 @click.option("--anew", is_flag=True, help="Make the cached packages again.")
@@ -115,8 +115,26 @@ def keys(folder: Path) -> None:
     click.echo(f"{made.keyring} goes into the image; {made.key} signs bundles.")
     click.echo(
         "These keys are for development. Whoever has them can replace the software of every appliance whose "
-        "image holds this keyring: for a fleet make others, keep the signer's on hardware, and build with "
-        "their keyring."
+        "image holds this keyring: for a fleet make others, keep the signer's on hardware, the authority's "
+        "elsewhere and offline, and build with their keyring (docs/updates.md)."
+    )
+
+
+@main.command()
+@click.option("--folder", type=PATH, default=KEYS, show_default=True)
+def revoke(folder: Path) -> None:
+    """Revoke the signer of `keys`, whose key was lost or stolen, and make another one."""
+    from imaging.keys import KeysMissing, SigningKeys
+    from imaging.keys import revoke as revoke_signer
+
+    try:
+        serial = revoke_signer(folder)
+    except (KeysMissing, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"Signer {serial:x} is revoked in {SigningKeys(folder).keyring}, and there is a new one.")
+    click.echo(
+        "An appliance still takes what the former one signed until it runs an image with this keyring: build "
+        "a newer version, sign it with the new signer and roll it out now (docs/updates.md)."
     )
 
 

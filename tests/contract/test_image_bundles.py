@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from imaging.bundle import BLOCK_BYTES, BundleFailed, Contents, make, verify
-from imaging.keys import SIGNER_DAYS, KeysExist, SigningKeys
+from imaging.keyring import KeyringUnusable, refuse_unusable
+from imaging.keys import SIGNER_DAYS, KeysExist, KeysMissing, SigningKeys, revoke
 from imaging.keys import make as make_keys
 
 pytestmark = pytest.mark.skipif(
@@ -66,6 +67,63 @@ def test_a_signer_s_certificate_that_has_ended_signs_no_more(tmp_path: Path) -> 
     keys = make_keys(tmp_path / "keys", datetime.now(UTC) - timedelta(days=SIGNER_DAYS + 1))
     with pytest.raises(BundleFailed, match="expired"):
         make(contents(tmp_path), keys, tmp_path / "update.raucb")
+
+
+def test_a_stolen_key_signs_nothing_more_for_who_has_the_next_keyring(
+    tmp_path: Path, keys: SigningKeys
+) -> None:
+    stolen, before = tmp_path / "stolen", tmp_path / "before.pem"
+    shutil.copytree(keys.folder, stolen)
+    shutil.copyfile(keys.keyring, before)
+    early, late, rescue = (tmp_path / f"{name}.raucb" for name in ("early", "late", "rescue"))
+    make(contents(tmp_path), keys, early)
+    revoke(keys.folder)
+    make(contents(tmp_path, "1.3.0"), SigningKeys(stolen), late)
+    make(contents(tmp_path, "1.2.1"), keys, rescue)
+    for signed_by_the_thief in (early, late):
+        with pytest.raises(BundleFailed, match="revoked"):
+            verify(signed_by_the_thief, keys.keyring)
+    # What the fleet has already takes the update that brings the next keyring; and so on, each time.
+    assert verify(rescue, before) == verify(rescue, keys.keyring) == ("aidpost-arm64", "1.2.1")
+    revoke(keys.folder)
+    for gone in (late, rescue):
+        with pytest.raises(BundleFailed, match="revoked"):
+            verify(gone, keys.keyring)
+
+
+def test_a_stolen_authority_is_left_by_an_update_that_it_still_signed(
+    tmp_path: Path, keys: SigningKeys
+) -> None:
+    others = make_keys(tmp_path / "others")
+    farewell, after = tmp_path / "farewell.raucb", tmp_path / "after.raucb"
+    make(contents(tmp_path), keys, farewell)  # its root would hold the keyring of the others
+    make(contents(tmp_path, "1.3.0"), others, after)
+    assert verify(farewell, keys.keyring) == ("aidpost-arm64", "1.2.0")
+    assert verify(after, others.keyring) == ("aidpost-arm64", "1.3.0")
+    with pytest.raises(BundleFailed, match="verification failed"):
+        verify(farewell, others.keyring)
+
+
+def test_a_keyring_without_a_list_takes_no_update_and_goes_into_no_image(
+    tmp_path: Path, keys: SigningKeys
+) -> None:
+    bundle = tmp_path / "update.raucb"
+    make(contents(tmp_path), keys, bundle)
+    bare = tmp_path / "bare.pem"
+    bare.write_text(keys.keyring.read_text().partition("-----BEGIN X509 CRL")[0])
+    with pytest.raises(BundleFailed, match="CRL"):
+        verify(bundle, bare)
+    with pytest.raises(KeyringUnusable, match="append its CRL"):
+        refuse_unusable(bare, datetime.now(UTC))
+    refuse_unusable(keys.keyring, datetime.now(UTC))
+
+
+def test_without_the_authority_s_key_nothing_is_revoked(keys: SigningKeys) -> None:
+    before = keys.keyring.read_bytes()
+    keys.authority_key.unlink()
+    with pytest.raises(KeysMissing, match="alone can revoke"):
+        revoke(keys.folder)
+    assert keys.keyring.read_bytes() == before
 
 
 @pytest.mark.parametrize("version", ["", "new", "1.2.0 final"])

@@ -90,6 +90,13 @@ def test_the_packet_filter_is_understood_and_lets_nothing_in_by_itself() -> None
     assert "elements" not in text
 
 
+def test_no_package_has_the_last_word_on_a_setting() -> None:
+    # Drop-ins are read by their names wherever they lie; Debian's syslog.conf of journald came after ours.
+    ours = [*OVERLAY.glob("etc/systemd/*.conf.d/*"), *OVERLAY.glob("usr/lib/sysctl.d/*")]
+    assert len(ours) == 4
+    assert {path.name for path in ours} == {"zz-aidpost.conf"}
+
+
 def test_the_appliance_and_its_camera_are_services_of_their_own() -> None:
     assert {"aidpost.service", "aidpost-capture@.service"} <= {unit.name for unit in UNITS}
     appliance = (IMAGE_BUILD / "units/aidpost.service").read_text()
