@@ -13,10 +13,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from getpass import GetPassWarning
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from rich.console import Console
 
 from firmware.appliance import Appliance
 from firmware.commands.output_files import try_file
@@ -36,6 +35,9 @@ from sensors.errors import SensorError
 from trust.keys.errors import GuardError, PinRefused
 from trust.keys.guard import KeyGuard
 from trust.tls.address import AddressInUse
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 T = TypeVar("T")
 
@@ -182,5 +184,7 @@ def echo_signals(effect: Show) -> None:
 
 def report_console() -> Console:
     """Return where tables go; a file or a pipe has no width, and 80 columns would break every cell."""
+    from rich.console import Console  # 0.2 s, which `run` does without
+
     console = Console()
     return console if console.is_terminal else Console(width=_WIDTH_OF_A_FILE)

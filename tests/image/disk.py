@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import struct
@@ -80,6 +81,17 @@ class Disk:
         with self.path.open("rb") as file:
             file.seek(self.partitions[label].start + offset)
             return file.read(count)
+
+    def digest(self, label: str) -> str:
+        """Return the SHA-256 of a partition."""
+        part, total = self.partitions[label], hashlib.sha256()
+        with self.path.open("rb") as file:
+            file.seek(part.start)
+            left = part.size
+            while left:
+                total.update(chunk := file.read(min(left, 1 << 20)))
+                left -= len(chunk)
+        return total.hexdigest()
 
     def flip(self, label: str, offset: int, count: int) -> None:
         """Turn over every bit of these bytes of a partition, as whoever has the card in hand could."""

@@ -33,7 +33,7 @@ POWERED_OFF: Final = "reboot: Power down"
 # The watchdog's 30 s end the service on an emulated processor that others use too, where nothing has hung.
 _TERMINAL = b"[Service]\nStandardInput=tty\nStandardOutput=tty\nTTYPath=/dev/ttyS1\nWatchdogSec=5min\n"
 ON_BOARD: Final = f"systemd.unit-dropin.aidpost.service:{base64.b64encode(_TERMINAL).decode()}"
-MOST_BOOTS = 60
+MOST_BOOTS = 100
 _STOP_S = 10.0
 
 

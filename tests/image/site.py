@@ -17,7 +17,7 @@ from trust.claim_file import NAME as CLAIM_FILE
 
 SITE: Final = "harbour-clinic"
 SUPERVISOR: Final = "ana"
-_POLL_S = 5.0  # each look is a command of its own
+_POLL_S = 10.0  # each look is a command of its own
 
 
 class Site:

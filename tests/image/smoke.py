@@ -14,11 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.image import tried
-from tests.image.console import NotSaid
+from tests.image.console import Line, NotSaid
 from tests.image.disk import Disk
 from tests.image.first_boot import ready_s
 from tests.image.machine import Machine, Plugs
@@ -29,6 +30,8 @@ OUT = REPOSITORY / "out" / "image"
 BOOTED = frozenset({"boot", "life", "power-cuts"})
 # Longer is a network that does not come, and CI has other things to do.
 BUILD_S = 1500.0
+# Systemd says every few seconds what it waits for, however slow the machine is: who says nothing hangs.
+SILENT_S = 240.0
 # What a failed boot says; a slow machine says none of it.
 BROKEN = ("Kernel panic", "Failed to start aidpost.service", "is not what this slot was signed with")
 
@@ -87,10 +90,23 @@ async def boot(out: Path, folder: Path) -> NotTried | Failed | Booted:
             try:
                 return Booted(await ready_s(machine))
             except NotSaid as silence:
-                broken = [line.text for line in machine.console.lines if any(w in line.text for w in BROKEN)]
-                return Failed(broken[0]) if broken else NotTried(f"this machine is too slow: {silence}")
+                fault = broken(machine.console.lines, machine.console.now_s(), len(machine.boots))
+                return fault or NotTried(f"this machine is too slow: {silence}")
     except ToolMissing as missing:
         return NotTried(str(missing))
+
+
+def broken(lines: Sequence[Line], now_s: float, boots: int) -> Failed | None:
+    """Return what the console of a machine that did not get to an appliance shows to be the image's fault."""
+    for line in lines:
+        if any(words in line.text for words in BROKEN):
+            return Failed(line.text)
+    if boots > 1:
+        return Failed("the machine started anew by itself")
+    last = lines[-1] if lines else Line(0.0, 1, "nothing at all")
+    if (silent_s := now_s - last.at_s) > SILENT_S:
+        return Failed(f"the machine hangs: it has said nothing for {silent_s:.0f} s after {last.text!r}")
+    return None
 
 
 def main() -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.image.console import Console, NotSaid
+from tests.image.console import Console, Line, NotSaid
 from tests.image.disk import SECTOR, Disk
 from tests.image.firmware import NothingToBoot, chosen, load
+from tests.image.smoke import Failed, broken
 from tests.image.tools import ToolMissing, command
 
 AUTOBOOT = b"[all]\ntryboot_a_b=1\nboot_partition=2\n[tryboot]\nboot_partition=3\n"
@@ -110,3 +111,15 @@ async def test_the_console_gives_lines_without_colours_and_says_what_did_not_com
     await console.end()
     with pytest.raises(NotSaid, match="tail"):
         await console.wait("two", 10)
+
+
+def test_a_machine_that_hangs_or_starts_anew_is_told_from_one_that_is_slow() -> None:
+    lines = [Line(100.0, 1, "Reached target"), Line(890.0, 1, "A start job is running")]
+    assert broken(lines, 900.0, boots=1) is None
+    assert broken(lines[:1], 900.0, boots=1) == Failed(
+        "the machine hangs: it has said nothing for 800 s after 'Reached target'"
+    )
+    assert isinstance(broken([], 900.0, boots=1), Failed)
+    assert broken(lines, 900.0, boots=2) == Failed("the machine started anew by itself")
+    panics = Line(3.0, 1, "Kernel panic - not syncing: VFS")
+    assert broken([panics, *lines], 900.0, boots=1) == Failed(panics.text)
