@@ -62,6 +62,13 @@ if ! command -v mformat >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >
         echo "mtools is not installed: cards of the image will not be tried." >&2
 fi
 
+# The image's libraries are of arm64; where its binutils cannot be installed what is done to them is not tested.
+if ! command -v aarch64-linux-gnu-as >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing binutils of arm64 ..."
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends binutils-aarch64-linux-gnu >/dev/null; } ||
+        echo "The binutils of arm64 are not installed: hollow libraries will not be tested." >&2
+fi
+
 # cryptsetup, nft and sfdisk read what the image gives them; where they cannot be installed those tests are skipped.
 if { ! command -v cryptsetup || ! command -v nft || ! command -v sfdisk; } >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing cryptsetup, nftables and fdisk ..."

@@ -16,6 +16,7 @@ from packaging.version import InvalidVersion, Version
 
 from imaging import archives, base, bom, disk, kernel, keyring, lock, root, slot, toolbox, wheels
 from imaging.hashing import file_digest
+from imaging.hollow import NotHollow
 from imaging.recipe import Recipe
 from imaging.steps import BuildFailed, Steps
 
@@ -102,7 +103,7 @@ def build(recipe: Recipe, order: Order, steps: Steps) -> Made:
         work.mkdir()
         try:
             return _build(recipe, order, steps, work)
-        except (FileNotFoundError, kernel.ModulesMissing) as error:
+        except (FileNotFoundError, kernel.ModulesMissing, NotHollow) as error:
             raise BuildFailed(f"the recipe asks for what is not there: {error}") from error
         except disk.TooLarge as error:
             raise BuildFailed(f"[disk] of the recipe is too small: {error}") from error
@@ -145,7 +146,7 @@ def _build(recipe: Recipe, order: Order, steps: Steps, work: Path) -> Made:
     _refuse_traces(folder, order)
     with steps.step("Root image with its hash tree") as step:
         packing = slot.FAST_PACKING if order.fast else slot.PACKING
-        made = slot.make_root(folder, order.version, out / "root.img", tools, packing)
+        made = slot.make_root(folder, out / "root.img", tools, packing)
         step.said = f"{made.image.stat().st_size / 1e6:.1f} MB"
     with steps.step("Boot partition"):
         slot.make_boot(work / "boot", folder, made, recipe, unpacked, out / "boot.img", tools)

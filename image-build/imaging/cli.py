@@ -12,6 +12,7 @@ from imaging.recipe import RECIPE, Recipe, RecipeUnusable, load
 OUT = Path("out/image")
 PATH = click.Path(path_type=Path)
 EXISTING = click.Path(path_type=Path, exists=True, dir_okay=False)
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
 KEYS = Path("out/image/keys")
 
@@ -156,3 +157,18 @@ def bundle(root: Path, boot: Path, version: str, folder: Path, bundle: Path) -> 
     except (BundleFailed, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{bundle}: {version}, {bundle.stat().st_size / 1e6:.1f} MB")
+
+
+@main.command()
+@click.argument("held", type=FOLDER)
+@click.argument("wanted", type=FOLDER)
+def difference(held: Path, wanted: Path) -> None:
+    """Say what an update from one build to another fetches; HELD and WANTED are folders of `build`."""
+    from imaging.difference import fetched_bytes
+
+    names = ("root.img", "boot.img")
+    try:
+        fetched = fetched_bytes([held / name for name in names], [wanted / name for name in names])
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"An appliance with {held} fetches {fetched / 1e6:.1f} MB of {wanted}.")

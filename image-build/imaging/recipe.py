@@ -65,7 +65,8 @@ class Wheels(Table, frozen=True):
     """What is taken from uv.lock, for which Python.
 
     extras, groups: of the project. without: packages that the appliance never imports. without_files:
-    patterns of paths below site-packages, with those among them that stay in keep_files.
+    patterns of paths below site-packages, with those among them that stay in keep_files. hollow: patterns
+    of libraries that are linked to and never called.
     """
 
     python: Annotated[str, msgspec.Meta(pattern=r"^3\.\d+$")]
@@ -74,6 +75,7 @@ class Wheels(Table, frozen=True):
     without: tuple[str, ...] = ()
     without_files: tuple[str, ...] = ()
     keep_files: tuple[str, ...] = ()
+    hollow: tuple[str, ...] = ()
 
 
 class KernelSource(Table, frozen=True):

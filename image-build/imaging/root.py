@@ -27,6 +27,9 @@ LEFT_BEHIND = (
     # which Debian's packages run when they are installed and nothing after that.
     "usr/lib/aarch64-linux-gnu/gconv", "usr/lib/udev/hwdb.d", "usr/lib/udev/hwdb.bin",
     "usr/bin/perl*", "usr/lib/aarch64-linux-gnu/perl-base", "usr/share/perl5",
+    # What installs packages, and what sets up networks of other kinds than this one.
+    "usr/bin/dpkg*", "usr/sbin/dpkg*", "usr/share/dpkg", "usr/bin/localedef", "usr/sbin/debugfs",
+    "usr/sbin/dcb", "usr/sbin/devlink", "usr/sbin/rdma", "usr/sbin/tipc", "usr/sbin/vdpa",
 )  # fmt: skip
 # Places that the read-only root must offer for what is mounted.
 FOLDERS = ("boot/selector", "data", "dev", "proc", "run", "sys", "tmp", "var")

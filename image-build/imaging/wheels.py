@@ -9,10 +9,11 @@ from pathlib import Path
 
 from imaging.commands import run
 from imaging.hashing import key
+from imaging.hollow import hollow
 from imaging.recipe import Wheels
 from imaging.toolbox import Toolbox
 
-FORM = 1
+FORM = 2
 PROJECT = Path(__file__).parents[2]
 # Modules that picamera2 imports and this system does not use.
 STAND_INS = PROJECT / "image-build/stand_ins"
@@ -20,6 +21,17 @@ UV = Path(sysconfig.get_path("scripts")) / "uv"
 # What Debian's Python of this suite runs: glibc 2.41.
 PLATFORM = "aarch64-manylinux_2_40"
 VENV = Path("usr/lib/aidpost/venv")
+# OpenCV would hand a film to FFmpeg, which is hollow here.
+_COMMAND = """\
+import os
+import sys
+
+os.environ["OPENCV_VIDEOIO_PRIORITY_FFMPEG"] = "0"
+
+from firmware.cli import main
+
+sys.exit(main())
+"""
 # Of how a wheel came onto the machine that built the image: its paths and addresses.
 TRACES = ("direct_url.json", "uv_cache.json", "INSTALLER", "REQUESTED")
 
@@ -50,6 +62,9 @@ def have(wheels: Wheels, toolbox: Toolbox, cache: Path) -> Path:
     shutil.rmtree(new / "bin", ignore_errors=True)  # commands, with the path of this machine's Python
     _without_traces(new)
     _trim(new, wheels, toolbox)
+    (work := new.with_suffix(".hollow")).mkdir(exist_ok=True)
+    hollow(new, wheels.hollow, toolbox, work)
+    shutil.rmtree(work)
     _compile(new, wheels, toolbox)
     new.rename(folder)
     return folder
@@ -75,9 +90,7 @@ def install(root: Path, site: Path, wheels: Wheels, toolbox: Toolbox, work: Path
         f"home = /usr/bin\ninclude-system-site-packages = true\nversion = {wheels.python}\n"
     )
     command = venv / "bin/aidpost"
-    command.write_text(
-        f"#!/{VENV}/bin/python3\nimport sys\n\nfrom firmware.cli import main\n\nsys.exit(main())\n"
-    )
+    command.write_text(f"#!/{VENV}/bin/python3\n{_COMMAND}")
     command.chmod(0o755)
 
 
@@ -115,10 +128,9 @@ def _trim(folder: Path, wheels: Wheels, toolbox: Toolbox) -> None:
             raise FileNotFoundError(f"[wheels] without_files: {pattern}")
         for path in found:
             path.unlink()
-    for path in sorted(folder.rglob("*.so*")):
-        # sqlcipher3 and zstandard come with 30 MB for debuggers.
-        if b".debug_info\0" in path.read_bytes():
-            toolbox.run("aarch64-linux-gnu-strip", "--strip-debug", path)
+    # sqlcipher3 and zstandard come with 30 MB for debuggers, LiteRT, numpy and cryptography with names of
+    # functions that nobody outside can call.
+    toolbox.run("aarch64-linux-gnu-strip", "--strip-unneeded", *sorted(folder.rglob("*.so*")))
 
 
 def _without_traces(folder: Path) -> None:

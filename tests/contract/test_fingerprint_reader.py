@@ -1,5 +1,7 @@
 """The contract of a fingerprint reader: the driver with the real library against the emulator, on a pty."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -320,3 +322,24 @@ def test_closing_twice_is_harmless_and_frees_the_port(r503: VirtualSensor, reade
     reader.close()
     with serial.Serial(r503.port, exclusive=True):
         pass
+
+
+def test_adafruit_s_library_needs_no_more_of_blinka_than_the_image_s_stand_ins() -> None:
+    """The image leaves Blinka out: with the stand-ins before all else the real library talks to a sensor."""
+    stand_ins = Path(__file__).parents[2] / "image-build/stand_ins"
+    program = (
+        f"import sys; sys.path.insert(0, {str(stand_ins)!r})\n"
+        "import adafruit_fingerprint, serial\n"
+        "with serial.Serial(sys.argv[1], 57600, timeout=2) as port:\n"
+        "    print(adafruit_fingerprint.Adafruit_Fingerprint(port).library_size)\n"
+        "print(*(name for name in sys.modules if name.startswith('adafruit_')))\n"
+    )
+    with VirtualSensor("R503") as sensor:
+        ran = subprocess.run(
+            [sys.executable, "-c", program, str(sensor.port)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert ran.stdout.split() == ["200", "adafruit_fingerprint"], ran.stderr

@@ -82,7 +82,7 @@ class Built:
         tools.run("fsck.erofs", f"--extract={unpacked}", self.folder.resolve() / "root.img")
         (unpacked / VERSION_FILE).write_text(f"{version}\n")
         change(unpacked)
-        made = slot.make_root(unpacked, version, root, tools, QUICKLY)
+        made = slot.make_root(unpacked, root, tools, QUICKLY)
         shutil.rmtree(unpacked)
         shutil.copyfile(self.folder / "boot.img", new := boot.with_suffix(".new"))
         subprocess.run(
