@@ -32,12 +32,12 @@ class CameraScanner:
         camera: DeviceWorker[Camera],
         in_thread: InThread,
         *,
-        prefix: str = PREFIX,
+        prefix: str | tuple[str, ...] = PREFIX,
         pause_s: float = PAUSE_S,
     ) -> None:
         """in_thread: where pictures are looked at, off the event loop. pause_s: between two looks.
 
-        prefix: how the codes begin that are looked for.
+        prefix: how the codes begin that are looked for, or each of several ways.
         """
         self._prefix = prefix
         self._camera = camera
@@ -45,7 +45,7 @@ class CameraScanner:
         self._pause_s = pause_s
 
     async def scan(self) -> str:
-        """Return the text of the first code of this project that is seen, wherever it is in the picture.
+        """Return the text of the first code that begins so, wherever it is in the picture.
 
         After `SURE_AFTER_FRAMES` pictures in a row with nothing better, it returns `NOT_OURS` for another
         code, whatever it holds, and `UNREADABLE` for one that does not decode; `CardReader` knows both.
@@ -67,7 +67,7 @@ class CameraScanner:
             await asyncio.sleep(self._pause_s)
 
 
-def find_code(pixels: Pixels, prefix: str = PREFIX) -> str:
+def find_code(pixels: Pixels, prefix: str | tuple[str, ...] = PREFIX) -> str:
     """Return the text of the code in a picture, shape (height, width, 3), uint8, BGR; "" where there is none.
 
     Where two cards are in the picture nobody can say which is meant: then there is none.
@@ -79,7 +79,7 @@ def find_code(pixels: Pixels, prefix: str = PREFIX) -> str:
     return found
 
 
-def _look(grey: Pixels, prefix: str) -> str:
+def _look(grey: Pixels, prefix: str | tuple[str, ...]) -> str:
     # Imported here: the appliance starts without it.
     import zxingcpp
 

@@ -22,6 +22,7 @@ import structlog
 
 from firmware.cards.claim_code import from_code
 from firmware.cards.payload import NOT_OURS, UNREADABLE, NotWhole
+from firmware.cards.wifi_code import WIFI_PREFIXES
 from firmware.clock import Clock
 from firmware.config import Config
 from firmware.first_boot.joining import INTERFACES, Joining
@@ -29,6 +30,7 @@ from firmware.first_boot.places import Places
 from firmware.first_boot.supervising import Supervising
 from firmware.first_boot.terms import Situation, Step, Trouble, standing
 from firmware.first_boot.waiting import Waiting
+from firmware.first_boot.wifi import ShownWifi, WifiTrial
 from firmware.guard.pin import AskPin
 from firmware.uplink.errors import JoinRefused
 from sensors.errors import SensorUnavailable
@@ -70,7 +72,7 @@ class Means:
     """What the first boot works with.
 
     codes: None without a camera. release: frees camera and board before the appliance takes them. sleep:
-    until the aggregator is asked again whether an operator approved.
+    until the aggregator is asked again whether an operator approved. pause: until a radio is looked at again.
     """
 
     supervising: Supervising
@@ -81,6 +83,7 @@ class Means:
     clock: Clock = field(default_factory=Clock)
     interfaces: Path = INTERFACES
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 class FirstBoot:
@@ -93,6 +96,11 @@ class FirstBoot:
         self._waiting = Waiting()
         self._joining = Joining(
             places, self._show, self._waiting, means.ask_pin, means.clock, means.interfaces, means.sleep
+        )
+        self._wifi = ShownWifi(
+            WifiTrial(places, means.interfaces, means.pause),
+            means.clock.monotonic_ns,
+            lambda: self._show(self.situation),
         )
         self._listeners: list[Callable[[], None]] = []
         self._claims: asyncio.Queue[ClaimFile] = asyncio.Queue()
@@ -137,9 +145,9 @@ class FirstBoot:
             self._waiting.stir()
 
     def take_wifi(self, wifi: Wifi) -> None:
-        """Use another Wi-Fi network from now on. Raises ClaimFileRefused, GuardUnavailable, OSError."""
-        if self.situation.step is Step.AGGREGATOR and (changed := self._places.take_wifi(wifi)) is not None:
-            self._claims.put_nowait(changed)
+        """Use another Wi-Fi network from now on, if it can be joined."""
+        if self.situation.step is Step.AGGREGATOR:
+            self._wifi.take(wifi)
 
     def name_supervisor(self, name: str, pin: bytearray) -> None:
         """Let this person be the first who signs in; what is wrong with the PIN shows in the situation."""
@@ -169,15 +177,24 @@ class FirstBoot:
             why = outcome
 
     async def _join(self, claim: ClaimFile) -> tuple[Config, KeyGuard] | Situation:
-        """Join with the claim; returns what to say where it is good for nothing, or another one came."""
+        """Join with the claim; returns what to say where it is good for nothing, or another one came.
+
+        A Wi-Fi network that somebody shows is tried between two tries to join.
+        """
         self._seen.add(claim.to_text())
         joining = asyncio.create_task(self._joining.join(claim), name="join")
         other = asyncio.create_task(self._claims.get(), name="other claim")
+        wifi = asyncio.create_task(self._wifi.next(), name="wifi")
         try:
-            await asyncio.wait({joining, other}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({joining, other, wifi}, return_when=asyncio.FIRST_COMPLETED)
             if joining.done():
                 return joining.result()
-            await asyncio.to_thread(self._places.stage, other.result())
+            if other.done():
+                await asyncio.to_thread(self._places.stage, other.result())
+                return Situation(Step.CLAIM)
+            joining.cancel()
+            await asyncio.wait({joining})
+            await self._wifi.try_out(claim, wifi.result())
             return Situation(Step.CLAIM)
         except JoinRefused as error:
             log.warning("claim refused", reason=str(error))
@@ -188,19 +205,22 @@ class FirstBoot:
                 Step.CLAIM, trouble, str(error), device.id, device.site, languages=device.languages
             )
         finally:
-            for task in (joining, other):
+            for task in (joining, other, wifi):
                 task.cancel()
-            await asyncio.wait({joining, other})
+            await asyncio.wait({joining, other, wifi})
 
     async def _look_for_codes(self) -> None:
-        """Take each claim that is shown to the camera and was not seen before, until cancelled."""
+        """Take each claim that is shown to the camera and was not seen before, and each Wi-Fi network."""
         while self._means.codes is not None:
             try:
                 code = await self._means.codes.scan()
             except SensorUnavailable:
                 await asyncio.sleep(CAMERA_S)
                 continue
-            claim = self._read(code)
+            wifi = code.startswith(WIFI_PREFIXES)
+            if wifi:
+                self._wifi.take_code(code, self.situation)
+            claim = None if wifi else self._read(code)
             if claim is not None and claim.to_text() not in self._seen:
                 self._seen.add(claim.to_text())
                 self._claims.put_nowait(claim)
@@ -226,6 +246,7 @@ class FirstBoot:
             return None
 
     def _show(self, situation: Situation) -> None:
+        situation = replace(situation, joins=self._wifi.joins, news=self._wifi.news)
         if situation == self.situation:
             return
         self.situation = situation

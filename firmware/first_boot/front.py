@@ -15,6 +15,7 @@ from firmware.appliance import Appliance
 from firmware.beside import Beside
 from firmware.cards.claim_code import CLAIM_PREFIX
 from firmware.cards.scanner import CameraScanner
+from firmware.cards.wifi_code import WIFI_PREFIXES
 from firmware.config import Board as BoardTable
 from firmware.config import Camera as CameraTable
 from firmware.config import ConfigError
@@ -70,7 +71,7 @@ class Front:
             worker = DeviceWorker("camera", lambda: open_camera(table.settings(), table.socket), _told)
             self._hardware.push_async_callback(worker.stop)
             await worker.start()
-            self.codes = CameraScanner(worker, asyncio.to_thread, prefix=CLAIM_PREFIX)
+            self.codes = CameraScanner(worker, asyncio.to_thread, prefix=(CLAIM_PREFIX, *WIFI_PREFIXES))
         self._use_board()
         return self
 

@@ -18,7 +18,7 @@ from firmware.first_boot.mark import MARK, is_over
 from firmware.guard.private_file import replace_private, shred, write_private
 from firmware.uplink.identity_file import read_identity
 from trust.claim_file import NAME, ClaimFile, read_claim_file
-from trust.network import NETWORK_FILE, Wifi
+from trust.network import NETWORK_FILE, Network, Wifi
 from trust.toml_text import Tables, to_toml
 
 
@@ -91,11 +91,15 @@ class Places:
 
         The same claim writes the same files. Raises ConfigError, GuardUnavailable, OSError.
         """
-        for folder in (self.config.parent, self.network):
-            folder.mkdir(0o700, parents=True, exist_ok=True)
-        replace_private(self.network / NETWORK_FILE, claim.network.to_text().encode())
+        self.config.parent.mkdir(0o700, parents=True, exist_ok=True)
+        self.write_network(claim.network)
         replace_private(self.config, to_toml(tables_of(claim, self.base, self.data)).encode())
         return load(self.config)
+
+    def write_network(self, network: Network) -> None:
+        """Write how the machine reaches its network from now on. Raises GuardUnavailable, OSError."""
+        self.network.mkdir(0o700, parents=True, exist_ok=True)
+        replace_private(self.network / NETWORK_FILE, network.to_text().encode())
 
     def joined(self) -> Config | None:
         """Return the configuration once this device has joined. Raises ConfigError, UplinkError."""

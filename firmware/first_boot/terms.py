@@ -44,12 +44,32 @@ class Trouble(Enum):
     PIN = "pin"
 
 
+@unique
+class WifiEnd(Enum):
+    """What came of a Wi-Fi network that somebody showed or entered."""
+
+    WAITS = "waits"
+    """For a claim."""
+    UNREADABLE = "unreadable"
+    UNSUPPORTED = "unsupported"
+    NOT_JOINED = "not joined"
+
+
+@dataclass(frozen=True, slots=True)
+class WifiNews:
+    """What is told of the last of them. name: of the network, empty where it is not known."""
+
+    end: WifiEnd
+    name: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
     """Where it stands.
 
     detail: what a program said, in English, for whoever is asked for help. device, site: who this is to be.
-    target: where the aggregator is. key_words: what the operator compares. wifi: the network that is tried.
+    target: where the aggregator is. key_words: what the operator compares. wifi: the network that is set.
+    joins: the one that is tried just now. news: of the last that was tried.
     clock: what the clock says, where it is surely wrong. findings: of the self-test. ready: all is done.
     languages: of the screen, the site's own first; empty until a claim says so.
     """
@@ -62,6 +82,8 @@ class Situation:
     target: str = ""
     key_words: str = ""
     wifi: str = ""
+    joins: str = ""
+    news: WifiNews | None = None
     clock: date | None = None
     findings: tuple[PartFinding, ...] = ()
     languages: tuple[str, ...] = ()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
-from firmware.first_boot.terms import Situation, Step, Trouble
+from firmware.first_boot.terms import Situation, Step, Trouble, WifiEnd, WifiNews
 from firmware.workflow.screen import Choice, Screen, Text, Tone, say
 from sensors.board.signals import Signal
 
@@ -132,14 +133,14 @@ _TROUBLES: Mapping[Trouble, _Words] = {
         Tone.AGAIN,
         "island",
         NO_NETWORK,
-        (say("Plug in a network cable, or enter the Wi-Fi network here."),),
+        (say("Plug in a network cable, or hold the Wi-Fi code of a phone or router before the camera."),),
         (_WIFI, _AGAIN),
     ),
     Trouble.NO_ANSWER: _Words(
         Tone.AGAIN,
         "island",
         say("The aggregator does not answer"),
-        (say("Does this network lead to the internet? If not, use another one."),),
+        (say("Does this network lead to the internet? If not, show the Wi-Fi code of another one."),),
         (_WIFI, _AGAIN),
     ),
     Trouble.OTHER_AGGREGATOR: _Words(
@@ -189,12 +190,17 @@ _TROUBLES: Mapping[Trouble, _Words] = {
 }
 
 
+_JOINS = _Words(Tone.WORKING, "network", say("Joining the Wi-Fi network"), (say("It takes a minute."),))
+
+
 def screen_of(situation: Situation) -> Screen:
     """Return what is on the screen."""
     name, trouble = f"first-boot-{situation.step.value}", situation.trouble
     if situation.ready:
         return Screen("first-boot-ready", Tone.GOOD, "tick", READY, _who(situation), busy=True)
-    if trouble is None:
+    if situation.joins:
+        name, words = f"{name}-joins", _JOINS
+    elif trouble is None:
         words = _NOW[situation.step]
     else:
         name, words = f"{name}-{trouble.value.replace(' ', '-')}", _TROUBLES[trouble]
@@ -215,6 +221,8 @@ def signal_of(situation: Situation) -> Signal:
     """Return what lamp and buzzer show: amber where a person is needed, red for a fault, green when ready."""
     if situation.ready:
         return Signal.DONE
+    if situation.joins:
+        return Signal.WORKING
     if situation.trouble is None:
         asks = situation.step in (Step.CLAIM, Step.APPROVAL, Step.SUPERVISOR)
         return Signal.GO_TO_A_PERSON if asks else Signal.WORKING
@@ -232,6 +240,22 @@ def for_whoever_helps(detail: str) -> Text:
     return say("For whoever helps: {detail}", detail=detail)
 
 
+def _of_wifi(news: WifiNews) -> Text:
+    match news.end:
+        case WifiEnd.WAITS:
+            return say("The Wi-Fi network {wifi} is tried as soon as there is a claim.", wifi=news.name)
+        case WifiEnd.UNREADABLE:
+            return say("The Wi-Fi code cannot be used. Hold it flat, or have the phone show it anew.")
+        case WifiEnd.UNSUPPORTED:
+            return say("Wi-Fi with WEP or with user names cannot be joined. Use WPA2, WPA3, or a cable.")
+        case WifiEnd.NOT_JOINED:
+            return say(
+                "{wifi} was not joined: not in reach, or not its passphrase. The setting of before is back.",
+                wifi=news.name,
+            )
+    assert_never(news.end)
+
+
 def _who(situation: Situation) -> tuple[Text, ...]:
     if not situation.device:
         return ()
@@ -239,11 +263,15 @@ def _who(situation: Situation) -> tuple[Text, ...]:
 
 
 def _facts(situation: Situation) -> Iterator[Text]:
-    """Yield what is known beside: where it looks, by which network, the clock, which part is not well."""
-    if situation.step is Step.AGGREGATOR and situation.trouble is not None:
+    """Yield what is known beside: networks, where it looks, the clock, which part is not well."""
+    if situation.joins:
+        yield say("The network is {wifi}.", wifi=situation.joins)
+    elif situation.news is not None and situation.step in (Step.CLAIM, Step.AGGREGATOR):
+        yield _of_wifi(situation.news)
+    if situation.step is Step.AGGREGATOR and situation.trouble is not None and not situation.joins:
         if situation.trouble is not Trouble.NO_NETWORK:
             yield say("It is looked for at {target}.", target=situation.target)
-        if situation.wifi:
+        if situation.wifi and situation.news is None:
             yield say("Is the Wi-Fi network {wifi} in reach, and its passphrase right?", wifi=situation.wifi)
         if situation.clock is not None:
             yield say(

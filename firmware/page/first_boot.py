@@ -218,7 +218,7 @@ class FirstBootPage:
             wifi = msgspec.convert(given, Wifi, strict=True)
         except msgspec.ValidationError:
             return self._drawn(words.NOT_WIFI, "wifi")
-        await asyncio.to_thread(self._boot.take_wifi, wifi)
+        self._boot.take_wifi(wifi)
         return await _to_page(request)
 
     async def _supervisor(self, request: Request) -> Response:

@@ -25,7 +25,7 @@ from firmware.first_boot.boot import FirstBoot, Means
 from firmware.first_boot.front import Front
 from firmware.first_boot.places import Places
 from firmware.first_boot.supervising import Supervising
-from firmware.first_boot.terms import Situation, Step, Trouble
+from firmware.first_boot.terms import Situation, Step, Trouble, WifiEnd
 from firmware.guard.opening import no_console
 from firmware.machine.claim_file import Claimed, take_claim_file
 from firmware.opening import open_keys, open_store
@@ -107,8 +107,15 @@ class Post:
             self.codes,
             clock=clock,
             interfaces=self.folder / "interfaces",
+            pause=lambda _s: asyncio.sleep(0),
             sleep=lambda _s: self.approve(),
         )
+
+    def has(self, interface: str, *, radio: bool = False) -> None:
+        """Let an interface be up."""
+        folder = self.folder / "interfaces" / interface
+        (folder / "phy80211" if radio else folder).mkdir(parents=True)
+        (folder / "operstate").write_text("up\n")
 
     async def approve(self) -> None:
         asked = await self.fleet.ListEnrolments(fleet_pb2.ListEnrolmentsRequest(), timeout=PATIENCE_S)
@@ -259,7 +266,9 @@ async def test_a_file_that_cannot_be_read_stays_on_the_card(post: Post) -> None:
     await asyncio.wait_for(post.boot().run(), PATIENCE_S)
 
 
-async def test_without_a_network_it_says_so_and_goes_on_with_the_wifi_that_is_entered(post: Post) -> None:
+async def test_without_a_network_it_says_so_and_goes_on_with_the_wifi_that_is_shown_or_entered(
+    post: Post,
+) -> None:
     wrong = msgspec.structs.replace(
         (claim := await post.claim()),
         aggregator=msgspec.structs.replace(claim.aggregator, target="127.0.0.1:9"),
@@ -270,14 +279,24 @@ async def test_without_a_network_it_says_so_and_goes_on_with_the_wifi_that_is_en
     running = asyncio.create_task(boot.run())
     told = await until(boot, lambda situation: situation.trouble is Trouble.NO_NETWORK)
     assert (told.target, told.clock) == ("127.0.0.1:9", date(2025, 12, 31))
-    boot.take_wifi(Wifi(name="Harbour", passphrase="long enough"))
+    written = post.places.network / "network.toml"
+    before_it = written.read_text()
+    refused = "WIFI:T:WPA;S:Elsewhere;P:not this one;;"
+    for code, end in (("WIFI:T:WEP;S:Old;P:abcde;;", WifiEnd.UNSUPPORTED), (refused, WifiEnd.NOT_JOINED)):
+        post.codes.codes.put_nowait(code)
+        await until(boot, lambda told, end=end: told.news is not None and told.news.end is end)  # type: ignore[misc]
+    assert written.read_text() == before_it
+    post.has("wlan0", radio=True)
+    post.codes.codes.put_nowait(r"WIFI:S:Harbour;T:WPA;P:long\;enough;H:true;;")
     told = await until(boot, lambda situation: situation.wifi == "Harbour")
-    lan = post.folder / "interfaces" / "eth0"
-    lan.mkdir()
-    (lan / "operstate").write_text("up\n")
-    boot.again()
+    assert told.news is None
     await until(boot, lambda situation: situation.trouble is Trouble.NO_ANSWER)
-    assert "Harbour" in (post.places.network / "network.toml").read_text()
+    assert 'passphrase = "long;enough"' in written.read_text()
+    assert post.places.staged() is not None
+    assert "long;enough" in post.places.claim.read_text()
+    boot.take_wifi(Wifi(name="Office", passphrase="entered here"))  # as on the page
+    await until(boot, lambda situation: situation.wifi == "Office")
+    await until(boot, lambda situation: situation.trouble is Trouble.NO_ANSWER)
     post.codes.codes.put_nowait(
         to_code(claim.to_text())
     )  # the address was wrong: another code, while it tries

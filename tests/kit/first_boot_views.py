@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from firmware.day.self_test import PartFinding
-from firmware.first_boot.terms import Situation, Step, Trouble
+from firmware.first_boot.terms import Situation, Step, Trouble, WifiEnd, WifiNews
 from firmware.page.first_boot import FirstBootPage
 from trust.network import Wifi
 from trust.tls.address import Address
@@ -50,6 +50,8 @@ SITUATIONS = (
     KNOWN,
     *(replace(KNOWN, trouble=trouble, detail=DETAIL) for trouble in _OF_THE_WAY),
     replace(KNOWN, trouble=Trouble.NO_NETWORK, clock=date(1970, 1, 1)),
+    replace(KNOWN, trouble=Trouble.NO_NETWORK, joins="Field Office"),
+    *(replace(KNOWN, trouble=Trouble.NO_NETWORK, news=WifiNews(end, "Field Office")) for end in WifiEnd),
     replace(KNOWN, step=Step.APPROVAL, key_words=WORDS),
     replace(KNOWN, step=Step.SUPERVISOR),
     replace(KNOWN, step=Step.SUPERVISOR, trouble=Trouble.PIN),
