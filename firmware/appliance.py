@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 
 import structlog
 
-from firmware import wiping
+from firmware import damaged_software, wiping
 from firmware.beside import Beside
 from firmware.cards.scanner import CameraScanner
 from firmware.clock import Clock
@@ -364,6 +364,7 @@ class Appliance:
             # For staff and for the aggregator: a card that lost pages once will lose more.
             self.notices["store"] = f"{str(self._saved).capitalize()}. Get another card."
             await self.link.record_fault(DeviceFault("store", recovered=False, kind=StoreDamaged.__name__))
+        await damaged_software.tell(self.host, config.device.data, self.notices, self.link.record_fault)
         log.info(
             "ready",
             references=entries,

@@ -52,6 +52,9 @@ class Updater(Protocol):
     def holds(self, artifact: Artifact) -> bool:
         """Whether the machine was to start from this bundle."""
 
+    def was_damaged(self) -> bool:
+        """Whether older software runs because the newer one on the card is damaged."""
+
     def trial(self) -> Trial | None:
         """Return what is on trial, None where what runs has passed."""
 
@@ -86,6 +89,10 @@ class NotFromImage:
 
     def holds(self, artifact: Artifact) -> bool:
         """Nothing was ever written here."""
+        return False
+
+    def was_damaged(self) -> bool:
+        """There is no other software."""
         return False
 
     def trial(self) -> None:

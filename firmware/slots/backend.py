@@ -26,27 +26,42 @@ class Machine:
     """Where a running system has what it says of its slots; other folders in tests.
 
     running: the initrd writes there which slot it started. reboot: what systemd hands over at a reboot.
-    trial: there while the slot that runs has not passed; the appliance reads that.
+    trial: there while the slot that runs has not passed. damaged: there while the other one was left with a
+    damaged root. The appliance reads both. tryboot: where the firmware says that it was asked for a trial.
     """
 
     selector: Path = SELECTOR
     running: Path = Path("/run/aidpost/slot")
     reboot: Path = Path("/run/systemd/reboot-param")
     trial: Path = Path("/run/aidpost/trial")
+    damaged: Path = Path("/run/aidpost/damaged")
+    tryboot: Path = Path("/sys/firmware/devicetree/base/chosen/bootloader/tryboot")
 
     def current(self) -> Slot:
         """Return the slot that runs. Raises OSError, ValueError."""
         return Slot(self.running.read_text("ascii").strip())
 
+    def was_asked_for(self) -> bool:
+        """Whether the slot that runs was started on trial, as the firmware says; it speaks on a Pi alone."""
+        try:
+            return any(self.tryboot.read_bytes())
+        except OSError:
+            return False
+
+    def tell(self, *, on_trial: bool, other_is_damaged: bool = False) -> None:
+        """Say so to the appliance. Raises OSError."""
+        for path, is_so in ((self.trial, on_trial), (self.damaged, other_is_damaged)):
+            if is_so:
+                path.touch()
+            else:
+                path.unlink(missing_ok=True)
+
     def take_up(self, slots: Slots) -> None:
-        """Have the next reboot start what is to be started next, and say whether this one is on trial.
+        """Have the next reboot start what is to be started next, and tell the appliance how the slots stand.
 
         Raises OSError, ValueError.
         """
-        if self.current() is slots.primary:
-            self.trial.unlink(missing_ok=True)
-        else:
-            self.trial.touch()
+        self.tell(on_trial=self.current() is not slots.primary, other_is_damaged=slots.other_is_damaged)
         if slots.tries:
             self.reboot.parent.mkdir(parents=True, exist_ok=True)
             self.reboot.write_text(TRYBOOT)

@@ -1,9 +1,10 @@
 """What becomes of the two slots: pure, so that every order of events and every power cut can be tried.
 
 One slot is the primary: the firmware starts it whenever it is not told otherwise, so it is always one that
-has passed its health gate. The other one is good (it was the primary once), on trial, or bad. A trial is
-started by the reboot flag that the firmware honours once, and ends with the slot as the new primary, or with
-no try left.
+has passed its health gate. The other one is good (it was the primary once), on trial, bad, or damaged. A
+trial is started by the reboot flag that the firmware honours once, and ends with the slot as the new primary,
+or with no try left. A primary whose root turns out to be damaged is left by the initial file system for the
+other one, if that is good (image-build/imaging/slots.sh); until it is written anew it counts as bad.
 """
 
 from __future__ import annotations
@@ -35,12 +36,14 @@ class Refused(Exception):
 class Slots:
     """primary: starts by itself. tries: of the other one, how often it may still be started; 0: no trial.
 
-    other_is_good: it has been the primary, and was neither written to nor failed since.
+    other_is_good: it has been the primary, and was neither written to nor failed since. other_is_damaged: it
+    has been the primary too, was left because its root is not what it was, and was not written to since.
     """
 
     primary: Slot
     other_is_good: bool = False
     tries: int = 0
+    other_is_damaged: bool = False
 
     @property
     def next(self) -> Slot:
@@ -56,7 +59,7 @@ def activated(slots: Slots, slot: Slot) -> Slots:
     """A slot was written whole and is to be started: it has its tries. The primary ends the other's trial."""
     if slot is slots.primary:
         return replace(slots, tries=0)
-    return replace(slots, tries=TRIES, other_is_good=False)
+    return Slots(slots.primary, tries=TRIES)
 
 
 def marked_good(slots: Slots, slot: Slot, running: Slot) -> Slots:

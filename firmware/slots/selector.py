@@ -1,8 +1,11 @@
-"""The selector partition: `autoboot.txt`, which the Pi's firmware reads, and beside it the slots' state.
+"""The selector partition: `autoboot.txt`, which the Pi's firmware reads, the slots' state, a count of starts.
 
-FAT has no journal. Both files are made with the card, have one length, lie within one sector of 512 bytes
+FAT has no journal. The files are made with the card, have one length, lie within one sector of 512 bytes
 each, and are written in place: a power cut leaves the old sector or the new one, and the file stays where it
 is. Where a file has another length, as after a change by hand, it is not written to.
+
+The initial file system reads and writes them too, by a shell script: it is given every content that it has to
+know (`known_contents`), so that it compares and copies, and what they mean is said here alone.
 """
 
 from __future__ import annotations
@@ -18,12 +21,15 @@ from firmware.slots.machine import TRIES, Slot, Slots
 SELECTOR = Path("/boot/selector")
 AUTOBOOT = "autoboot.txt"
 STATE = "slots.txt"
+STARTS = "starts.txt"
 SECTOR_BYTES = 512
 PARTITIONS = {Slot.A: 2, Slot.B: 3}
 """Numbers of the boot partitions on the card, as `autoboot.txt` names them."""
 _BY_NUMBER = {number: slot for slot, number in PARTITIONS.items()}
 _PRIMARY = re.compile(r"\[all\][^\[]*?^boot_partition=(\d+)\s*$", re.MULTILINE)
-_STATE = re.compile(r"other=(\w) (good|bad|trial (\d))\n")
+_STATE = re.compile(r"other=([AB]) (good|bad|damaged|trial (\d))\n")
+UNFINISHED = 3
+"""After so many starts of the primary that did not last, its root is read from end to end."""
 
 
 class SelectorDamaged(Exception):
@@ -42,8 +48,27 @@ def state(slots: Slots) -> bytes:
     """Return the content of `slots.txt`: one line on the slot that is not the primary, and its check."""
     other = slots.primary.other.value
     word = f"trial {slots.tries}" if slots.tries else "good" if slots.other_is_good else "bad"
-    line = f"other={other} {word}\n"
-    return f"{line}crc={crc32(line.encode()):08x}\n".ljust(63).encode() + b"\n"
+    line = f"other={other} {'damaged' if slots.other_is_damaged else word}\n"
+    return _padded(f"{line}crc={crc32(line.encode()):08x}\n")
+
+
+def starts(count: int) -> bytes:
+    """Return the content of `starts.txt`: how many starts of the primary in a row did not last."""
+    return _padded(f"starts={count}\n")
+
+
+def known_contents() -> dict[str, bytes]:
+    """Return what the initial file system tells apart or writes, by the name that slots.sh knows it by."""
+    contents = {f"starts-{count}": starts(count) for count in range(UNFINISHED + 1)}
+    for slot in Slot:
+        contents[f"autoboot-{slot.value}"] = autoboot(slot)
+        contents[f"good-{slot.value}"] = state(Slots(slot.other, other_is_good=True))
+        contents[f"damaged-{slot.value}"] = state(Slots(slot.other, other_is_damaged=True))
+    return contents
+
+
+def _padded(text: str) -> bytes:
+    return text.ljust(63).encode() + b"\n"
 
 
 def write_sector(path: Path, content: bytes) -> None:
@@ -65,42 +90,50 @@ class Selector:
         self._write = write
 
     def make(self, slots: Slots) -> None:
-        """Make both files, as with the card. Raises OSError."""
+        """Make the files, as with the card. Raises OSError."""
         (self._folder / AUTOBOOT).write_bytes(autoboot(slots.primary))
         (self._folder / STATE).write_bytes(state(slots))
+        (self._folder / STARTS).write_bytes(starts(0))
 
     def read(self) -> Slots:
         """Return how the slots stand. Raises SelectorDamaged, OSError.
 
-        What is said of the slot that is the primary by now is of before it became that: it was good.
+        What is said of the slot that is the primary by now is of before it became that: it was good. Where
+        the primary is not named any more, the state tells it by which slot it calls the other one.
         """
-        text = (self._folder / AUTOBOOT).read_text("ascii", "replace")
-        found = _PRIMARY.search(text)
-        primary = _BY_NUMBER.get(int(found[1])) if found is not None else None
-        if primary is None:
-            raise SelectorDamaged(f"{self._folder / AUTOBOOT} names no boot partition of a slot")
-        said = self._said()
+        primary, said = self.named(), self._said()
         if said is None:
+            if primary is None:
+                raise SelectorDamaged(f"{self._folder / AUTOBOOT} names no boot partition of a slot")
             return Slots(primary)
         slot, word, tries = said
         if slot is primary:
             return Slots(primary, other_is_good=True)
-        return Slots(primary, other_is_good=word == "good", tries=min(tries, TRIES))
+        return Slots(slot.other, word == "good", min(tries, TRIES), word == "damaged")
+
+    def named(self) -> Slot | None:
+        """Return the slot that the firmware starts by itself, None where it is told none. Raises OSError."""
+        found = _PRIMARY.search((self._folder / AUTOBOOT).read_text("ascii", "replace"))
+        return None if found is None else _BY_NUMBER.get(int(found[1]))
 
     def write(self, slots: Slots) -> None:
         """Keep how the slots stand, what the firmware reads first. Raises SelectorDamaged, OSError.
 
         Between the two writes of a new primary the state is still about that one, as `read` understands.
         """
-        before = self.read()
-        if slots.primary is not before.primary:
+        if slots.primary is not self.named():
             self._write(self._folder / AUTOBOOT, autoboot(slots.primary))
-        if self._stored() != state(slots):
+        if self._stored(STATE) != state(slots):
             self._write(self._folder / STATE, state(slots))
+
+    def lasted(self) -> None:
+        """Begin to count starts anew: this one did not end early. Raises SelectorDamaged, OSError."""
+        if self._stored(STARTS) != starts(0):
+            self._write(self._folder / STARTS, starts(0))
 
     def _said(self) -> tuple[Slot, str, int] | None:
         """Return what the state says of which slot, None where it is damaged: that slot counts as bad."""
-        content = self._stored()
+        content = self._stored(STATE)
         found = _STATE.match(content.decode("ascii", "replace"))
         if found is None or not content[found.end() :].startswith(
             f"crc={crc32(found[0].encode()):08x}".encode()
@@ -108,8 +141,8 @@ class Selector:
             return None
         return Slot(found[1]), found[2], int(found[3] or 0)
 
-    def _stored(self) -> bytes:
+    def _stored(self, name: str) -> bytes:
         try:
-            return (self._folder / STATE).read_bytes()
+            return (self._folder / name).read_bytes()
         except FileNotFoundError:
             return b""

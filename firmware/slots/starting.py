@@ -17,11 +17,18 @@ from firmware.slots.selector import Selector, SelectorDamaged
 def start(machine: Machine, selector: Selector) -> bool:
     """Count a try that failed; returns whether the machine is to start anew, with the other slot.
 
-    Says also whether the slot that runs is on trial. Raises SelectorDamaged, OSError, ValueError.
+    Says also whether the slot that runs is on trial, whatever the selector lacks. Raises SelectorDamaged,
+    OSError, ValueError.
     """
-    running, slots = machine.current(), selector.read()
+    running = machine.current()
+    try:
+        slots = selector.read()
+    except SelectorDamaged:
+        machine.tell(on_trial=machine.was_asked_for())
+        raise
     after = started(slots, running)
-    if after != slots:
+    machine.tell(on_trial=running is not after.primary, other_is_damaged=after.other_is_damaged)
+    if after != slots or selector.named() is None:
         selector.write(after)
     machine.take_up(after)
     return running is after.primary and after.tries > 0

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from firmware.slots.backend import Machine
 from firmware.slots.forward import newer
 from firmware.updater import Source, Trial, UpdateFailed
 from firmware.updating.installer import Installer
@@ -33,13 +34,14 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class ImageUpdater:
-    """version: of the image that runs. folder: the appliance's. trial: a file, there during one."""
+    """version: of the image that runs. folder: the appliance's. machine: what the system says of slots."""
 
-    def __init__(self, installer: Installer, version: str, folder: Path, trial: Path) -> None:
+    def __init__(self, installer: Installer, version: str, folder: Path, machine: Machine) -> None:
         self._installer = installer
         self._version = version
         self._record = folder / RECORD
-        self._trial = trial
+        self._trial = machine.trial
+        self._damaged = machine.damaged
         self._ended = False
         self.leaving = False
 
@@ -73,6 +75,10 @@ class ImageUpdater:
         """Read it from the record."""
         record = self._read()
         return record is not None and record.activated and record.digest == artifact.digest
+
+    def was_damaged(self) -> bool:
+        """Look whether the other slot was left so."""
+        return self._damaged.exists()
 
     def trial(self) -> Trial | None:
         """Look whether one is on; the record is of who activated it, which may have been somebody by hand."""

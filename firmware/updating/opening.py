@@ -18,4 +18,4 @@ def host_here(start_anew: Callable[[Ending], None], data: Path) -> Host:
     if not IMAGE_VERSION.exists() or not machine.running.exists():
         return Host(start_anew)
     running = IMAGE_VERSION.read_text("ascii").strip()
-    return Host(start_anew, updater=ImageUpdater(Rauc(), running, data, machine.trial), version=running)
+    return Host(start_anew, updater=ImageUpdater(Rauc(), running, data, machine), version=running)

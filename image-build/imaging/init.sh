@@ -1,8 +1,11 @@
 #!/usr/bin/busybox sh
 # Opens the root of the slot that the firmware chose, or stops the machine: a root that is not as the command line
-# says is not started. $roothash and $hashoffset are of the slot's own command line.
+# says is not started, and the other slot is, if it was good. $roothash and $hashoffset are of the slot's own command
+# line.
 export PATH=/usr/bin:/usr/sbin:/bin
 B=/usr/bin/busybox
+known=/slots selector=/selector
+. /slots.sh
 $B mount -t proc proc /proc
 $B mount -t sysfs sysfs /sys
 $B mount -t devtmpfs devtmpfs /dev
@@ -34,30 +37,48 @@ if [ -e $told ]; then
     partition=$((0x$($B hexdump -v -e '1/1 "%02x"' $told)))
 fi
 case $partition in
-2) slot=A label=root_a ;;
-3) slot=B label=root_b ;;
+2) slot=A other=B label=root_a ;;
+3) slot=B other=A label=root_b ;;
 *) stop "started from partition '$partition', which is no slot" ;;
 esac
 
-device=
-tries=0
-while [ -z "$device" ] && [ $tries -lt 300 ]; do
-    for event in /sys/class/block/*/uevent; do
-        if $B grep -qx "PARTNAME=$label" "$event"; then
-            name=${event%/uevent}
-            device=/dev/${name##*/}
-        fi
+# The device of the partition with this label, once it is there.
+device_of() {
+    tries=0
+    while [ $tries -lt 300 ]; do
+        for event in /sys/class/block/*/uevent; do
+            if $B grep -qx "PARTNAME=$1" "$event"; then
+                name=${event%/uevent}
+                echo "/dev/${name##*/}"
+                return
+            fi
+        done
+        $B sleep 0.1
+        tries=$((tries + 1))
     done
-    [ -n "$device" ] || $B sleep 0.1
-    tries=$((tries + 1))
-done
+}
+device=$(device_of $label)
 [ -b "$device" ] || stop "there is no partition $label"
 
+# Does something with the selector mounted, for as short as can be; false where it cannot be mounted.
+selecting() {
+    $B mount -t vfat -o noatime,umask=0077 "$(device_of selector)" $selector || return 1
+    "$@"
+    result=$?
+    $B umount $selector
+    return $result
+}
+# Whether the whole root is what the root hash says.
+intact() {
+    echo "aidpost: three starts did not last: $label is read from end to end" >/dev/console
+    /usr/sbin/veritysetup verify "$device" "$device" "$roothash" --hash-offset="$hashoffset"
+}
+before_root
 $B mkdir -p /run/aidpost
 echo $slot >/run/aidpost/slot
 /usr/sbin/veritysetup open --panic-on-corruption "$device" root "$device" "$roothash" --hash-offset="$hashoffset" ||
-    stop "$label is not what this slot was signed with"
-$B mount -t erofs -o ro /dev/mapper/root /newroot || stop "$label cannot be mounted"
+    damaged "$label is not what this slot was signed with"
+$B mount -t erofs -o ro /dev/mapper/root /newroot || damaged "$label cannot be mounted"
 echo "aidpost: slot $slot from $device" >/dev/console
 for folder in proc sys dev run; do
     $B mount --move /$folder /newroot/$folder

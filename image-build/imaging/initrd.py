@@ -8,13 +8,15 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from firmware.slots.selector import known_contents
 from imaging.kernel import closure, uncompressed
 from imaging.toolbox import Toolbox
 
 INIT = Path(__file__).parent / "init.sh"
+SLOTS = Path(__file__).parent / "slots.sh"
 PROGRAMS = ("/usr/bin/busybox", "/usr/sbin/veritysetup")
 LIBRARIES = ("/usr/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu/systemd")
-FOLDERS = ("dev", "newroot", "proc", "run", "sys", "tmp")
+FOLDERS = ("dev", "newroot", "proc", "run", "selector", "sys", "tmp")
 
 _FOLDER = stat.S_IFDIR | 0o755
 _PROGRAM = stat.S_IFREG | 0o755
@@ -44,6 +46,8 @@ def make(
         names.append(name)
     files["modules/list"] = (_FILE, "".join(f"{name}\n" for name in names).encode())
     files["init"] = (_PROGRAM, init.read_bytes())
+    files["slots.sh"] = (_FILE, SLOTS.read_bytes())
+    files |= {f"slots/{name}": (_FILE, content) for name, content in known_contents().items()}
     files["bin/sh"] = (_LINK, b"/usr/bin/busybox")
     files["dev/console"] = (_DEVICE, b"")
     folders = {str(parent) for name in files for parent in Path(name).parents} - {"."}

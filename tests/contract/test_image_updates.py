@@ -111,7 +111,7 @@ def wanted(bundles: Path, kind: str, version: str | None = None) -> Artifact:
 
 
 def updater(installer: Installer, machine: Firmware) -> ImageUpdater:
-    return ImageUpdater(installer, RUNNING, machine.machine.selector.parent, machine.machine.trial)
+    return ImageUpdater(installer, RUNNING, machine.machine.selector.parent, machine.machine)
 
 
 def root(machine: Firmware, slot: str) -> bytes:

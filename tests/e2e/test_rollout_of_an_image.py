@@ -52,8 +52,8 @@ class Post:
 
     def starts_as(self, version: str) -> None:
         """Have the appliance find at its next start what the slot that runs says."""
-        data, trial = self.appliance.config.device.data, self.machine.machine.trial
-        self.appliance.updater = ImageUpdater(self._installer, version, data, trial)
+        data = self.appliance.config.device.data
+        self.appliance.updater = ImageUpdater(self._installer, version, data, self.machine.machine)
         self.appliance.version = version
 
     async def roll_out(self) -> None:
@@ -66,6 +66,9 @@ class Post:
 
     async def shown(self) -> str:
         return (await self._server.administer("fleet", "rollouts", "show", "image")).lower()
+
+    async def devices(self) -> str:
+        return await self._server.administer("fleet", "devices", "list", "--format", "json")
 
     async def until_shown(self, word: str) -> str:
         async with asyncio.timeout(DEADLINE_S):
@@ -118,3 +121,20 @@ async def test_a_slot_with_which_a_part_is_lost_is_left_and_stops_the_rollout(po
     async with post.appliance.started():
         assert "camera was well before" in await post.until_shown("stopped")
     assert post.machine.slots.primary is Slot.A
+
+
+async def test_older_software_in_place_of_a_damaged_one_is_told_until_it_was_written_anew(post: Post) -> None:
+    async def until_told(part: bool) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while ("SoftwareDamaged" in await post.devices()) is not part:
+                pass
+
+    post.machine.machine.damaged.touch()
+    for _ in range(2):
+        async with post.appliance.started() as appliance:
+            assert f"{RUNNING} runs in its place" in appliance.notices["software"]
+            await until_told(True)
+    post.machine.machine.damaged.unlink()
+    async with post.appliance.started() as appliance:
+        assert "software" not in appliance.notices
+        await until_told(False)

@@ -78,6 +78,9 @@ class Slots:
     def holds(self, _artifact: Artifact) -> bool:
         return self.held
 
+    def was_damaged(self) -> bool:
+        return False
+
     def trial(self) -> Trial | None:
         return self.on_trial
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
 from firmware.slots.backend import TRYBOOT, Machine
 from firmware.slots.machine import Slot, Slots
-from firmware.slots.selector import AUTOBOOT, PARTITIONS, STATE, Selector, write_sector
+from firmware.slots.selector import (
+    AUTOBOOT,
+    PARTITIONS,
+    STARTS,
+    STATE,
+    Selector,
+    known_contents,
+    starts,
+    write_sector,
+)
 from firmware.slots.starting import start
 
 Snapshot: TypeAlias = tuple[bytes, bytes, Slot, bool]
@@ -21,10 +31,38 @@ def in_place(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+SLOTS_SH = Path(__file__).parents[2] / "image-build/imaging/slots.sh"
+# What init does around it: with a root that is "broken" it cannot be opened, with a "damaged" one it panics.
+_INITRD = """\
+B=$1 slot=$2 other=$3 selector=$4 known=$5 root=$6
+selecting() { "$@"; }
+intact() { [ "$root" = intact ]; }
+stop() { echo "$*"; exit 1; }
+. "$7"
+before_root
+[ "$root" != broken ] || damaged "it cannot be opened"
+[ "$root" = intact ]
+"""
+# In place of busybox, and the power goes before (even) or after (odd) the write of that number.
+_LOSES_POWER = """\
+#!/bin/sh
+[ "$1" = dd ] || exec "$@"
+left=$(cat {count})
+echo $((left - 2)) >{count}
+[ $left = 0 ] && kill -9 $PPID
+"$@"
+[ $left = 1 ] && kill -9 $PPID
+exit 0
+"""
+HOW = ("intact", "damaged", "broken")
+"""Roots: one whose damage is met after it was opened makes the kernel panic."""
+
+
 def machine_in(folder: Path) -> Machine:
     """Where a system under test says what it says of its slots."""
     run = folder / "run"
-    return Machine(folder / "selector", run / "slot", run / "reboot-param", run / "trial")
+    names = ("slot", "reboot-param", "trial", "damaged", "tryboot")
+    return Machine(folder / "selector", *(run / name for name in names))
 
 
 class Firmware:
@@ -43,6 +81,10 @@ class Firmware:
         self.selector = Selector(self.machine.selector, write)
         self.selector.make(slots or Slots(Slot.A))
         self.machine.running.write_text(f"{running.value}\n")
+        (folder / "known").mkdir()
+        for name, content in known_contents().items():
+            (folder / "known" / name).write_bytes(content)
+        self._folder = folder
 
     @property
     def slots(self) -> Slots:
@@ -66,6 +108,37 @@ class Firmware:
             boots.append(self.reboot().value)
         return boots
 
+    def opens(self, root: str = "intact", cut: int | None = None) -> bool:
+        """What the initial file system does before the slot runs; False where the machine starts anew.
+
+        root: one of HOW. cut: where the power goes, if it does.
+        """
+        busybox = self._folder / "busybox"
+        if cut is not None:
+            (self._folder / "cut").write_text(f"{cut}\n")
+            busybox.write_text(_LOSES_POWER.format(count=self._folder / "cut"))
+            busybox.chmod(0o755)
+        slot = self.machine.current()
+        places = (str(self.machine.selector), str(self._folder / "known"))
+        words = (
+            "" if cut is None else str(busybox),
+            slot.value,
+            slot.other.value,
+            *places,
+            root,
+            str(SLOTS_SH),
+        )
+        return subprocess.run(["/bin/sh", "-c", _INITRD, "init", *words], capture_output=True).returncode == 0
+
+    def boots_until_it_runs(self, roots: Mapping[Slot, str], most: int = 12) -> str:
+        """Start after a power cut, until a slot gets past its root; returns all that were started."""
+        boots = ""
+        while len(boots) < most:
+            boots += self.power_cut().value
+            if self.opens(roots.get(self.machine.current(), "intact")):
+                break
+        return boots
+
     def start(self) -> bool:
         """What the system does for its slots when it starts."""
         return start(self.machine, self.selector)
@@ -78,6 +151,7 @@ class Firmware:
         autoboot, state, running, asked = snapshot
         in_place(self.machine.selector / AUTOBOOT, autoboot)
         in_place(self.machine.selector / STATE, state)
+        in_place(self.machine.selector / STARTS, starts(0))
         in_place(self.machine.running, running.value.encode())
         self.machine.reboot.unlink(missing_ok=True)
         if asked:

@@ -6,7 +6,7 @@ import itertools
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
@@ -20,13 +20,16 @@ from firmware.slots.selector import (
     AUTOBOOT,
     SECTOR_BYTES,
     SELECTOR,
+    STARTS,
     STATE,
+    UNFINISHED,
     Selector,
     SelectorDamaged,
+    starts,
     write_sector,
 )
 from firmware.slots.starting import start
-from tests.kit.slot_machine import Firmware, in_place
+from tests.kit.slot_machine import HOW, Firmware, in_place
 
 INSTALL = (("set-state", "B", "bad"), ("set-primary", "B"))
 """What RAUC asks for while it writes the other slot, and what is asked for when it is to be started."""
@@ -115,7 +118,7 @@ def test_no_order_of_calls_boots_and_cuts_makes_a_slot_the_primary_that_never_pa
     calls: list[tuple[str, ...]] = [("set-primary", slot) for slot in "AB"]
     calls += [("set-state", slot, word) for slot in "AB" for word in ("good", "bad")]
     acts: list[Callable[[], object]] = [partial(ask, firmware, *call) for call in calls]
-    acts += [firmware.reboot, firmware.power_cut, firmware.start]
+    acts += [firmware.reboot, firmware.power_cut, firmware.start, partial(firmware.opens, "broken")]
     # The factory's A has passed; from then on, who was called good while it ran.
     waiting, seen = [(firmware.snapshot(), frozenset({Slot.A}))], set()
     while waiting:
@@ -132,6 +135,91 @@ def test_no_order_of_calls_boots_and_cuts_makes_a_slot_the_primary_that_never_pa
                 seen.add(reached)
                 waiting.append(reached)
     assert len(seen) > 20
+
+
+def test_a_primary_that_panics_is_read_whole_and_left_for_the_good_one(tmp_path: Path) -> None:
+    firmware = Firmware(tmp_path, Slots(Slot.A, other_is_good=True))
+    assert firmware.boots_until_it_runs({Slot.A: "damaged"}) == "AAAAB"
+    assert not firmware.start()
+    assert firmware.slots == Slots(Slot.B, other_is_damaged=True)
+    assert firmware.machine.damaged.exists()
+    assert not firmware.machine.trial.exists()
+    assert [ask(firmware, "get-state", name) for name in "AB"] == ["bad", "good"]
+    with pytest.raises(Refused, match="only one"):
+        ask(firmware, "set-state", "B", "bad")
+
+
+def test_a_primary_that_does_not_open_is_left_at_once(tmp_path: Path) -> None:
+    firmware = Firmware(tmp_path, Slots(Slot.B, other_is_good=True))
+    assert firmware.boots_until_it_runs({Slot.B: "broken"}) == "BA"
+
+
+def test_two_damaged_slots_do_not_take_turns(tmp_path: Path) -> None:
+    firmware = Firmware(tmp_path, Slots(Slot.A, other_is_good=True))
+    assert firmware.boots_until_it_runs({Slot.A: "damaged", Slot.B: "broken"}) == "AAAABBBBBBBB"
+    # Mended, as by a card that was badly plugged in, each goes on where it is.
+    assert firmware.boots_until_it_runs({}) == "B"
+
+
+@pytest.mark.parametrize("other", [Slots(Slot.A), Slots(Slot.A, tries=TRIES)], ids=["bad", "on trial"])
+@pytest.mark.parametrize("root", ["damaged", "broken"])
+def test_a_damaged_primary_is_not_left_for_one_that_never_passed(
+    tmp_path: Path, other: Slots, root: str
+) -> None:
+    firmware = Firmware(tmp_path, other)
+    assert firmware.boots_until_it_runs({Slot.A: root}) == 12 * "A"
+    assert firmware.slots == other
+
+
+def test_starts_that_end_early_for_another_reason_leave_no_slot(tmp_path: Path) -> None:
+    firmware = Firmware(tmp_path, Slots(Slot.A, other_is_good=True))
+    assert "".join(firmware.boots_until_it_runs({}) for _ in range(9)) == 9 * "A"
+    # Two panics, and starts that lasted in between, are none too many.
+    for _ in range(3):
+        firmware.selector.lasted()
+        assert firmware.boots_until_it_runs({Slot.A: "damaged"}, most=2) == "AA"
+        assert firmware.boots_until_it_runs({}) == "A"
+    assert firmware.slots == Slots(Slot.A, other_is_good=True)
+
+
+def test_a_slot_on_trial_whose_root_is_damaged_only_loses_its_tries(firmware: Firmware) -> None:
+    for call in INSTALL:
+        ask(firmware, *call)
+    assert firmware.reboot() is Slot.B
+    for root in HOW:
+        assert firmware.opens(root) is (root == "intact")
+    assert firmware.slots == Slots(Slot.A, tries=TRIES)
+    assert (firmware.machine.selector / STARTS).read_bytes() == starts(0)
+
+
+@pytest.mark.parametrize("root", ["damaged", "broken"])
+@pytest.mark.parametrize("cut", range(8))
+def test_a_cut_while_a_slot_is_left_ends_in_the_other_one(tmp_path: Path, root: str, cut: int) -> None:
+    firmware = Firmware(tmp_path, Slots(Slot.A, other_is_good=True))
+    (firmware.machine.selector / STARTS).write_bytes(starts(UNFINISHED))
+    firmware.opens(root, cut)
+    assert firmware.slots.primary in (Slot.A, Slot.B)
+    assert firmware.boots_until_it_runs({Slot.A: root}).strip("A") == "B"
+    assert firmware.slots == Slots(Slot.B, other_is_damaged=True)
+
+
+def test_a_damaged_slot_that_is_written_anew_and_passes_is_good_again(tmp_path: Path) -> None:
+    firmware = Firmware(tmp_path, Slots(Slot.B, other_is_damaged=True))
+    ask(firmware, "set-state", "A", "bad")
+    assert firmware.slots == Slots(Slot.B)
+    ask(firmware, "set-primary", "A")
+    firmware.reboot()
+    ask(firmware, "set-state", "A", "good")
+    assert firmware.slots == Slots(Slot.A, other_is_good=True)
+    assert not firmware.machine.damaged.exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"starts=9".ljust(64), b"starts=1\n"])
+def test_a_damaged_count_leaves_no_slot_too_early(tmp_path: Path, damage: bytes) -> None:
+    firmware = Firmware(tmp_path, Slots(Slot.A, other_is_good=True))
+    (firmware.machine.selector / STARTS).write_bytes(damage)
+    boots = firmware.boots_until_it_runs({Slot.A: "damaged"})
+    assert boots == ("AAAAB" if len(damage) == len(starts(0)) else 12 * "A")
 
 
 def cut_at(number: int) -> Callable[[Path, bytes], None]:
@@ -189,12 +277,13 @@ def test_a_cut_while_a_failed_try_is_counted_gives_no_try_too_many(tmp_path: Pat
 
 def test_what_is_written_lies_within_one_sector_and_keeps_its_length(tmp_path: Path) -> None:
     sizes = set()
-    for slots in (Slots(Slot.A), Slots(Slot.B, other_is_good=True), Slots(Slot.A, tries=3)):
+    kinds = (Slots(Slot.A, tries=3), Slots(Slot.B, other_is_damaged=True))
+    for slots in (Slots(Slot.A), Slots(Slot.B, other_is_good=True), *kinds):
         folder = tmp_path / str(slots)
         folder.mkdir()
         Selector(folder).make(slots)
         assert Selector(folder).read() == slots
-        sizes.add(tuple((folder / name).stat().st_size for name in (AUTOBOOT, STATE)))
+        sizes.add(tuple((folder / name).stat().st_size for name in (AUTOBOOT, STATE, STARTS)))
     assert len(sizes) == 1
     assert max(next(iter(sizes))) <= SECTOR_BYTES
 
@@ -214,6 +303,33 @@ def test_a_file_that_was_changed_by_hand_is_not_written_to(firmware: Firmware) -
     with pytest.raises(SelectorDamaged, match="another length"):
         ask(firmware, "set-state", "B", "good")
     assert firmware.power_cut() is Slot.A
+
+
+@pytest.mark.parametrize("keeps_length", [True, False])
+def test_a_damaged_selector_does_not_hide_that_a_slot_is_on_trial(tmp_path: Path, keeps_length: bool) -> None:
+    firmware = Firmware(tmp_path, Slots(Slot.A, tries=2), running=Slot.B)
+    autoboot = firmware.machine.selector / AUTOBOOT
+    size = autoboot.stat().st_size if keeps_length else 7
+    autoboot.write_bytes(b"\xff" * size)
+    with nullcontext() if keeps_length else pytest.raises(SelectorDamaged, match="another length"):
+        assert not firmware.start()
+    assert firmware.machine.trial.exists()
+    assert firmware.slots == Slots(Slot.A, tries=2)
+    if keeps_length:
+        assert firmware.power_cut() is Slot.A
+
+
+@pytest.mark.parametrize(("said", "on_trial"), [(b"\0\0\0\1", True), (b"\0\0\0\0", False), (None, False)])
+def test_with_nothing_left_on_the_selector_the_firmware_says_whether_it_is_a_trial(
+    firmware: Firmware, said: bytes | None, on_trial: bool
+) -> None:
+    for name in (AUTOBOOT, STATE):
+        (firmware.machine.selector / name).write_bytes(b"")
+    if said is not None:
+        firmware.machine.tryboot.write_bytes(said)
+    with pytest.raises(SelectorDamaged):
+        firmware.start()
+    assert firmware.machine.trial.exists() is on_trial
 
 
 def test_rauc_runs_it_and_hears_why_it_cannot_answer() -> None:
