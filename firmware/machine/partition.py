@@ -75,8 +75,14 @@ class LuksPartition:
         return found.returncode in (0, _NOTHING_FOUND) and not found.stdout.strip()
 
     def grow(self) -> None:
-        """Let it reach to the end of its disk, in the table and for the kernel; a disk by itself stays."""
-        known = Path("/sys/class/block") / Path(self._device).resolve().name
+        """Let it reach to the end of its disk, in the table and for the kernel; a disk by itself stays.
+
+        From here on it is known by the kernel's own name: udev takes the link of its label away for a moment
+        once the table was written.
+        """
+        device = Path(self._device).resolve()
+        self._device = str(device)
+        known = Path("/sys/class/block") / device.name
         if not (known / "partition").exists():
             return
         number = int((known / "partition").read_text())
