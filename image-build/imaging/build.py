@@ -47,12 +47,13 @@ class Order:
 
 
 class Made(msgspec.Struct, frozen=True):
-    """What was built, as image.json says it; sizes in bytes, digests SHA-256."""
+    """What was built, as image.json says it; sizes in bytes, digests SHA-256. packing: of mkfs.erofs."""
 
     version: str
     kernel: str
     root_hash: str
     hash_offset: int
+    packing: tuple[str, ...]
     digests: dict[str, str]
     sizes: dict[str, int]
 
@@ -157,7 +158,7 @@ def _build(recipe: Recipe, order: Order, steps: Steps, work: Path) -> Made:
             "zstd", "--quiet", "--force", "-6", "--threads=0", out / "disk.img", "-o", out / "disk.img.zst"
         )
         step.said = f"{(out / 'disk.img.zst').stat().st_size / 1e6:.1f} MB"
-    return _judged(recipe, order, made)
+    return _judged(recipe, order, made, packing)
 
 
 def _refuse_traces(folder: Path, order: Order) -> None:
@@ -167,11 +168,11 @@ def _refuse_traces(folder: Path, order: Order) -> None:
         raise BuildFailed("the root names this machine's folders or archive: " + ", ".join(found[:5]))
 
 
-def _judged(recipe: Recipe, order: Order, made: slot.Root) -> Made:
+def _judged(recipe: Recipe, order: Order, made: slot.Root, packing: tuple[str, ...]) -> Made:
     """Write image.json; raises BuildFailed when something is larger than the recipe allows."""
     digests = {name: file_digest(order.out / name) for name in FILES}
     sizes = {name: (order.out / name).stat().st_size for name in FILES}
-    result = Made(order.version, order.kernel, made.root_hash, made.hash_offset, digests, sizes)
+    result = Made(order.version, order.kernel, made.root_hash, made.hash_offset, packing, digests, sizes)
     text = msgspec.json.format(msgspec.json.encode(result))
     (order.out / "image.json").write_bytes(text + b"\n")
     limits = recipe.limits
