@@ -71,9 +71,8 @@ def _open(selector: Path, note: PartitionNote, uuid: UUID, partition: Partition,
 def _make(selector: Path, settings: PartitionSettings, partition: Partition, mailbox: Mailbox) -> None:
     note = new_secret(selector, settings, mailbox)
     write_note(selector, note)
-    partition.grow()
     uuid = uuid4()
-    with partition_key(selector, note, uuid, mailbox) as key:
+    with partition.grown(), partition_key(selector, note, uuid, mailbox) as key:
         partition.encrypt(uuid, key)
         if not partition.open(key):
             raise KeysDamaged("the new data partition does not open: get another card")

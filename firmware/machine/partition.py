@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
-from firmware.machine.partition_table import TableNotUnderstood, grow_last
+from firmware.machine.partition_table import TableNotUnderstood, grow_last, held
 from trust.keys.errors import GuardUnavailable
 from trust.keys.secret import SecretKey
 
@@ -34,8 +36,8 @@ class Partition(Protocol):
     def is_blank(self) -> bool:
         """Whether nothing is known to lie on it: no file system, no table, no container."""
 
-    def grow(self) -> None:
-        """Let it reach to the end of the card."""
+    def grown(self) -> AbstractContextManager[None]:
+        """Let it reach to the end of the card; nobody takes it away until it was opened within."""
 
     def encrypt(self, uuid: UUID, key: SecretKey) -> None:
         """Write a new header: what was there is lost."""
@@ -74,29 +76,26 @@ class LuksPartition:
         found = _run("blkid", "--probe", *_SIGNATURES, "--output", "value", self._device, check=False)
         return found.returncode in (0, _NOTHING_FOUND) and not found.stdout.strip()
 
-    def grow(self) -> None:
-        """Let it reach to the end of its disk, in the table and for the kernel; a disk by itself stays.
-
-        From here on it is known by the kernel's own name: udev takes the link of its label away for a moment
-        once the table was written.
-        """
-        device = Path(self._device).resolve()
-        self._device = str(device)
-        known = Path("/sys/class/block") / device.name
+    @contextmanager
+    def grown(self) -> Iterator[None]:
+        """Let it reach to the end of its disk, in the table and for the kernel; a disk by itself stays."""
+        known = Path("/sys/class/block") / Path(self._device).resolve().name
         if not (known / "partition").exists():
+            yield
             return
         number = int((known / "partition").read_text())
         disk = f"/dev/{known.resolve().parent.name}"
-        try:
-            sectors = grow_last(Path(disk), number)
-        except (TableNotUnderstood, OSError) as error:
-            raise GuardUnavailable(
-                f"the card's partition table cannot be changed: {error}; write it anew"
-            ) from error
-        if int((known / "size").read_text()) != sectors:
-            _run("partx", "--update", "--nr", str(number), disk)
-        if int((known / "size").read_text()) != sectors:
-            raise GuardUnavailable("the data partition has another size than the card says: start anew")
+        with ExitStack() as holding:
+            try:
+                sectors = grow_last(holding.enter_context(held(Path(disk))), number)
+            except (TableNotUnderstood, OSError) as error:
+                said = f"the card's partition table cannot be changed: {error}; write it anew"
+                raise GuardUnavailable(said) from error
+            if int((known / "size").read_text()) != sectors:
+                _run("partx", "--update", "--nr", str(number), disk)
+            if int((known / "size").read_text()) != sectors:
+                raise GuardUnavailable("the data partition has another size than the card says: start anew")
+            yield
 
     def encrypt(self, uuid: UUID, key: SecretKey) -> None:
         """Write a new header with one key slot."""

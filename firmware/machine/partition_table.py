@@ -11,7 +11,8 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -77,22 +78,27 @@ class _Header:
         )
 
 
-def grow_last(disk: Path, number: int, write: Write = write_sectors) -> int:
-    """Let partition `number` reach to the end of the disk; returns how many sectors it has then.
+@contextmanager
+def held(disk: Path) -> Iterator[int]:
+    """Open a disk, a block device or a file, and give its descriptor. Raises OSError.
 
-    It never becomes smaller, and stays as it is if another one lies behind it. What was begun by a start
-    that lost power is ended. disk: a block device, or a file. Raises TableNotUnderstood, OSError.
+    Until it is closed again udev does not read the table anew (systemd.io/BLOCK_DEVICE_LOCKING): it would
+    take away each partition that nobody uses, and give it back.
     """
     descriptor = os.open(disk, os.O_RDWR | os.O_CLOEXEC)
     try:
-        # While it is held, udev does not read the table anew (systemd.io/BLOCK_DEVICE_LOCKING).
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return _grow(descriptor, number, write)
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _grow(descriptor: int, number: int, write: Write) -> int:
+def grow_last(descriptor: int, number: int, write: Write = write_sectors) -> int:
+    """Let partition `number` reach to the end of its disk; returns how many sectors it has then.
+
+    It never becomes smaller, and stays as it is if another one lies behind it. What was begun by a start
+    that lost power is ended. Raises TableNotUnderstood, OSError.
+    """
     sectors = os.lseek(descriptor, 0, os.SEEK_END) // SECTOR_BYTES
     header = _Header.of(os.pread(descriptor, SECTOR_BYTES, SECTOR_BYTES))
     entries = bytearray(os.pread(descriptor, _ARRAY_BYTES, header.entries * SECTOR_BYTES))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from trust.keys.secret import SecretKey
@@ -21,7 +23,7 @@ class PlayedPartition:
         self.file_system = 0
         """Which one it is; each that is made has another number, 0 for none."""
         self.header: tuple[UUID, bytes] | None = None
-        self.grown = False
+        self._held = False
 
     def is_open(self) -> bool:
         return self.opened
@@ -32,14 +34,18 @@ class PlayedPartition:
     def is_blank(self) -> bool:
         return not self.holds and self.header is None
 
-    def grow(self) -> None:
+    @contextmanager
+    def grown(self) -> Iterator[None]:
         self._power("grow")
         assert self.file_system == 0
-        self.grown = True
+        self._held = True
+        yield
+        assert self.opened, "udev takes away what nobody uses"
+        self._held = False
 
     def encrypt(self, uuid: UUID, key: SecretKey) -> None:
         self._power("encrypt")
-        assert self.grown
+        assert self._held
         with key.view() as view:
             self.header, self.holds = (uuid, bytes(view)), ""
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from firmware.machine.partition_table import SECTOR_BYTES, TableNotUnderstood, grow_last, write_sectors
+from firmware.machine.partition_table import (
+    SECTOR_BYTES,
+    TableNotUnderstood,
+    Write,
+    grow_last,
+    held,
+    write_sectors,
+)
 from tests.kit.card_table import MIB, SFDISK, TABLE, make_card, table_of
 
 pytestmark = pytest.mark.skipif(not Path(SFDISK).exists(), reason="no sfdisk: image-build/host-packages.sh")
@@ -30,16 +36,21 @@ def card(tmp_path: Path) -> Path:
 
 def test_the_last_partition_reaches_to_the_end_of_the_card(card: Path) -> None:
     before = table_of(card)
-    assert grow_last(card, 2) == 61 * MIB // SECTOR_BYTES
+    assert grow(card) == 61 * MIB // SECTOR_BYTES
     grown = {**before, "data": (before["data"][0], 61 * MIB // SECTOR_BYTES)}
     assert table_of(card) == grown
     content = card.read_bytes()
-    assert grow_last(card, 2) == grown["data"][1]
+    assert grow(card) == grown["data"][1]
     assert card.read_bytes() == content
     # The copy at the end serves where the first table is lost.
     write_first(card, bytes(SECTOR_BYTES))
     with pytest.raises(AssertionError, match="backup appears OK"):
         table_of(card)
+
+
+def grow(card: Path, write: Write = write_sectors) -> int:
+    with held(card) as descriptor:
+        return grow_last(descriptor, 2, write)
 
 
 def write_first(card: Path, content: bytes) -> None:
@@ -48,7 +59,7 @@ def write_first(card: Path, content: bytes) -> None:
         file.write(content)
 
 
-def cut_at(number: int) -> Callable[[int, int, bytes], None]:
+def cut_at(number: int) -> Write:
     """A writer whose power fails in write `number` // 2, after half of its sectors (even) or all (odd)."""
     writes = itertools.count()
 
@@ -70,16 +81,16 @@ def test_a_cut_leaves_a_whole_table_and_the_next_start_ends_it(card: Path, tmp_p
     before = table_of(card)
     whole = tmp_path / "whole"
     shutil.copy(card, whole)
-    grow_last(whole, 2)
+    grow(whole)
     with pytest.raises(PowerCut):
-        grow_last(card, 2, cut_at(cut))
+        grow(card, cut_at(cut))
     assert table_of(card) in (before, table_of(whole))
     for again in range(cut % 4, 2 * WRITES, 4):
         try:
-            grow_last(card, 2, cut_at(again))
+            grow(card, cut_at(again))
         except PowerCut:
             assert table_of(card) in (before, table_of(whole))
-    grow_last(card, 2)
+    grow(card)
     assert card.read_bytes() == whole.read_bytes()
 
 
@@ -87,13 +98,13 @@ def test_a_cut_leaves_a_whole_table_and_the_next_start_ends_it(card: Path, tmp_p
 def test_it_stays_where_the_card_has_no_more_room(tmp_path: Path, card_bytes: int) -> None:
     make_card(tmp_path / "card", card_bytes)
     content = (tmp_path / "card").read_bytes()
-    assert grow_last(tmp_path / "card", 2) == 16 * MIB // SECTOR_BYTES
+    assert grow(tmp_path / "card") == 16 * MIB // SECTOR_BYTES
     assert (tmp_path / "card").read_bytes() == content
 
 
 def test_it_does_not_grow_over_a_partition_behind_it(tmp_path: Path) -> None:
     make_card(tmp_path / "card", CARD_BYTES, f"{TABLE}size=1MiB, name=other\n", 20 * MIB)
-    assert grow_last(tmp_path / "card", 2) == 16 * MIB // SECTOR_BYTES
+    assert grow(tmp_path / "card") == 16 * MIB // SECTOR_BYTES
     assert table_of(tmp_path / "card")["data"][1] == 16 * MIB // SECTOR_BYTES
 
 
@@ -109,6 +120,6 @@ def test_nothing_is_written_to_a_table_that_is_not_understood(
             file.write(b"\x99")
     content = card.read_bytes()
     with pytest.raises(TableNotUnderstood):
-        grow_last(card, 2)
+        grow(card)
     assert card.read_bytes() == content
     assert card.stat().st_size == CARD_BYTES
