@@ -106,6 +106,8 @@ def build(recipe: Recipe, order: Order, steps: Steps) -> Made:
             return _build(recipe, order, steps, work)
         except (FileNotFoundError, kernel.ModulesMissing, NotHollow) as error:
             raise BuildFailed(f"the recipe asks for what is not there: {error}") from error
+        except kernel.KeyringMissing as error:
+            raise BuildFailed(str(error)) from error
         except disk.TooLarge as error:
             raise BuildFailed(f"[disk] of the recipe is too small: {error}") from error
         finally:
@@ -128,7 +130,8 @@ def _build(recipe: Recipe, order: Order, steps: Steps, work: Path) -> Made:
             site = wheels.have(recipe.wheels, tools, cache)
         with steps.step("Root") as step:
             versions = base.installed(root.unpack(found.tar, folder))
-            root.add_modules(folder, unpacked, recipe.kernel.modules, tools)
+            modules = recipe.kernel
+            root.add_modules(folder, unpacked, modules.modules, tools, modules.if_there.modules)
             root.add_firmware(folder, unpacked, recipe.kernel.radio)
             wheels.install(folder, site, recipe.wheels, tools, work)
             root.add_own(folder, order.version, order.keyring)

@@ -10,7 +10,7 @@ import msgspec
 
 def key(*parts: object) -> str:
     """Return 16 hexadecimal digits for values that msgspec can write as JSON."""
-    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]
+    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic", enc_hook=str)).hexdigest()[:16]
 
 
 def file_digest(path: Path) -> str:

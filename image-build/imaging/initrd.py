@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from firmware.slots.selector import known_contents
-from imaging.kernel import closure, uncompressed
+from imaging.kernel import uncompressed
 from imaging.toolbox import Toolbox
 
 INIT = Path(__file__).parent / "init.sh"
@@ -30,17 +30,20 @@ Entries = dict[str, tuple[int, bytes]]
 def make(
     root: Path,
     modules: Path,
-    wanted: Iterable[str],
+    wanted: Iterable[Path],
     toolbox: Toolbox,
     init: Path = INIT,
     programs: Iterable[str] = PROGRAMS,
 ) -> bytes:
-    """Return the archive, packed with zstd; raises CommandFailed, ModulesMissing, FileNotFoundError."""
+    """Return the archive, packed with zstd; raises CommandFailed, FileNotFoundError.
+
+    wanted: files of modules relative to `modules`, in the order in which they are loaded.
+    """
     files: Entries = {}
     for program in programs:
         _with_libraries(root, program, files, toolbox)
     names = []
-    for file in closure(modules, wanted):
+    for file in wanted:
         name = file.name.removesuffix(".xz")
         files[f"modules/{name}"] = (_FILE, uncompressed(modules / file))
         names.append(name)

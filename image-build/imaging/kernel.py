@@ -10,14 +10,18 @@ from pathlib import Path
 
 from imaging.archives import KEYRING, Archive, sources
 from imaging.hashing import key
-from imaging.recipe import Recipe
+from imaging.recipe import KernelSource, Recipe
 from imaging.toolbox import Toolbox
 
-FORM = 1
+FORM = 2
 
 
 class ModulesMissing(Exception):
     """The kernel has modules of these names neither as files nor built in."""
+
+
+class KeyringMissing(Exception):
+    """The keyring of an archive is not there; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,9 @@ def have(recipe: Recipe, name: str, archive: Archive, toolbox: Toolbox, cache: P
         lines = sources(archive, recipe.debian, backports=False)
         lines = [line.replace("deb ", f"deb [signed-by={KEYRING}] ", 1) for line in lines]
         if source.archive:
-            lines.append(f"deb [signed-by={source.keyring}] {source.archive} {recipe.debian.suite} main")
+            keyring = apt / "keyring.gpg"
+            shutil.copyfile(_keyring(source), keyring)  # the toolbox does not see the host's files
+            lines.append(f"deb [signed-by={keyring}] {source.archive} {recipe.debian.suite} main")
         (apt / "sources.list").write_text("".join(f"{line}\n" for line in lines))
         settings = {
             "Dir::State": apt / "state",
@@ -79,6 +85,11 @@ def have(recipe: Recipe, name: str, archive: Archive, toolbox: Toolbox, cache: P
             version = toolbox.run("dpkg-deb", "--field", file, "Version").decode().strip()
             toolbox.run("dpkg-deb", "--extract", file, new / package)
             (new / f"{package}.version").write_text(version)
+        for old in sorted(new.glob("*/lib/modules/*")):
+            # Packages made before the file systems of /lib and /usr/lib were one.
+            (place := old.parents[2] / "usr/lib/modules").mkdir(parents=True, exist_ok=True)
+            old.rename(place / old.name)
+            shutil.rmtree(old.parents[1])
         for modules in sorted(new.glob("*/usr/lib/modules/*")):
             (package_root := modules.parents[3]).joinpath("lib").symlink_to("usr/lib")
             toolbox.run("depmod", "-b", package_root, modules.name)
@@ -88,6 +99,16 @@ def have(recipe: Recipe, name: str, archive: Archive, toolbox: Toolbox, cache: P
     return Unpacked(folder, versions)
 
 
+def _keyring(source: KernelSource) -> Path:
+    """Return the keyring of the source's archive; raises KeyringMissing."""
+    if source.keyring is None or not source.keyring.is_file():
+        raise KeyringMissing(
+            f"{source.keyring}, which says which packages of {source.archive} are genuine, is not here. "
+            "Install the archive's keyring package, or name its file in [kernel.sources] of the recipe."
+        )
+    return source.keyring
+
+
 def _behind(package: str, options: list[str], toolbox: Toolbox) -> str:
     """Return the package of an image that a metapackage such as linux-image-arm64 depends on, else itself."""
     said = toolbox.run("apt-cache", *options, "depends", "--important", package).decode()
@@ -95,10 +116,10 @@ def _behind(package: str, options: list[str], toolbox: Toolbox) -> str:
     return images[0] if images else package
 
 
-def closure(modules: Path, wanted: Iterable[str]) -> list[Path]:
+def closure(modules: Path, wanted: Iterable[str], if_there: Iterable[str] = ()) -> list[Path]:
     """Return the files of modules and of what they need, what is needed first, relative to `modules`.
 
-    Modules that are built in need no file. Raises ModulesMissing.
+    Modules that are built in need no file; those of `if_there` may be missing. Raises ModulesMissing.
     """
     needs = {}
     for line in (modules / "modules.dep").read_text().splitlines():
@@ -108,13 +129,14 @@ def closure(modules: Path, wanted: Iterable[str]) -> list[Path]:
     built_in = {_module(line) for line in (modules / "modules.builtin").read_text().splitlines()}
     order: list[str] = []
     missing = []
-    for name in wanted:
+    needed = tuple(wanted)
+    for name in (*needed, *if_there):
         if name in files:
             # modules.dep names the nearest first: they are loaded from the end.
             for file in [*reversed(needs[files[name]]), files[name]]:
                 if file not in order:
                     order.append(file)
-        elif name not in built_in:
+        elif name not in built_in and name in needed:
             missing.append(name)
     if missing:
         raise ModulesMissing(", ".join(missing))

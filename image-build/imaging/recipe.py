@@ -87,13 +87,24 @@ class KernelSource(Table, frozen=True):
     keyring: Path | None = None
 
 
+class Modules(Table, frozen=True):
+    """Kernel modules by name, without those that they need."""
+
+    initrd_modules: tuple[Module, ...] = ()
+    modules: tuple[Module, ...] = ()
+
+
 class Kernel(Table, frozen=True):
-    """Kernel modules by name, without those that they need; radio: files below /usr/lib/firmware."""
+    """Kernel modules that must be there.
+
+    if_there: those that are taken from a kernel that has them. radio: files below /usr/lib/firmware.
+    """
 
     initrd_modules: tuple[Module, ...]
     modules: tuple[Module, ...]
     radio: tuple[str, ...]
     sources: dict[str, KernelSource]
+    if_there: Modules = Modules()
 
 
 class Disk(Table, frozen=True):

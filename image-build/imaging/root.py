@@ -60,12 +60,14 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def add_modules(root: Path, kernel: Unpacked, wanted: Iterable[str], toolbox: Toolbox) -> None:
+def add_modules(
+    root: Path, kernel: Unpacked, wanted: Iterable[str], toolbox: Toolbox, if_there: Iterable[str] = ()
+) -> None:
     """Copy the wanted modules of each kernel; raises ModulesMissing."""
-    names = list(wanted)
+    names, also = list(wanted), list(if_there)
     for release, _, modules in kernel.kernels():
         place = root / "usr/lib/modules" / release
-        for file in closure(modules, names):
+        for file in closure(modules, names, also):
             (place / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(modules / file, place / file)
         for name in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imaging import initrd
-from imaging.kernel import Unpacked
+from imaging.kernel import Unpacked, closure
 from imaging.recipe import Recipe
 from imaging.toolbox import Toolbox
 
@@ -91,7 +91,8 @@ def make_boot(
     folder.mkdir(parents=True)
     release, kernel_image, modules = kernel.kernels()[0]
     shutil.copy(kernel_image, folder / "kernel8.img")
-    (folder / "initrd").write_bytes(initrd.make(root_folder, modules, recipe.kernel.initrd_modules, toolbox))
+    files = closure(modules, recipe.kernel.initrd_modules, recipe.kernel.if_there.initrd_modules)
+    (folder / "initrd").write_bytes(initrd.make(root_folder, modules, files, toolbox))
     (folder / "cmdline.txt").write_text(command_line(root) + "\n")
     (folder / "config.txt").write_text(CONFIG.format(kernel="kernel8.img"))
     for tree in sorted(kernel.folder.glob(f"*/usr/lib/linux-image-{release}/broadcom/bcm2*.dtb")):
@@ -99,9 +100,10 @@ def make_boot(
     for part in sorted(kernel.folder.glob("raspi-firmware/usr/lib/raspi-firmware/*")):
         if part.name in BOARD_FIRMWARE:
             shutil.copy(part, folder)
-    overlays = kernel.folder / "raspi-firmware/usr/lib/raspi-firmware/overlays"
-    if overlays.is_dir():
-        shutil.copytree(overlays, folder / "overlays")
+    # Beside the firmware, or, as Raspberry Pi packs them, beside the kernel that they are of.
+    for place in ("raspi-firmware/usr/lib/raspi-firmware", f"*/usr/lib/linux-image-{release}"):
+        for overlays in kernel.folder.glob(f"{place}/overlays"):
+            shutil.copytree(overlays, folder / "overlays", dirs_exist_ok=True)
     write_fat(folder, recipe.disk.boot_mib, "BOOT", image, toolbox)
 
 

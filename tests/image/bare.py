@@ -78,7 +78,7 @@ def make(folder: Path) -> Bare:
     disk.unlink(missing_ok=True)
     tools.run("mkfs.ext4", "-q", "-d", tree, disk, f"{ROOT_MIB}M")
     (init := folder / "init.sh").write_text(INIT)
-    packed = initrd.make(tree, modules, MODULES, tools, init, programs=(BUSYBOX,))
+    packed = initrd.make(tree, modules, kernel.closure(modules, MODULES), tools, init, programs=(BUSYBOX,))
     (folder / "initrd").write_bytes(packed)
     shutil.rmtree(tree)
     shutil.copyfile(image, folder / "kernel")

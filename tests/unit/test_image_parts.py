@@ -13,6 +13,7 @@ import firmware
 from firmware.slots.machine import Slot
 from firmware.slots.selector import PARTITIONS
 from imaging import archives, base, bom, disk, initrd, kernel, lock, root
+from imaging.hashing import key
 from imaging.recipe import load
 
 EPOCH = 1_795_651_200
@@ -54,6 +55,17 @@ def test_a_module_comes_after_what_it_needs(modules: Path) -> None:
 def test_a_module_that_the_kernel_lacks_is_named(modules: Path) -> None:
     with pytest.raises(kernel.ModulesMissing, match="nonesuch"):
         kernel.closure(modules, ["dm_verity", "nonesuch"])
+
+
+def test_a_module_that_another_kernel_alone_has_is_left_out(modules: Path) -> None:
+    names = [file.name for file in kernel.closure(modules, ["dm_bufio"], ["nonesuch", "dm_verity"])]
+    assert names == ["dm-mod.ko.xz", "dm-bufio.ko.xz", "dm-verity.ko.xz"]
+
+
+def test_each_source_of_a_kernel_has_a_place_in_the_cache() -> None:
+    """A keyring is a path, which JSON has no word for."""
+    sources = load().kernel.sources
+    assert len({key(name, source) for name, source in sources.items()}) == len(sources) == 2
 
 
 STATUS = """\
