@@ -17,7 +17,7 @@ from tests.image.tools import REPOSITORY
 
 FOLDER: Final = REPOSITORY / "image-build"
 TRIED: Final = FOLDER / "tried.json"
-# Not of the image: the aggregator's deployment, and what prepares a host.
+# Not of the image: the aggregator's deployment. Scripts here prepare a host; those in folders are of it.
 OTHERS: Final = ("server", "tried.json", "__pycache__")
 
 
@@ -34,7 +34,8 @@ def digest(folder: Path = FOLDER) -> str:
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
-        if inside.parts[0] in OTHERS or "__pycache__" in inside.parts or inside.suffix == ".sh":
+        of_a_host = inside.suffix == ".sh" and len(inside.parts) == 1
+        if inside.parts[0] in OTHERS or "__pycache__" in inside.parts or of_a_host:
             continue
         if path.is_symlink():
             total.update(f"{inside}\0{path.readlink()}\0".encode())

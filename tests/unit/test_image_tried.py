@@ -12,13 +12,19 @@ from tests.image.result import Notes, Result, with_table
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("units/aidpost.service", "recipe.toml", "server/compose.yaml", "host-packages.sh"):
+    for name in (
+        "units/aidpost.service",
+        "recipe.toml",
+        "imaging/init.sh",
+        "server/compose.yaml",
+        "host-packages.sh",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["units/aidpost.service", "recipe.toml"])
+@pytest.mark.parametrize("name", ["units/aidpost.service", "recipe.toml", "imaging/init.sh"])
 def test_a_change_of_what_the_image_is_made_of_is_seen(folder: Path, name: str) -> None:
     before = tried.digest(folder)
     (folder / name).write_text("another")
