@@ -155,7 +155,8 @@ def _build(recipe: Recipe, order: Order, steps: Steps, work: Path) -> Made:
     with steps.step("Boot partition"):
         slot.make_boot(work / "boot", folder, made, recipe, unpacked, out / "boot.img", tools)
     with steps.step("Disk"):
-        disk.make(recipe.disk, made, out / "boot.img", out / "disk.img", work, tools)
+        program = unpacked.folder / slot.FIRMWARE / disk.FIRST_BOARD_PROGRAM
+        disk.make(recipe.disk, made, out / "boot.img", program, out / "disk.img", work, tools)
     with steps.step("Packed disk") as step:
         tools.run(
             "zstd", "--quiet", "--force", "-6", "--threads=0", out / "disk.img", "-o", out / "disk.img.zst"

@@ -15,6 +15,8 @@ from imaging.recipe import Recipe
 from imaging.toolbox import Toolbox
 
 BLOCK = 4096
+# Where Raspberry Pi's package has its firmware.
+FIRMWARE = "raspi-firmware/usr/lib/raspi-firmware"
 # zstd and not LZMA, which takes 20 MB less: Raspberry Pi's kernels read erofs with the one alone
 # (raspberrypi/linux#7028). Not -Efragments, which takes 10 MB less: it packs the ends of all files together,
 # and one that changed moves those of all behind it, 40 MB of an update instead of 10.
@@ -97,11 +99,11 @@ def make_boot(
     (folder / "config.txt").write_text(CONFIG.format(kernel="kernel8.img"))
     for tree in sorted(kernel.folder.glob(f"*/usr/lib/linux-image-{release}/broadcom/bcm2*.dtb")):
         shutil.copy(tree, folder)
-    for part in sorted(kernel.folder.glob("raspi-firmware/usr/lib/raspi-firmware/*")):
+    for part in sorted((kernel.folder / FIRMWARE).glob("*")):
         if part.name in BOARD_FIRMWARE:
             shutil.copy(part, folder)
     # Beside the firmware, or, as Raspberry Pi packs them, beside the kernel that they are of.
-    for place in ("raspi-firmware/usr/lib/raspi-firmware", f"*/usr/lib/linux-image-{release}"):
+    for place in (FIRMWARE, f"*/usr/lib/linux-image-{release}"):
         for overlays in kernel.folder.glob(f"{place}/overlays"):
             shutil.copytree(overlays, folder / "overlays", dirs_exist_ok=True)
     write_fat(folder, recipe.disk.boot_mib, "BOOT", image, toolbox)

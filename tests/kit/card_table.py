@@ -1,4 +1,4 @@
-"""A card in a file: its table as sfdisk makes it for the image, and what sfdisk reads of it afterwards."""
+"""A card in a file: its table as the image has it, in small, and what sfdisk reads of it afterwards."""
 
 from __future__ import annotations
 
@@ -6,23 +6,42 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
+
+from imaging.disk import make_hybrid, script, size_mib
+from imaging.recipe import Disk
 
 MIB = 1 << 20
 SFDISK = "/usr/sbin/sfdisk"
-TABLE = "label: gpt\nfirst-lba: 2048\nsize=1MiB, name=selector\nsize=16MiB, name=data\n"
+SMALL = Disk(selector_mib=1, boot_mib=1, root_mib=1, data_mib=16)
+IMAGE_BYTES = size_mib(SMALL) * MIB
+DATA = 6
 
 
-def make_card(path: Path, card_bytes: int, table: str = TABLE, image_bytes: int = 19 * MIB) -> None:
-    """Write the image, as large as it has to be, and lay it onto a card of `card_bytes`."""
+def make_card(path: Path, card_bytes: int, table: str | None = None, image_bytes: int = IMAGE_BYTES) -> None:
+    """Write the image, with another table where one is given, and lay it onto a card of `card_bytes`."""
     path.write_bytes(b"")
     os.truncate(path, image_bytes)
-    subprocess.run([SFDISK, "--quiet", path], input=table, check=True, text=True, capture_output=True)
+    given = table or script(SMALL)
+    subprocess.run([SFDISK, "--quiet", path], input=given, check=True, text=True, capture_output=True)
+    if table is None:
+        make_hybrid(path, list(table_of(path).values()))
     os.truncate(path, card_bytes)
 
 
 def table_of(path: Path) -> dict[str, tuple[int, int]]:
     """Return start and size in sectors of each partition, by label; fails if the first table is not whole."""
-    read = subprocess.run([SFDISK, "--json", path], check=True, text=True, capture_output=True)
+    return {part["name"]: (part["start"], part["size"]) for part in _read(path)}
+
+
+def master_boot_record(path: Path) -> list[tuple[int, int, int]]:
+    """Return type, start and size of each of its entries."""
+    parts = _read(path, "--label-nested", "dos")
+    return [(int(part["type"], 16), part["start"], part["size"]) for part in parts]
+
+
+def _read(path: Path, *words: str) -> list[dict[str, Any]]:
+    read = subprocess.run([SFDISK, *words, "--json", path], check=True, text=True, capture_output=True)
     assert "corrupt" not in read.stderr, read.stderr
-    parts = json.loads(read.stdout)["partitiontable"]["partitions"]
-    return {part["name"]: (part["start"], part["size"]) for part in parts}
+    parts: list[dict[str, Any]] = json.loads(read.stdout)["partitiontable"]["partitions"]
+    return parts

@@ -30,7 +30,7 @@ def main(room: Path) -> None:
         place.mkdir(exist_ok=True)
         make_card(room / "card", 96 * MIB)
         device = run("losetup", "--find", "--show", "--partscan", str(room / "card")).strip()
-        partition = LuksPartition(Path(f"{device}p2"), cpu=cpu)
+        partition = LuksPartition(Path(f"{device}p6"), cpu=cpu)
         board, other = FakeMailbox(), FakeMailbox()
         board.rows, other.rows = [7] * 8, [8] * 8
 
@@ -39,9 +39,9 @@ def main(room: Path) -> None:
         assert open_data(selector, OTP, partition, board) is False
         grown = table_of(room / "card")["data"][1]
         assert (
-            grown == 93 * MIB // 512 == int(Path(f"/sys/class/block/{Path(device).name}p2/size").read_text())
+            grown == 89 * MIB // 512 == int(Path(f"/sys/class/block/{Path(device).name}p6/size").read_text())
         )
-        assert 64 * MIB < int(run("blockdev", "--getsize64", str(partition.opened))) < 93 * MIB
+        assert 64 * MIB < int(run("blockdev", "--getsize64", str(partition.opened))) < 89 * MIB
         run("mount", str(partition.opened), str(place))
         (place / "file").write_text(WORD)
         run("umount", str(place))

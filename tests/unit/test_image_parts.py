@@ -15,6 +15,7 @@ from firmware.slots.selector import PARTITIONS
 from imaging import archives, base, bom, disk, initrd, kernel, lock, root
 from imaging.hashing import key
 from imaging.recipe import load
+from tests.kit.card_table import IMAGE_BYTES, SFDISK, make_card, master_boot_record, table_of
 
 EPOCH = 1_795_651_200
 
@@ -142,6 +143,16 @@ def test_partitions_stand_where_the_boot_firmware_looks() -> None:
         Slot.A: "boot_a",
         Slot.B: "boot_b",
     }
+
+
+@pytest.mark.skipif(not Path(SFDISK).exists(), reason="no sfdisk: image-build/host-packages.sh")
+def test_the_first_boards_find_the_same_partitions_by_the_same_numbers(tmp_path: Path) -> None:
+    make_card(tmp_path / "card", IMAGE_BYTES)
+    by_label, entries = table_of(tmp_path / "card"), master_boot_record(tmp_path / "card")
+    # Type 0C is what the boot ROM of the Zero 2 W takes for FAT.
+    assert entries[:3] == [(0x0C, *span) for span in list(by_label.values())[:3]]
+    # Linux reads the GPT where an entry of this type begins at the first sector behind.
+    assert entries[3] == (0xEE, 1, by_label["selector"][0] - 1)
 
 
 def test_packages_come_from_the_recipes_day() -> None:
