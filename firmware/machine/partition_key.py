@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, assert_never
 from uuid import UUID
@@ -49,7 +50,9 @@ class PartitionSettings:
         fits = isinstance(fuse, bool) and isinstance(tpm, str) and isinstance(pcrs, list)
         if not fits or not all(isinstance(pcr, int) and 0 <= pcr < 24 for pcr in pcrs):
             raise ValueError("fuse is true or false, tpm a text, pcrs a list of numbers from 0 to 23")
-        return cls(GuardKind(values.get("guard")), fuse, tpm, tuple(pcrs))
+        if (guard := values.get("guard")) not in {kind.value for kind in GuardKind}:
+            raise ValueError(f"guard is otp, tpm or file, and not {guard!r}")
+        return cls(GuardKind(guard), fuse, tpm, tuple(pcrs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,11 @@ def new_secret(selector: Path, settings: PartitionSettings, mailbox: Mailbox) ->
             if settings.fuse and are_blank(mailbox):
                 fuse_secret(mailbox)
         case GuardKind.TPM:
+            if find_spec("tpm2_pytss") is None:
+                raise GuardMisconfigured(
+                    "a TPM cannot guard the data partition here, for the image has no library for one: "
+                    "let the board's fuses do it, by a new claim made with --guard otp, and switch on again"
+                )
             with tpm_library():
                 from firmware.guard.tpm import TpmSettings, seal_secret
             handle = seal_secret(TpmSettings(settings.tpm, settings.pcrs))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from firmware.machine.partition_key import PartitionSettings
+from firmware.machine.partition_key import PartitionSettings, read_note
 from trust.keys.errors import GuardMisconfigured
 from trust.keys.guard import GuardKind
 
@@ -16,11 +16,22 @@ def partition_settings(selector: Path, image: Path, claim: str) -> PartitionSett
     """Return the settings of `data.toml` on the selector, else of the claim file there, else of the image.
 
     claim: the name of the claim file. A claim that says otp is for one board, so its blank fuses are
-    programmed; one that says pin leaves the partition to the image. Raises GuardMisconfigured.
+    programmed; one that says pin leaves the partition to the image. A partition that was made stays as it is,
+    whatever is said by now. Raises GuardMisconfigured, GuardUnavailable.
     """
+    note = read_note(selector)
+    if note is not None and note.made:
+        return note.settings
     own = selector / FILE
     if own.exists():
-        return _read(own)
+        try:
+            return _read(own)
+        except GuardMisconfigured as error:
+            # Not the image's default instead: what guards a partition cannot be changed any more.
+            raise GuardMisconfigured(
+                f"{FILE} on the card's first partition cannot be used ({error}): correct it there on any "
+                "computer, or take it away, and switch on again"
+            ) from error
     claimed = _claimed(selector / claim)
     if claimed is not None and claimed is not GuardKind.PIN:
         return PartitionSettings(claimed, fuse=claimed is GuardKind.OTP)
@@ -31,9 +42,9 @@ def _read(path: Path) -> PartitionSettings:
     try:
         return PartitionSettings.of(tomllib.loads(path.read_text()))
     except OSError as error:
-        raise GuardMisconfigured(f"cannot read {path}: {error.strerror}") from error
+        raise GuardMisconfigured(str(error.strerror)) from error
     except (ValueError, RecursionError) as error:
-        raise GuardMisconfigured(f"{path} cannot be used: {error}") from error
+        raise GuardMisconfigured(str(error)) from error
 
 
 def _claimed(path: Path) -> GuardKind | None:

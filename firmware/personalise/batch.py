@@ -11,9 +11,12 @@ from typing import Any
 
 from trust.claim import Claim
 from trust.claim_file import FORMAT, LEAST_PIN_DIGITS, ClaimFile, ClaimFileRefused, in_utc, is_row
+from trust.keys.guard import GuardKind
 from trust.toml_text import Tables, merged
 
 MOST_DEVICES = 1000
+# It has no library for a TPM, and nobody whom it could ask for a PIN when it starts.
+GUARDS_OF_THE_IMAGE = (GuardKind.OTP, GuardKind.FILE)
 """In one batch: as many as may wait for approval at the aggregator."""
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "device": ("device", "id"),
@@ -51,10 +54,11 @@ def numbered(prefix: str, first: int, count: int) -> list[Tables]:
     return [{"device": {"id": f"{prefix}{number:0{digits}}"}} for number in range(first, first + count)]
 
 
-def checked(common: Tables, each: Sequence[Tables]) -> list[Tables]:
+def checked(common: Tables, each: Sequence[Tables], *, for_image: bool = True) -> list[Tables]:
     """Return the tables of each appliance without its code, once all of them are known to be good.
 
-    common: of all; a supervisor without a PIN gets a random one at each appliance. Raises BatchRefused.
+    common: of all; a supervisor without a PIN gets a random one at each appliance. for_image: they have to be
+    what the image can do. Raises BatchRefused.
     """
     if not 0 < len(each) <= MOST_DEVICES:
         raise BatchRefused(f"a batch has 1 to {MOST_DEVICES} appliances, and this one has {len(each)}")
@@ -69,6 +73,12 @@ def checked(common: Tables, each: Sequence[Tables]) -> list[Tables]:
             claim = with_code(tables, Claim.new(bytes(32)).text(), now, timedelta(days=1))
         except ClaimFileRefused as error:
             raise BatchRefused(f"{own.get('device', {}).get('id', 'an appliance')}: {error}") from error
+        if for_image and claim.keys.guard not in GUARDS_OF_THE_IMAGE:
+            raise BatchRefused(
+                f"{claim.device.id}: the image cannot use the guard {claim.keys.guard.value}: "
+                "take --guard otp, the fuses of its Raspberry Pi (docs/keys.md), or say --without-image for "
+                "computers that are set up by hand"
+            )
         if claim.device.id.lower() in seen:
             raise BatchRefused(f"{claim.device.id} is there twice: each appliance has a name of its own")
         seen.add(claim.device.id.lower())

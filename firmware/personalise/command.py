@@ -63,7 +63,14 @@ def group() -> None:
     "--language", "languages", multiple=True, help="Of their screens, the site's own first; repeat it."
 )
 @click.option(
-    "--guard", type=click.Choice([each.value for each in GuardKind]), help="What guards their keys."
+    "--guard",
+    type=click.Choice([each.value for each in GuardKind]),
+    help="What guards their keys. The image has otp and file.",
+)
+@click.option(
+    "--without-image",
+    is_flag=True,
+    help="For computers that are set up by hand: any guard can be used there.",
 )
 @click.option("--supervisor", help="The first who signs in; a random PIN is made for each appliance.")
 @click.option(
@@ -100,6 +107,7 @@ def personalise(
     common_path: Path | None,
     languages: tuple[str, ...],
     guard: str | None,
+    without_image: bool,
     supervisor: str | None,
     days: int,
     out: Path,
@@ -129,7 +137,7 @@ def personalise(
         _needs(common, "aggregator", "where the appliances find this aggregator: --target HOST:PORT")
         _needs(common, "keys", "what guards their keys: --guard otp on a Raspberry Pi (docs/keys.md)")
         each = numbered(prefix, first, count) if count is not None else read_list(_text(list_path))
-        batch = checked(common, each)
+        batch = checked(common, each, for_image=not without_image)
         with connect(server, Credential.read(credential)) as client:
             claims = []
             life = timedelta(days=days)

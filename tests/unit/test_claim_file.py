@@ -43,7 +43,7 @@ MADE = datetime(2026, 11, 26, 5, tzinfo=UTC)
 COMMON: Tables = {
     "device": {"site": "harbour-clinic", "purpose": "clinic check-in", "languages": ["fr", "en"]},
     "aggregator": {"target": "aggregator.relief.example:50051"},
-    "keys": {"guard": "tpm"},
+    "keys": {"guard": "otp"},
     "supervisor": {"name": "ana"},
     "network": {
         "country": "KE",
@@ -199,6 +199,14 @@ def test_an_odd_list_is_refused(text: str, sentence: str) -> None:
         checked(COMMON, read_list(text))
 
 
+@pytest.mark.parametrize("guard", ["tpm", "pin"])
+def test_a_guard_that_the_image_has_not_is_refused_before_codes_are_made(guard: str) -> None:
+    tables, devices = merged(COMMON, {"keys": {"guard": guard}}), [{"device": {"id": "kit-01"}}]
+    with pytest.raises(BatchRefused, match=f"kit-01: .* guard {guard}: take --guard otp"):
+        checked(tables, devices)
+    assert len(checked(tables, devices, for_image=False)) == 1
+
+
 def test_the_command_says_what_to_give(tmp_path: Path) -> None:
     common = tmp_path / "common.toml"
     common.write_text("[network.wifi]\nname = 'x'\npassphrase = 'short'\n")
@@ -213,6 +221,8 @@ def test_the_command_says_what_to_give(tmp_path: Path) -> None:
     assert "--guard otp on a Raspberry Pi" in told("--count", "2", *asked[:-2])
     assert "--target HOST:PORT" in told("--count", "2", *asked[:4])
     assert "8 to 63" in told("--count", "2", *asked, "--common", str(common))
+    assert "take --guard otp" in told("--count", "2", *asked, "--guard", "tpm")
+    assert "none.pem" in told("--count", "2", *asked, "--guard", "tpm", "--without-image")
     assert "none.pem" in told("--count", "2", *asked)
     nowhere = str(tmp_path / "missing" / "out")
     assert "make that first" in told("--count", "2", *asked, "--out", nowhere)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,7 +15,13 @@ from firmware.guard.virtual_board import VirtualMailbox
 from firmware.guard.wrapping import context_of
 from firmware.machine.open_data import PartitionRefused, open_data
 from firmware.machine.partition import LuksPartition, cipher_for
-from firmware.machine.partition_key import PartitionNote, PartitionSettings, partition_key, read_note
+from firmware.machine.partition_key import (
+    PartitionNote,
+    PartitionSettings,
+    partition_key,
+    read_note,
+    write_note,
+)
 from firmware.machine.settings import partition_settings
 from tests.kit.fake_mailbox import FakeMailbox
 from tests.kit.played_partition import PlayedPartition, PowerCut
@@ -142,6 +149,15 @@ def test_the_key_is_drawn_by_hkdf(tmp_path: Path, board: FakeMailbox) -> None:
     assert drawn == HKDF(SHA256(), 32, uuid.bytes, context_of(GuardKind.OTP, "data partition")).derive(rows)
 
 
+@pytest.mark.skipif(find_spec("tpm2_pytss") is not None, reason="the library for a TPM is here")
+def test_without_its_library_a_tpm_is_refused_with_what_to_take(tmp_path: Path, board: FakeMailbox) -> None:
+    partition = PlayedPartition()
+    with pytest.raises(GuardMisconfigured, match="--guard otp"):
+        open_data(tmp_path, PartitionSettings(GuardKind.TPM), partition, board)
+    assert partition.header is None
+    assert open_data(tmp_path, OTP, partition, board) is True
+
+
 @pytest.mark.skipif(why_there_is_none() is not None, reason=str(why_there_is_none()))
 def test_a_tpm_opens_it_and_another_one_does_not(tmp_path: Path, board: FakeMailbox) -> None:
     partition = PlayedPartition()
@@ -177,10 +193,16 @@ def test_whoever_writes_the_card_says_what_guards_it(tmp_path: Path) -> None:
     assert settings() == FUSED
     (selector / "data.toml").write_text('guard = "file"\n')
     assert settings() == FILE
-    for wrong in ('guard = "none"', f"guard = {'[' * 4000}"):
+    for wrong in ('guard = "none"', 'guard = "otp"\nfuse = 1', f"guard = {'[' * 4000}"):
         (selector / "data.toml").write_text(wrong)
-        with pytest.raises(GuardMisconfigured, match=r"data\.toml"):
+        with pytest.raises(GuardMisconfigured, match=r"^data\.toml on the card's .* or take it away"):
             settings()
+    # Neither a mistake nor another wish closes a partition that was made.
+    write_note(selector, PartitionNote(settings=OTP, made=False))
+    with pytest.raises(GuardMisconfigured):
+        settings()
+    write_note(selector, PartitionNote(settings=OTP, made=True))
+    assert settings() == OTP
 
 
 def test_the_fuses_of_a_virtual_board_are_a_file(tmp_path: Path) -> None:
