@@ -96,7 +96,8 @@ async def _run(places: Places) -> None:
             return replace(host_here(start_anew, places.data), quiet_s=0.0)  # nobody is served yet
 
         trying = Trying(host, front.use)
-        means = Means(Supervising(clock, asks=True), trying, ask_pin, front.codes, front.release, clock)
+        supervising = Supervising(clock, asks=True, certificate=lambda: front.certificate)
+        means = Means(supervising, trying, ask_pin, front.codes, front.release, clock)
         boot = FirstBoot(places, means)
         await front.show(boot)
         manager = ServiceManager()

@@ -7,6 +7,8 @@ import socket
 import struct
 from pathlib import Path
 
+from trust.tls.address import Address
+
 INTERFACES = Path("/sys/class/net")
 _SIOCGIFADDR = 0x8915
 _NAME_BYTES, _REQUEST_BYTES = 15, 40
@@ -29,3 +31,10 @@ def own_addresses(interfaces: Path = INTERFACES) -> tuple[str, ...]:
                 continue
             found.append(socket.inet_ntoa(answer[_ADDRESS]))
     return tuple(found)
+
+
+def reached_at(listens: Address, interfaces: Path = INTERFACES) -> tuple[str, ...]:
+    """Return where others find a page over TLS, as browsers write it: on each interface or the one named."""
+    if listens.host not in ("0.0.0.0", "::"):  # noqa: S104 -- compared, not bound
+        return (f"https://{listens}",)
+    return tuple(f"https://{Address(own, listens.port)}" for own in own_addresses(interfaces))

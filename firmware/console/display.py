@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,12 +66,6 @@ class ConsoleDisplay:
         if self._picture is not None:
             columns, lines = self._terminal.size()
             self._terminal.write(drawn(self._picture, columns, lines, self._terminal.draws))
-
-    async def keep(self) -> None:
-        """Draw it once more from time to time, until cancelled."""
-        while True:
-            await asyncio.sleep(AGAIN_S)
-            self.draw()
 
     def close(self) -> None:
         """Let nobody take what was drawn for how it is now."""

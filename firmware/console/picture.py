@@ -10,7 +10,7 @@ from dataclasses import dataclass
 _PLAIN, _MARKED = b"\033[0m", b"\033[7m"
 _HOME, _REST_OF_LINE, _REST = b"\033[H", b"\033[K", b"\033[J"
 _MARGIN = 2
-# What people write with another space, and what Unicode marks directions with.
+# Spaces that a console's font does not have, and what Unicode marks directions with.
 _SPACES = dict.fromkeys(map(ord, "\u00a0\u202f\u2009"), " ")
 _UNSEEN = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2066\u2067\u2068\u2069\u00ad"))
 
@@ -48,7 +48,9 @@ def drawn(picture: Picture, columns: int, lines: int, draws: Callable[[str], boo
     sent = bytearray(_PLAIN + _HOME)
     rows = _fitting(picture, columns, lines)
     for number, row in enumerate(rows):
-        text = "".join(letter if draws(letter) else _instead(letter, draws) for letter in row.text)
+        # Only now: where one of these spaces is, no line may break.
+        text = row.text.translate(_SPACES)
+        text = "".join(letter if draws(letter) else _instead(letter, draws) for letter in text)
         sent += (_MARKED if row.marked else _PLAIN) + text.encode() + _PLAIN + _REST_OF_LINE
         if number + 1 < len(rows):
             sent += b"\r\n"
@@ -94,8 +96,8 @@ def _wrapped(sentence: str, columns: int, before: str = "") -> Iterator[Row]:
 
 def _seen(sentence: str) -> str:
     """Return it without what steers a terminal, and without marks that only a browser understands."""
-    text = unicodedata.normalize("NFC", sentence.translate(_UNSEEN).translate(_SPACES))
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    text = unicodedata.normalize("NFC", sentence.translate(_UNSEEN))
+    return "".join(letter if letter.isprintable() or ord(letter) in _SPACES else " " for letter in text)
 
 
 def _instead(letter: str, draws: Callable[[str], bool]) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from firmware.appliance import Appliance
 from firmware.beside import Beside
-from trust.tls.address import Address
 
 if TYPE_CHECKING:
     from firmware.console.status import Standing
@@ -41,13 +40,13 @@ async def told_on_console(appliance: Appliance, page: OperatorPage | None) -> As
 
 def standing_of(appliance: Appliance, page: OperatorPage | None) -> Standing:
     """Return how it stands now."""
-    from firmware.console.addresses import own_addresses
+    from firmware.console.addresses import reached_at
     from firmware.console.status import Standing
 
     device, link, settings = appliance.config.device, appliance.link, appliance.config.page
     tablets = None
     if page is not None and settings is not None and (listens := settings.tablet_address()) is not None:
-        tablets = tuple(f"https://{each}" for each in _reached_at(listens, own_addresses()))
+        tablets = reached_at(listens)
     return Standing(
         device.id,
         device.site,
@@ -56,10 +55,3 @@ def standing_of(appliance: Appliance, page: OperatorPage | None) -> Standing:
         certificate="" if page is None else page.fingerprint,
         notices=tuple(sorted(appliance.notices.items())),
     )
-
-
-def _reached_at(listens: Address, own: tuple[str, ...]) -> tuple[Address, ...]:
-    """Return where a page is found by others: on each interface, or on the one that is named."""
-    if listens.host in ("0.0.0.0", "::"):  # noqa: S104 -- compared, not bound
-        return tuple(Address(each, listens.port) for each in own)
-    return (listens,)

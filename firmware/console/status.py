@@ -45,7 +45,7 @@ def _lines(standing: Standing) -> Iterator[Text]:
     if standing.tablets is not None:
         yield _ON_TABLETS if standing.tablets else NO_NETWORK
         if standing.tablets and standing.certificate:
-            yield say("{label}: {digest}", label=TABLETS, digest=_in_groups(standing.certificate))
+            yield say("{label}: {digest}", label=TABLETS, digest=in_groups(standing.certificate))
     if standing.connected is not None:
         yield UPLINK if standing.connected else NO_UPLINK
     for part, sentence in standing.notices:
@@ -53,8 +53,9 @@ def _lines(standing: Standing) -> Iterator[Text]:
             yield for_whoever_helps(sentence)
 
 
-def _in_groups(digest: str) -> str:
-    return " ".join(digest[place : place + 8] for place in range(0, len(digest), 8))
+def in_groups(fingerprint: str) -> str:
+    """Return it so that it breaks into lines between its pairs."""
+    return fingerprint.replace(":", " ")
 
 
 async def keep_status(display: ConsoleDisplay, standing: Callable[[], Standing], tag: str) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import closing
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -115,16 +115,16 @@ class FirstBoot:
         """Go on until the appliance is ready. Raises OSError, UplinkError, GuardError, StoreError."""
         await asyncio.to_thread(self._places.begin)
         looking = asyncio.create_task(self._look_for_codes(), name="codes")
-        try:
-            config, guard = await self._joined()
-        finally:
-            looking.cancel()
-            await asyncio.wait({looking})
-        with closing(guard):
+        with ExitStack() as opened:
+            try:
+                config, guard = await self._joined()
+                opened.callback(guard.close)
+                await self._name_supervisor(config, guard)
+            finally:
+                looking.cancel()
+                await asyncio.wait({looking})
             if self._means.release is not None:
                 await self._means.release()
-            await self._means.supervising.name_one(config, guard, self._claimed(), self._show)
-            await asyncio.to_thread(self._places.forget_claim)
 
             def done() -> None:
                 self._places.finish()
@@ -153,6 +153,29 @@ class FirstBoot:
         """Let this person be the first who signs in; what is wrong with the PIN shows in the situation."""
         if self.situation.step is Step.SUPERVISOR:
             self._means.supervising.enter(name, pin)
+
+    # --- the supervisor --------------------------------------------------------------------------------
+
+    async def _name_supervisor(self, config: Config, guard: KeyGuard) -> None:
+        """Let the one of the claim sign in, or who is entered, or the one of a claim that is shown now."""
+        shown = asyncio.create_task(self._take_supervisors(config), name="supervisors")
+        try:
+            claim = await asyncio.to_thread(self._claimed)
+            named = claim if claim is not None and _is_of(claim, config) else None
+            await self._means.supervising.name_one(config, guard, named, self._show)
+        finally:
+            shown.cancel()
+            await asyncio.wait({shown})
+        await asyncio.to_thread(self._places.forget_claim)
+
+    async def _take_supervisors(self, config: Config) -> None:
+        while True:
+            claim = await self._claims.get()
+            if claim.supervisor is not None and _is_of(claim, config):
+                pin = bytearray(claim.supervisor.pin, "ascii")
+                self.name_supervisor(claim.supervisor.name, pin)
+            elif self.situation.step is Step.SUPERVISOR:
+                self._show(standing(config, Step.SUPERVISOR, Trouble.NAMES_NOBODY))
 
     # --- the claim -------------------------------------------------------------------------------------
 
@@ -252,6 +275,10 @@ class FirstBoot:
         self.situation = situation
         for listener in tuple(self._listeners):
             listener()
+
+
+def _is_of(claim: ClaimFile, config: Config) -> bool:
+    return (claim.device.id, claim.device.site) == (config.device.id, config.device.site)
 
 
 _TROUBLES = {

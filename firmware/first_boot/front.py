@@ -22,9 +22,12 @@ from firmware.config import ConfigError
 from firmware.config import Console as ConsoleTable
 from firmware.config import Page as PageTable
 from firmware.config_file import decode_path
+from firmware.console.addresses import reached_at
 from firmware.console.display import open_display
 from firmware.first_boot.boot import FirstBoot
-from firmware.first_boot.on_console import FirstBootConsole
+from firmware.first_boot.on_console import FirstBootConsole, ForTablets
+from firmware.first_boot.tablets import TabletPage
+from firmware.first_boot.terms import Situation
 from firmware.first_boot.words import screen_of, signal_of
 from firmware.page.first_boot import FirstBootPage
 from firmware.presenter import Presenter
@@ -34,6 +37,7 @@ from sensors.board.port import Board, BoardEvent, Button
 from sensors.camera.opening import open_camera
 from sensors.errors import SensorError
 from sensors.worker import DeviceWorker
+from trust.tls.contexts import Shown
 from trust.toml_text import Tables
 
 T = TypeVar("T")
@@ -59,6 +63,8 @@ class Front:
         self._presenter: Presenter | None = None
         self._page: FirstBootPage | None = None
         self._console: FirstBootConsole | None = None
+        self._tablets: TabletPage | None = None
+        self._beside = Beside(self._stack)
         self._boot: FirstBoot | None = None
         self._loop = asyncio.get_running_loop()
         self.codes: CameraScanner | None = None
@@ -96,11 +102,13 @@ class Front:
             self._page = page = FirstBootPage(boot, time.monotonic)
             click.echo(f"The page of the first boot: {await page.start(self._address)}")
             self._stack.push_async_callback(page.stop)
+        self._tablets = TabletPage(boot, time.monotonic)
+        self._stack.push_async_callback(self._tablets.stop)
         display = None if self._console_table is None else open_display(self._console_table.device)
         if display is not None:
             self._stack.callback(display.close)
-            Beside(self._stack).run("console", display.keep())
-            self._console = FirstBootConsole(boot, display, self._is_looked_at)
+            self._console = FirstBootConsole(boot, display, self._is_looked_at, self._for_tablets)
+            self._beside.run("console", self._console.keep())
         self._boot = boot
         self._tell()
         self._stack.callback(boot.subscribe(self._tell))
@@ -112,8 +120,26 @@ class Front:
         log.info("first boot", screen=screen.name, said=screen.title.message)
         if self._presenter is not None:
             self._presenter.show(Show(signal_of(self._boot.situation)))
+        if self._tablets is not None and self._boot.situation.tablets:
+            self._beside.soon(self._serve_tablets(self._tablets, self._boot.situation))
         if self._console is not None:
             self._console.tell()
+
+    async def _serve_tablets(self, tablets: TabletPage, situation: Situation) -> None:
+        await tablets.follow(situation)
+        if self._console is not None:
+            self._console.tell()
+
+    def _for_tablets(self) -> ForTablets | None:
+        tablets = self._tablets
+        if tablets is None or tablets.address is None:
+            return None
+        return ForTablets(reached_at(tablets.address), tablets.number, tablets.fingerprint)
+
+    @property
+    def certificate(self) -> Shown | None:
+        """What tablets see, None where none is served."""
+        return None if self._tablets is None else self._tablets.certificate
 
     def _is_looked_at(self) -> bool:
         return self._page is not None and self._page.is_looked_at

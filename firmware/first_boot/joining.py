@@ -14,6 +14,7 @@ import structlog
 
 from firmware.clock import Clock
 from firmware.config import Config, ConfigError
+from firmware.first_boot.configuration import TABLETS
 from firmware.first_boot.places import Places
 from firmware.first_boot.terms import Situation, Step, Trouble
 from firmware.first_boot.waiting import Waiting
@@ -116,6 +117,7 @@ class Joining:
             # No clock that is right was ever before the claim was made.
             clock=now.date() if now < claim.aggregator.made else None,
             languages=claim.device.languages,
+            tablets=TABLETS if claim.hardware.tablets else "",
         )
 
 

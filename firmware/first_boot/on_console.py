@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from firmware.console.display import ConsoleDisplay, View
+from firmware.console.display import AGAIN_S, ConsoleDisplay, View
+from firmware.console.status import in_groups
 from firmware.first_boot.terms import Situation, Step
 from firmware.first_boot.words import STEPS, TITLE, screen_of
+from firmware.page.words import TABLETS
 from firmware.workflow.screen import Choice, Text, say
 from sensors.board.port import Button
+
+_ENTER_ON_TABLET = say("Enter name and PIN on a tablet, or show the camera a claim that names a supervisor.")
+_NAME_IN_CLAIM = say("Show the camera a claim that names a supervisor. The fleet manager makes it.")
 
 
 class Boot(Protocol):
@@ -24,16 +31,33 @@ class Boot(Protocol):
         """Go on although a part is not well."""
 
 
+@dataclass(frozen=True, slots=True)
+class ForTablets:
+    """What a tablet needs. addresses: none where there is no network. certificate: its SHA-256."""
+
+    addresses: tuple[str, ...]
+    number: str
+    certificate: str
+
+
 class FirstBootConsole:
     """Call `tell` with each new situation.
 
-    looked_at: whether a browser shows the page; the buttons then move about there.
+    looked_at: whether a browser shows the page; the buttons then move about there. tablets: None where the
+    page is not served to them.
     """
 
-    def __init__(self, boot: Boot, display: ConsoleDisplay, looked_at: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        boot: Boot,
+        display: ConsoleDisplay,
+        looked_at: Callable[[], bool],
+        tablets: Callable[[], ForTablets | None] = lambda: None,
+    ) -> None:
         self._boot = boot
         self._display = display
         self._looked_at = looked_at
+        self._tablets = tablets
         self._chosen_language = ""
         self._marked = 0
         self._screen = ""
@@ -45,8 +69,28 @@ class FirstBootConsole:
         if screen.name != self._screen:
             self._screen, self._marked = screen.name, 0
         told = (situation.key_words,) if situation.key_words else ()
+        screen = replace(screen, lines=(*screen.lines, *self._without_browser(situation)))
         view = View(_heading(situation), screen, told, self._choices(), self._marked)
         self._display.show(view, self._tag())
+
+    async def keep(self) -> None:
+        """Tell it once more from time to time, until cancelled."""
+        while True:
+            await asyncio.sleep(AGAIN_S)
+            self.tell()
+
+    def _without_browser(self, situation: Situation) -> Iterator[Text]:
+        """Yield what a page needs no words for: where names are entered, and how a tablet comes to it."""
+        tablets = None if situation.ready else self._tablets()
+        if situation.step is Step.SUPERVISOR and not situation.ready:
+            yield _ENTER_ON_TABLET if tablets is not None else _NAME_IN_CLAIM
+        if tablets is not None and tablets.addresses:
+            yield say(
+                "On a tablet: {address} - number {number}",
+                address=tablets.addresses[0],
+                number=tablets.number,
+            )
+            yield say("{label}: {digest}", label=TABLETS, digest=in_groups(tablets.certificate))
 
     def press(self, button: Button) -> None:
         """Take a button of the board."""

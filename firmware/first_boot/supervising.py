@@ -10,20 +10,30 @@ from firmware.clock import Clock
 from firmware.config import Config
 from firmware.first_boot.terms import Situation, Step, Trouble, standing
 from firmware.opening import open_store
+from firmware.page.store import certificate_of
 from firmware.store.errors import StaffRefused
 from firmware.store.store import Store
 from firmware.store.thread import StoreThread
 from firmware.workflow.terms import Role
 from trust.claim_file import ClaimFile
 from trust.keys.guard import KeyGuard
+from trust.names import DeviceName
+from trust.tls.contexts import Shown
 
 
 class Supervising:
-    """Used from the event loop. asks: whether there is a page on which somebody can be entered."""
+    """Used from the event loop.
 
-    def __init__(self, clock: Clock, *, asks: bool) -> None:
+    asks: whether somebody can be entered, on a page or by a claim that is shown. certificate: what tablets
+    see already, which the appliance keeps.
+    """
+
+    def __init__(
+        self, clock: Clock, *, asks: bool, certificate: Callable[[], Shown | None] = lambda: None
+    ) -> None:
         self._clock = clock
         self._asks = asks
+        self._certificate = certificate
         self._entered: asyncio.Queue[tuple[str, bytearray]] = asyncio.Queue()
 
     def enter(self, name: str, pin: bytearray) -> None:
@@ -43,6 +53,9 @@ class Supervising:
                 show(standing(config, Step.SUPERVISOR, Trouble.PIN if refused else None, refused))
                 name, pin = await self._entered.get()
                 refused = await store.run(partial(self._added, name, pin))
+            if (made := self._certificate()) is not None:
+                named = DeviceName(config.device.id, config.device.site)
+                await store.run(lambda store: certificate_of(store, named, made))
         finally:
             await store.close()
 

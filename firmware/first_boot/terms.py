@@ -42,6 +42,7 @@ class Trouble(Enum):
     NOT_STARTED = "not started"
     PARTS = "parts"
     PIN = "pin"
+    NAMES_NOBODY = "names nobody"
 
 
 @unique
@@ -71,7 +72,8 @@ class Situation:
     target: where the aggregator is. key_words: what the operator compares. wifi: the network that is set.
     joins: the one that is tried just now. news: of the last that was tried.
     clock: what the clock says, where it is surely wrong. findings: of the self-test. ready: all is done.
-    languages: of the screen, the site's own first; empty until a claim says so.
+    languages: of the screen, the site's own first; empty until a claim says so. tablets: where the page is
+    served to the network, as the appliance's file has it; empty for nowhere.
     """
 
     step: Step
@@ -87,6 +89,7 @@ class Situation:
     clock: date | None = None
     findings: tuple[PartFinding, ...] = ()
     languages: tuple[str, ...] = ()
+    tablets: str = ""
     ready: bool = False
 
 
@@ -98,7 +101,7 @@ def standing(
     findings: tuple[PartFinding, ...] = (),
 ) -> Situation:
     """Return where the first boot of an appliance stands that has joined."""
-    device, languages = config.device, () if config.page is None else config.page.languages
+    device, page = config.device, config.page
     return Situation(
         step,
         trouble,
@@ -106,5 +109,6 @@ def standing(
         device=device.id,
         site=device.site,
         findings=findings,
-        languages=languages,
+        languages=() if page is None else page.languages,
+        tablets="" if page is None or page.tablet is None else page.tablet,
     )

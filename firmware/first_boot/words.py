@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import assert_never
 
 from firmware.first_boot.terms import Situation, Step, Trouble, WifiEnd, WifiNews
-from firmware.workflow.screen import Choice, Screen, Text, Tone, say
+from firmware.workflow.screen import Choice, Screen, Text, Tone, say, say_many
 from sensors.board.signals import Signal
 
 TITLE = say("This appliance is being set up")
@@ -28,6 +29,12 @@ STATES: Mapping[str, Text] = {
 }
 WIFI_NAME = say("Name of the Wi-Fi network")
 WIFI_PASSPHRASE = say("Passphrase (none for an open network)")
+NUMBER = say("Which number does the appliance show?")
+WHERE_THE_NUMBER_IS = say(
+    "It is on the screen that is plugged into the appliance, and another at each start."
+)
+NUMBER_LABEL = say("Number, 8 digits")
+NUMBER_ENTERED = say("Go on")
 USE_WIFI = say("Use this Wi-Fi network")
 NOT_WIFI = say(
     "The name has 1 to 32 letters, the passphrase 8 to 63 letters, digits and signs. Nothing was changed."
@@ -181,6 +188,12 @@ _TROUBLES: Mapping[Trouble, _Words] = {
         (say("Check its cable, and clean the reader. It is tried again by itself."),),
         (_AGAIN, _GO_ON),
     ),
+    Trouble.NAMES_NOBODY: _Words(
+        Tone.AGAIN,
+        "staff",
+        say("This claim names no supervisor of this appliance"),
+        (say("The fleet manager makes one for this appliance with a supervisor's name and PIN."),),
+    ),
     Trouble.PIN: _Words(
         Tone.AGAIN,
         "staff",
@@ -228,6 +241,17 @@ def signal_of(situation: Situation) -> Signal:
         return Signal.GO_TO_A_PERSON if asks else Signal.WORKING
     tone = screen_of(situation).tone
     return {Tone.FAULT: Signal.DEVICE_FAULT, Tone.PERSON: Signal.GO_TO_A_PERSON}.get(tone, Signal.TRY_AGAIN)
+
+
+def not_the_number(wait_s: float) -> Text:
+    """Say that another number was entered, and until when none is heard."""
+    if not wait_s:
+        return say("This is another number. Please look again.")
+    return say_many(
+        "This is another number. The next try is heard in {number} second.",
+        "This is another number. The next try is heard in {number} seconds.",
+        ceil(wait_s),
+    )
 
 
 def this_is(device: str, site: str) -> Text:

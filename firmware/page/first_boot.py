@@ -1,11 +1,15 @@
-"""The page of the first boot, for the appliance's own screen alone: which step it is, and what to do."""
+"""The page of the first boot: which step it is, and what to do.
+
+For the appliance's own screen, and for tablets on the network, which need a number that its screen shows.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 import structlog
@@ -17,11 +21,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from firmware.first_boot import words
 from firmware.first_boot.terms import Situation, Step
 from firmware.notices import Notices
 from firmware.page.drawing import FOLDER, Drawing
+from firmware.page.number_gate import NumberGate
 from firmware.page.presses import Presses
 from firmware.page.recordings import Recordings
 from firmware.page.streams import HEARTBEAT_S, Part, Streams, seen_of
@@ -34,8 +40,11 @@ from trust.tls.address import Address
 from trust.web.protection import LOOPBACK_NAMES, ProtectiveHeaders, read_form
 from trust.web.server import PageServer
 
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+
 PLACE = "/first-boot"
 WIFI = f"{PLACE}/wifi"
+NUMBER = f"{PLACE}/number"
 LAST_WORDS_S = 2.0
 """So long browsers have at the end to hear that the appliance is ready."""
 log = structlog.get_logger()
@@ -63,10 +72,14 @@ class Boot(Protocol):
 
 
 class FirstBootPage:
-    """Use `start` and `stop`. One screen looks at it, so the language is one for all."""
+    """Use `start` and `stop`. One screen looks at it, so the language is one for all.
 
-    def __init__(self, boot: Boot, monotonic_s: Callable[[], float]) -> None:
+    gate: in front of the page in the network; None for the appliance's own screen.
+    """
+
+    def __init__(self, boot: Boot, monotonic_s: Callable[[], float], gate: NumberGate | None = None) -> None:
         self._boot = boot
+        self._gate = gate
         self._language = ""
         self._streams = Streams()
         self._presses = Presses(monotonic_s)
@@ -74,30 +87,39 @@ class FirstBootPage:
         self._nobody_looks = asyncio.Event()
         self._nobody_looks.set()
         self._drawing = Drawing(sounds=False, speaks=False, recordings=Recordings(None), notices=Notices())
+        behind: list[tuple[str, Handler, str]] = [
+            (PLACE, self._index, "GET"),
+            (f"{PLACE}/events", self._events, "GET"),
+            (f"{PLACE}/act", self._act, "POST"),
+            (WIFI, self._ask_for_wifi, "GET"),
+            (WIFI, self._wifi, "POST"),
+            (f"{PLACE}/supervisor", self._supervisor, "POST"),
+            (f"{PLACE}/language", self._next_language, "POST"),
+        ]
+        routes: list[Route | Mount] = [
+            Route("/", _to_page),
+            *(Route(place, self._behind_gate(do), methods=[method]) for place, do, method in behind),
+            Mount("/static", StaticFiles(directory=FOLDER / "static")),
+        ]
+        middleware = [Middleware(ProtectiveHeaders)]
+        if gate is None:
+            # No other site may read the page by pointing its own name at this machine.
+            middleware.append(
+                Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES, www_redirect=False)
+            )
+        else:
+            routes.append(Route(NUMBER, self._number, methods=["POST"]))
         self.app = Starlette(
-            routes=[
-                Route("/", _to_page),
-                Route(PLACE, self._index),
-                Route(f"{PLACE}/events", self._events),
-                Route(f"{PLACE}/act", self._act, methods=["POST"]),
-                Route(WIFI, self._ask_for_wifi),
-                Route(WIFI, self._wifi, methods=["POST"]),
-                Route(f"{PLACE}/supervisor", self._supervisor, methods=["POST"]),
-                Route(f"{PLACE}/language", self._next_language, methods=["POST"]),
-                Mount("/static", StaticFiles(directory=FOLDER / "static")),
-            ],
-            middleware=[
-                Middleware(ProtectiveHeaders),
-                Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES, www_redirect=False),
-            ],
-            exception_handlers={HTTPException: _refused},
+            routes=routes, middleware=middleware, exception_handlers={HTTPException: _refused}
         )
         self._server: PageServer | None = None
 
-    async def start(self, address: Address) -> str:
+    async def start(self, address: Address, tls: ssl.SSLContext | None = None) -> str:
         """Listen; returns where, as a browser writes it. Raises AddressInUse."""
-        self._server = PageServer(address, self.app, elsewhere="name another under [page]")
-        return f"http://{await self._server.start()}/"
+        self._server = PageServer(
+            address, self.app, tls, is_signed_in=self._is_let_in, elsewhere="name another under [page]"
+        )
+        return f"{'http' if tls is None else 'https'}://{await self._server.start()}/"
 
     async def stop(self) -> None:
         """Let browsers hear the last, and stop listening."""
@@ -121,6 +143,33 @@ class FirstBootPage:
         else:
             self._presses.take(button)
         self._streams.wake()
+
+    # --- who is let in ---------------------------------------------------------------------------------
+
+    def _behind_gate(self, do: Handler) -> Handler:
+        async def only_known(request: Request) -> Response:
+            if self._gate is None or self._gate.knows(request):
+                return await do(request)
+            if request.method == "GET" and request.url.path == PLACE:
+                return self._ask_for_number()
+            raise HTTPException(403, "enter the number first")
+
+        return only_known
+
+    def _is_let_in(self, scope: Scope) -> bool:
+        return self._gate is not None and scope["type"] == "http" and self._gate.knows(Request(scope))
+
+    def _ask_for_number(self, message: Text | None = None) -> Response:
+        drawn = self._drawing.draw("first_boot_number.html", self._tag(), boot=words, message=message)
+        return HTMLResponse(drawn, 200 if message is None else 403)
+
+    async def _number(self, request: Request) -> Response:
+        if self._gate is None:
+            raise AssertionError("there is no such route without a gate")
+        given = (await read_form(request)).get("number", "")
+        answer = RedirectResponse(PLACE, 303)
+        refused = self._gate.enter(given, answer)
+        return answer if refused is None else self._ask_for_number(words.not_the_number(refused.wait_s))
 
     # --- what is shown ---------------------------------------------------------------------------------
 

@@ -54,12 +54,21 @@ class StaffOfStore:
         return checked if isinstance(checked, PinWrong | PinWaits) else checked.role
 
 
-def certificate_of(store: Store, named: DeviceName) -> Shown:
-    """Return what tablets see, made at the first start and kept in the store. Raises StoreError."""
+def new_certificate(named: DeviceName) -> Shown:
+    """Return what tablets see of an appliance that has no store yet."""
+    key = certificates.new_key()
+    return Shown((certificates.make_page(key, named),), key)
+
+
+def certificate_of(store: Store, named: DeviceName, made: Shown | None = None) -> Shown:
+    """Return what tablets see, made at the first start and kept in the store. Raises StoreError.
+
+    made: what they have seen already, before there was a store.
+    """
 
     def make() -> tuple[bytes, bytes]:
-        key = certificates.new_key()
-        return certificates.key_to_der(key), certificates.to_der(certificates.make_page(key, named))
+        shown = made or new_certificate(named)
+        return certificates.key_to_der(shown.key), certificates.to_der(shown.chain[0])
 
     key, certificate = store.page_certificate(make)
     return Shown((certificates.from_der(certificate),), certificates.key_from_der(key))

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from firmware.first_boot.terms import Situation, Step, Trouble
 from firmware.first_boot.words import screen_of
+from firmware.page.number_gate import NumberGate
 from firmware.page.translate import LANGUAGES
 from sensors.board.port import Button
 from tests.browser.conftest import NewPage
@@ -120,6 +121,31 @@ async def test_what_is_entered_arrives(new_page: NewPage) -> None:
             ("ana", "739150"),
             "go on",
         ]
+
+
+@pytest.mark.parametrize(("width", "height"), [(800, 480), (390, 844)])
+async def test_a_tablet_comes_to_the_page_by_the_number(new_page: NewPage, width: int, height: int) -> None:
+    page = await new_page(width, height)
+    async with first_boot_page(gate=NumberGate(lambda: 0.0, "48317720")) as served:
+        for language in LANGUAGES:
+            served.boot.turn_to(replace(KNOWN, step=Step.SUPERVISOR, languages=(language,)))
+            await page.goto(served.address)
+            assert await page.locator("main").get_attribute("lang") == language
+            wide = await page.evaluate("document.documentElement.scrollWidth > innerWidth")
+            assert not wide, language
+        found = await Axe().run(page, options={"resultTypes": ["violations"]})
+        assert not found.response["violations"]
+        for number, shown in (("11112222", "[role=alert]"), ("4831 7720", "#supervisor-name")):
+            await page.locator("#number").fill(number)
+            await page.locator("form.asked button.primary").click()
+            await page.locator(shown).wait_for()
+        await page.locator("#supervisor-name").fill("ana")
+        for field in ("pin", "again"):
+            await page.locator(f"#supervisor-{field}").fill("739150")
+        await page.locator("form.asked button.primary").click()
+        await page.wait_for_load_state()
+        await shows(page, served, Situation(Step.SELF_TEST, Trouble.PARTS))
+        assert served.boot.done == [("ana", "739150")]
 
 
 async def test_the_page_becomes_the_appliances_once_it_is_ready(new_page: NewPage) -> None:

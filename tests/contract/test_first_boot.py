@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import pytest
@@ -29,7 +30,9 @@ from firmware.first_boot.terms import Situation, Step, Trouble, WifiEnd
 from firmware.guard.opening import no_console
 from firmware.machine.claim_file import Claimed, take_claim_file
 from firmware.opening import open_keys, open_store
+from firmware.page.store import certificate_of, new_certificate
 from firmware.store.staff import Staff
+from firmware.store.store import Store
 from firmware.workflow.terms import Role
 from tests.kit.aggregator_fixture import NOW_NS, Running, running_aggregator
 from tests.kit.first_boot_cuts import CUT, WHOLE, TriesNothing
@@ -38,8 +41,10 @@ from tests.kit.link_device import PATIENCE_S
 from tests.kit.pseudo_screen import pseudo_screen
 from trust.claim import Claim
 from trust.claim_file import FORMAT, NAME, ClaimFile
+from trust.names import DeviceName
 from trust.network import Wifi
 
+T = TypeVar("T")
 SITE = "harbour-clinic"
 NOW = datetime.fromtimestamp(NOW_NS / 1e9, UTC)
 MOST_STEPS = 60
@@ -116,6 +121,16 @@ class Post:
         folder = self.folder / "interfaces" / interface
         (folder / "phy80211" if radio else folder).mkdir(parents=True)
         (folder / "operstate").write_text("up\n")
+
+    async def in_store(self, look: Callable[[Store], T]) -> T:
+        config = self.places.joined()
+        assert config is not None
+        with open_keys(config) as guard:
+            store = open_store(config, guard)
+            try:
+                return look(store)
+            finally:
+                store.close()
 
     async def approve(self) -> None:
         asked = await self.fleet.ListEnrolments(fleet_pb2.ListEnrolmentsRequest(), timeout=PATIENCE_S)
@@ -318,6 +333,47 @@ async def test_the_first_supervisor_is_entered_where_the_claim_names_none(post: 
     await until(boot, lambda situation: situation.trouble is Trouble.PIN)
     boot.name_supervisor("ben", bytearray(b"739150"))
     await asyncio.wait_for(running, PATIENCE_S)
+
+
+async def test_a_claim_that_is_shown_later_names_the_supervisor(post: Post) -> None:
+    post.put(await post.claim())
+    means = post.means()
+    seen = new_certificate(DeviceName("kit-1", SITE))
+    supervising = Supervising(means.clock, asks=True, certificate=lambda: seen)
+    boot = FirstBoot(post.places, replace(means, supervising=supervising))
+    running = asyncio.create_task(boot.run())
+    await until(boot, lambda situation: situation.step is Step.SUPERVISOR)
+    ana = {"name": "ana", "pin": "482913"}
+    other = msgspec.structs.replace(
+        (named := await post.claim(supervisor=ana)),
+        device=msgspec.structs.replace(named.device, id="kit-2"),
+    )
+    for claim in (await post.claim(), other):
+        post.codes.codes.put_nowait(to_code(claim.to_text()))
+        await until(boot, lambda situation: situation.trouble is Trouble.NAMES_NOBODY)
+    post.codes.codes.put_nowait(to_code(named.to_text()))
+    await asyncio.wait_for(running, PATIENCE_S)
+    assert await post.in_store(lambda store: store.staff.members()) == [Staff("ana", Role.SUPERVISOR)]
+    kept = await post.in_store(lambda store: certificate_of(store, DeviceName("kit-1", SITE)))
+    assert kept.chain == seen.chain  # a tablet is not told of another one afterwards
+
+
+async def test_a_claim_file_of_another_appliance_names_nobody_here(post: Post) -> None:
+    post.put(await post.claim())
+    first = post.boot(asks=True)
+    running = asyncio.create_task(first.run())
+    await until(first, lambda situation: situation.step is Step.SUPERVISOR)
+    running.cancel()
+    await asyncio.wait({running})
+    ana = await post.claim(supervisor={"name": "ana", "pin": "482913"})
+    for device in ("kit-2", "kit-1"):
+        post.put(msgspec.structs.replace(ana, device=msgspec.structs.replace(ana.device, id=device)))
+        again = post.boot(asks=True)
+        running = asyncio.create_task(again.run())
+        await until(again, lambda told: told.ready or told.step is Step.SUPERVISOR)
+        assert again.situation.ready is (device == "kit-1")
+        running.cancel()
+        await asyncio.wait({running})
 
 
 async def test_a_power_cut_at_any_step_is_made_good_by_the_next_boot(post: Post, tmp_path: Path) -> None:

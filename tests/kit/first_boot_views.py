@@ -10,8 +10,12 @@ from datetime import date
 from firmware.day.self_test import PartFinding
 from firmware.first_boot.terms import Situation, Step, Trouble, WifiEnd, WifiNews
 from firmware.page.first_boot import FirstBootPage
+from firmware.page.number_gate import NumberGate
+from firmware.page.store import new_certificate
+from trust.names import DeviceName
 from trust.network import Wifi
 from trust.tls.address import Address
+from trust.tls.contexts import page_server
 
 KNOWN = Situation(
     Step.AGGREGATOR,
@@ -55,6 +59,7 @@ SITUATIONS = (
     replace(KNOWN, step=Step.APPROVAL, key_words=WORDS),
     replace(KNOWN, step=Step.SUPERVISOR),
     replace(KNOWN, step=Step.SUPERVISOR, trouble=Trouble.PIN),
+    replace(KNOWN, step=Step.SUPERVISOR, trouble=Trouble.NAMES_NOBODY),
     replace(KNOWN, step=Step.SETTINGS),
     replace(KNOWN, step=Step.SELF_TEST),
     replace(KNOWN, step=Step.SELF_TEST, trouble=Trouble.PARTS, findings=(READER,)),
@@ -103,10 +108,14 @@ class Served:
 
 
 @asynccontextmanager
-async def first_boot_page(now_s: Callable[[], float] = lambda: 0.0) -> AsyncIterator[Served]:
+async def first_boot_page(
+    now_s: Callable[[], float] = lambda: 0.0, gate: NumberGate | None = None
+) -> AsyncIterator[Served]:
+    """gate: of the page for tablets, over TLS."""
     boot = PlayedBoot()
-    page = FirstBootPage(boot, now_s)
-    address = await page.start(Address("127.0.0.1", 0))
+    page = FirstBootPage(boot, now_s, gate)
+    tls = None if gate is None else page_server(new_certificate(DeviceName("kit-07", "harbour-clinic")))
+    address = await page.start(Address("127.0.0.1", 0), tls)
     try:
         yield Served(boot, page, address)
     finally:

@@ -16,7 +16,7 @@ from firmware.console.addresses import own_addresses
 from firmware.console.display import ConsoleDisplay
 from firmware.console.status import Standing, view_of
 from firmware.console.terminal import ConsoleTerminal
-from firmware.first_boot.on_console import FirstBootConsole
+from firmware.first_boot.on_console import FirstBootConsole, ForTablets
 from firmware.first_boot.terms import Situation, Step, Trouble
 from firmware.first_boot.words import screen_of
 from firmware.machine import console_font
@@ -27,6 +27,9 @@ from tests.kit.pseudo_screen import PseudoScreen, as_read, pseudo_screen
 
 FONTS = Path(__file__).parents[2] / "image-build/overlay/usr/lib/aidpost"
 SMALL = os.terminal_size((console_font.LEAST_COLUMNS, console_font.LEAST_LINES))
+FOR_TABLETS = ForTablets(
+    ("https://192.168.188.105:8443",), "4831\N{NO-BREAK SPACE}7720", ":".join(["AB"] * 32)
+)
 DRAWN = tuple(tag for tag in LANGUAGES if direction(tag) == "ltr")
 
 
@@ -97,11 +100,14 @@ def test_a_screen_that_takes_nothing_holds_nobody_up() -> None:
         assert "Taking up the settings of the site" in screen.read()
 
 
+@pytest.mark.parametrize("tablets", [None, FOR_TABLETS], ids=["alone", "tablets"])
 @pytest.mark.parametrize("tag", DRAWN)
-def test_every_situation_fits_a_small_screen_in_every_language_that_can_be_drawn(tag: str) -> None:
+def test_every_situation_fits_a_small_screen_in_every_language_that_can_be_drawn(
+    tag: str, tablets: ForTablets | None
+) -> None:
     paper = Paper()
     boot = PlayedBoot()
-    console = FirstBootConsole(boot, ConsoleDisplay(paper), lambda: False)
+    console = FirstBootConsole(boot, ConsoleDisplay(paper), lambda: False, lambda: tablets)
     for situation in SITUATIONS:
         boot.situation = replace(situation, languages=(tag,))
         console.tell()
@@ -111,6 +117,9 @@ def test_every_situation_fits_a_small_screen_in_every_language_that_can_be_drawn
         for sentence in (screen.title, *screen.lines):
             seen = translate(sentence, tag).replace("\u00a0", " ").replace("\u202f", " ")
             assert words(seen) in words(told), screen.name
+        if tablets is not None and not situation.ready:
+            assert "4831 7720" in told
+            assert "https://192.168.188.105:8443" in words(told)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +144,14 @@ def test_what_a_name_or_a_fault_holds_neither_steers_the_terminal_nor_breaks_it(
     boot.situation = replace(KNOWN, trouble=Trouble.NO_NETWORK, wifi="\N{HOUSE BUILDING}a\x1b[2Jb", detail="")
     console.tell()
     assert "?a [2Jb" in paper.read()
+
+
+def test_without_a_browser_it_says_how_a_supervisor_is_named() -> None:
+    paper, boot = Paper(), PlayedBoot(replace(KNOWN, step=Step.SUPERVISOR))
+    FirstBootConsole(boot, ConsoleDisplay(paper), lambda: False).tell()
+    assert "Show the camera a claim that names a supervisor" in words(paper.read())
+    FirstBootConsole(boot, ConsoleDisplay(paper), lambda: False, lambda: FOR_TABLETS).tell()
+    assert "Enter name and PIN on a tablet" in words(paper.read())
 
 
 def test_the_buttons_choose_what_needs_no_keyboard() -> None:
@@ -168,7 +185,7 @@ def test_an_appliance_that_serves_says_where_tablets_find_it_and_nothing_of_peop
         "harbour-clinic",
         connected=False,
         tablets=("https://192.168.1.5:8443",),
-        certificate="ab" * 32,
+        certificate=FOR_TABLETS.certificate,
         notices=(
             ("gallery", "Entries that cannot be used: 1. The first: entry of case C-1"),
             ("support session", "Support can sign in to this appliance for 30 minutes."),

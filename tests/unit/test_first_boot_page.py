@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import pytest
+from starlette.responses import Response
 
+from firmware.first_boot.tablets import TabletPage
 from firmware.first_boot.terms import Situation, Step, Trouble
 from firmware.first_boot.words import screen_of, signal_of
+from firmware.page.number_gate import FREE_TRIES, WAIT_S, NumberGate, Refused
 from firmware.page.pictograms import symbol
 from sensors.board.signals import Signal
-from tests.kit.first_boot_views import KNOWN, SITUATIONS, Served, first_boot_page
+from tests.kit.first_boot_views import KNOWN, SITUATIONS, WORDS, PlayedBoot, Served, first_boot_page
 from tests.unit.test_page_look import drawn
 from trust.network import Wifi
 
@@ -58,6 +63,80 @@ async def test_another_site_and_another_name_reach_nothing(served: Served) -> No
         assert (await browser.get("/first-boot", headers={"Host": "elsewhere.example"})).status_code == 400
         assert (await browser.post("/first-boot/act", data={"act": "reboot"})).status_code == 400
     assert served.boot.done == []
+
+
+async def test_a_stranger_of_the_network_sees_and_does_nothing() -> None:
+    gate = NumberGate(lambda: 0.0, "48317720")
+    async with first_boot_page(gate=gate) as served:
+        served.boot.turn_to(replace(KNOWN, step=Step.APPROVAL, key_words=WORDS))
+        async with httpx.AsyncClient(base_url=served.address, verify=False) as browser:  # noqa: S501
+            seen = await browser.get("/first-boot")
+            assert "Which number does the appliance show?" in seen.text
+            assert not {WORDS, "kit-07", "harbour-clinic"} & set(re.findall(r"[\w-]+", seen.text))
+            for place in ("/first-boot/events", "/first-boot/wifi"):
+                assert (await browser.get(place)).status_code == 403
+            for place, fields in (
+                ("wifi", {"name": "Theirs", "passphrase": "long enough"}),
+                ("supervisor", {"name": "eve", "pin": "739150", "again": "739150"}),
+                ("act", {"act": "go on"}),
+                ("language", {}),
+            ):
+                assert (await browser.post(f"/first-boot/{place}", data=fields)).status_code == 403
+            headers = {"Origin": "https://elsewhere.example"}
+            fields = {"number": gate.number}
+            assert (await browser.post("/first-boot/number", data=fields, headers=headers)).status_code == 403
+        assert served.boot.done == []
+
+
+async def test_who_gives_the_number_sets_it_up_from_a_tablet() -> None:
+    gate = NumberGate(lambda: 0.0, "48317720")
+    async with first_boot_page(gate=gate) as served:
+        served.boot.turn_to(replace(KNOWN, step=Step.SUPERVISOR))
+        async with httpx.AsyncClient(base_url=served.address, verify=False) as browser:  # noqa: S501
+            wrong = await browser.post("/first-boot/number", data={"number": "48317721"})
+            assert (wrong.status_code, "another number" in wrong.text) == (403, True)
+            right = await browser.post("/first-boot/number", data={"number": "4831 7720"})
+            assert right.status_code == 303
+            kept = right.headers["set-cookie"]
+            assert all(word in kept for word in ("__Host-", "HttpOnly", "Secure", "SameSite=strict"))
+            assert "Who answers for this appliance?" in (await browser.get("/first-boot")).text
+            fields = {"name": "ana", "pin": "739150", "again": "739150"}
+            await browser.post("/first-boot/supervisor", data=fields)
+        assert served.boot.done == [("ana", "739150")]
+
+
+async def test_the_page_for_tablets_begins_with_a_claim_that_asks_for_it() -> None:
+    tablets = TabletPage(PlayedBoot(), lambda: 0.0)
+    await tablets.follow(KNOWN)
+    assert (tablets.address, tablets.certificate) == (None, None)
+    try:
+        await tablets.follow(replace(KNOWN, tablets="127.0.0.1:0"))
+        assert tablets.certificate is not None
+        async with httpx.AsyncClient(verify=False) as browser:  # noqa: S501
+            assert "Which number" in (await browser.get(f"https://{tablets.address}/first-boot")).text
+            given = {"number": tablets.number}
+            right = await browser.post(f"https://{tablets.address}/first-boot/number", data=given)
+            assert right.status_code == 303
+    finally:
+        await tablets.stop()
+
+
+def test_a_number_is_not_found_by_trying() -> None:
+    now_s = 0.0
+    gate, answer = NumberGate(lambda: now_s, "48317720"), Response()
+    waits = []
+    for _ in range(FREE_TRIES):
+        refused = gate.enter("00000000", answer)
+        assert refused is not None
+        waits.append(refused.wait_s)
+    assert waits == [0.0] * (FREE_TRIES - 1) + [WAIT_S]
+    now_s = WAIT_S - 1
+    assert gate.enter("48317720", answer) == Refused(1.0)  # nothing is compared
+    now_s = WAIT_S
+    assert gate.enter("00000000", answer) == Refused(WAIT_S)
+    now_s = 2 * WAIT_S
+    assert gate.enter("48317720", answer) is None
+    assert len({NumberGate(lambda: 0.0).number for _ in range(20)}) == 20
 
 
 async def test_a_wifi_network_that_cannot_be_is_told_and_not_used(served: Served) -> None:
