@@ -62,6 +62,16 @@ if ! command -v mformat >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >
         echo "mtools is not installed: cards of the image will not be tried." >&2
 fi
 
+# dropbear, ssh and ip try a support session; where they cannot be installed that test is skipped.
+support="dropbear-bin openssh-client iproute2"
+if { ! command -v dropbear || ! command -v ssh || ! command -v ip; } >/dev/null &&
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing dropbear and ssh ..."
+    # shellcheck disable=SC2086  # one word each
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $support >/dev/null; } ||
+        echo "dropbear or ssh is not installed: a support session will not be tried." >&2
+fi
+
 # The image's libraries are of arm64; where its binutils cannot be installed what is done to them is not tested.
 if ! command -v aarch64-linux-gnu-as >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing binutils of arm64 ..."

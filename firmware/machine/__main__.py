@@ -16,6 +16,7 @@ APPLIANCE = Path("/data/aidpost")
 CONFIG = Path("/data/etc/aidpost/aidpost.toml")
 CONSOLE = Path("/dev/tty1")
 SUPPORT = Path("/run/aidpost-support")
+SUPPORT_LOG = Path("/run/aidpost/support.log")
 HOST_KEY = Path("/data/support/host_key")
 
 
@@ -95,15 +96,16 @@ def open_ports() -> str:
 
 
 def allow_support() -> str:
-    """Write the keys of who may sign in, and make the key of this machine where there is none yet."""
+    """Write the keys of who may sign in, begin the log, and make this machine's key where there is none."""
     from firmware.machine.support_keys import support_keys
 
     keys = support_keys(RUN / "aidpost/support.toml")
     if not keys:
-        raise SystemExit("the site has not agreed to support sessions, or no key of support is known")
+        raise SystemExit("the site has not agreed to support sessions on its card, or named no key")
     SUPPORT.mkdir(mode=0o755, exist_ok=True)
     (SUPPORT / "authorized_keys").write_text("".join(f"{key}\n" for key in keys))
     (SUPPORT / "authorized_keys").chmod(0o644)
+    SUPPORT_LOG.write_bytes(b"")
     if not HOST_KEY.exists():
         command = ["/usr/bin/dropbearkey", "-t", "ed25519", "-f", str(HOST_KEY)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
