@@ -136,6 +136,7 @@ def _build(recipe: Recipe, order: Order, steps: Steps, work: Path) -> Made:
             wheels.install(folder, site, recipe.wheels, tools, work)
             root.add_own(folder, order.version, order.keyring)
             root.settle(folder, tools)
+            root.share_licences(folder)
             step.said = f"{len(versions)} packages"
     parts = {"root": versions, "toolbox": tools.versions(), f"kernel {order.kernel}": unpacked.versions}
     _compare(parts, order, steps)

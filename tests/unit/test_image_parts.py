@@ -198,3 +198,14 @@ def test_the_appliance_imports_nothing_that_the_image_leaves_out() -> None:
         )
     }
     assert {one for one in imported if one[0] in PRUNED} == set()
+
+
+def test_licences_that_are_the_same_are_one_file(tmp_path: Path) -> None:
+    texts = {"libone": "MIT", "libtwo": "MIT", "other": "BSD"}
+    for name, text in texts.items():
+        (place := tmp_path / "usr/share/doc" / name).mkdir(parents=True)
+        (place / "copyright").write_text(text)
+    root.share_licences(tmp_path)
+    found = {name: (tmp_path / "usr/share/doc" / name / "copyright") for name in texts}
+    assert {name: path.read_text() for name, path in found.items()} == texts
+    assert len({path.stat().st_ino for path in found.values()}) == 2

@@ -20,7 +20,7 @@ def test_the_projects_own_recipe_is_sound() -> None:
     [
         ("boot_mib = 96", "boot_mb = 96", "unknown key `boot_mb` in [disk]"),
         ("boot_mib = 96", "boot_mib = 12", "boot_mib = 12 is too small: 48 at least"),
-        ("root_mib = 256", "root_mib = 100", "does not hold the 180 MB of"),
+        ("root_mib = 256", "root_mib = 100", "does not hold the 160 MB of"),
         ('python = ["python3"]', "python = []", "length >= 1 - at `packages[...]`"),
         ('python = ["python3"]', 'python = ["python3", "rauc"]', "listed twice in [packages]: rauc"),
         ('"crc32c_generic", ', "", "lacks what opens the root: crc32c_generic"),
