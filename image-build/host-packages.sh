@@ -55,6 +55,13 @@ if { ! command -v rauc || ! command -v linux.uml || ! command -v mksquashfs; } >
         echo "RAUC or user-mode Linux is not installed: updates of the image will not be tried." >&2
 fi
 
+# The card's initial file system runs in user-mode Linux with busybox, on a root of erofs; without them that test is skipped.
+if { ! command -v busybox || ! command -v mkfs.erofs; } >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing busybox and erofs-utils ..."
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends busybox-static erofs-utils >/dev/null; } ||
+        echo "busybox or erofs-utils is not installed: the card's initial file system will not be run." >&2
+fi
+
 # mtools reads and writes the FAT partitions of a card; where it cannot be installed those tests are skipped.
 if ! command -v mformat >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing mtools ..."

@@ -62,7 +62,7 @@ device=$(device_of $label)
 
 # Does something with the selector mounted, for as short as can be; false where it cannot be mounted.
 selecting() {
-    $B mount -t vfat -o noatime,umask=0077 "$(device_of selector)" $selector || return 1
+    $B mount -t vfat -o noatime,umask=0077,codepage=437,iocharset=ascii "$(device_of selector)" $selector || return 1
     "$@"
     result=$?
     $B umount $selector

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from firmware.slots.selector import known_contents
@@ -39,23 +39,26 @@ def make(
 
     wanted: files of modules relative to `modules`, in the order in which they are loaded.
     """
-    files: Entries = {}
+    taken: Entries = {}
     for program in programs:
-        _with_libraries(root, program, files, toolbox)
-    names = []
-    for file in wanted:
-        name = file.name.removesuffix(".xz")
-        files[f"modules/{name}"] = (_FILE, uncompressed(modules / file))
-        names.append(name)
-    files["modules/list"] = (_FILE, "".join(f"{name}\n" for name in names).encode())
+        _with_libraries(root, program, taken, toolbox)
+    loaded = {file.name.removesuffix(".xz"): uncompressed(modules / file) for file in wanted}
+    files = whole({name: content for name, (_, content) in taken.items()}, loaded, init)
+    return toolbox.run("zstd", "-19", "--quiet", "--stdout", given=archive(files, toolbox.epoch))
+
+
+def whole(programs: Mapping[str, bytes], modules: Mapping[str, bytes], init: Path = INIT) -> Entries:
+    """Return all that is in it. programs: and libraries, by path. modules: in the order of loading."""
+    files: Entries = {name: (_PROGRAM, content) for name, content in programs.items()}
+    files |= {f"modules/{name}": (_FILE, content) for name, content in modules.items()}
+    files["modules/list"] = (_FILE, "".join(f"{name}\n" for name in modules).encode())
     files["init"] = (_PROGRAM, init.read_bytes())
     files["slots.sh"] = (_FILE, SLOTS.read_bytes())
     files |= {f"slots/{name}": (_FILE, content) for name, content in known_contents().items()}
     files["bin/sh"] = (_LINK, b"/usr/bin/busybox")
     files["dev/console"] = (_DEVICE, b"")
     folders = {str(parent) for name in files for parent in Path(name).parents} - {"."}
-    files |= dict.fromkeys(folders | set(FOLDERS), (_FOLDER, b""))
-    return toolbox.run("zstd", "-19", "--quiet", "--stdout", given=archive(files, toolbox.epoch))
+    return files | dict.fromkeys(folders | set(FOLDERS), (_FOLDER, b""))
 
 
 def _with_libraries(root: Path, path: str, files: Entries, toolbox: Toolbox) -> None:

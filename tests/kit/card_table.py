@@ -18,13 +18,15 @@ IMAGE_BYTES = size_mib(SMALL) * MIB
 DATA = 6
 
 
-def make_card(path: Path, card_bytes: int, table: str | None = None, image_bytes: int = IMAGE_BYTES) -> None:
+def make_card(
+    path: Path, card_bytes: int, table: str = "", image_bytes: int = IMAGE_BYTES, sizes: Disk = SMALL
+) -> None:
     """Write the image, with another table where one is given, and lay it onto a card of `card_bytes`."""
     path.write_bytes(b"")
     os.truncate(path, image_bytes)
-    given = table or script(SMALL)
+    given = table or script(sizes)
     subprocess.run([SFDISK, "--quiet", path], input=given, check=True, text=True, capture_output=True)
-    if table is None:
+    if not table:
         make_hybrid(path, list(table_of(path).values()))
     os.truncate(path, card_bytes)
 

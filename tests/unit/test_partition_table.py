@@ -121,9 +121,9 @@ def test_it_does_not_grow_over_a_partition_behind_it(tmp_path: Path) -> None:
     assert table_of(tmp_path / "card")["data"][1] == 16 * MIB // SECTOR_BYTES
 
 
-@pytest.mark.parametrize(("table", "at"), [("label: dos\nsize=1MiB\n", None), (None, 520), (None, 1100)])
+@pytest.mark.parametrize(("table", "at"), [("label: dos\nsize=1MiB\n", None), ("", 520), ("", 1100)])
 def test_nothing_is_written_to_a_table_that_is_not_understood(
-    tmp_path: Path, table: str | None, at: int | None
+    tmp_path: Path, table: str, at: int | None
 ) -> None:
     card = tmp_path / "card"
     make_card(card, CARD_BYTES, table)
