@@ -105,6 +105,22 @@ def needs_modem_manager(claims: Sequence[ClaimFile]) -> str:
     )
 
 
+def needs_supervisor(claims: Sequence[ClaimFile]) -> str:
+    """Return what to know of claims with which nobody may sign in at an image, nothing where somebody may."""
+    named = [
+        claim.device.id
+        for claim in claims
+        if claim.supervisor is None and claim.hardware.screen and not claim.hardware.tablets
+    ]
+    if not named:
+        return ""
+    others = f" and {len(named) - 1} more" if len(named) > 1 else ""
+    return (
+        f"The claim of {named[0]}{others} names no supervisor: an image has no browser to enter one on, and "
+        "waits for a claim that does. Add --supervisor NAME, or tablets = true under [hardware]."
+    )
+
+
 def _random_pin() -> str:
     while is_row(pin := f"{secrets.randbelow(10**LEAST_PIN_DIGITS):0{LEAST_PIN_DIGITS}}"):
         pass

@@ -20,6 +20,7 @@ from firmware.personalise.batch import (
     BatchRefused,
     checked,
     needs_modem_manager,
+    needs_supervisor,
     numbered,
     read_list,
     with_code,
@@ -150,7 +151,7 @@ def personalise(
         f"{len(claims)} claim files: {out}, good until {claims[0].aggregator.expires:%Y-%m-%d %H:%M} UTC."
     )
     click.echo("They are secrets until they were used: hand them over well, and destroy the sheet.", err=True)
-    if warning := needs_modem_manager(claims):
+    for warning in filter(None, (needs_modem_manager(claims), needs_supervisor(claims))):
         click.echo(warning, err=True)
 
 

@@ -29,13 +29,14 @@ from firmware.personalise.batch import (
     BatchRefused,
     checked,
     needs_modem_manager,
+    needs_supervisor,
     numbered,
     read_list,
     with_code,
 )
 from tests.unit.test_files_fuzz import damaged
 from trust.claim import Claim
-from trust.claim_file import ClaimFile, ClaimFileRefused, read_claim_file
+from trust.claim_file import ClaimedSupervisor, ClaimFile, ClaimFileRefused, read_claim_file
 from trust.network import Network
 from trust.toml_text import Tables, merged
 
@@ -234,6 +235,17 @@ def test_whoever_personalises_is_told_what_a_mobile_network_needs() -> None:
     assert needs_modem_manager([by_cable]) == ""
     assert "claim of kit-07 names a mobile network" in needs_modem_manager([by_cable, CLAIM])
     assert "kit-07 and 1 more" in needs_modem_manager([CLAIM, claim_of(device="kit-08")])
+
+
+def test_whoever_personalises_is_told_where_nobody_could_sign_in() -> None:
+    hardware = CLAIM.hardware
+    nobody = msgspec.structs.replace(CLAIM, supervisor=None)
+    named = msgspec.structs.replace(CLAIM, supervisor=ClaimedSupervisor(name="ana", pin="482913"))
+    assert "claim of kit-07 names no supervisor" in needs_supervisor([nobody])
+    assert needs_supervisor([named]) == ""
+    for change in ({"tablets": True}, {"screen": False}):
+        way = msgspec.structs.replace(nobody, hardware=msgspec.structs.replace(hardware, **change))
+        assert needs_supervisor([way]) == ""
 
 
 def test_network_settings_are_read_again() -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from imaging.slot import COMMAND_LINE
 
 IMAGE_BUILD = Path(__file__).parents[2] / "image-build"
 UNITS = sorted((IMAGE_BUILD / "units").glob("*.service"))
@@ -114,6 +117,21 @@ def test_the_first_boot_may_do_what_the_appliance_may_and_no_more() -> None:
         for name in ("aidpost", "aidpost-first-boot")
     )
     assert appliance == first_boot
+
+
+def test_both_services_may_draw_on_the_screen_that_the_image_names() -> None:
+    base = tomllib.loads((OVERLAY / "usr/lib/aidpost/appliance.toml").read_text())
+    console = Path(base["console"]["device"])
+    for name in ("aidpost", "aidpost-first-boot"):
+        unit = (IMAGE_BUILD / "units" / f"{name}.service").read_text()
+        assert f"\nDeviceAllow={console} rw\n" in unit
+        assert "aidpost-console.service" in unit
+    rules = (IMAGE_BUILD / "units/60-aidpost-devices.rules").read_text()
+    assert f'KERNEL=="{console.name}", SUBSYSTEM=="tty", OWNER="aidpost"' in rules
+    # No log in between: neither systemd's nor the kernel's, but for a panic.
+    assert "systemd.show_status=no" in COMMAND_LINE.split()
+    sysctl = (OVERLAY / "usr/lib/sysctl.d/zz-aidpost.conf").read_text()
+    assert re.search(r"^kernel\.printk = 1 ", sysctl, re.MULTILINE)
 
 
 def test_nothing_gives_a_shell() -> None:
