@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from firmware.console.display import AGAIN_S, NAME, ConsoleDisplay, View
-from firmware.first_boot.words import NO_NETWORK, READY, for_whoever_helps, this_is
+from firmware.first_boot.sentences import NO_NETWORK
+from firmware.first_boot.words import READY, for_whoever_helps, this_is
 from firmware.page.words import NO_UPLINK, TABLETS, UPLINK
 from firmware.workflow.screen import Screen, Text, Tone, say
 

@@ -20,11 +20,9 @@ from typing import Protocol
 
 import structlog
 
-from firmware.cards.claim_code import from_code
-from firmware.cards.payload import NOT_OURS, UNREADABLE, NotWhole
-from firmware.cards.wifi_code import WIFI_PREFIXES
 from firmware.clock import Clock
 from firmware.config import Config
+from firmware.first_boot.codes import Codes, ShownCodes
 from firmware.first_boot.joining import INTERFACES, Joining
 from firmware.first_boot.places import Places
 from firmware.first_boot.supervising import Supervising
@@ -33,22 +31,11 @@ from firmware.first_boot.waiting import Waiting
 from firmware.first_boot.wifi import ShownWifi, WifiTrial
 from firmware.guard.pin import AskPin
 from firmware.uplink.errors import JoinRefused
-from sensors.errors import SensorUnavailable
 from trust.claim_file import ClaimFile, ClaimFileRefused
 from trust.keys.guard import KeyGuard
 from trust.network import Wifi
 
-STILL_THERE_S = 1.0
-"""A code that was read stays before the camera for a while."""
-CAMERA_S = 5.0
 log = structlog.get_logger()
-
-
-class Codes(Protocol):
-    """Finds codes before the camera (`firmware.cards.scanner.CameraScanner`)."""
-
-    async def scan(self) -> str:
-        """Return the text of the first code that is seen. Raises SensorUnavailable without a camera."""
 
 
 class Tries(Protocol):
@@ -104,7 +91,12 @@ class FirstBoot:
         )
         self._listeners: list[Callable[[], None]] = []
         self._claims: asyncio.Queue[ClaimFile] = asyncio.Queue()
-        self._seen: set[str] = set()
+        self._codes = ShownCodes(
+            means.codes,
+            self._claims.put_nowait,
+            lambda code: self._wifi.take_code(code, self.situation),
+            self._not_read,
+        )
 
     def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Call `changed` with each new situation; returns what takes it off again."""
@@ -114,7 +106,7 @@ class FirstBoot:
     async def run(self) -> None:
         """Go on until the appliance is ready. Raises OSError, UplinkError, GuardError, StoreError."""
         await asyncio.to_thread(self._places.begin)
-        looking = asyncio.create_task(self._look_for_codes(), name="codes")
+        looking = asyncio.create_task(self._codes.look(), name="codes")
         with ExitStack() as opened:
             try:
                 config, guard = await self._joined()
@@ -204,7 +196,7 @@ class FirstBoot:
 
         A Wi-Fi network that somebody shows is tried between two tries to join.
         """
-        self._seen.add(claim.to_text())
+        self._codes.known(claim)
         joining = asyncio.create_task(self._joining.join(claim), name="join")
         other = asyncio.create_task(self._claims.get(), name="other claim")
         wifi = asyncio.create_task(self._wifi.next(), name="wifi")
@@ -232,35 +224,9 @@ class FirstBoot:
                 task.cancel()
             await asyncio.wait({joining, other, wifi})
 
-    async def _look_for_codes(self) -> None:
-        """Take each claim that is shown to the camera and was not seen before, and each Wi-Fi network."""
-        while self._means.codes is not None:
-            try:
-                code = await self._means.codes.scan()
-            except SensorUnavailable:
-                await asyncio.sleep(CAMERA_S)
-                continue
-            wifi = code.startswith(WIFI_PREFIXES)
-            if wifi:
-                self._wifi.take_code(code, self.situation)
-            claim = None if wifi else self._read(code)
-            if claim is not None and claim.to_text() not in self._seen:
-                self._seen.add(claim.to_text())
-                self._claims.put_nowait(claim)
-            await asyncio.sleep(STILL_THERE_S)
-
-    def _read(self, code: str) -> ClaimFile | None:
-        trouble, detail = Trouble.CODE_FOREIGN, ""
-        if code != NOT_OURS:
-            try:
-                return ClaimFile.parse(from_code("" if code == UNREADABLE else code))
-            except NotWhole:
-                trouble = Trouble.CODE_UNREADABLE
-            except ClaimFileRefused as error:
-                trouble, detail = Trouble.CODE_UNREADABLE, str(error)
+    def _not_read(self, trouble: Trouble, detail: str) -> None:
         if self.situation.step is Step.CLAIM:
             self._show(Situation(Step.CLAIM, trouble, detail))
-        return None
 
     def _claimed(self) -> ClaimFile | None:
         try:

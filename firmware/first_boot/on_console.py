@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from firmware.console.display import AGAIN_S, ConsoleDisplay, View
 from firmware.console.status import in_groups
+from firmware.first_boot.ports import Boot
 from firmware.first_boot.terms import Situation, Step
 from firmware.first_boot.words import STEPS, TITLE, screen_of
 from firmware.page.words import TABLETS
@@ -17,18 +17,6 @@ from sensors.board.port import Button
 
 _ENTER_ON_TABLET = say("Enter name and PIN on a tablet, or show the camera a claim that names a supervisor.")
 _NAME_IN_CLAIM = say("Show the camera a claim that names a supervisor. The fleet manager makes it.")
-
-
-class Boot(Protocol):
-    """What is shown and done here (`firmware.first_boot.boot.FirstBoot`)."""
-
-    situation: Situation
-
-    def again(self) -> None:
-        """Try at once what is waited for."""
-
-    def go_on(self) -> None:
-        """Go on although a part is not well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import structlog
 
+from firmware.first_boot.ports import Boot
 from firmware.first_boot.terms import Situation
-from firmware.page.first_boot import Boot, FirstBootPage
+from firmware.page.first_boot import FirstBootPage
 from firmware.page.number_gate import NumberGate
 from firmware.page.store import new_certificate
 from trust import certificates

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from math import ceil
 from typing import assert_never
 
+from firmware.first_boot.sentences import JOINS, NOW, TROUBLES, WIFI
 from firmware.first_boot.terms import Situation, Step, Trouble, WifiEnd, WifiNews
-from firmware.workflow.screen import Choice, Screen, Text, Tone, say, say_many
+from firmware.workflow.screen import Screen, Text, Tone, say, say_many
 from sensors.board.signals import Signal
 
 TITLE = say("This appliance is being set up")
 READY = say("This appliance is ready")
-NO_NETWORK = say("There is no network")
 STEPS: Mapping[Step, Text] = {
     Step.CLAIM: say("Claim code"),
     Step.AGGREGATOR: say("Network and aggregator"),
@@ -40,170 +39,11 @@ NOT_WIFI = say(
     "The name has 1 to 32 letters, the passphrase 8 to 63 letters, digits and signs. Nothing was changed."
 )
 
-_ASK_FOR_CODE = say("Ask the fleet manager for a new claim code, then show it to the camera.")
-_AGAIN = Choice("again", say("Try again now"), "retry")
-_WIFI = Choice("wifi", say("Enter a Wi-Fi network"), "network")
-_GO_ON = Choice("go on", say("Go on without this part"), "next")
 _PARTS: Mapping[str, Text] = {
     "fingerprint reader": say("Fingerprint reader"),
     "camera": say("Camera"),
     "audit log": say("Record of what was done"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """What is said, before what the situation adds. says: that the detail comes last."""
-
-    tone: Tone
-    pictogram: str
-    title: Text
-    lines: tuple[Text, ...]
-    choices: tuple[Choice, ...] = ()
-    says: bool = False
-
-
-_NOW: Mapping[Step, _Words] = {
-    Step.CLAIM: _Words(
-        Tone.CALM,
-        "scan",
-        say("Show this appliance its claim code"),
-        (
-            say("Hold the printed code 15 to 25 cm before the camera."),
-            say("Or switch off, copy the claim file onto the card, and switch on again."),
-        ),
-    ),
-    Step.AGGREGATOR: _Words(Tone.WORKING, "network", say("Looking for the aggregator"), ()),
-    Step.APPROVAL: _Words(
-        Tone.CALM,
-        "key",
-        say("Read these letters and digits to the fleet manager"),
-        (
-            say("The fleet manager compares them with those that are shown there, and approves."),
-            say("It goes on by itself."),
-        ),
-    ),
-    Step.SUPERVISOR: _Words(
-        Tone.CALM,
-        "staff",
-        say("Who answers for this appliance?"),
-        (say("This person signs in first, and lets the others in. Remember the PIN."),),
-    ),
-    Step.SETTINGS: _Words(
-        Tone.WORKING,
-        "hourglass",
-        say("Taking up the settings of the site"),
-        (say("This can take some minutes."),),
-    ),
-    Step.SELF_TEST: _Words(
-        Tone.WORKING,
-        "hourglass",
-        say("Testing all parts"),
-        (say("Please do not touch the fingerprint reader."),),
-    ),
-}
-_TROUBLES: Mapping[Trouble, _Words] = {
-    Trouble.FILE_UNREADABLE: _Words(
-        Tone.AGAIN,
-        "scan",
-        say("The claim file on the card cannot be used"),
-        (say("Correct it on a computer, or show the printed code to the camera."),),
-        says=True,
-    ),
-    Trouble.CODE_UNREADABLE: _Words(
-        Tone.AGAIN,
-        "scan",
-        say("This code could not be read"),
-        (say("Hold it flat and in good light, nearer or farther. Or use the claim file instead."),),
-        says=True,
-    ),
-    Trouble.CODE_FOREIGN: _Words(
-        Tone.AGAIN,
-        "scan",
-        say("This is no claim code"),
-        (say("Show the one from the sheet of claim codes."),),
-    ),
-    Trouble.CLAIM_UNKNOWN: _Words(
-        Tone.PERSON, "card", say("The aggregator does not know this claim code"), (_ASK_FOR_CODE,)
-    ),
-    Trouble.CLAIM_OF_OTHER_SITE: _Words(
-        Tone.PERSON, "card", say("This claim code is for another site"), (_ASK_FOR_CODE,)
-    ),
-    Trouble.CLAIM_USED: _Words(
-        Tone.PERSON, "card", say("Another appliance used this claim code"), (_ASK_FOR_CODE,)
-    ),
-    Trouble.CLAIM_EXPIRED: _Words(Tone.PERSON, "clock", say("This claim code has expired"), (_ASK_FOR_CODE,)),
-    Trouble.REFUSED: _Words(
-        Tone.PERSON, "stop", say("The aggregator refuses this appliance"), (_ASK_FOR_CODE,), says=True
-    ),
-    Trouble.NO_NETWORK: _Words(
-        Tone.AGAIN,
-        "island",
-        NO_NETWORK,
-        (say("Plug in a network cable, or hold the Wi-Fi code of a phone or router before the camera."),),
-        (_WIFI, _AGAIN),
-    ),
-    Trouble.NO_ANSWER: _Words(
-        Tone.AGAIN,
-        "island",
-        say("The aggregator does not answer"),
-        (say("Does this network lead to the internet? If not, show the Wi-Fi code of another one."),),
-        (_WIFI, _AGAIN),
-    ),
-    Trouble.OTHER_AGGREGATOR: _Words(
-        Tone.PERSON,
-        "stop",
-        say("Something else answers in place of the aggregator"),
-        (say("Nothing was sent to it. Use another network, or ask the fleet manager about the address."),),
-        (_WIFI, _AGAIN),
-    ),
-    Trouble.NO_KEYS: _Words(
-        Tone.FAULT,
-        "wrench",
-        say("The keys of this appliance cannot be made"),
-        (say("Ask the fleet manager for a claim with other keys, or have the board repaired."),),
-        (_AGAIN,),
-        says=True,
-    ),
-    Trouble.NOT_WRITTEN: _Words(
-        Tone.FAULT,
-        "wrench",
-        say("The settings cannot be written"),
-        (say("Ask the fleet manager for a new claim. If it stays so, use another card."),),
-        (_AGAIN,),
-        says=True,
-    ),
-    Trouble.NOT_STARTED: _Words(
-        Tone.FAULT,
-        "wrench",
-        say("This appliance does not start"),
-        (say("It is tried again by itself. If it stays so, show this to the fleet manager."),),
-        (_AGAIN,),
-        says=True,
-    ),
-    Trouble.PARTS: _Words(
-        Tone.FAULT,
-        "wrench",
-        say("A part does not work as it should"),
-        (say("Check its cable, and clean the reader. It is tried again by itself."),),
-        (_AGAIN, _GO_ON),
-    ),
-    Trouble.NAMES_NOBODY: _Words(
-        Tone.AGAIN,
-        "staff",
-        say("This claim names no supervisor of this appliance"),
-        (say("The fleet manager makes one for this appliance with a supervisor's name and PIN."),),
-    ),
-    Trouble.PIN: _Words(
-        Tone.AGAIN,
-        "staff",
-        say("This name or PIN cannot be used"),
-        (say("A name has letters and digits without spaces, a PIN at least 6 digits that are no row."),),
-    ),
-}
-
-
-_JOINS = _Words(Tone.WORKING, "network", say("Joining the Wi-Fi network"), (say("It takes a minute."),))
 
 
 def screen_of(situation: Situation) -> Screen:
@@ -212,11 +52,11 @@ def screen_of(situation: Situation) -> Screen:
     if situation.ready:
         return Screen("first-boot-ready", Tone.GOOD, "tick", READY, _who(situation), busy=True)
     if situation.joins:
-        name, words = f"{name}-joins", _JOINS
+        name, words = f"{name}-joins", JOINS
     elif trouble is None:
-        words = _NOW[situation.step]
+        words = NOW[situation.step]
     else:
-        name, words = f"{name}-{trouble.value.replace(' ', '-')}", _TROUBLES[trouble]
+        name, words = f"{name}-{trouble.value.replace(' ', '-')}", TROUBLES[trouble]
     who = () if situation.step is Step.SUPERVISOR else _who(situation)
     lines = (*words.lines, *who, *_facts(situation))
     if words.says and situation.detail:
@@ -227,7 +67,7 @@ def screen_of(situation: Situation) -> Screen:
 
 def wifi_screen() -> Screen:
     """Return what is above the fields for a Wi-Fi network."""
-    return Screen("first-boot-wifi", Tone.CALM, "network", _WIFI.label)
+    return Screen("first-boot-wifi", Tone.CALM, "network", WIFI.label)
 
 
 def signal_of(situation: Situation) -> Signal:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from typing import Protocol, TypeAlias
 
 import msgspec
 import structlog
@@ -21,13 +20,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 from firmware.first_boot import words
+from firmware.first_boot.ports import Boot
 from firmware.first_boot.terms import Situation, Step
 from firmware.notices import Notices
 from firmware.page.drawing import FOLDER, Drawing
-from firmware.page.number_gate import NumberGate
+from firmware.page.number_gate import Handler, NumberDoor, NumberGate
 from firmware.page.presses import Presses
 from firmware.page.recordings import Recordings
 from firmware.page.streams import HEARTBEAT_S, Part, Streams, seen_of
@@ -40,35 +39,12 @@ from trust.tls.address import Address
 from trust.web.protection import LOOPBACK_NAMES, ProtectiveHeaders, read_form
 from trust.web.server import PageServer
 
-Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
-
 PLACE = "/first-boot"
 WIFI = f"{PLACE}/wifi"
 NUMBER = f"{PLACE}/number"
 LAST_WORDS_S = 2.0
 """So long browsers have at the end to hear that the appliance is ready."""
 log = structlog.get_logger()
-
-
-class Boot(Protocol):
-    """What the page shows and what is done on it (`firmware.first_boot.boot.FirstBoot`)."""
-
-    situation: Situation
-
-    def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
-        """Call `changed` with each new situation; returns what takes it off again."""
-
-    def again(self) -> None:
-        """Try at once what is waited for."""
-
-    def go_on(self) -> None:
-        """Go on although a part is not well."""
-
-    def take_wifi(self, wifi: Wifi) -> None:
-        """Use another Wi-Fi network from now on."""
-
-    def name_supervisor(self, name: str, pin: bytearray) -> None:
-        """Let this person be the first who signs in."""
 
 
 class FirstBootPage:
@@ -79,7 +55,7 @@ class FirstBootPage:
 
     def __init__(self, boot: Boot, monotonic_s: Callable[[], float], gate: NumberGate | None = None) -> None:
         self._boot = boot
-        self._gate = gate
+        self._door = NumberDoor(gate, PLACE, self._draw_number)
         self._language = ""
         self._streams = Streams()
         self._presses = Presses(monotonic_s)
@@ -98,7 +74,7 @@ class FirstBootPage:
         ]
         routes: list[Route | Mount] = [
             Route("/", _to_page),
-            *(Route(place, self._behind_gate(do), methods=[method]) for place, do, method in behind),
+            *(Route(place, self._door.before(do), methods=[method]) for place, do, method in behind),
             Mount("/static", StaticFiles(directory=FOLDER / "static")),
         ]
         middleware = [Middleware(ProtectiveHeaders)]
@@ -108,7 +84,7 @@ class FirstBootPage:
                 Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES, www_redirect=False)
             )
         else:
-            routes.append(Route(NUMBER, self._number, methods=["POST"]))
+            routes.append(Route(NUMBER, self._door.enter, methods=["POST"]))
         self.app = Starlette(
             routes=routes, middleware=middleware, exception_handlers={HTTPException: _refused}
         )
@@ -117,7 +93,7 @@ class FirstBootPage:
     async def start(self, address: Address, tls: ssl.SSLContext | None = None) -> str:
         """Listen; returns where, as a browser writes it. Raises AddressInUse."""
         self._server = PageServer(
-            address, self.app, tls, is_signed_in=self._is_let_in, elsewhere="name another under [page]"
+            address, self.app, tls, is_signed_in=self._door.is_let_in, elsewhere="name another under [page]"
         )
         return f"{'http' if tls is None else 'https'}://{await self._server.start()}/"
 
@@ -143,33 +119,6 @@ class FirstBootPage:
         else:
             self._presses.take(button)
         self._streams.wake()
-
-    # --- who is let in ---------------------------------------------------------------------------------
-
-    def _behind_gate(self, do: Handler) -> Handler:
-        async def only_known(request: Request) -> Response:
-            if self._gate is None or self._gate.knows(request):
-                return await do(request)
-            if request.method == "GET" and request.url.path == PLACE:
-                return self._ask_for_number()
-            raise HTTPException(403, "enter the number first")
-
-        return only_known
-
-    def _is_let_in(self, scope: Scope) -> bool:
-        return self._gate is not None and scope["type"] == "http" and self._gate.knows(Request(scope))
-
-    def _ask_for_number(self, message: Text | None = None) -> Response:
-        drawn = self._drawing.draw("first_boot_number.html", self._tag(), boot=words, message=message)
-        return HTMLResponse(drawn, 200 if message is None else 403)
-
-    async def _number(self, request: Request) -> Response:
-        if self._gate is None:
-            raise AssertionError("there is no such route without a gate")
-        given = (await read_form(request)).get("number", "")
-        answer = RedirectResponse(PLACE, 303)
-        refused = self._gate.enter(given, answer)
-        return answer if refused is None else self._ask_for_number(words.not_the_number(refused.wait_s))
 
     # --- what is shown ---------------------------------------------------------------------------------
 
@@ -238,6 +187,9 @@ class FirstBootPage:
             seen=seen_of(self._parts()),
             revision=abs(hash(situation)) % 1_000_000,
         )
+
+    def _draw_number(self, message: Text | None) -> str:
+        return self._drawing.draw("first_boot_number.html", self._tag(), boot=words, message=message)
 
     def _tag(self) -> str:
         return self._language or next(iter(self._boot.situation.languages), "en")

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.types import Scope
+
+from firmware.first_boot.words import not_the_number
+from firmware.workflow.screen import Text
+from trust.web.protection import read_form
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 DIGITS = 8
 FREE_TRIES = 5
@@ -56,3 +65,40 @@ class NumberGate:
         self._let_in = [*self._let_in, cookie][-MOST_BROWSERS:]
         answer.set_cookie(_COOKIE, cookie, path="/", secure=True, httponly=True, samesite="strict")
         return None
+
+
+class NumberDoor:
+    """Stands before the routes of a page. gate: None lets everybody in, as on the appliance's own screen.
+
+    place: of the page. draw: returns the page that asks for the number, with what is said of the last one.
+    """
+
+    def __init__(self, gate: NumberGate | None, place: str, draw: Callable[[Text | None], str]) -> None:
+        self._gate = gate
+        self._place = place
+        self._draw = draw
+
+    def is_let_in(self, scope: Scope) -> bool:
+        """Tell of a request, as ASGI has it, whether its browser gave the number."""
+        return self._gate is not None and scope["type"] == "http" and self._gate.knows(Request(scope))
+
+    def before(self, do: Handler) -> Handler:
+        """Return what does so for browsers that gave the number, and asks the others for it."""
+
+        async def only_known(request: Request) -> Response:
+            if self._gate is None or self._gate.knows(request):
+                return await do(request)
+            if request.method == "GET" and request.url.path == self._place:
+                return HTMLResponse(self._draw(None))
+            raise HTTPException(403, "enter the number first")
+
+        return only_known
+
+    async def enter(self, request: Request) -> Response:
+        """Take a number. Raises HTTPException."""
+        if self._gate is None:
+            raise HTTPException(404)
+        given = (await read_form(request)).get("number", "")
+        answer = RedirectResponse(self._place, 303)
+        refused = self._gate.enter(given, answer)
+        return answer if refused is None else HTMLResponse(self._draw(not_the_number(refused.wait_s)), 403)

@@ -9,7 +9,7 @@ import struct
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _STEERS = re.compile(r"\x1b(\[[?0-9;]*[a-zA-Z]|%G)")
@@ -23,13 +23,18 @@ class PseudoScreen:
 
     device: Path
     master: int
-    received: str = ""
+    sent: bytearray = field(default_factory=bytearray)
+
+    @property
+    def received(self) -> str:
+        """All that was sent; where more was than a terminal keeps, letters may be cut."""
+        return self.sent.decode(errors="replace")
 
     def read(self) -> str:
         """Return the picture that stands there now, a line for each; nothing where none is whole."""
         with suppress(BlockingIOError):
             while part := os.read(self.master, 65_536):
-                self.received += part.decode()
+                self.sent += part
         whole = self.received.rpartition(_REST)[0]
         return as_read(whole.rpartition(_HOME)[2])
 
