@@ -36,11 +36,6 @@ told=/proc/device-tree/chosen/bootloader/partition
 if [ -e $told ]; then
     partition=$((0x$($B hexdump -v -e '1/1 "%02x"' $told)))
 fi
-case $partition in
-2) slot=A other=B label=root_a ;;
-3) slot=B other=A label=root_b ;;
-*) stop "started from partition '$partition', which is no slot" ;;
-esac
 
 # The device of the partition with this label, once it is there.
 device_of() {
@@ -57,17 +52,37 @@ device_of() {
         tries=$((tries + 1))
     done
 }
+
+# Mounts the FAT partition with this label for a while, with the kernels' usual tables of characters.
+mount_fat() {
+    $B mount -t vfat -o "$2,noatime,umask=0077,codepage=437,iocharset=ascii" "$(device_of "$1")" $selector
+}
+
+# Some firmware says 0 (a Pi 3's: rpi-image-gen issue 238). The slot is then the one whose command line this is.
+if [ "$partition" != 2 ] && [ "$partition" != 3 ]; then
+    for place in boot_b.3 boot_a.2; do
+        mount_fat ${place%.*} ro || continue
+        $B grep -qw "aidpost.roothash=$roothash" $selector/cmdline.txt && partition=${place#*.}
+        $B umount $selector
+    done
+fi
+case $partition in
+2) slot=A other=B label=root_a ;;
+3) slot=B other=A label=root_b ;;
+*) stop "started from partition '$partition', which is no slot" ;;
+esac
 device=$(device_of $label)
 [ -b "$device" ] || stop "there is no partition $label"
 
 # Does something with the selector mounted, for as short as can be; false where it cannot be mounted.
 selecting() {
-    $B mount -t vfat -o noatime,umask=0077,codepage=437,iocharset=ascii "$(device_of selector)" $selector || return 1
+    mount_fat selector rw || return 1
     "$@"
     result=$?
     $B umount $selector
     return $result
 }
+
 # Whether the whole root is what the root hash says.
 intact() {
     echo "aidpost: three starts did not last: $label is read from end to end" >/dev/console

@@ -6,6 +6,7 @@ those of this machine.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -51,7 +52,7 @@ def program(name: str) -> Path:
 
 
 class Card:
-    """A card whose two slots hold the same small root."""
+    """A card whose two slots hold the same small root, with other hash trees."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -63,36 +64,46 @@ class Card:
         (tree / "sbin/init").chmod(0o755)
         subprocess.run([program("mkfs.erofs"), "--quiet", root, tree], check=True, capture_output=True)
         self.hash_offset = -(-root.stat().st_size // 4096) * 4096
-        with root.open("r+b") as file:
-            file.truncate(self.hash_offset)
-        said = subprocess.run(
-            [program("veritysetup"), "format", f"--hash-offset={self.hash_offset}", root, root],
-            check=True, capture_output=True, text=True,
-        ).stdout  # fmt: skip
-        self._root_hash = said.rpartition("Root hash:")[2].split()[0]
         path = folder / "card.img"
         size = size_mib(SIZES) << 20
         make_card(path, size, image_bytes=size, sizes=SIZES)
         self.disk = Disk(path)
-        with path.open("r+b") as file:
-            for label in ("root_a", "root_b"):
-                file.seek(self.disk.partitions[label].start)
+        self._root_hashes = {}
+        for label in ("selector", "boot_a", "boot_b"):
+            part = self.disk.partitions[label]
+            where = ("-i", f"{path}@@{part.start}", "-T", str(part.size // SECTOR), "::")
+            subprocess.run([*command("mformat"), *where], check=True)
+        for slot in "ab":
+            os.truncate(root, self.hash_offset)
+            said = subprocess.run(
+                [program("veritysetup"), "format", f"--hash-offset={self.hash_offset}", root, root],
+                check=True, capture_output=True, text=True,
+            ).stdout  # fmt: skip
+            root_hash = self._root_hashes[slot.upper()] = said.rpartition("Root hash:")[2].split()[0]
+            self.disk.write_file(
+                f"boot_{slot}", "cmdline.txt", f"ro aidpost.roothash={root_hash} x\n".encode()
+            )
+            with path.open("r+b") as file:
+                file.seek(self.disk.partitions[f"root_{slot}"].start)
                 file.write(root.read_bytes())
-        part = self.disk.partitions["selector"]
-        where = ("-i", f"{path}@@{part.start}", "-T", str(part.size // SECTOR), "::")
-        subprocess.run([*command("mformat"), *where], check=True)
         (folder / "selector").mkdir()
         Selector(folder / "selector").make(Slots(Slot.A, other_is_good=True))
         for file_name in (folder / "selector").iterdir():
             self.disk.write_file("selector", file_name.name, file_name.read_bytes())
         (folder / "initrd").write_bytes(initrd.archive(_files(), EPOCH))
 
-    def starts(self) -> str:
-        """Switch it on, with the slot that the firmware takes; return what the console says."""
-        slot = chosen(self.disk, tryboot=False)[-1].upper()
+    def starts(self, slot: str | None = None) -> str:
+        """Switch it on, with the slot that the firmware takes; return what the console says.
+
+        slot: takes that one, and tells Linux no partition.
+        """
+        told = (
+            0 if slot is not None else 1 + list(self.disk.partitions).index(chosen(self.disk, tryboot=False))
+        )
+        slot = slot or "AB"[told - 2]
         words = [
-            f"aidpost.roothash={self._root_hash}", f"aidpost.hashoffset={self.hash_offset}",
-            f"aidpost.bootpartition={'AB'.index(slot) + 2}", f"initrd={self._folder / 'initrd'}",
+            f"aidpost.roothash={self._root_hashes[slot]}", f"aidpost.hashoffset={self.hash_offset}",
+            f"aidpost.bootpartition={told}", f"initrd={self._folder / 'initrd'}",
             f"ubd0={self.disk.path}", "mem=128M", "root=/dev/ram0", "rdinit=/init", "panic=1", "noreboot",
             "con=null", "con0=null,fd:1", "con1=null,fd:1", "console=tty0",
         ]  # fmt: skip
@@ -125,6 +136,7 @@ def _files() -> initrd.Entries:
 def test_a_damaged_root_panics_and_is_left_for_the_good_slot(tmp_path: Path) -> None:
     card = Card(tmp_path)
     assert f"{RUNS} A" in card.starts()
+    assert f"{RUNS} B" in card.starts("B")
     for offset in range(1 << 17, card.hash_offset, 1 << 16):
         card.disk.flip("root_a", offset, 16)
     for _ in range(2):
