@@ -23,6 +23,7 @@ _SAID = {
     Phase.NONE: words.SOFTWARE_ON_STICK,
     Phase.WRITING: words.SOFTWARE_IS_WRITTEN,
     Phase.WAITING: words.SOFTWARE_WAITS,
+    Phase.INSTALLED: words.SOFTWARE_IS_INSTALLED,
     Phase.FAILED: words.SOFTWARE_NOT_INSTALLED,
 }
 

@@ -90,6 +90,9 @@ SOFTWARE = say("Software")
 SOFTWARE_ON_STICK = say("Software on a memory stick is installed once you confirm it with your PIN.")
 SOFTWARE_IS_WRITTEN = say("The software is being written. Leave the memory stick in.")
 SOFTWARE_WAITS = say("It is written. The device starts anew with it as soon as nobody is served.")
+SOFTWARE_IS_INSTALLED = say(
+    "It is installed, but the device did not start anew. Switch it off and on when nobody is served."
+)
 SOFTWARE_NOT_INSTALLED = say("Nothing was installed.")
 INSTALL_SOFTWARE = say("Install")
 LOOK_AGAIN = say("Look again")

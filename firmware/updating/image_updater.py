@@ -66,10 +66,17 @@ class ImageUpdater:
         self._write(Record(artifact.version, artifact.digest))
 
     async def activate(self, artifact: Artifact, well: Sequence[str]) -> None:
-        """Mark the other slot, and then record it: a cut in between only has it marked again."""
+        """Mark the other slot, and then record it: a cut in between only has it marked again.
+
+        Where it cannot be recorded the mark is taken back, so that what is refused is not started from.
+        """
         await self._require(artifact)
         await self._installer.mark("active", "other")
-        self._write(Record(artifact.version, artifact.digest, activated=True, well=tuple(well)))
+        try:
+            self._write(Record(artifact.version, artifact.digest, activated=True, well=tuple(well)))
+        except UpdateFailed:
+            await self._installer.mark("active", "booted")
+            raise
 
     def holds(self, artifact: Artifact) -> bool:
         """Read it from the record."""

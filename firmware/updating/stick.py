@@ -29,11 +29,15 @@ log = structlog.get_logger()
 
 @unique
 class Phase(Enum):
-    """How far an installation from a stick is."""
+    """How far an installation from a stick is.
+
+    INSTALLED: the next start is with it, and the machine could not be started anew from here.
+    """
 
     NONE = "none"
     WRITING = "writing"
     WAITING = "waiting"
+    INSTALLED = "installed"
     FAILED = "failed"
 
 
@@ -55,7 +59,7 @@ class StickUpdates:
         self._well_parts = well_parts
         self.phase = Phase.NONE
         self.reason = ""
-        """Why it failed, in English as everything that RAUC says."""
+        """Why it failed, or did not start anew, in English as everything that RAUC says."""
 
     async def files(self) -> tuple[str, ...]:
         """Return the bundles that there are, by their path below the folder."""
@@ -71,9 +75,12 @@ class StickUpdates:
         self.phase, self.reason = Phase.WRITING, ""
         try:
             await self._install(file)
-        except (UpdateFailed, PowerRefused, OSError) as fault:
+        except (UpdateFailed, OSError) as fault:
             self.phase, self.reason = Phase.FAILED, str(fault)
             log.warning("software not installed", file=Path(file).name, reason=str(fault))
+        except PowerRefused as fault:
+            self.phase, self.reason = Phase.INSTALLED, str(fault)
+            log.warning("software waits for a start", file=Path(file).name, reason=str(fault))
 
     async def _install(self, file: str) -> None:
         named = _NAME.search(file)

@@ -12,11 +12,14 @@ import pytest
 from firmware.first_boot.configuration import tables_of
 from firmware.occupancy import Occupancy
 from firmware.updater import UpdateFailed
+from firmware.updating.image_updater import ImageUpdater
+from firmware.updating.installer import SlotFacts
 from firmware.updating.stick import Phase, StickUpdates
 from tests.kit.desired_rig import DEADLINE_S, CountedPower, Slots
+from tests.kit.slot_machine import machine_in
 from tests.unit.test_claim_file import CLAIM
 from tests.unit.test_page import Visitor
-from trust.state import Artifact
+from trust.state import Artifact, ArtifactKind
 
 CONTENT = b"a signed bundle" * 1000
 FILE = "sda1/aidpost-1.3.0.raucb"
@@ -38,8 +41,10 @@ class Strict(Slots):
 class Post:
     """sleeps: called for each second that is waited for somebody to go."""
 
-    def __init__(self, folder: Path, sleeps: Callable[[], None] = lambda: None) -> None:
-        self.slots, self.power, self.busy = Strict(), CountedPower(), False
+    def __init__(
+        self, folder: Path, sleeps: Callable[[], None] = lambda: None, *, restarts: bool = True
+    ) -> None:
+        self.slots, self.power, self.busy = Strict(), CountedPower(refuses=not restarts), False
         self.tried_while_busy: list[bool] = []
 
         async def sleep(_time_s: float) -> None:
@@ -96,6 +101,45 @@ async def test_what_is_refused_is_said_and_nothing_starts_from_it(
     assert said in post.updates.reason
     assert post.power.reboots == 0
     assert "activate 1.3.0" not in post.slots.asked
+
+
+async def test_what_is_installed_is_not_called_otherwise_where_the_machine_does_not_start_anew(
+    stick: Path,
+) -> None:
+    post = Post(stick, restarts=False)
+    visitor = Visitor(updates=post.updates)
+    await visitor.sign_in(*SUPERVISOR)
+    await post.updates.install(FILE)
+    assert post.slots.asked == ["stage 1.3.0", "activate 1.3.0"]
+    assert post.updates.phase is Phase.INSTALLED
+    said = (await visitor.client.get("/day/update")).text
+    assert "It is installed, but the device did not start anew." in said
+    assert "this machine has no systemd" in said
+    assert "Nothing was installed." not in said
+
+
+class Marks:
+    """An installer whose other slot was written; remembers what it is told of slots."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    async def install(self, source: str) -> None:
+        raise AssertionError(source)
+
+    async def slots(self) -> tuple[SlotFacts, ...]:
+        return SlotFacts("rootfs.0", booted=True), SlotFacts("rootfs.1", booted=False, version="1.3.0")
+
+    async def mark(self, state: str, slot: str) -> None:
+        self.told.append((state, slot))
+
+
+async def test_what_cannot_be_recorded_is_not_started_from(tmp_path: Path) -> None:
+    marks = Marks()
+    updater = ImageUpdater(marks, "1.2.0", tmp_path / "gone", machine_in(tmp_path))
+    with pytest.raises(UpdateFailed, match="cannot be written"):
+        await updater.activate(Artifact(ArtifactKind.SOFTWARE, "1.3.0", "d" * 64, 1), ())
+    assert marks.told == [("active", "other"), ("active", "booted")]
 
 
 async def test_who_asks_twice_has_it_installed_once(stick: Path) -> None:
