@@ -97,28 +97,29 @@ def needs_modem_manager(claims: Sequence[ClaimFile]) -> str:
     named = [claim.device.id for claim in claims if claim.network.cellular is not None]
     if not named:
         return ""
-    others = f" and {len(named) - 1} more" if len(named) > 1 else ""
     return (
-        f"The claim of {named[0]}{others} names a mobile network: an image connects to it only if it was "
+        f"The claim of {_first_of(named)} names a mobile network: an image connects to it only if it was "
         "built with ModemManager (docs/image.md). A modem that is a network card by itself needs no "
         "[network.cellular]."
     )
 
 
-def needs_supervisor(claims: Sequence[ClaimFile]) -> str:
-    """Return what to know of claims with which nobody may sign in at an image, nothing where somebody may."""
-    named = [
-        claim.device.id
-        for claim in claims
-        if claim.supervisor is None and claim.hardware.screen and not claim.hardware.tablets
-    ]
-    if not named:
+def needs_tablets(claims: Sequence[ClaimFile]) -> str:
+    """Return what to know of claims whose page nobody sees at an image, nothing for all others."""
+    unseen = [claim for claim in claims if claim.hardware.screen and not claim.hardware.tablets]
+    if not unseen:
         return ""
-    others = f" and {len(named) - 1} more" if len(named) > 1 else ""
+    waits = "" if all(claim.supervisor for claim in unseen) else ", and none to enter a supervisor on"
+    named = _first_of([claim.device.id for claim in unseen])
     return (
-        f"The claim of {named[0]}{others} names no supervisor: an image has no browser to enter one on, and "
-        "waits for a claim that does. Add --supervisor NAME, or tablets = true under [hardware]."
+        f"The claim of {named} has no tablets: an image has no browser to show the page on its own screen"
+        f"{waits}. Say tablets = true under [hardware], or screen = false where people are served by the "
+        "buttons alone."
     )
+
+
+def _first_of(named: Sequence[str]) -> str:
+    return named[0] if len(named) == 1 else f"{named[0]} and {len(named) - 1} more"
 
 
 def _random_pin() -> str:

@@ -20,7 +20,7 @@ from firmware.personalise.batch import (
     BatchRefused,
     checked,
     needs_modem_manager,
-    needs_supervisor,
+    needs_tablets,
     numbered,
     read_list,
     with_code,
@@ -151,7 +151,8 @@ def personalise(
         f"{len(claims)} claim files: {out}, good until {claims[0].aggregator.expires:%Y-%m-%d %H:%M} UTC."
     )
     click.echo("They are secrets until they were used: hand them over well, and destroy the sheet.", err=True)
-    for warning in filter(None, (needs_modem_manager(claims), needs_supervisor(claims))):
+    unseen = "" if without_image else needs_tablets(claims)
+    for warning in filter(None, (needs_modem_manager(claims), unseen)):
         click.echo(warning, err=True)
 
 

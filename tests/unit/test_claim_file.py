@@ -29,7 +29,7 @@ from firmware.personalise.batch import (
     BatchRefused,
     checked,
     needs_modem_manager,
-    needs_supervisor,
+    needs_tablets,
     numbered,
     read_list,
     with_code,
@@ -237,15 +237,16 @@ def test_whoever_personalises_is_told_what_a_mobile_network_needs() -> None:
     assert "kit-07 and 1 more" in needs_modem_manager([CLAIM, claim_of(device="kit-08")])
 
 
-def test_whoever_personalises_is_told_where_nobody_could_sign_in() -> None:
-    hardware = CLAIM.hardware
-    nobody = msgspec.structs.replace(CLAIM, supervisor=None)
+def test_whoever_personalises_is_told_where_nobody_would_see_the_page() -> None:
     named = msgspec.structs.replace(CLAIM, supervisor=ClaimedSupervisor(name="ana", pin="482913"))
-    assert "claim of kit-07 names no supervisor" in needs_supervisor([nobody])
-    assert needs_supervisor([named]) == ""
+    nobody = msgspec.structs.replace(CLAIM, supervisor=None)
+    assert "claim of kit-07 has no tablets" in needs_tablets([named])
+    assert "enter a supervisor" not in needs_tablets([named])
+    assert "kit-07 and 1 more" in needs_tablets([nobody, named])
+    assert "enter a supervisor" in needs_tablets([nobody, named])
     for change in ({"tablets": True}, {"screen": False}):
-        way = msgspec.structs.replace(nobody, hardware=msgspec.structs.replace(hardware, **change))
-        assert needs_supervisor([way]) == ""
+        way = msgspec.structs.replace(nobody, hardware=msgspec.structs.replace(CLAIM.hardware, **change))
+        assert needs_tablets([way]) == ""
 
 
 def test_network_settings_are_read_again() -> None:
