@@ -25,6 +25,7 @@ PATIENCE_S = 60.0
 _PYTHON = """\
 #!/bin/sh
 here=/usr/lib/aidpost
+[ "$1" != -I ] || shift  # it would leave PYTHONPATH out
 export LD_LIBRARY_PATH=$here/base/lib PYTHONPATH=$here/project:$here/project/protos:$here/site
 exec $here/base/bin/{version} "$@"
 """
