@@ -42,6 +42,7 @@ VERY_HOT_DECIDEGREES = 850  # the Pi's firmware throttles to the floor
 PART_ADVICE = {
     "store": "its card lost pages and was mended, give it another one",
     "board": "look at its plug",
+    "software": "the newer one on its card was damaged and an older one runs, give it another card",
 }
 SAME_TROUBLE = 3
 """So many devices of a site with the same trouble, at least half of them, are one finding."""
