@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from firmware.appliance import Appliance
 from firmware.beside import Beside
+from firmware.machine.remarks import left
 
 if TYPE_CHECKING:
     from firmware.console.status import Standing
@@ -54,4 +55,5 @@ def standing_of(appliance: Appliance, page: OperatorPage | None) -> Standing:
         tablets=tablets,
         certificate="" if page is None else page.fingerprint,
         notices=tuple(sorted(appliance.notices.items())),
+        remarks=left(),
     )

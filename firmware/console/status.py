@@ -25,6 +25,7 @@ class Standing:
     tablets: addresses of the page in the network, as a browser writes them, None without tablets.
     certificate: its SHA-256, empty for the site's own.
     notices: what staff must know, by the part that it is about, as `NoticeBoard` has it.
+    remarks: of the image's services.
     """
 
     device: str
@@ -33,6 +34,7 @@ class Standing:
     tablets: tuple[str, ...] | None = None
     certificate: str = ""
     notices: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def view_of(standing: Standing) -> View:
@@ -52,6 +54,7 @@ def _lines(standing: Standing) -> Iterator[Text]:
     for part, sentence in standing.notices:
         if part != _NAMES_AN_ENTRY:
             yield for_whoever_helps(sentence)
+    yield from map(for_whoever_helps, standing.remarks)
 
 
 def in_groups(fingerprint: str) -> str:

@@ -10,7 +10,8 @@ from firmware.console.display import AGAIN_S, ConsoleDisplay, View
 from firmware.console.status import in_groups
 from firmware.first_boot.ports import Boot
 from firmware.first_boot.terms import Situation, Step
-from firmware.first_boot.words import STEPS, TITLE, screen_of
+from firmware.first_boot.words import STEPS, TITLE, for_whoever_helps, screen_of
+from firmware.machine.remarks import left
 from firmware.page.words import TABLETS
 from firmware.workflow.screen import Choice, Text, say
 from sensors.board.port import Button
@@ -32,7 +33,7 @@ class FirstBootConsole:
     """Call `tell` with each new situation.
 
     looked_at: whether a browser shows the page; the buttons then move about there. tablets: None where the
-    page is not served to them.
+    page is not served to them. remarks: of the image's services.
     """
 
     def __init__(
@@ -41,11 +42,13 @@ class FirstBootConsole:
         display: ConsoleDisplay,
         looked_at: Callable[[], bool],
         tablets: Callable[[], ForTablets | None] = lambda: None,
+        remarks: Callable[[], tuple[str, ...]] = left,
     ) -> None:
         self._boot = boot
         self._display = display
         self._looked_at = looked_at
         self._tablets = tablets
+        self._remarks = remarks
         self._chosen_language = ""
         self._marked = 0
         self._screen = ""
@@ -79,6 +82,7 @@ class FirstBootConsole:
                 number=tablets.number,
             )
             yield say("{label}: {digest}", label=TABLETS, digest=in_groups(tablets.certificate))
+        yield from map(for_whoever_helps, self._remarks())
 
     def press(self, button: Button) -> None:
         """Take a button of the board."""

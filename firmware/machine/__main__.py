@@ -60,20 +60,26 @@ def set_up_console() -> str:
 def take_claim() -> str:
     """Take the claim file from the card, or erase it there where the appliance is set up."""
     from firmware.first_boot.mark import is_over
-    from firmware.machine.claim_file import take_claim_file
+    from firmware.machine import remarks
+    from firmware.machine.claim_file import Claimed, take_claim_file
 
-    return take_claim_file(SELECTOR, APPLIANCE, set_up=is_over(CONFIG, APPLIANCE)).value
+    claimed = take_claim_file(SELECTOR, APPLIANCE, set_up=is_over(CONFIG, APPLIANCE))
+    if claimed is Claimed.REFUSED:  # of one that is unusable the first boot itself says more
+        remarks.leave("claim", claimed.value)
+    return claimed.value
 
 
 def set_up_networks() -> str:
     """Write the files of the site's networks, and tell the services whose files changed."""
-    from firmware.machine import networks
+    from firmware.machine import networks, remarks
 
     try:
         network = networks.read_networks(NETWORKS)
         changed = networks.write_files(RUN, networks.files_of(network))
     except networks.NetworksRefused as error:
+        remarks.leave("network", str(error))
         raise SystemExit(str(error)) from error
+    remarks.leave("network", networks.unmet(network))
     if any(name.startswith("systemd/network/") for name in changed):
         subprocess.run(["/usr/bin/networkctl", "reload"], check=False)
     for name, unit in (

@@ -20,6 +20,7 @@ from firmware.first_boot.on_console import FirstBootConsole, ForTablets
 from firmware.first_boot.terms import Situation, Step, Trouble
 from firmware.first_boot.words import screen_of
 from firmware.machine import console_font
+from firmware.machine.remarks import leave, left
 from firmware.page.translate import LANGUAGES, SOURCE, direction, path_of, translate
 from sensors.board.port import Button
 from tests.kit.first_boot_views import KNOWN, READER, SITUATIONS, WORDS, PlayedBoot
@@ -152,6 +153,24 @@ def test_without_a_browser_it_says_how_a_supervisor_is_named() -> None:
     assert "Show the camera a claim that names a supervisor" in words(paper.read())
     FirstBootConsole(boot, ConsoleDisplay(paper), lambda: False, lambda: FOR_TABLETS).tell()
     assert "Enter name and PIN on a tablet" in words(paper.read())
+
+
+def test_what_the_services_of_the_image_found_stays_on_the_screen(tmp_path: Path) -> None:
+    folder = tmp_path / "remarks"
+    paper, boot = Paper(), PlayedBoot(replace(KNOWN, trouble=Trouble.NO_NETWORK))
+    console = FirstBootConsole(boot, ConsoleDisplay(paper), lambda: False, remarks=lambda: left(folder))
+    former = os.umask(0o077)  # as the services have it
+    leave("network", "no mobile network: this image has no ModemManager", folder)
+    os.umask(former)
+    assert [path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir())] == [0o755, 0o644]
+    console.tell()
+    assert "For whoever helps: no mobile network" in words(paper.read())
+    standing = Standing("kit-07", "harbour-clinic", remarks=left(folder))
+    ConsoleDisplay(paper).show(view_of(standing), SOURCE)
+    assert "no ModemManager" in words(paper.read())
+    leave("network", "", folder)
+    console.tell()
+    assert "ModemManager" not in paper.read()
 
 
 def test_the_buttons_choose_what_needs_no_keyboard() -> None:
