@@ -16,7 +16,7 @@ from firmware.updater import NotFromImage, Updater
 class Ending(Enum):
     """How an appliance ends that is to go on.
 
-    ANEW: all parts are closed and opened again, in this process. RESTART: the process is begun anew.
+    ANEW: with other settings. RESTART: at the desk's word. Either way all parts are closed and opened again.
     """
 
     ANEW = "anew"

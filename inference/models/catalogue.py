@@ -57,18 +57,18 @@ class Catalogue:
         card = self.card(name)
         path = self._folder / f"{name}.tflite"
         try:
-            content = path.read_bytes()
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as fault:
             raise ModelRefused(
                 f"the model {path} cannot be read; build the models with `make models`"
             ) from fault
-        digest = hashlib.sha256(content).hexdigest()
         if digest != card.sha256:
             raise ModelRefused(
                 f"{path} is not the model of its card (sha256 {digest[:12]}, not {card.sha256[:12]}); "
                 "put the released file back or build the models with `make models`"
             )
-        engine = load(content, runtime, threads)
+        engine = load(path, runtime, threads)
         _check_tensors(name, "inputs", card.inputs, engine.inputs)
         _check_tensors(name, "outputs", card.outputs, engine.outputs)
         return LoadedModel(card, engine)

@@ -129,7 +129,7 @@ async def people(here: Site, machine: Machine, hands: Hands, notes: Notes) -> No
     await hands.screen(machine.board, "Registered")
     await hands.take()
     await check_in(hands, machine.board, "1001")
-    event = await here.until_event("check-in", BOOT_S)
+    event = await here.until_event("check_in", BOOT_S)
     notes.check(event["outcome"] == "match", "and is known again at the check-in", event["outcome"])
 
 

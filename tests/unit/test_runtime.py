@@ -83,6 +83,29 @@ def test_forgetting_reaches_as_far_as_the_largest_samples_since_the_last_time() 
     assert len(interpreter.given) == 4
 
 
+def test_an_engine_that_takes_any_size_gives_its_working_memory_up_with_the_samples() -> None:
+    first, second = RecordingInterpreter(), RecordingInterpreter()
+    engine = Engine(first, RuntimeName.LITERT, lambda: second)
+    for _ in range(2):
+        engine.run({"image": np.ones((1, 64, 32), np.float32)})
+    engine.forget()
+    assert not first.given[-1].any()
+    engine.forget()
+    engine.run({"image": np.ones((1, 32, 32), np.float32)})
+    assert (len(first.given), len(second.given)) == (3, 1)
+
+
+def test_a_model_is_the_same_from_its_file_and_from_its_bytes(arithmetic: Engine) -> None:
+    mapped = load(INT8_MODEL, RuntimeName.LITERT)
+    assert mapped.inputs == arithmetic.inputs
+    sample = {name: np.ones((1, 4), np.float32) for name in mapped.inputs}
+    assert all(
+        np.array_equal(array, mapped.run(sample)[name]) for name, array in arithmetic.run(sample).items()
+    )
+    with pytest.raises(ModelRefused, match="make models"):
+        load(Path(__file__), RuntimeName.LITERT)
+
+
 def test_the_sample_stays_whole_and_its_converted_copy_is_wiped() -> None:
     interpreter = RecordingInterpreter()
     engine = Engine(interpreter, RuntimeName.LITERT)
