@@ -12,6 +12,7 @@ _HOME, _REST_OF_LINE, _REST = b"\033[H", b"\033[K", b"\033[J"
 _MARGIN = 2
 # Spaces that a console's font does not have, and what Unicode marks directions with.
 _SPACES = dict.fromkeys(map(ord, "\u00a0\u202f\u2009"), " ")
+_PLAIN_SIGNS = {"’": "'", "ʼ": "'", "‘": "'", "“": '"', "”": '"', "«": '"', "»": '"', "–": "-", "—": "-"}
 _UNSEEN = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2066\u2067\u2068\u2069\u00ad"))
 
 
@@ -101,5 +102,5 @@ def _seen(sentence: str) -> str:
 
 
 def _instead(letter: str, draws: Callable[[str], bool]) -> str:
-    plain = unicodedata.normalize("NFKD", letter)[:1]
+    plain = _PLAIN_SIGNS.get(letter) or unicodedata.normalize("NFKD", letter)[:1]
     return plain if plain.isascii() and draws(plain) else "?"

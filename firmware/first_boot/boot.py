@@ -197,6 +197,9 @@ class FirstBoot:
         A Wi-Fi network that somebody shows is tried between two tries to join.
         """
         self._codes.known(claim)
+        if self._wifi.waits:
+            await self._wifi.try_out(claim, await self._wifi.next())
+            return Situation(Step.CLAIM)
         joining = asyncio.create_task(self._joining.join(claim), name="join")
         other = asyncio.create_task(self._claims.get(), name="other claim")
         wifi = asyncio.create_task(self._wifi.next(), name="wifi")

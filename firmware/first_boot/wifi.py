@@ -103,6 +103,11 @@ class ShownWifi:
             if waits:
                 self._tell(WifiNews(WifiEnd.WAITS, wifi.name))
 
+    @property
+    def waits(self) -> bool:
+        """Whether one was taken that is not tried yet."""
+        return not self._taken.empty()
+
     async def next(self) -> Wifi:
         """Return the newest that was taken, once there is one."""
         wifi = await self._taken.get()

@@ -318,6 +318,20 @@ async def test_without_a_network_it_says_so_and_goes_on_with_the_wifi_that_is_sh
     await asyncio.wait_for(running, PATIENCE_S)
 
 
+async def test_a_wifi_that_is_shown_before_the_claim_is_tried_first(post: Post) -> None:
+    boot = post.boot()
+    running = asyncio.create_task(boot.run())
+    post.codes.codes.put_nowait("WIFI:T:WPA;S:Harbour;P:long enough;;")
+    await until(boot, lambda told: told.news is not None and told.news.end is WifiEnd.WAITS)
+    post.has("wlan0", radio=True)
+    joins: list[str] = []
+    boot.subscribe(lambda: joins.append(boot.situation.joins))
+    post.codes.codes.put_nowait(to_code((await post.claim()).to_text()))
+    await asyncio.wait_for(running, PATIENCE_S)
+    assert "Harbour" in joins
+    assert "long enough" in (post.places.network / "network.toml").read_text()
+
+
 async def test_another_aggregator_is_told_nothing(post: Post) -> None:
     post.put(await post.claim(code=Claim.new(bytes(32)).text()))
     await ends_with(post.boot(), Trouble.OTHER_AGGREGATOR)

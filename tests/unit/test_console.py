@@ -139,6 +139,13 @@ def test_a_font_without_a_languages_letters_leads_to_the_next() -> None:
     assert display.languages() == ("en", "fr", "es", "sw")
 
 
+def test_signs_that_a_font_lacks_are_written_with_others() -> None:
+    paper, boot = Paper(lambda letter: ord(letter) >= 0x100), PlayedBoot(replace(KNOWN, languages=("fr",)))
+    boot.situation = replace(boot.situation, trouble=Trouble.NO_NETWORK)
+    FirstBootConsole(boot, ConsoleDisplay(paper), lambda: False).tell()
+    assert "Il n'y a pas de réseau" in paper.read()
+
+
 def test_what_a_name_or_a_fault_holds_neither_steers_the_terminal_nor_breaks_it() -> None:
     paper, boot = Paper(lambda letter: ord(letter) > 0x4FF), PlayedBoot()
     console = FirstBootConsole(boot, ConsoleDisplay(paper), lambda: False)
