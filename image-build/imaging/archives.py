@@ -7,7 +7,7 @@ import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from imaging.recipe import Debian
+from imaging.recipe import SNAPSHOT, Debian
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 DEBIAN = "http://deb.debian.org"
@@ -63,4 +63,4 @@ def sources(archive: Archive, debian: Debian, *, backports: bool) -> list[str]:
 
 def epoch(debian: Debian) -> int:
     """Return the recipe's day as seconds since 1970: the time of every file that the build makes."""
-    return int(datetime.strptime(debian.snapshot, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp())
+    return int(datetime.strptime(debian.snapshot, SNAPSHOT).replace(tzinfo=UTC).timestamp())

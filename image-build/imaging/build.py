@@ -18,9 +18,11 @@ from imaging import archives, base, bom, disk, kernel, keyring, lock, root, slot
 from imaging.hashing import file_digest
 from imaging.hollow import NotHollow
 from imaging.recipe import Recipe
-from imaging.steps import BuildFailed, Steps
+from imaging.steps import FULL, BuildFailed, Steps, in_words
 
 FILES = ("root.img", "boot.img", "disk.img", "disk.img.zst")
+# What lay there after a build without a cache was 1.3 and 2.2 GB; on the way it is more.
+OUT_GB, FIRST_CACHE_GB, LATER_CACHE_GB = 2.0, 4.0, 1.0
 NETWORK = "The packages come over the network: try again, or name another archive with --archive."
 
 
@@ -58,6 +60,10 @@ class Made(msgspec.Struct, frozen=True):
     sizes: dict[str, int]
 
 
+class _Version(msgspec.Struct, frozen=True):
+    version: str
+
+
 def refuse_useless(order: Order) -> None:
     """Raise BuildFailed for a version that cannot be compared, and a keyring with which nothing is taken."""
     try:
@@ -81,10 +87,18 @@ def refuse_without_root() -> None:
         )
 
 
+def refuse_full(order: Order) -> None:
+    """Raise BuildFailed where the disk would be full after minutes of work."""
+    cache_gb = LATER_CACHE_GB if (order.cache / "toolbox").exists() else FIRST_CACHE_GB
+    for folder, needed_gb in ((order.out, OUT_GB), (order.cache, cache_gb)):
+        free_gb = shutil.disk_usage(folder).free / 1e9
+        if free_gb < needed_gb:
+            raise BuildFailed(f"{folder} has {free_gb:.1f} GB free, and the build needs {needed_gb}. {FULL}")
+
+
 @contextmanager
 def alone(cache: Path) -> Iterator[None]:
     """Keep other builds away from the cache; raises BuildFailed."""
-    cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -97,15 +111,22 @@ def build(recipe: Recipe, order: Order, steps: Steps) -> Made:
     """Make root, boot partition and disk in order.out; raises BuildFailed."""
     refuse_useless(order)
     refuse_without_root()
-    order.out.mkdir(parents=True, exist_ok=True)
+    try:
+        order.out.mkdir(parents=True, exist_ok=True)
+        order.cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BuildFailed(f"the folders of --out and --cache: {in_words(error)}") from error
+    refuse_full(order)
     with alone(order.cache):
         work = order.out / "work"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
         try:
             return _build(recipe, order, steps, work)
-        except (FileNotFoundError, kernel.ModulesMissing, NotHollow) as error:
+        except (kernel.ModulesMissing, NotHollow) as error:
             raise BuildFailed(f"the recipe asks for what is not there: {error}") from error
+        except OSError as error:
+            raise BuildFailed(in_words(error)) from error
         except kernel.KeyringMissing as error:
             raise BuildFailed(str(error)) from error
         except disk.TooLarge as error:
@@ -116,6 +137,10 @@ def build(recipe: Recipe, order: Order, steps: Steps) -> Made:
 
 def _build(recipe: Recipe, order: Order, steps: Steps, work: Path) -> Made:
     out, cache, folder = order.out, order.cache, work / "root"
+    if order.keyring is None:
+        steps.note("No keyring: this image will take no updates (`python -m imaging keys` makes one).")
+    if (former := built_before(out)) is not None and Version(order.version) < Version(former):
+        steps.note(f"{out} holds {former}: appliances that run it never take {order.version}.")
     archive = _archive(recipe, order, steps)
     with steps.step("Tools", NETWORK):
         tools = toolbox.have(recipe, archive, cache, folders=(cache, out))
@@ -164,6 +189,14 @@ def _build(recipe: Recipe, order: Order, steps: Steps, work: Path) -> Made:
         )
         step.said = f"{(out / 'disk.img.zst').stat().st_size / 1e6:.1f} MB"
     return _judged(recipe, order, made, packing)
+
+
+def built_before(out: Path) -> str | None:
+    """Return the version that a build left there, None where none can be read."""
+    try:
+        return msgspec.json.decode((out / "image.json").read_bytes(), type=_Version).version
+    except (OSError, ValueError):
+        return None
 
 
 def _refuse_traces(folder: Path, order: Order) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from importlib import metadata
 from pathlib import Path
 
@@ -89,11 +90,17 @@ def build(
         fast=fast,
     )
     steps = Steps(Console())
+    # As by Ctrl-C: what runs is ended, and what was mounted and registered for it is taken back.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         made = make(recipe, order, steps)
         again = make(recipe, replace(order, out=order.out / "again"), steps) if twice else made
     except BuildFailed as error:
         raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt as stopped:
+        raise click.ClickException(
+            f"Stopped. What was finished is kept in {cache}: the same command goes on from there."
+        ) from stopped
     for name, size in made.sizes.items():
         click.echo(f"{out / name}  {size / 1e6:.1f} MB  sha256 {made.digests[name]}")
     if made != again:
@@ -142,15 +149,24 @@ def revoke(folder: Path) -> None:
 @main.command()
 @click.option("--root", type=EXISTING, required=True, help="Image of the root partition.")
 @click.option("--boot", type=EXISTING, required=True, help="Image of its boot partition.")
-@click.option("--version", required=True, help="Of what is in it; appliances never go back.")
+@click.option("--version", help="Of what is in it; by default what image.json beside the root says.")
 @click.option("--keys", "folder", type=PATH, default=KEYS, show_default=True)
 @click.argument("bundle", type=PATH)
-def bundle(root: Path, boot: Path, version: str, folder: Path, bundle: Path) -> None:
-    """Make and sign an update out of the images of one slot."""
+def bundle(root: Path, boot: Path, version: str | None, folder: Path, bundle: Path) -> None:
+    """Make and sign an update out of the images of one slot; appliances never go back to a lower version."""
+    from imaging.build import built_before
     from imaging.bundle import BundleFailed, Contents, make, verify
     from imaging.keys import SigningKeys
 
     signer = SigningKeys(folder)
+    if missing := [each for each in (signer.keyring, signer.certificate, signer.key) if not each.exists()]:
+        raise click.ClickException(f"{missing[0]} is not there: `python -m imaging keys`, or name --keys")
+    built = built_before(root.parent)
+    if built is not None and version not in (None, built):
+        raise click.ClickException(f"{root} is {built}: build {version} first, or leave --version out")
+    version = version or built
+    if version is None:
+        raise click.ClickException(f"no image.json beside {root} says what it is: name --version")
     try:
         make(Contents(root, boot, version), signer, bundle)
         verify(bundle, signer.keyring)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LINES_SHOWN = 12
+INSTALL = "bash image-build/image-packages.sh installs what the host needs"
 
 
 @dataclass
@@ -37,14 +38,17 @@ def run(
     env: added to this process's. given: its standard input, else nothing. shown: what a fault calls it.
     """
     words = tuple(str(word) for word in argv)
-    done = subprocess.run(
-        words,
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        input=given if given is not None else b"",
-        capture_output=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            words,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            input=given if given is not None else b"",
+            capture_output=True,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise CommandFailed(words, 127, f"{error.filename} is not there: {INSTALL}") from error
     if done.returncode != 0:
         said = (done.stdout[-4000:] + done.stderr).decode(errors="replace").strip().splitlines()
         raise CommandFailed(

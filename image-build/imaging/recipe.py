@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 RECIPE = Path(__file__).parents[1] / "recipe.toml"
+SNAPSHOT = "%Y%m%dT%H%M%SZ"
 
 Package = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9+.-]+$")]
 Packages = Annotated[tuple[Package, ...], msgspec.Meta(min_length=1)]
+Component = Annotated[str, msgspec.Meta(pattern="^[a-z-]+$")]
 Module = Annotated[str, msgspec.Meta(pattern="^[a-z0-9_]+$")]
 Mebibytes = Annotated[int, msgspec.Meta(gt=0, le=65536)]
 
@@ -44,7 +47,7 @@ class Debian(Table, frozen=True):
     suite: Annotated[str, msgspec.Meta(pattern="^[a-z]+$")]
     architecture: Annotated[str, msgspec.Meta(pattern="^arm64$")]
     snapshot: Annotated[str, msgspec.Meta(pattern=r"^20\d{6}T\d{6}Z$")]
-    components: tuple[str, ...]
+    components: Annotated[tuple[Component, ...], msgspec.Meta(min_length=1)]
     backports: tuple[Package, ...] = ()
 
 
@@ -83,7 +86,7 @@ class KernelSource(Table, frozen=True):
 
     packages: Packages
     firmware: tuple[Package, ...] = ()
-    archive: str | None = None
+    archive: Annotated[str, msgspec.Meta(pattern=r"^https?://\S+$")] | None = None
     keyring: Path | None = None
 
 
@@ -147,7 +150,7 @@ def load(path: Path = RECIPE) -> Recipe:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeUnusable(f"cannot read the recipe {path}: {error.strerror}") from error
-    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, nested without end
         raise RecipeUnusable(f"{path} is not valid TOML: {error}") from error
     try:
         recipe = msgspec.convert(raw, Recipe, dec_hook=_path, strict=True)
@@ -175,6 +178,10 @@ def _in_words(message: str) -> str:
 def _contradictions(recipe: Recipe) -> list[str]:
     """Return what the types cannot say, as sentences."""
     said: list[str] = []
+    try:
+        datetime.strptime(recipe.debian.snapshot, SNAPSHOT).replace(tzinfo=UTC)
+    except ValueError:
+        said.append(f"[debian] snapshot = {recipe.debian.snapshot} is no day: write it as 20261126T000000Z")
     names = recipe.root_packages()
     if twice := sorted({name for name in names if names.count(name) > 1}):
         said.append(f"listed twice in [packages]: {', '.join(twice)}")

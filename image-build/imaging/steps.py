@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,9 +13,20 @@ from rich.markup import escape
 
 from imaging.commands import CommandFailed
 
+NO_SPACE = os.strerror(errno.ENOSPC)
+FULL = "The disk is full: free some, or name folders on another one with --out and --cache."
+
 
 class BuildFailed(Exception):
     """The image cannot be made; the message says why and what to do."""
+
+
+def in_words(error: OSError) -> str:
+    """Return what went wrong with a file, and what to do about it."""
+    if error.strerror is None:  # raised by the build itself, with a sentence
+        return f"the recipe asks for what is not there: {error}"
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror}{where}" + (f"\n{FULL}" if error.errno == errno.ENOSPC else "")
 
 
 class Step:
@@ -38,7 +51,10 @@ class Steps:
             with self._console.status(f"{escape(title)} ..."):
                 yield step
         except CommandFailed as error:
+            advice = FULL if NO_SPACE in error.tail else advice
             raise BuildFailed(f"{title}: {error}" + (f"\n{advice}" if advice else "")) from error
+        except OSError as error:
+            raise BuildFailed(f"{title}: {in_words(error)}") from error
         took_s = self._clock() - begun
         self._console.print(f"{title:<44}{took_s:7.1f} s  {step.said}", markup=False, highlight=False)
 

@@ -99,7 +99,9 @@ class Toolbox:
         settings = [
             f"{name}={value}" for name, value in {**own, "SOURCE_DATE_EPOCH": str(self.epoch)}.items()
         ]
-        enter = ["unshare", "--mount", "--propagation", "private", "env", "-i", *settings]
+        # Processes of its own too: a build that is stopped leaves none, and no mount that one would hold.
+        apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
+        enter = [*apart, "env", "-i", *settings]
         shell = ["/bin/sh", "-c", _ENTER, "enter", str(root), str(len(folders)), *map(str, folders), str(cwd)]
         return run([*enter, *shell, *argv], given=given, shown=argv)
 
@@ -120,6 +122,7 @@ def have(recipe: Recipe, archive: Archive, cache: Path, folders: tuple[Path, ...
         options += [f"--dpkgopt=path-exclude={path}" for path in recipe.exclude.paths]
         include = f"--include={','.join(recipe.toolbox.packages)}"
         lines = sources(archive, debian, backports=False)
-        run(["mmdebstrap", *plain, *options, include, debian.suite, new, *lines])
+        apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        run([*apart, "mmdebstrap", *plain, *options, include, debian.suite, new, *lines])
         new.rename(root)
     return Toolbox(root, folders, epoch(debian))
