@@ -15,8 +15,8 @@ from firmware.page.translate import LANGUAGES, SOURCE, direction, translate
 from firmware.workflow.screen import Choice, Screen, Text, Tone, say
 
 NAME = Text("Aidpost")
-AGAIN_S = 10.0
-"""How often the same picture is drawn anew: over a line of the kernel, and on a screen that is plugged in."""
+AGAIN_S = 3.0
+"""How often it is drawn anew: over what another program wrote, and on a screen that is plugged in later."""
 _BUTTONS = say("OK takes what is marked, AGAIN goes to the next one.")
 _LAST = Screen(
     "console-waits",

@@ -15,7 +15,6 @@ from firmware.workflow.screen import Screen, Text, Tone, say
 _ON_TABLETS = say("A tablet in the same network shows the page at the address above.")
 _NAMES_AN_ENTRY = "gallery"
 """The part whose sentence is not for whoever passes by."""
-LOOK_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +62,7 @@ def in_groups(fingerprint: str) -> str:
 
 
 async def keep_status(display: ConsoleDisplay, standing: Callable[[], Standing], tag: str) -> None:
-    """Draw it once more where it is another one, and from time to time, until cancelled."""
-    shown, clock = standing(), asyncio.get_running_loop().time
-    drawn_at = clock()
+    """Draw how it stands, again and again until cancelled."""
     while True:
-        await asyncio.sleep(LOOK_S)
-        now = standing()
-        if now != shown or clock() - drawn_at >= AGAIN_S:
-            shown, drawn_at = now, clock()
-            display.show(view_of(now), tag)
+        display.show(view_of(standing()), tag)
+        await asyncio.sleep(AGAIN_S)

@@ -35,8 +35,13 @@ class PseudoScreen:
         with suppress(BlockingIOError):
             while part := os.read(self.master, 65_536):
                 self.sent += part
-        whole = self.received.rpartition(_REST)[0]
-        return as_read(whole.rpartition(_HOME)[2])
+        return picture_of(self.received)
+
+
+def picture_of(sent: str) -> str:
+    """Return the last picture that is whole, a line for each."""
+    whole = sent.rpartition(_REST)[0]
+    return as_read(whole.rpartition(_HOME)[2])
 
 
 def as_read(drawn: str) -> str:
