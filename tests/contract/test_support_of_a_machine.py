@@ -73,7 +73,7 @@ def missing() -> str:
         return "needs Debian's iproute2 and openssh-client"
     options = ["chroot", str(BELOW), "/usr/sbin/dropbear", "-h"]
     told = subprocess.run(options, capture_output=True, text=True, check=False).stderr
-    return "" if "authorized_keys" in told else "needs Debian 13's dropbear (or tests/kit/own_systemd.py)"
+    return "" if "authorized_keys" in told else "needs Debian 13's dropbear (make machine-test)"
 
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())

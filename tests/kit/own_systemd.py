@@ -1,8 +1,7 @@
 """A machine in namespaces: Debian's own systemd as its first process, with the image's units and settings.
 
-Its root is this host's, or the one that AIDPOST_SYSTEMD_ROOT names, under a layer that is thrown away. So on
-Debian 12 the versions of the image are tried with what this makes:
-mmdebstrap --variant=apt --include=systemd,dbus,udev,nftables,dropbear-bin,systemd-resolved trixie ROOT
+Its root is this host's, or the one that AIDPOST_SYSTEMD_ROOT names, under a layer that is thrown away: on
+Debian 12 `make machine-test` tries the versions of the image.
 """
 
 from __future__ import annotations
@@ -111,6 +110,8 @@ def own_machine(folder: Path, files: dict[str, str]) -> Iterator[OwnMachine]:
     shutil.copytree(IMAGE_BUILD / "overlay", over, symlinks=True)
     for unit in (IMAGE_BUILD / "units").glob("aidpost*"):
         shutil.copy(unit, over / "usr/lib/systemd/system")
+    for rules in (IMAGE_BUILD / "units").glob("*.rules"):
+        shutil.copy(rules, over / "usr/lib/udev/rules.d")
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     files = {
         "usr/lib/aidpost/venv/bin/python": _PYTHON.format(version=version),
