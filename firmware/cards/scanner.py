@@ -19,6 +19,8 @@ CAPTURE_TIMEOUT_S = (
 )
 PAUSE_S = 0.1
 """Between two looks: a look takes 10 to 30 ms of a core, and the camera looks for cards all day."""
+PAUSES_OF_A_LOOK = 3
+"""On a board that takes longer over it, so many times as long: it is people that the processor is for."""
 SURE_AFTER_FRAMES = 12
 """A moving card is unreadable for a moment, and another code may be beside it: only what stays so is said."""
 _SHARPEN_PX, _SHARPEN_BY = 1.5, 4.0
@@ -52,7 +54,9 @@ class CameraScanner:
         May be cancelled. Raises SensorUnavailable while the camera is away.
         """
         doubtful, in_a_row = "", 0
+        loop = asyncio.get_running_loop()
         while True:
+            began_s = loop.time()
             frame = await self._camera.call(lambda camera: camera.capture(CAPTURE_TIMEOUT_S))
             try:
                 found = await self._in_thread(partial(find_code, frame.pixels, self._prefix))
@@ -64,7 +68,7 @@ class CameraScanner:
             doubtful = found
             if in_a_row >= SURE_AFTER_FRAMES:
                 return doubtful
-            await asyncio.sleep(self._pause_s)
+            await asyncio.sleep(max(self._pause_s, PAUSES_OF_A_LOOK * (loop.time() - began_s)))
 
 
 def find_code(pixels: Pixels, prefix: str | tuple[str, ...] = PREFIX) -> str:

@@ -50,5 +50,11 @@ async def show(agent: Agent, name: str, photograph: bytes) -> None:
     # Without any media driver there is no bus of them, and libcamera's manager does not start.
     await agent.run("modprobe mc")
     await agent.run(f"chmod -R a+rX {_PLACE} && chmod a+rw /dev/udmabuf && systemctl daemon-reload")
-    await agent.run(f"sed -i '{_EDIT}' {CONFIG}")
+    await agent.run(f"sed -i.replay '{_EDIT}' {CONFIG}")
+    await agent.run("systemctl restart aidpost.service", 300.0)
+
+
+async def put_away(agent: Agent) -> None:
+    """Let the appliance have its replay camera again: what plays the other one is gone at the next start."""
+    await agent.run(f"mv {CONFIG}.replay {CONFIG} && chown aidpost:aidpost {CONFIG}")
     await agent.run("systemctl restart aidpost.service", 300.0)

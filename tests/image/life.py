@@ -116,11 +116,20 @@ async def scenario(stage: Stage, notes: Notes) -> None:
 
 
 async def people(here: Site, machine: Machine, hands: Hands, notes: Notes) -> None:
-    """Register somebody and check them in, by the buttons."""
+    """Register somebody and check them in, by the buttons and before a camera of picamera2."""
     hands.forget(machine.board)
     machine.on_board = hands.hear
     photograph = await asyncio.to_thread(sorted(FACES.glob("*.jpg"))[0].read_bytes)
-    await guest_camera.show(await machine.agent(), "face.jpg", photograph)
+    agent = await machine.agent()
+    await guest_camera.show(agent, "face.jpg", photograph)
+    try:
+        await served(here, machine, hands, notes)
+    finally:
+        await guest_camera.put_away(agent)
+
+
+async def served(here: Site, machine: Machine, hands: Hands, notes: Notes) -> None:
+    """Register somebody and check them in, before whichever camera is there."""
     await register(hands, machine.board, "1001")
     event = await here.until_event("registration", BOOT_S)
     kept = (event["face_templates"], event["finger_templates"])
