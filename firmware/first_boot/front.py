@@ -24,8 +24,8 @@ from firmware.config import Page as PageTable
 from firmware.config_file import decode_path
 from firmware.console.addresses import reached_at
 from firmware.console.display import open_display
-from firmware.first_boot.boot import FirstBoot
 from firmware.first_boot.on_console import FirstBootConsole, ForTablets
+from firmware.first_boot.ports import Boot
 from firmware.first_boot.tablets import TabletPage
 from firmware.first_boot.terms import Situation
 from firmware.first_boot.words import screen_of, signal_of
@@ -65,7 +65,7 @@ class Front:
         self._console: FirstBootConsole | None = None
         self._tablets: TabletPage | None = None
         self._beside = Beside(self._stack)
-        self._boot: FirstBoot | None = None
+        self._boot: Boot | None = None
         self._loop = asyncio.get_running_loop()
         self.codes: CameraScanner | None = None
 
@@ -96,17 +96,18 @@ class Front:
         self._presenter = Presenter(board, None)
         board.listen(self._pressed)
 
-    async def show(self, boot: FirstBoot) -> None:
+    async def show(self, boot: Boot) -> None:
         """Show each step from now on. Raises AddressInUse."""
         if self._address is not None:
             self._page = page = FirstBootPage(boot, time.monotonic)
             click.echo(f"The page of the first boot: {await page.start(self._address)}")
             self._stack.push_async_callback(page.stop)
-        self._tablets = TabletPage(boot, time.monotonic)
-        self._stack.push_async_callback(self._tablets.stop)
         display = None if self._console_table is None else open_display(self._console_table.device)
         if display is not None:
             self._stack.callback(display.close)
+            # Without a screen nobody could learn the number that lets a tablet in.
+            self._tablets = TabletPage(boot, time.monotonic)
+            self._stack.push_async_callback(self._tablets.stop)
             self._console = FirstBootConsole(boot, display, self._is_looked_at, self._for_tablets)
             self._beside.run("console", self._console.keep())
         self._boot = boot

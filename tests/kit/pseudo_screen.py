@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import re
@@ -36,6 +37,19 @@ class PseudoScreen:
             while part := os.read(self.master, 65_536):
                 self.sent += part
         return picture_of(self.received)
+
+    async def until(self, words: str, patience_s: float) -> str:
+        """Return the picture once it has these words."""
+        loop, more = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self.master, more.set)
+        try:
+            async with asyncio.timeout(patience_s):
+                while words not in (told := self.read()):
+                    more.clear()
+                    await more.wait()
+        finally:
+            loop.remove_reader(self.master)
+        return told
 
 
 def picture_of(sent: str) -> str:

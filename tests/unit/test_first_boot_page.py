@@ -10,6 +10,7 @@ import httpx
 import pytest
 from starlette.responses import Response
 
+from firmware.first_boot.front import Front
 from firmware.first_boot.tablets import TabletPage
 from firmware.first_boot.terms import Situation, Step, Trouble
 from firmware.first_boot.words import screen_of, signal_of
@@ -17,6 +18,8 @@ from firmware.page.number_gate import FREE_TRIES, WAIT_S, NumberGate, Refused
 from firmware.page.pictograms import symbol
 from sensors.board.signals import Signal
 from tests.kit.first_boot_views import KNOWN, SITUATIONS, WORDS, PlayedBoot, Served, first_boot_page
+from tests.kit.link_device import PATIENCE_S
+from tests.kit.pseudo_screen import pseudo_screen
 from tests.unit.test_page_look import drawn
 from trust.network import Wifi
 
@@ -119,6 +122,18 @@ async def test_the_page_for_tablets_begins_with_a_claim_that_asks_for_it() -> No
             assert right.status_code == 303
     finally:
         await tablets.stop()
+
+
+async def test_tablets_are_served_where_a_screen_shows_their_number() -> None:
+    situation = replace(KNOWN, tablets="127.0.0.1:0")
+    page = {"page": {"touch": "127.0.0.1:0"}}
+    with pseudo_screen() as screen:
+        for base, served in ((page, False), ({**page, "console": {"device": str(screen.device)}}, True)):
+            async with Front(base) as front:
+                await front.show(PlayedBoot(situation))
+                if served:
+                    await screen.until("On a tablet: https://127.0.0.1:", PATIENCE_S)
+                assert (front.certificate is not None) is served
 
 
 def test_a_number_is_not_found_by_trying() -> None:
