@@ -21,7 +21,7 @@ UV = Path(sysconfig.get_path("scripts")) / "uv"
 # What Debian's Python of this suite runs: glibc 2.41.
 PLATFORM = "aarch64-manylinux_2_40"
 VENV = Path("usr/lib/aidpost/venv")
-# OpenCV would hand a film to FFmpeg, which is hollow here.
+# As systemd gives it to every service (zz-aidpost.conf), for who calls the command otherwise.
 _COMMAND = """\
 import os
 import sys

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,21 +59,33 @@ class Catalogue:
         card = self.card(name)
         path = self._folder / f"{name}.tflite"
         try:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            descriptor = os.open(path, os.O_RDONLY)
         except OSError as fault:
             raise ModelRefused(
                 f"the model {path} cannot be read; build the models with `make models`"
             ) from fault
-        if digest != card.sha256:
-            raise ModelRefused(
-                f"{path} is not the model of its card (sha256 {digest[:12]}, not {card.sha256[:12]}); "
-                "put the released file back or build the models with `make models`"
-            )
-        engine = load(path, runtime, threads)
+        try:
+            engine = _verified(path, descriptor, card, runtime, threads)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        # An engine maps the file anew now and then: it must be this one, whatever takes its name meanwhile.
+        weakref.finalize(engine, os.close, descriptor)
         _check_tensors(name, "inputs", card.inputs, engine.inputs)
         _check_tensors(name, "outputs", card.outputs, engine.outputs)
         return LoadedModel(card, engine)
+
+
+def _verified(path: Path, descriptor: int, card: Card, runtime: RuntimeName, threads: int) -> Engine:
+    """Make an engine of the open file if it is what the card says; raises `ModelRefused`."""
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != card.sha256:
+        raise ModelRefused(
+            f"{path} is not the model of its card (sha256 {digest[:12]}, not {card.sha256[:12]}); "
+            "put the released file back or build the models with `make models`"
+        )
+    return load(Path(f"/proc/self/fd/{descriptor}"), runtime, threads)
 
 
 def made_by(model: LoadedModel) -> str:

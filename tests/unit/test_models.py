@@ -54,6 +54,19 @@ def test_a_card_is_read_back_as_it_was_written() -> None:
     assert parse_card(render_card(awkward)) == awkward
 
 
+def test_an_engine_that_is_made_anew_is_of_the_file_that_was_verified(tmp_path: Path) -> None:
+    for name in ("leader.tflite", "leader.card.toml"):
+        shutil.copy(FOLDER / name, tmp_path / name)
+    engine = Catalogue(tmp_path).load("leader", LITERT).engine
+    sample = {name: np.full((1, 64, 64, 1), 0.5, np.float32) for name in engine.inputs}
+    before = engine.run(sample)
+    engine.forget()
+    (another := tmp_path / "another").write_bytes(b"no model at all")
+    another.rename(tmp_path / "leader.tflite")
+    after = engine.run(sample)
+    assert all(np.array_equal(array, after[name]) for name, array in before.items())
+
+
 def test_a_model_with_one_changed_byte_is_refused(folder: Path) -> None:
     path = folder / "yunet.tflite"
     content = bytearray(path.read_bytes())
