@@ -37,7 +37,12 @@ cp -a "$3/." "$root"
 for name in project site base; do
     mkdir -p "$root/usr/lib/aidpost/$name"; mount --rbind "$4" "$root/usr/lib/aidpost/$name"; shift
 done
-mount -t proc proc "$root/proc"; mount -t sysfs -o ro sysfs "$root/sys"
+# The kernel is this host's: its settings and its clock are not the machine's to set.
+mount -t proc proc "$root/proc"
+for name in "$root/proc/sys" "$root/proc/sysrq-trigger"; do
+    [ ! -e "$name" ] || mount --bind -o ro "$name" "$name"
+done
+mount -t sysfs -o ro sysfs "$root/sys"
 mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
 for folder in run tmp boot/selector; do
     mkdir -p "$root/$folder"; mount -t tmpfs -o mode=755 tmpfs "$root/$folder"
@@ -50,7 +55,7 @@ done
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$root/dev/pts"; ln -s pts/ptmx "$root/dev/ptmx"
 cd "$root"; mkdir former; pivot_root . former; umount -l former
 export container=aidpost PATH=/usr/sbin:/usr/bin:/sbin:/bin
-exec /usr/lib/systemd/systemd --unit=basic.target
+exec setpriv --bounding-set=-sys_time,-sys_module /usr/lib/systemd/systemd --unit=basic.target
 """
 
 
@@ -139,7 +144,11 @@ def own_machine(folder: Path, files: dict[str, str]) -> Iterator[OwnMachine]:
                 time.sleep(0.01)
             machine = OwnMachine(int(children.read_text().split()[0]))
             state = ("systemctl", "is-system-running")
-            machine.until(lambda: machine.said(*state) in ("running", "degraded"), "its start")
+            machine.until(
+                lambda: started.poll() is not None or machine.said(*state) in ("running", "degraded"),
+                "its start",
+            )
+            assert started.poll() is None, "it ended at its start"
             yield machine
         finally:
             started.kill()
