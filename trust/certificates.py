@@ -144,6 +144,12 @@ def make_page(key: ec.EllipticCurvePrivateKey, named: DeviceName) -> x509.Certif
     return _sign(_leaf(builder, _SERVER, hosts), key)
 
 
+def is_page_of(certificate: x509.Certificate, named: DeviceName) -> bool:
+    """Tell whether a certificate of `make_page` was made for this appliance."""
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return named.host() in names.get_values_for_type(x509.DNSName)
+
+
 def fingerprint(certificate: x509.Certificate) -> str:
     """Return the SHA-256 of a certificate as browsers show it: pairs of hexadecimal digits with colons."""
     return certificate.fingerprint(hashes.SHA256()).hex(":").upper()

@@ -27,7 +27,7 @@ from firmware.first_boot.joining import INTERFACES, Joining
 from firmware.first_boot.places import Places
 from firmware.first_boot.supervising import Supervising
 from firmware.first_boot.terms import Situation, Step, Trouble, standing
-from firmware.first_boot.waiting import Waiting
+from firmware.first_boot.waiting import Inbox, Waiting, to_its_end
 from firmware.first_boot.wifi import ShownWifi, WifiTrial
 from firmware.guard.pin import AskPin
 from firmware.uplink.errors import JoinRefused
@@ -90,10 +90,10 @@ class FirstBoot:
             lambda: self._show(self.situation),
         )
         self._listeners: list[Callable[[], None]] = []
-        self._claims: asyncio.Queue[ClaimFile] = asyncio.Queue()
+        self._claims: Inbox[ClaimFile] = Inbox()
         self._codes = ShownCodes(
             means.codes,
-            self._claims.put_nowait,
+            self._claims.put,
             lambda code: self._wifi.take_code(code, self.situation),
             self._not_read,
         )
@@ -162,7 +162,8 @@ class FirstBoot:
 
     async def _take_supervisors(self, config: Config) -> None:
         while True:
-            claim = await self._claims.get()
+            await self._claims.filled()
+            claim = self._claims.take()
             if claim.supervisor is not None and _is_of(claim, config):
                 pin = bytearray(claim.supervisor.pin, "ascii")
                 self.name_supervisor(claim.supervisor.name, pin)
@@ -184,7 +185,8 @@ class FirstBoot:
                 why, claim = Situation(Step.CLAIM, Trouble.FILE_UNREADABLE, str(error)), None
             if claim is None:
                 self._show(why)
-                await asyncio.to_thread(self._places.stage, await self._claims.get())
+                await self._claims.filled()
+                await to_its_end(partial(self._places.stage, self._claims.take()))
                 continue
             outcome = await self._join(claim)
             if not isinstance(outcome, Situation):
@@ -197,35 +199,32 @@ class FirstBoot:
         A Wi-Fi network that somebody shows is tried between two tries to join.
         """
         self._codes.known(claim)
-        if self._wifi.waits:
-            await self._wifi.try_out(claim, await self._wifi.next())
-            return Situation(Step.CLAIM)
-        joining = asyncio.create_task(self._joining.join(claim), name="join")
-        other = asyncio.create_task(self._claims.get(), name="other claim")
-        wifi = asyncio.create_task(self._wifi.next(), name="wifi")
-        try:
-            await asyncio.wait({joining, other, wifi}, return_when=asyncio.FIRST_COMPLETED)
-            if joining.done():
-                return joining.result()
-            if other.done():
-                await asyncio.to_thread(self._places.stage, other.result())
-                return Situation(Step.CLAIM)
-            joining.cancel()
-            await asyncio.wait({joining})
-            await self._wifi.try_out(claim, wifi.result())
-            return Situation(Step.CLAIM)
-        except JoinRefused as error:
-            log.warning("claim refused", reason=str(error))
-            await asyncio.to_thread(self._places.forget_claim)
-            trouble = _TROUBLES.get(error.reason, Trouble.REFUSED)
-            device = claim.device
-            return Situation(
-                Step.CLAIM, trouble, str(error), device.id, device.site, languages=device.languages
-            )
-        finally:
-            for task in (joining, other, wifi):
-                task.cancel()
-            await asyncio.wait({joining, other, wifi})
+        # Taken before and after, and never beside: `join` writes the network too.
+        if not (self._claims or self._wifi.taken):
+            joining = asyncio.create_task(self._joining.join(claim), name="join")
+            brought = [asyncio.create_task(each.filled()) for each in (self._claims, self._wifi.taken)]
+            try:
+                await asyncio.wait({joining, *brought}, return_when=asyncio.FIRST_COMPLETED)
+                if joining.done():
+                    return joining.result()
+            except JoinRefused as error:
+                return await self._refused(claim, error)
+            finally:
+                for task in (joining, *brought):
+                    task.cancel()
+                await asyncio.wait({joining, *brought})
+        if self._claims:
+            await to_its_end(partial(self._places.stage, self._claims.take()))
+        else:
+            await self._wifi.try_out(claim)
+        return Situation(Step.CLAIM)
+
+    async def _refused(self, claim: ClaimFile, error: JoinRefused) -> Situation:
+        """Forget the claim, which is good for nothing; returns what to say."""
+        log.warning("claim refused", reason=str(error))
+        await asyncio.to_thread(self._places.forget_claim)
+        trouble, device = _TROUBLES.get(error.reason, Trouble.REFUSED), claim.device
+        return Situation(Step.CLAIM, trouble, str(error), device.id, device.site, languages=device.languages)
 
     def _not_read(self, trouble: Trouble, detail: str) -> None:
         if self.situation.step is Step.CLAIM:

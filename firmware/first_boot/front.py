@@ -121,7 +121,7 @@ class Front:
         log.info("first boot", screen=screen.name, said=screen.title.message)
         if self._presenter is not None:
             self._presenter.show(Show(signal_of(self._boot.situation)))
-        if self._tablets is not None and self._boot.situation.tablets:
+        if self._tablets is not None:
             self._beside.soon(self._serve_tablets(self._tablets, self._boot.situation))
         if self._console is not None:
             self._console.tell()

@@ -17,7 +17,7 @@ from firmware.config import Config, ConfigError
 from firmware.first_boot.configuration import TABLETS
 from firmware.first_boot.places import Places
 from firmware.first_boot.terms import Situation, Step, Trouble
-from firmware.first_boot.waiting import Waiting
+from firmware.first_boot.waiting import Waiting, to_its_end
 from firmware.guard.pin import AskPin
 from firmware.opening import open_keys, open_membership, uplink_target
 from firmware.uplink.errors import LinkLost, UplinkMisconfigured, WrongAggregator
@@ -83,7 +83,7 @@ class Joining:
         """Return the configuration, and the guard that it names, open; tries again until both are there."""
         while True:
             try:
-                config = await asyncio.to_thread(configured)
+                config = await to_its_end(configured)
                 if config.uplink is not None:
                     uplink_target(config.uplink)
                 return config, await asyncio.to_thread(open_keys, config, self.ask_pin)

@@ -15,6 +15,7 @@ from firmware.store.errors import StaffRefused
 from firmware.store.store import Store
 from firmware.store.thread import StoreThread
 from firmware.workflow.terms import Role
+from trust.certificates import is_page_of
 from trust.claim_file import ClaimFile
 from trust.keys.guard import KeyGuard
 from trust.names import DeviceName
@@ -53,8 +54,8 @@ class Supervising:
                 show(standing(config, Step.SUPERVISOR, Trouble.PIN if refused else None, refused))
                 name, pin = await self._entered.get()
                 refused = await store.run(partial(self._added, name, pin))
-            if (made := self._certificate()) is not None:
-                named = DeviceName(config.device.id, config.device.site)
+            named = DeviceName(config.device.id, config.device.site)
+            if (made := self._certificate()) is not None and is_page_of(made.chain[0], named):
                 await store.run(lambda store: certificate_of(store, named, made))
         finally:
             await store.close()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import structlog
 
 from firmware.first_boot.ports import Boot
-from firmware.first_boot.terms import Situation
+from firmware.first_boot.terms import Situation, Step
 from firmware.page.first_boot import FirstBootPage
 from firmware.page.number_gate import NumberGate
 from firmware.page.store import new_certificate
@@ -31,6 +32,8 @@ class TabletPage:
         self._monotonic_s = monotonic_s
         self._gate = NumberGate(monotonic_s)
         self._page: FirstBootPage | None = None
+        self._served: tuple[str, str, str] | None = None
+        self._alone = asyncio.Lock()
         self.certificate: Shown | None = None
         self.address: Address | None = None
 
@@ -46,22 +49,34 @@ class TabletPage:
         return "" if self.certificate is None else certificates.fingerprint(self.certificate.chain[0])
 
     async def follow(self, situation: Situation) -> None:
-        """Serve the page once it is wanted; lamp, screen and claim go on where its port is taken."""
-        if self._page is not None or not situation.tablets:
-            return
-        self._page = page = FirstBootPage(self._boot, self._monotonic_s, self._gate)
-        shown = new_certificate(DeviceName(situation.device, situation.site))
-        address = Address.parse(situation.tablets)
-        try:
-            served = await page.start(address, page_server(shown))
-        except AddressInUse as error:
-            log.warning("no page for tablets", reason=str(error))
-            return
-        self.certificate = shown
-        self.address = Address.parse(served.removeprefix("https://").removesuffix("/"))
-        log.info("page for tablets", address=str(address))
+        """Serve the page as the claim of now asks; lamp, screen and claim go on where its port is taken."""
+        wanted = (situation.device, situation.site, situation.tablets)
+        async with self._alone:
+            # Between two claims, whoever is at the tablet sees what to do.
+            if situation.step is Step.CLAIM or wanted == self._served:
+                return
+            await self._end()
+            if not situation.tablets:
+                return
+            page = FirstBootPage(self._boot, self._monotonic_s, self._gate)
+            shown = new_certificate(DeviceName(situation.device, situation.site))
+            address = Address.parse(situation.tablets)
+            try:
+                served = await page.start(address, page_server(shown))
+            except AddressInUse as error:  # tried again with the next situation
+                log.warning("no page for tablets", reason=str(error))
+                return
+            self._page, self._served, self.certificate = page, wanted, shown
+            self.address = Address.parse(served.removeprefix("https://").removesuffix("/"))
+            log.info("page for tablets", address=str(address))
 
     async def stop(self) -> None:
         """Let browsers hear the last, and stop listening."""
-        if self._page is not None:
-            await self._page.stop()
+        async with self._alone:
+            await self._end()
+
+    async def _end(self) -> None:
+        page, self._page = self._page, None
+        self._served = self.certificate = self.address = None
+        if page is not None:
+            await page.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ import structlog
 from firmware.cards.wifi_code import WifiCodeRefused, from_wifi_code
 from firmware.first_boot.places import Places
 from firmware.first_boot.terms import Situation, Step, Trouble, WifiEnd, WifiNews
+from firmware.first_boot.waiting import Inbox, to_its_end
 from trust.claim_file import ClaimFile, ClaimFileRefused
 from trust.keys.errors import GuardError
 from trust.network import Wifi
@@ -49,10 +51,10 @@ class WifiTrial:
         """
         tried = msgspec.structs.replace(claim.network, wifi=wifi)
         kept = False
-        await asyncio.to_thread(self.places.write_network, tried)
         try:
+            await to_its_end(partial(self.places.write_network, tried))
             if await self._comes_up():
-                kept = await asyncio.to_thread(self.places.take_wifi, wifi) is not None
+                kept = await to_its_end(partial(self.places.take_wifi, wifi)) is not None
         finally:
             if not kept:
                 self.places.write_network(claim.network)
@@ -71,7 +73,8 @@ class WifiTrial:
 class ShownWifi:
     """Used from the event loop. changed: called when `joins` or `news` is another.
 
-    joins: name of the network that is tried just now, empty for none. news: of the last one.
+    joins: name of the network that is tried just now, empty for none. news: of the last one. taken: not tried
+    yet.
     """
 
     def __init__(
@@ -82,13 +85,13 @@ class ShownWifi:
         self._trial = trial
         self._monotonic_ns = monotonic_ns
         self._changed = changed
-        self._taken: asyncio.Queue[Wifi] = asyncio.Queue()
+        self.taken: Inbox[Wifi] = Inbox()
         self._last: tuple[Wifi, int] | None = None
 
     def take(self, wifi: Wifi) -> None:
         """Try this network next."""
         self._last = wifi, self._monotonic_ns()
-        self._taken.put_nowait(wifi)
+        self.taken.put(wifi)
 
     def take_code(self, code: str, situation: Situation) -> None:
         """Try the network of a code, where one is needed; what cannot be is told."""
@@ -103,20 +106,11 @@ class ShownWifi:
             if waits:
                 self._tell(WifiNews(WifiEnd.WAITS, wifi.name))
 
-    @property
-    def waits(self) -> bool:
-        """Whether one was taken that is not tried yet."""
-        return not self._taken.empty()
-
-    async def next(self) -> Wifi:
-        """Return the newest that was taken, once there is one."""
-        wifi = await self._taken.get()
-        while not self._taken.empty():
-            wifi = self._taken.get_nowait()
-        return wifi
-
-    async def try_out(self, claim: ClaimFile, wifi: Wifi) -> None:
-        """Join it; where that fails all is as it was."""
+    async def try_out(self, claim: ClaimFile) -> None:
+        """Join the newest that was taken; where that fails all is as it was."""
+        wifi = self.taken.take()
+        while self.taken:
+            wifi = self.taken.take()
         self.joins, self.news = wifi.name, None
         self._changed()
         joined = False

@@ -84,12 +84,19 @@ def signal_of(situation: Situation) -> Signal:
 
 
 def not_the_number(wait_s: float) -> Text:
-    """Say that another number was entered, and until when none is heard."""
-    if not wait_s:
-        return say("This is another number. Please look again.")
+    """Say that another number was entered, and when the next one is heard."""
     return say_many(
         "This is another number. The next try is heard in {number} second.",
         "This is another number. The next try is heard in {number} seconds.",
+        ceil(wait_s),
+    )
+
+
+def numbers_wait(wait_s: float) -> Text:
+    """Say that a number was not compared, and when the next one is heard."""
+    return say_many(
+        "Numbers are heard again in {number} second, since wrong ones were entered.",
+        "Numbers are heard again in {number} seconds, since wrong ones were entered.",
         ceil(wait_s),
     )
 

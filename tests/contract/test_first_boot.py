@@ -57,7 +57,9 @@ class Shown:
         self.codes: asyncio.Queue[str] = asyncio.Queue()
 
     async def scan(self) -> str:
-        return await self.codes.get()
+        code = await self.codes.get()
+        self.codes.task_done()
+        return code
 
 
 @dataclass
@@ -95,6 +97,12 @@ class Post:
                 **more,
             }
         )
+
+    @staticmethod
+    def pointed_elsewhere(claim: ClaimFile) -> ClaimFile:
+        """Return it with an address at which nobody answers."""
+        aggregator = msgspec.structs.replace(claim.aggregator, target="127.0.0.1:9")
+        return msgspec.structs.replace(claim, aggregator=aggregator)
 
     def put(self, claim: ClaimFile) -> None:
         (self.folder / "selector" / NAME).write_text(claim.to_text())
@@ -284,11 +292,8 @@ async def test_a_file_that_cannot_be_read_stays_on_the_card(post: Post) -> None:
 async def test_without_a_network_it_says_so_and_goes_on_with_the_wifi_that_is_shown_or_entered(
     post: Post,
 ) -> None:
-    wrong = msgspec.structs.replace(
-        (claim := await post.claim()),
-        aggregator=msgspec.structs.replace(claim.aggregator, target="127.0.0.1:9"),
-    )
-    post.put(wrong)
+    claim = await post.claim()
+    post.put(post.pointed_elsewhere(claim))
     before = NOW_NS - 86_400 * 1_000_000_000
     boot = post.boot(before)
     running = asyncio.create_task(boot.run())
@@ -316,6 +321,26 @@ async def test_without_a_network_it_says_so_and_goes_on_with_the_wifi_that_is_sh
         to_code(claim.to_text())
     )  # the address was wrong: another code, while it tries
     await asyncio.wait_for(running, PATIENCE_S)
+
+
+async def test_a_claim_that_is_shown_while_a_wifi_is_tried_is_taken_after_it(post: Post) -> None:
+    claim, ends = await post.claim(), asyncio.Event()
+    post.put(post.pointed_elsewhere(claim))
+
+    async def pause(_s: float) -> None:
+        await ends.wait()
+
+    boot = FirstBoot(post.places, replace(post.means(), pause=pause))
+    running = asyncio.create_task(boot.run())
+    await until(boot, lambda told: told.trouble is Trouble.NO_NETWORK)
+    post.codes.codes.put_nowait("WIFI:T:WPA;S:Elsewhere;P:not this one;;")
+    await until(boot, lambda told: told.joins == "Elsewhere")
+    post.codes.codes.put_nowait(to_code(claim.to_text()))
+    async with asyncio.timeout(PATIENCE_S):
+        await post.codes.codes.join()
+    ends.set()
+    await asyncio.wait_for(running, PATIENCE_S)
+    assert post.places.joined() is not None
 
 
 async def test_a_wifi_that_is_shown_before_the_claim_is_tried_first(post: Post) -> None:

@@ -14,13 +14,15 @@ from firmware.first_boot.front import Front
 from firmware.first_boot.tablets import TabletPage
 from firmware.first_boot.terms import Situation, Step, Trouble
 from firmware.first_boot.words import screen_of, signal_of
-from firmware.page.number_gate import FREE_TRIES, WAIT_S, NumberGate, Refused
+from firmware.page.number_gate import FREE_TRIES, WAIT_OF_ALL_S, WAIT_S, NumberGate, Refused
 from firmware.page.pictograms import symbol
 from sensors.board.signals import Signal
 from tests.kit.first_boot_views import KNOWN, SITUATIONS, WORDS, PlayedBoot, Served, first_boot_page
 from tests.kit.link_device import PATIENCE_S
 from tests.kit.pseudo_screen import pseudo_screen
 from tests.unit.test_page_look import drawn
+from trust.certificates import is_page_of
+from trust.names import DeviceName
 from trust.network import Wifi
 
 
@@ -92,12 +94,16 @@ async def test_a_stranger_of_the_network_sees_and_does_nothing() -> None:
 
 
 async def test_who_gives_the_number_sets_it_up_from_a_tablet() -> None:
-    gate = NumberGate(lambda: 0.0, "48317720")
+    now_s = 0.0
+    gate = NumberGate(lambda: now_s, "48317720")
     async with first_boot_page(gate=gate) as served:
         served.boot.turn_to(replace(KNOWN, step=Step.SUPERVISOR))
         async with httpx.AsyncClient(base_url=served.address, verify=False) as browser:  # noqa: S501
             wrong = await browser.post("/first-boot/number", data={"number": "48317721"})
             assert (wrong.status_code, "another number" in wrong.text) == (403, True)
+            soon = await browser.post("/first-boot/number", data={"number": "48317720"})
+            assert "Numbers are heard again in 3 seconds" in soon.text
+            now_s = WAIT_OF_ALL_S
             right = await browser.post("/first-boot/number", data={"number": "4831 7720"})
             assert right.status_code == 303
             kept = right.headers["set-cookie"]
@@ -137,21 +143,69 @@ async def test_tablets_are_served_where_a_screen_shows_their_number() -> None:
 
 
 def test_a_number_is_not_found_by_trying() -> None:
-    now_s = 0.0
+    now_s, waits = 0.0, []
     gate, answer = NumberGate(lambda: now_s, "48317720"), Response()
-    waits = []
-    for _ in range(FREE_TRIES):
-        refused = gate.enter("00000000", answer)
+    for _ in range(FREE_TRIES + 1):
+        refused = gate.enter("00000000", "stranger", answer)
         assert refused is not None
+        assert refused.compared
         waits.append(refused.wait_s)
-    assert waits == [0.0] * (FREE_TRIES - 1) + [WAIT_S]
-    now_s = WAIT_S - 1
-    assert gate.enter("48317720", answer) == Refused(1.0)  # nothing is compared
-    now_s = WAIT_S
-    assert gate.enter("00000000", answer) == Refused(WAIT_S)
-    now_s = 2 * WAIT_S
-    assert gate.enter("48317720", answer) is None
+        now_s += refused.wait_s - 1
+        # Nothing is compared, neither of this address nor, for a while, of another one.
+        assert gate.enter("48317720", "stranger", answer) == Refused(1.0, compared=False)
+        now_s += 1
+    assert waits == [WAIT_OF_ALL_S] * (FREE_TRIES - 1) + [WAIT_S] * 2
+    assert gate.enter("48317720", "stranger", answer) is None
+    compared = 0
+    for tick in range(600):  # from as many addresses as there are
+        refused = gate.enter("00000000", f"10.0.{tick // 250}.{tick % 250}", answer)
+        compared += refused is not None and refused.compared
+        now_s += 1.0
+    assert compared == 600 / WAIT_OF_ALL_S
     assert len({NumberGate(lambda: 0.0).number for _ in range(20)}) == 20
+
+
+def test_a_stranger_who_keeps_trying_holds_nobody_else_up() -> None:
+    now_s, heard = 0.0, 0
+    gate = NumberGate(lambda: now_s, "48317720")
+    for tick in range(3600):
+        gate.enter("00000000", "stranger", Response())
+        if tick % 60 == 59:
+            heard += gate.enter("48317720", "tablet", Response()) is None
+        now_s += 1.0
+    assert heard == 60
+
+
+@pytest.mark.parametrize(
+    "given", ["4831 7720", "4831-7720", " 48317720\n", "٤٨٣١٧٧٢٠", "۴۸۳۱\N{NO-BREAK SPACE}۷۷۲۰"]
+)
+def test_a_number_is_understood_as_a_keyboard_writes_it(given: str) -> None:
+    assert NumberGate(lambda: 0.0, "48317720").enter(given, "tablet", Response()) is None
+
+
+async def test_another_claim_for_tablets_is_served_as_another_appliance() -> None:
+    tablets = TabletPage(PlayedBoot(), lambda: 0.0)
+    first = replace(KNOWN, tablets="127.0.0.1:0")
+    try:
+        await tablets.follow(first)
+        seen, address = tablets.certificate, tablets.address
+        await tablets.follow(replace(first, step=Step.APPROVAL))
+        await tablets.follow(Situation(Step.CLAIM))
+        assert (tablets.certificate, tablets.address) == (seen, address)
+        await tablets.follow(replace(first, device="kit-08"))
+        assert tablets.certificate is not None
+        assert is_page_of(tablets.certificate.chain[0], DeviceName("kit-08", KNOWN.site))
+        taken = tablets.address
+        await tablets.follow(KNOWN)
+        assert tablets.fingerprint == ""
+        async with first_boot_page() as other:  # the port may be taken, and free later
+            port = other.address.rsplit(":", 1)[1].rstrip("/")
+            await tablets.follow(replace(first, tablets=f"127.0.0.1:{port}"))
+            assert tablets.address is None
+        await tablets.follow(replace(first, tablets=f"127.0.0.1:{port}"))
+        assert tablets.address not in (None, taken)
+    finally:
+        await tablets.stop()
 
 
 async def test_a_wifi_network_that_cannot_be_is_told_and_not_used(served: Served) -> None:
