@@ -81,9 +81,10 @@ class ClaimedAggregator(_Table, frozen=True, kw_only=True):
 
 
 class ClaimedKeys(_Table, frozen=True, kw_only=True):
-    """What guards its keys: docs/keys.md says what each one promises."""
+    """What guards its keys, and what opening the enclosure does to them: docs/keys.md."""
 
     guard: GuardKind
+    on_tamper: Literal["destroy", "report"] = "destroy"
 
 
 class ClaimedHardware(_Table, frozen=True, kw_only=True):

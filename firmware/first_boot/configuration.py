@@ -20,7 +20,7 @@ def tables_of(claim: ClaimFile, base: Tables, data: Path) -> Tables:
             "purpose": device.purpose.value,
             "data": str(data),
         },
-        "keys": {"guard": claim.keys.guard.value},
+        "keys": {"guard": claim.keys.guard.value, "on_tamper": claim.keys.on_tamper},
         "uplink": {"target": claim.aggregator.target},
     }
     unfitted = set()

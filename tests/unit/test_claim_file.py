@@ -25,6 +25,7 @@ from firmware.cards.claim_code import CLAIM_PREFIX, from_code, to_code
 from firmware.cards.claim_sheet import claim_sheet
 from firmware.cards.payload import NotWhole
 from firmware.cards.scanner import find_code
+from firmware.first_boot.configuration import tables_of
 from firmware.personalise.batch import (
     BatchRefused,
     checked,
@@ -247,6 +248,17 @@ def test_whoever_personalises_is_told_where_nobody_would_see_the_page() -> None:
     for change in ({"tablets": True}, {"screen": False}):
         way = msgspec.structs.replace(nobody, hardware=msgspec.structs.replace(CLAIM.hardware, **change))
         assert needs_tablets([way]) == ""
+
+
+def test_opening_the_lid_does_what_the_claim_says_and_destroys_otherwise() -> None:
+    for claim, does in (
+        (CLAIM, "destroy"),
+        (claim_of({"keys": {"on_tamper": "report"}}), "report"),
+    ):
+        assert ClaimFile.parse(claim.to_text()) == claim
+        assert tables_of(claim, {}, Path("/data"))["keys"]["on_tamper"] == does
+    with pytest.raises(BatchRefused, match='one of "destroy", "report"'):
+        claim_of({"keys": {"on_tamper": "ignore"}})
 
 
 def test_network_settings_are_read_again() -> None:
