@@ -32,6 +32,9 @@ _KEY_MANAGEMENT = {
     "open": "NONE",
 }
 _PROTECTED_FRAMES = {"any": 1, "wpa3": 2, "wpa2": 1, "open": 0}  # IEEE 802.11w: 1 where both can, 2 always
+# Left out, WPA of 2003 and TKIP are taken too. What a network sends to all may be TKIP: where it serves old
+# devices beside, all hear the same.
+_SINCE_WPA2 = ("proto=RSN", "pairwise=CCMP")
 
 
 class NetworksRefused(ValueError):
@@ -100,6 +103,7 @@ def _wifi(wifi: Wifi, country: str | None) -> str:
         f"key_mgmt={_KEY_MANAGEMENT[wifi.security]}",
         f"ieee80211w={_PROTECTED_FRAMES[wifi.security]}",
         f"scan_ssid={int(wifi.hidden)}",
+        *(_SINCE_WPA2 if wifi.passphrase else []),
         # Up to the last quotation mark of the line, so that a passphrase may hold some.
         *([f'psk="{wifi.passphrase}"'] if wifi.passphrase else []),
         "}",

@@ -52,19 +52,26 @@ def test_a_wifi_is_joined_as_its_site_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("security", "management", "frames"), [("wpa3", "SAE", 2), ("wpa2", "WPA-PSK WPA-PSK-SHA256", 1)]
+    ("security", "management", "frames"),
+    [
+        ("any", "WPA-PSK WPA-PSK-SHA256 SAE", 1),
+        ("wpa3", "SAE", 2),
+        ("wpa2", "WPA-PSK WPA-PSK-SHA256", 1),
+    ],
 )
 def test_a_wifi_is_no_weaker_than_was_asked_for(security: str, management: str, frames: int) -> None:
     wifi = Wifi(name="clinic", passphrase="long enough", security=security)  # type: ignore[arg-type]
     lines = of(Network(wifi=wifi), WIFI_FILE).splitlines()
     assert f"key_mgmt={management}" in lines
     assert f"ieee80211w={frames}" in lines
+    assert {"proto=RSN", "pairwise=CCMP"} <= set(lines)  # wpa_supplicant's own are "WPA RSN", "CCMP TKIP"
 
 
 def test_an_open_wifi_has_no_key() -> None:
     text = of(Network(wifi=Wifi(name="guests", security="open")), WIFI_FILE)
     assert "key_mgmt=NONE" in text
     assert "psk" not in text
+    assert "proto" not in text
 
 
 def test_a_tunnel_is_a_device_with_one_peer_and_its_routes() -> None:
