@@ -25,6 +25,8 @@ from firmware.cards.claim_code import CLAIM_PREFIX, from_code, to_code
 from firmware.cards.claim_sheet import claim_sheet
 from firmware.cards.payload import NotWhole
 from firmware.cards.scanner import find_code
+from firmware.config import Lease
+from firmware.config_file import load
 from firmware.first_boot.configuration import tables_of
 from firmware.personalise.batch import (
     BatchRefused,
@@ -39,7 +41,7 @@ from tests.unit.test_files_fuzz import damaged
 from trust.claim import Claim
 from trust.claim_file import ClaimedSupervisor, ClaimFile, ClaimFileRefused, read_claim_file
 from trust.network import Network
-from trust.toml_text import Tables, merged
+from trust.toml_text import Tables, merged, to_toml
 
 MADE = datetime(2026, 11, 26, 5, tzinfo=UTC)
 COMMON: Tables = {
@@ -248,6 +250,14 @@ def test_whoever_personalises_is_told_where_nobody_would_see_the_page() -> None:
     for change in ({"tablets": True}, {"screen": False}):
         way = msgspec.structs.replace(nobody, hardware=msgspec.structs.replace(CLAIM.hardware, **change))
         assert needs_tablets([way]) == ""
+
+
+def test_the_keys_of_an_appliance_from_the_image_end_when_it_hears_of_nobody(tmp_path: Path) -> None:
+    overlay = Path(__file__).parents[2] / "image-build/overlay/usr/lib/aidpost"
+    base = tomllib.loads((overlay / "appliance.toml").read_text())
+    path = tmp_path / "aidpost.toml"
+    path.write_text(to_toml(tables_of(CLAIM, base, tmp_path)))
+    assert load(path).lease == Lease(uptime_days=30.0, boots=200)
 
 
 def test_opening_the_lid_does_what_the_claim_says_and_destroys_otherwise() -> None:
