@@ -69,10 +69,14 @@ def build(
 
     from rich.console import Console
 
-    from imaging.build import Order
+    from imaging.build import Order, refuse_without_root
     from imaging.build import build as make
     from imaging.steps import BuildFailed, Steps
 
+    try:
+        refuse_without_root()  # before the keys are looked for, which may be root's
+    except BuildFailed as error:
+        raise click.ClickException(str(error)) from error
     if kernel not in recipe.kernel.sources:
         raise click.BadParameter(f"one of {', '.join(recipe.kernel.sources)}", param_hint="--kernel")
     if keyring is None and (own := out / KEYS.name / "keyring.pem").exists():

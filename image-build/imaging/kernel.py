@@ -85,11 +85,10 @@ def have(recipe: Recipe, name: str, archive: Archive, toolbox: Toolbox, cache: P
             version = toolbox.run("dpkg-deb", "--field", file, "Version").decode().strip()
             toolbox.run("dpkg-deb", "--extract", file, new / package)
             (new / f"{package}.version").write_text(version)
-        for old in sorted(new.glob("*/lib/modules/*")):
+        for old in new.glob("*/lib"):
             # Packages made before the file systems of /lib and /usr/lib were one.
-            (place := old.parents[2] / "usr/lib/modules").mkdir(parents=True, exist_ok=True)
-            old.rename(place / old.name)
-            shutil.rmtree(old.parents[1])
+            shutil.copytree(old, old.parent / "usr/lib", symlinks=True, dirs_exist_ok=True)
+            shutil.rmtree(old)
         for modules in sorted(new.glob("*/usr/lib/modules/*")):
             (package_root := modules.parents[3]).joinpath("lib").symlink_to("usr/lib")
             toolbox.run("depmod", "-b", package_root, modules.name)

@@ -11,7 +11,7 @@ import msgspec
 PAGE = Path("docs/image.md")
 _BEGIN = "<!-- made by `make image-test` -->\n"
 _END = "<!-- end -->\n"
-_HEAD = "| Scenario | What was seen | Took | Wrong |\n|---|---|---:|---|\n"
+_HEAD = "| Scenario | What was seen | Took | Wrong | Image |\n|---|---|---:|---|---|\n"
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,5 +85,7 @@ def with_table(page: str, results: Sequence[Result]) -> str:
 
 def _row(result: Result) -> str:
     wrong = "; ".join(result.wrong) or "nothing"
-    cells = (result.scenario, "; ".join(result.seen), f"{result.took_s:.0f} s", wrong)
+    # The same letters are the same recipe, units and wheels (tests/image/tried.py).
+    image = result.digest[:8]
+    cells = (result.scenario, "; ".join(result.seen), f"{result.took_s:.0f} s", wrong, image)
     return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |\n"

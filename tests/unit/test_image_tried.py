@@ -8,6 +8,7 @@ import pytest
 
 from tests.image import tried
 from tests.image.result import Notes, Result, with_table
+from tests.image.smoke import is_of_this_machine
 
 
 @pytest.fixture
@@ -33,6 +34,26 @@ def test_a_change_of_what_the_image_is_made_of_is_seen(folder: Path, name: str) 
     assert tried.digest(folder) == before
     (folder / name).rename(folder / f"{name}.new")
     assert tried.digest(folder) != before
+
+
+def test_other_wheels_are_another_image(folder: Path) -> None:
+    (lock := folder.parent / "uv.lock").write_text("numpy 2")
+    before = tried.digest(folder, lock)
+    lock.write_text("numpy 3")
+    assert tried.digest(folder, lock) != before
+
+
+@pytest.mark.parametrize(
+    ("said", "here"),
+    [
+        ("E: Unable to locate package dropbare-bin\nThe packages come over the network: try again", False),
+        ("Could not resolve 'deb.debian.org'\nThe packages come over the network: try again", True),
+        ("the recipe asks for what is not there: nonesuch", False),
+        ("another build uses out/image/cache: wait for it", True),
+    ],
+)
+def test_what_the_recipe_asks_in_vain_is_no_fault_of_the_machine(said: str, here: bool) -> None:
+    assert is_of_this_machine(said) is here
 
 
 def test_what_is_not_in_the_image_changes_nothing(folder: Path) -> None:
