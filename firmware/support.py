@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import re
 import tomllib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -31,12 +32,12 @@ CARD = Path("/run/aidpost/support.toml")
 MOST_FILE_BYTES = 8192
 OPENED = Path("/run/aidpost-support/pid")
 _OPENS_WITHIN_S, _POLL_S = 30.0, 0.2
-MOST_LOG_BYTES = 65_536
-# As dropbear says it, the port after the address.
+# As dropbear says it, the port after the address; one of a link (fe80::1%end0) has the link behind it.
 _LOGIN = re.compile(
-    r"Pubkey auth succeeded for '\w+' with \S+ key (SHA256:[\w+/=]{8,64}) from ([0-9a-fA-F.:]+):\d+"
+    r"Pubkey auth succeeded for '\w+' with \S+ key SHA256:([\w+/=]{8,64}) from ([0-9a-fA-F.:]+)(?:%\S+)?:\d+"
 )
-_SHOWN = 12  # characters of a key's digest: the result has 200 in all
+_SHOWN = 8  # characters of a key's digest, 48 bits: among the keys of one card they say which
+_MOST_CHARACTERS = 200  # of a result (firmware/orders.py): what is longer is cut there without a word
 
 
 class Consent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -74,6 +75,19 @@ class DoorRefused(Exception):
     """The door could not be opened; the message says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who signed in: the digest of the key (SHA-256, base64), from where first, and how many times."""
+
+    key: str
+    address: str
+    times: int = 1
+
+    def __str__(self) -> str:
+        again = f" ({self.times} times)" if self.times > 1 else ""
+        return f"{self.key[:_SHOWN]} from {self.address}{again}"
+
+
 class Door(Protocol):
     """Lets people in, and says who came."""
 
@@ -83,8 +97,8 @@ class Door(Protocol):
     async def close(self) -> None:
         """Let nobody in any more, and end who is there. Never raises."""
 
-    def visitors(self) -> tuple[str, ...]:
-        """Return who came since it was opened: key and address of each, in order, nobody twice."""
+    def visitors(self) -> tuple[Visitor, ...] | None:
+        """Return who came since it was opened, in order and each key once; None where nobody can tell."""
 
 
 class SupportSessions:
@@ -122,8 +136,10 @@ class SupportSessions:
         finally:
             self._notices.pop(PART, None)
             await asyncio.shield(self._door.close())
-        came = "; ".join(visitors) or "nobody"
-        return f"open for {minutes} minutes; signed in: {came}"
+        for visitor in visitors or ():
+            log.info("support was here", key=visitor.key, address=visitor.address, times=visitor.times)
+        said = f"open for {minutes} minutes; signed in: "
+        return said + named(visitors, _MOST_CHARACTERS - len(said))
 
 
 class SystemdDoor:
@@ -157,18 +173,35 @@ class SystemdDoor:
         """Take the wish back: the unit ends, and with it everybody's shell."""
         await asyncio.to_thread(take_back, SUPPORT, self._wishes)
 
-    def visitors(self) -> tuple[str, ...]:
+    def visitors(self) -> tuple[Visitor, ...] | None:
         """Read who came in the log of the unit."""
         try:
-            with self._log.open(errors="replace") as file:
-                # Whoever reaches the port fills the log: what others tried hides nobody who came.
-                text = "".join(line for line in file if _LOGIN.search(line))
+            with self._log.open(errors="replace") as lines:
+                return visitors_in(lines)
         except OSError:
-            return ("unknown: the log of the session cannot be read",)
-        return visitors_in(text[:MOST_LOG_BYTES])
+            return None
 
 
-def visitors_in(log: str) -> tuple[str, ...]:
-    """Return key and address of each who signed in, in order, nobody twice."""
-    found = (f"{key[: _SHOWN + len('SHA256:')]} from {address}" for key, address in _LOGIN.findall(log))
-    return tuple(dict.fromkeys(found))
+def visitors_in(log: Iterable[str]) -> tuple[Visitor, ...]:
+    """Return who signed in by the lines of a log, in order and each key once."""
+    # All of it is read and little kept: neither what others tried nor one key's many visits hides a key.
+    found: dict[str, Visitor] = {}
+    for line in log:
+        if login := _LOGIN.search(line):
+            key, address = login.groups()
+            known = found.get(key)
+            found[key] = Visitor(key, address) if known is None else replace(known, times=known.times + 1)
+    return tuple(found.values())
+
+
+def named(visitors: Sequence[Visitor] | None, most_characters: int) -> str:
+    """Name as many as fit, the first ones, and count the others, so that none is left out without a word."""
+    if visitors is None:
+        return "unknown: the log of the session cannot be read"
+    for many in range(len(visitors), 0, -1):
+        others = len(visitors) - many
+        more = [f"and {others} more {'key' if others == 1 else 'keys'}"] if others else []
+        text = "; ".join([*map(str, visitors[:many]), *more])
+        if len(text) <= most_characters:
+            return text
+    return f"{len(visitors)} keys" if visitors else "nobody"

@@ -11,7 +11,17 @@ from firmware.machine.support_keys import support_keys
 from firmware.orders import OrderFailed, OrderRefused
 from firmware.power import PowerRefused, Systemd
 from firmware.records import CommandKind
-from firmware.support import PART, Consent, DoorRefused, SupportSessions, SystemdDoor, consent_on, visitors_in
+from firmware.support import (
+    PART,
+    Consent,
+    DoorRefused,
+    SupportSessions,
+    SystemdDoor,
+    Visitor,
+    consent_on,
+    visitors_in,
+)
+from firmware.uplink.channel import cleaned
 from firmware.uplink.codec import Command
 from firmware.wishes import REBOOT, SUPPORT
 
@@ -31,8 +41,9 @@ LOG = """\
 class Door:
     """Stands for the unit: notes what it is told."""
 
-    def __init__(self, *, refuses: bool = False) -> None:
+    def __init__(self, log: str = LOG, *, refuses: bool = False) -> None:
         self.acts: list[str] = []
+        self._log = log
         self._refuses = refuses
 
     async def open(self) -> None:
@@ -43,8 +54,26 @@ class Door:
     async def close(self) -> None:
         self.acts.append("close")
 
-    def visitors(self) -> tuple[str, ...]:
-        return visitors_in(LOG)
+    def visitors(self) -> tuple[Visitor, ...]:
+        return visitors_in(self._log.splitlines())
+
+
+def login(key: str, address: str) -> str:
+    return (
+        f"[7] Jan 01 00:00:10 Pubkey auth succeeded for 'support' with ssh-ed25519 key SHA256:{key} "
+        f"from {address}:50432\n"
+    )
+
+
+async def said_of(log: str) -> str:
+    """Return the result of a session with this log, as it is chained."""
+
+    async def wait(_seconds: float) -> None:
+        pass
+
+    said = await SupportSessions(AGREED, Door(log), {}, wait).open(OPEN)
+    assert said == cleaned(said)
+    return said.removeprefix("open for 10 minutes; signed in: ")
 
 
 async def test_support_is_let_in_for_the_commands_time_and_named() -> None:
@@ -59,9 +88,25 @@ async def test_support_is_let_in_for_the_commands_time_and_named() -> None:
     assert waits == [600]
     assert door.acts == ["open", "close"]
     assert notices == {}
-    assert said == (
-        "open for 10 minutes; signed in: SHA256:Zm9vYmFyYmF6 from 10.9.0.1; SHA256:YmFyYmF6cXV4 from fd00::7"
+    assert said == ("open for 10 minutes; signed in: Zm9vYmFy from 10.9.0.1 (2 times); YmFyYmF6 from fd00::7")
+
+
+async def test_a_key_that_comes_from_many_places_hides_no_other() -> None:
+    log = "".join(login("A" * 43, f"2001:db8:1234:5678:9abc:def0:1234:{n:x}") for n in range(1000))
+    assert await said_of(log + login("B" * 43, "fe80::1%end0")) == (
+        "AAAAAAAA from 2001:db8:1234:5678:9abc:def0:1234:0 (1000 times); BBBBBBBB from fe80::1"
     )
+    assert await said_of("") == "nobody"
+
+
+@pytest.mark.parametrize("network", ["10.9.0.", "2001:db8:1234:5678:9abc:def0:1234:"])
+async def test_of_twenty_keys_none_is_left_out_without_a_word(network: str) -> None:
+    keys = [f"{n:02}{'x' * 41}" for n in range(20)]
+    log = "".join(login(key, f"{network}{place}") for place in (1, 2) for key in keys)
+    *shown, others = (await said_of(log)).split("; ")
+    assert shown == [f"{key[:8]} from {network}1 (2 times)" for key in keys[: len(shown)]]
+    assert len(shown) >= 2
+    assert others == f"and {20 - len(shown)} more keys"
 
 
 @pytest.mark.parametrize("consent", [Consent(), Consent(session=True), Consent(keys=(KEY,))])
@@ -100,9 +145,9 @@ async def test_the_unit_is_wished_for_until_the_session_is_over(tmp_path: Path) 
     door = SystemdDoor(tmp_path / "log", opened, tmp_path)
     await door.open()
     assert (tmp_path / SUPPORT).exists()
-    assert door.visitors() == ("unknown: the log of the session cannot be read",)
+    assert door.visitors() is None
     (tmp_path / "log").write_text("Child connection from 10.9.0.9:4711\n" * 3000 + LOG)
-    assert len(door.visitors()) == 2
+    assert [visitor.address for visitor in door.visitors() or ()] == ["10.9.0.1", "fd00::7"]
     await door.close()
     assert not (tmp_path / SUPPORT).exists()
 
