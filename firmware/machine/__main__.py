@@ -10,7 +10,7 @@ from pathlib import Path
 SELECTOR = Path("/boot/selector")
 IMAGE = Path("/usr/lib/aidpost")
 RUN = Path("/run")
-DEVICE = Path("/dev/disk/by-partlabel/data")
+DEVICE = Path("/dev/aidpost/data")
 NETWORKS = Path("/data/network")
 APPLIANCE = Path("/data/aidpost")
 CONFIG = Path("/data/etc/aidpost/aidpost.toml")

@@ -1,7 +1,8 @@
 """Opens the data partition; makes it at the first start, and never again.
 
-A note beside the partition says that it was made to its end. Until then a start that was cut off begins it
-anew; from then on nothing is ever written over it, whatever does not open.
+A note beside the partition says that it was made to its end, and then nothing is ever written over it. Until
+then a start that was cut off goes on with it; but the note lies where everybody can write who holds the card,
+so that what has a key is opened first, and what lies in it stays.
 """
 
 from __future__ import annotations
@@ -44,12 +45,16 @@ def open_data(selector: Path, settings: PartitionSettings, partition: Partition,
             )
         _open(selector, note, uuid, partition, mailbox)
         return False
-    if note is None and uuid is not None:
-        # The selector was written anew. What opens with the guard's secret is this appliance's.
-        note = PartitionNote(settings=settings, made=True)
-        _open(selector, note, uuid, partition, mailbox)
-        write_note(selector, note)
-        return False
+    if uuid is not None and (note is None or partition.has_key()):
+        # The selector was written anew, or a start was cut off. What opens with the guard's secret is this
+        # appliance's; only of a start that was cut off is it known that it may hold nothing.
+        known = note or PartitionNote(settings=settings, made=False)
+        _open(selector, known, uuid, partition, mailbox)
+        made = note is not None and partition.is_empty()
+        if made:
+            partition.make_file_system()
+        write_note(selector, replace(known, made=True))
+        return made
     if note is None and not partition.is_blank():
         raise PartitionRefused(
             "the data partition holds something that this appliance did not make: write the card anew to "

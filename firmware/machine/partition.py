@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -35,6 +36,12 @@ class Partition(Protocol):
 
     def is_blank(self) -> bool:
         """Whether nothing is known to lie on it: no file system, no table, no container."""
+
+    def has_key(self) -> bool:
+        """Whether a LUKS partition can be opened at all: a header that was cut off has no key."""
+
+    def is_empty(self) -> bool:
+        """Whether nothing is known to lie in it, once it is open."""
 
     def grown(self) -> AbstractContextManager[None]:
         """Let it reach to the end of the card; nobody takes it away until it was opened within."""
@@ -73,8 +80,16 @@ class LuksPartition:
 
     def is_blank(self) -> bool:
         """Whether blkid finds no superblock and no table; of a partition it always knows its own entry."""
-        found = _run("blkid", "--probe", *_SIGNATURES, "--output", "value", self._device, check=False)
-        return found.returncode in (0, _NOTHING_FOUND) and not found.stdout.strip()
+        return _nothing_on(self._device)
+
+    def has_key(self) -> bool:
+        """Whether its header names a key slot; of a header that is none of LUKS2 it is taken for granted."""
+        found = _run("cryptsetup", "luksDump", "--dump-json-metadata", self._device, check=False)
+        return found.returncode != 0 or bool(json.loads(found.stdout)["keyslots"])
+
+    def is_empty(self) -> bool:
+        """Whether blkid finds nothing in it."""
+        return _nothing_on(str(self.opened))
 
     @contextmanager
     def grown(self) -> Iterator[None]:
@@ -125,6 +140,11 @@ def cipher_for(cpu: str) -> tuple[str, ...]:
     if "aes" in cpu.split():
         return ("--cipher", "aes-xts-plain64", "--key-size", "512")
     return ("--cipher", "xchacha12,aes-adiantum-plain64", "--key-size", "256")
+
+
+def _nothing_on(device: str) -> bool:
+    found = _run("blkid", "--probe", *_SIGNATURES, "--output", "value", device, check=False)
+    return found.returncode in (0, _NOTHING_FOUND) and not found.stdout.strip()
 
 
 def _run(

@@ -4,8 +4,9 @@
 # line.
 export PATH=/usr/bin:/usr/sbin:/bin
 B=/usr/bin/busybox
-known=/slots selector=/selector
+known=/slots selector=/selector sys=/sys
 . /slots.sh
+. /card.sh
 $B mount -t proc proc /proc
 $B mount -t sysfs sysfs /sys
 $B mount -t devtmpfs devtmpfs /dev
@@ -31,27 +32,27 @@ for word in $($B cat /proc/cmdline); do
     esac
 done
 
-# The Pi's firmware says in the device tree which partition it started from.
-told=/proc/device-tree/chosen/bootloader/partition
-if [ -e $told ]; then
-    partition=$((0x$($B hexdump -v -e '1/1 "%02x"' $told)))
+# What the Pi's firmware says of its start in the device tree: a number.
+told() {
+    place=/proc/device-tree/chosen/bootloader/$1
+    [ -e "$place" ] && echo $((0x$($B hexdump -v -e '1/1 "%02x"' "$place")))
+}
+if partition_told=$(told partition); then
+    partition=$partition_told
 fi
 
-# The device of the partition with this label, once it is there.
-device_of() {
-    tries=0
-    while [ $tries -lt 300 ]; do
-        for event in /sys/class/block/*/uevent; do
-            if $B grep -qx "PARTNAME=$1" "$event"; then
-                name=${event%/uevent}
-                echo "/dev/${name##*/}"
-                return
-            fi
-        done
-        $B sleep 0.1
-        tries=$((tries + 1))
-    done
-}
+# A disk of another kind than expected is taken only after 10 s without one: whoever starts from USB has no card then.
+card='' tries=0 kinds=$(kinds_for "$(told boot-mode)")
+while [ -z "$card" ] && [ $tries -lt 300 ]; do
+    [ $tries -lt 100 ] || kinds='mmc nvme other usb'
+    card=$(card_among $kinds)
+    [ -n "$card" ] || $B sleep 0.1
+    tries=$((tries + 1))
+done
+[ -n "$card" ] || stop "there is no disk with the partitions of both slots"
+# For udev, which names this disk's partitions /dev/aidpost/LABEL, and for nobody else's disk.
+$B mkdir -p /run/aidpost/card
+: >"/run/aidpost/card/${card##*/}"
 
 # Mounts the FAT partition with this label for a while, with the kernels' usual tables of characters.
 mount_fat() {
@@ -72,7 +73,7 @@ case $partition in
 *) stop "started from partition '$partition', which is no slot" ;;
 esac
 device=$(device_of $label)
-[ -b "$device" ] || stop "there is no partition $label"
+[ -b "$device" ] || stop "there is no device of $label"
 
 # Does something with the selector mounted, for as short as can be; false where it cannot be mounted.
 selecting() {
@@ -89,7 +90,6 @@ intact() {
     /usr/sbin/veritysetup verify "$device" "$device" "$roothash" --hash-offset="$hashoffset"
 }
 before_root
-$B mkdir -p /run/aidpost
 echo $slot >/run/aidpost/slot
 /usr/sbin/veritysetup open --panic-on-corruption "$device" root "$device" "$roothash" --hash-offset="$hashoffset" ||
     damaged "$label is not what this slot was signed with"

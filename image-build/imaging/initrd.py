@@ -13,7 +13,7 @@ from imaging.kernel import uncompressed
 from imaging.toolbox import Toolbox
 
 INIT = Path(__file__).parent / "init.sh"
-SLOTS = Path(__file__).parent / "slots.sh"
+PARTS = (Path(__file__).parent / "slots.sh", Path(__file__).parent / "card.sh")
 PROGRAMS = ("/usr/bin/busybox", "/usr/sbin/veritysetup")
 LIBRARIES = ("/usr/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu/systemd")
 FOLDERS = ("dev", "newroot", "proc", "run", "selector", "sys", "tmp")
@@ -53,7 +53,7 @@ def whole(programs: Mapping[str, bytes], modules: Mapping[str, bytes], init: Pat
     files |= {f"modules/{name}": (_FILE, content) for name, content in modules.items()}
     files["modules/list"] = (_FILE, "".join(f"{name}\n" for name in modules).encode())
     files["init"] = (_PROGRAM, init.read_bytes())
-    files["slots.sh"] = (_FILE, SLOTS.read_bytes())
+    files |= {part.name: (_FILE, part.read_bytes()) for part in PARTS}
     files |= {f"slots/{name}": (_FILE, content) for name, content in known_contents().items()}
     files["bin/sh"] = (_LINK, b"/usr/bin/busybox")
     files["dev/console"] = (_DEVICE, b"")

@@ -38,7 +38,8 @@ SIZES = Sizes(selector_mib=2, boot_mib=1, root_mib=6, data_mib=1)
 RUNS = "THE SYSTEM RUNS"
 INIT = f"""\
 #!/bin/busybox sh
-/bin/busybox echo {RUNS} $(/bin/busybox cat /run/aidpost/slot) >/dev/console
+told=/run/aidpost
+/bin/busybox echo {RUNS} $(/bin/busybox cat $told/slot) $(/bin/busybox ls $told/card) >/dev/console
 /bin/busybox poweroff -f
 """
 DEADLINE_S = 300
@@ -92,19 +93,21 @@ class Card:
             self.disk.write_file("selector", file_name.name, file_name.read_bytes())
         (folder / "initrd").write_bytes(initrd.archive(_files(), EPOCH))
 
-    def starts(self, slot: str | None = None) -> str:
+    def starts(self, slot: str | None = None, first: Path | None = None) -> str:
         """Switch it on, with the slot that the firmware takes; return what the console says.
 
-        slot: takes that one, and tells Linux no partition.
+        slot: takes that one, and tells Linux no partition. first: a disk that Linux finds before the card.
         """
         told = (
             0 if slot is not None else 1 + list(self.disk.partitions).index(chosen(self.disk, tryboot=False))
         )
         slot = slot or "AB"[told - 2]
+        disks = [self.disk.path] if first is None else [first, self.disk.path]
         words = [
             f"aidpost.roothash={self._root_hashes[slot]}", f"aidpost.hashoffset={self.hash_offset}",
             f"aidpost.bootpartition={told}", f"initrd={self._folder / 'initrd'}",
-            f"ubd0={self.disk.path}", "mem=128M", "root=/dev/ram0", "rdinit=/init", "panic=1", "noreboot",
+            *(f"ubd{at}={path}" for at, path in enumerate(disks)),
+            "mem=128M", "root=/dev/ram0", "rdinit=/init", "panic=1", "noreboot",
             "con=null", "con0=null,fd:1", "con1=null,fd:1", "console=tty0",
         ]  # fmt: skip
         assert small_linux.KERNEL is not None
@@ -135,8 +138,13 @@ def _files() -> initrd.Entries:
 
 def test_a_damaged_root_panics_and_is_left_for_the_good_slot(tmp_path: Path) -> None:
     card = Card(tmp_path)
-    assert f"{RUNS} A" in card.starts()
-    assert f"{RUNS} B" in card.starts("B")
+    stick = tmp_path / "stick.img"
+    shutil.copy(card.disk.path, stick)
+    subprocess.run([SFDISK, "--quiet", "--part-label", stick, "5", "none"], check=True, capture_output=True)
+    before = stick.read_bytes()
+    assert f"{RUNS} A ubdb" in card.starts(first=stick)
+    assert stick.read_bytes() == before
+    assert f"{RUNS} B ubda" in card.starts("B")
     for offset in range(1 << 17, card.hash_offset, 1 << 16):
         card.disk.flip("root_a", offset, 16)
     for _ in range(2):

@@ -12,7 +12,10 @@ import pytest
 from tests.kit.own_systemd import BELOW, OwnMachine, lacks, own_machine
 
 SYSTEMD = 257  # of Debian 13, as the image has it
-RULES = ("usr/lib/udev/rules.d/70-aidpost-sticks.rules", "usr/lib/udev/rules.d/60-aidpost-devices.rules")
+RULES = tuple(
+    f"usr/lib/udev/rules.d/{name}.rules"
+    for name in ("60-aidpost-devices", "61-aidpost-card", "70-aidpost-sticks")
+)
 ASKED = (
     ("usr/sbin/chronyd", "-p", "-f", "/etc/chrony/chrony.conf"),
     ("usr/sbin/nft", "--check", "--file", "/etc/nftables.conf"),

@@ -54,11 +54,20 @@ def main(room: Path) -> None:
         except KeysDamaged as error:
             sys.stdout.write(f"{error}\n")
         assert not partition.is_open()
+        note = selector / "data.json"
+        note.write_text(note.read_text().replace('"made": true', '"made": false'))
         assert open_data(selector, OTP, partition, board) is False
         run("mount", "-o", "ro", str(partition.opened), str(place))
         found = (place / "file").read_text()
         sys.stdout.write(f"{processor} {found}\n{run('cryptsetup', 'status', 'data')}\n")
         run("umount", str(place))
+        run("cryptsetup", "close", "data")
+        # A header that was cut off before its key is made anew, and nothing else is.
+        note.write_text(note.read_text().replace('"made": true', '"made": false'))
+        assert partition.has_key()
+        run("cryptsetup", "erase", "--batch-mode", f"{device}p6")
+        assert not partition.has_key()
+        assert open_data(selector, OTP, partition, board) is True
         run("cryptsetup", "close", "data")
         run("losetup", "--detach", device)
 

@@ -34,6 +34,13 @@ class PlayedPartition:
     def is_blank(self) -> bool:
         return not self.holds and self.header is None
 
+    def has_key(self) -> bool:
+        return self.header is not None and self.header[1] != b""
+
+    def is_empty(self) -> bool:
+        assert self.opened
+        return self.file_system == 0
+
     @contextmanager
     def grown(self) -> Iterator[None]:
         self._power("grow")
@@ -46,6 +53,8 @@ class PlayedPartition:
     def encrypt(self, uuid: UUID, key: SecretKey) -> None:
         self._power("encrypt")
         assert self._held
+        self.header = (uuid, b"")
+        self._power("add_key")
         with key.view() as view:
             self.header, self.holds = (uuid, bytes(view)), ""
 

@@ -89,7 +89,7 @@ def make_machine(folder: Path, bundles: Path) -> Firmware:
         (folder / name).chmod(0o755)
     config = (_OVERLAY / "etc/rauc/system.conf").read_text()
     for path, here in (
-        ("/dev/disk/by-partlabel", folder),
+        ("/dev/aidpost", folder),
         ("/usr/lib/rauc", folder),
         ("/data/rauc", folder / "data"),
         ("/etc/rauc", bundles / "keys"),

@@ -54,7 +54,7 @@ def test_it_is_made_once_and_opens_at_each_later_start(
     assert partition.file_system == 1
 
 
-@pytest.mark.parametrize("step", ["grow", "encrypt", "open", "make_file_system"])
+@pytest.mark.parametrize("step", ["grow", "encrypt", "add_key", "open", "make_file_system"])
 def test_a_first_start_that_loses_power_is_begun_anew(tmp_path: Path, board: FakeMailbox, step: str) -> None:
     partition = PlayedPartition(cut_before=step)
     with pytest.raises(PowerCut):
@@ -88,6 +88,28 @@ def test_nothing_is_written_over_what_somebody_else_made(tmp_path: Path, board: 
         open_data(tmp_path, OTP, partition, board)
     assert partition.holds == "ext4"
     assert read_note(tmp_path) is None
+
+
+@pytest.mark.parametrize("says", ['"otp"', '"file"'], ids=["its guard", "another guard"])
+def test_a_note_that_says_it_was_not_made_costs_nothing(
+    tmp_path: Path, board: FakeMailbox, says: str
+) -> None:
+    partition = PlayedPartition()
+    open_data(tmp_path, OTP, partition, board)
+    partition.switch_off()
+    header = partition.header
+    path = tmp_path / "data.json"
+    path.write_text(path.read_text().replace("true", "false").replace('"otp"', says))
+    (tmp_path / "data.secret").write_bytes(bytes(32))
+    if says == '"otp"':
+        assert open_data(tmp_path, OTP, partition, board) is False
+        note = read_note(tmp_path)
+        assert note is not None
+        assert note.made
+    else:
+        with pytest.raises(KeysDamaged, match="back into the board"):
+            open_data(tmp_path, OTP, partition, board)
+    assert (partition.header, partition.file_system) == (header, 1)
 
 
 @pytest.mark.parametrize("damage", ["", "{", '{"version": 1}'], ids=["gone", "cut off", "half"])
