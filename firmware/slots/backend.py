@@ -59,10 +59,12 @@ class Machine:
     def take_up(self, slots: Slots) -> None:
         """Have the next reboot start what is to be started next, and tell the appliance how the slots stand.
 
-        Raises OSError, ValueError.
+        The primary alone asks for the other slot. One on trial that starts anew has failed, which the primary
+        has to run again to count. Raises OSError, ValueError.
         """
-        self.tell(on_trial=self.current() is not slots.primary, other_is_damaged=slots.other_is_damaged)
-        if slots.tries:
+        on_trial = self.current() is not slots.primary
+        self.tell(on_trial=on_trial, other_is_damaged=slots.other_is_damaged)
+        if slots.tries and not on_trial:
             self.reboot.parent.mkdir(parents=True, exist_ok=True)
             self.reboot.write_text(TRYBOOT)
         elif self.reboot.exists() and self.reboot.read_text() == TRYBOOT:

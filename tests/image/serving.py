@@ -10,7 +10,7 @@ from tests.image.machine import Machine
 from tests.image.stage import BOOT_S
 
 LOOK = (
-    "systemctl is-active --quiet aidpost && cat /run/aidpost/slot"
+    "systemctl is-active --quiet aidpost && [ ! -e /run/aidpost/trial ] && cat /run/aidpost/slot"
     " && /usr/lib/rauc/aidpost-tryboot get-primary && cat /usr/lib/aidpost/version"
 )
 _POLL_S = 2.0
@@ -25,7 +25,7 @@ class Serving:
 
 
 async def serves(machine: Machine) -> Serving:
-    """Wait until the appliance serves from the primary slot, whichever it is."""
+    """Wait until the appliance serves from the primary slot, whichever it is, and no trial is pending."""
     async with asyncio.timeout(3 * BOOT_S):
         while True:
             agent = await machine.agent(BOOT_S, boot=len(machine.boots))

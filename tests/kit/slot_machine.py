@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from firmware.slots.backend import TRYBOOT, Machine
-from firmware.slots.machine import Slot, Slots
+from firmware.slots.machine import TRIES, Slot, Slots
 from firmware.slots.selector import (
     AUTOBOOT,
     PARTITIONS,
@@ -102,9 +102,13 @@ class Firmware:
         return self._start("tryboot" if asked else "all")
 
     def boots_until_it_stays(self) -> list[str]:
-        """Reboot as a machine does whose new slot never comes up, until nothing asks for it any more."""
+        """Reboot as a machine does whose new slot never serves, until nothing asks for it any more.
+
+        Its services start nonetheless, those of the slots among them.
+        """
         boots = [self.reboot().value]
-        while self.machine.current() is not self.slots.primary or self.start():
+        while self.start() or self.machine.current() is not self.slots.primary:
+            assert len(boots) < 4 * TRIES, boots
             boots.append(self.reboot().value)
         return boots
 

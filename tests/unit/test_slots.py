@@ -204,7 +204,7 @@ def test_a_cut_while_a_slot_is_left_ends_in_the_other_one(tmp_path: Path, root: 
 
 
 def test_a_damaged_slot_that_is_written_anew_and_passes_is_good_again(tmp_path: Path) -> None:
-    firmware = Firmware(tmp_path, Slots(Slot.B, other_is_damaged=True))
+    firmware = Firmware(tmp_path, Slots(Slot.B, other_is_damaged=True), running=Slot.B)
     ask(firmware, "set-state", "A", "bad")
     assert firmware.slots == Slots(Slot.B)
     ask(firmware, "set-primary", "A")
