@@ -82,6 +82,17 @@ def test_a_keyring_that_is_sound_is_taken(tmp_path: Path) -> None:
     keyring.refuse_unusable(made.keyring, NOW)
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_git_takes_no_keys_wherever_they_were_made(tmp_path: Path) -> None:
+    shutil.copyfile(Path(build.__file__).parents[2] / ".gitignore", tmp_path / ".gitignore")
+    for folder in ("out/image/keys", "image-build/out/image/keys"):
+        keys.make(tmp_path / folder)
+    git = [shutil.which("git") or "git", "-C", str(tmp_path)]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    adding = subprocess.run([*git, "add", "-An"], capture_output=True, text=True, check=True)
+    assert adding.stdout == "add '.gitignore'\n"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="is refused for want of root before that")
 def test_folders_that_cannot_be_and_a_disk_that_is_full_are_named(tmp_path: Path) -> None:
     steps, recipe = Steps(Console(quiet=True)), load()
