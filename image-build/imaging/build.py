@@ -17,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 from imaging import archives, base, bom, disk, kernel, keyring, lock, root, slot, toolbox, wheels
 from imaging.hashing import file_digest
 from imaging.hollow import NotHollow
-from imaging.recipe import Recipe
+from imaging.recipe import PROJECT, Recipe
 from imaging.steps import FULL, BuildFailed, Steps, in_words
 
 FILES = ("root.img", "boot.img", "disk.img", "disk.img.zst")
@@ -74,9 +74,23 @@ def refuse_useless(order: Order) -> None:
         ) from error
     if order.keyring is not None:
         try:
-            keyring.refuse_unusable(order.keyring, datetime.now(UTC))
+            keyring.checked(order.keyring, datetime.now(UTC))
         except keyring.KeyringUnusable as error:
             raise BuildFailed(str(error)) from error
+
+
+def whose_updates(given: Path | None) -> str:
+    """Say at the end of a build by this keyring whose updates its image takes. Raises KeyringUnusable."""
+    if given is None:
+        return (
+            "THIS IMAGE TAKES NO UPDATES, EVER: it was built without a keyring, and a card in the field\n"
+            "gets no other. For more than a try make keys and build it once more, at the project's root:\n"
+            "    sudo .venv/bin/python -m imaging keys\n"
+            "    sudo make image\n"
+            "Keys of a fleet are made elsewhere and given by --keyring (docs/updates.md)."
+        )
+    authorities = "; ".join(map(str, keyring.checked(given, datetime.now(UTC))))
+    return f"It takes updates by {given}: {authorities}."
 
 
 def refuse_without_root() -> None:
@@ -138,7 +152,7 @@ def build(recipe: Recipe, order: Order, steps: Steps) -> Made:
 def _build(recipe: Recipe, order: Order, steps: Steps, work: Path) -> Made:
     out, cache, folder = order.out, order.cache, work / "root"
     if order.keyring is None:
-        steps.note("No keyring: this image will take no updates (`python -m imaging keys` makes one).")
+        steps.note("No keyring: this image will take no updates.")
     if (former := built_before(out)) is not None and Version(order.version) < Version(former):
         steps.note(f"{out} holds {former}: appliances that run it never take {order.version}.")
     archive = _archive(recipe, order, steps)
@@ -201,7 +215,7 @@ def built_before(out: Path) -> str | None:
 
 def _refuse_traces(folder: Path, order: Order) -> None:
     """Raise BuildFailed when a file of the root names a folder of this machine or its own archive."""
-    words = [str(wheels.PROJECT), str(order.cache), str(order.out), order.archive or wheels.PROJECT]
+    words = [str(PROJECT), str(order.cache), str(order.out), order.archive or PROJECT]
     if found := root.naming(folder, [str(word) for word in words if word != archives.DEBIAN]):
         raise BuildFailed("the root names this machine's folders or archive: " + ", ".join(found[:5]))
 

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import click
 
-from imaging.recipe import RECIPE, Recipe, RecipeUnusable, load
+from imaging.recipe import PROJECT, RECIPE, Recipe, RecipeUnusable, load
 
-OUT = Path("out/image")
+# Of the project, wherever somebody stands: keys made elsewhere would be found by no build.
+OUT = PROJECT / "out/image"
 PATH = click.Path(path_type=Path)
 EXISTING = click.Path(path_type=Path, exists=True, dir_okay=False)
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
-KEYS = Path("out/image/keys")
+KEYS = OUT / "keys"
 
 
 @click.group()
@@ -69,7 +70,7 @@ def build(
 
     from rich.console import Console
 
-    from imaging.build import Order, refuse_without_root
+    from imaging.build import Order, refuse_without_root, whose_updates
     from imaging.build import build as make
     from imaging.steps import BuildFailed, Steps
 
@@ -112,6 +113,7 @@ def build(
         raise click.ClickException(f"two builds differ in {', '.join(differ)} (the second is in {out}/again)")
     if twice:
         click.echo("Two builds gave the same bytes.")
+    click.secho(whose_updates(keyring), bold=keyring is None)
 
 
 @main.command()
@@ -164,7 +166,7 @@ def bundle(root: Path, boot: Path, version: str | None, folder: Path, bundle: Pa
 
     signer = SigningKeys(folder)
     if missing := [each for each in (signer.keyring, signer.certificate, signer.key) if not each.exists()]:
-        raise click.ClickException(f"{missing[0]} is not there: `python -m imaging keys`, or name --keys")
+        raise click.ClickException(f"{missing[0]} is not there: make keys (docs/updates.md), or name --keys")
     built = built_before(root.parent)
     if built is not None and version not in (None, built):
         raise click.ClickException(f"{root} is {built}: build {version} first, or leave --version out")

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import msgspec
 
-RECIPE = Path(__file__).parents[1] / "recipe.toml"
+PROJECT = Path(__file__).parents[2]
+RECIPE = PROJECT / "image-build/recipe.toml"
 SNAPSHOT = "%Y%m%dT%H%M%SZ"
 
 Package = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9+.-]+$")]

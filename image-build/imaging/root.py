@@ -8,8 +8,8 @@ from pathlib import Path
 
 from imaging.commands import run
 from imaging.kernel import Unpacked, closure
+from imaging.recipe import PROJECT
 from imaging.toolbox import Toolbox
-from imaging.wheels import PROJECT
 
 IMAGE_BUILD = PROJECT / "image-build"
 # Not of the appliance.

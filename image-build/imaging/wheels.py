@@ -10,11 +10,10 @@ from pathlib import Path
 from imaging.commands import run
 from imaging.hashing import key
 from imaging.hollow import hollow
-from imaging.recipe import Wheels
+from imaging.recipe import PROJECT, Wheels
 from imaging.toolbox import Toolbox
 
 FORM = 2
-PROJECT = Path(__file__).parents[2]
 # Modules that picamera2 imports and this system does not use.
 STAND_INS = PROJECT / "image-build/stand_ins"
 UV = Path(sysconfig.get_path("scripts")) / "uv"

@@ -9,9 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from imaging.bundle import BLOCK_BYTES, BundleFailed, Contents, make, verify
-from imaging.keyring import KeyringUnusable, refuse_unusable
+from imaging.keyring import KeyringUnusable, checked
 from imaging.keys import SIGNER_DAYS, KeysExist, KeysMissing, SigningKeys, revoke
 from imaging.keys import make as make_keys
 
@@ -113,9 +117,49 @@ def test_a_keyring_without_a_list_takes_no_update_and_goes_into_no_image(
     bare.write_text(keys.keyring.read_text().partition("-----BEGIN X509 CRL")[0])
     with pytest.raises(BundleFailed, match="CRL"):
         verify(bundle, bare)
-    with pytest.raises(KeyringUnusable, match="append its CRL"):
-        refuse_unusable(bare, datetime.now(UTC))
-    refuse_unusable(keys.keyring, datetime.now(UTC))
+    with pytest.raises(KeyringUnusable, match="put its CRL behind it"):
+        checked(bare, datetime.now(UTC))
+    checked(keys.keyring, datetime.now(UTC))
+
+
+def test_a_list_that_was_appended_revokes_nobody_and_goes_into_no_image(
+    tmp_path: Path, keys: SigningKeys
+) -> None:
+    bundle, appended = tmp_path / "update.raucb", tmp_path / "appended.pem"
+    make(contents(tmp_path), keys, bundle)
+    former = keys.keyring.read_text()
+    revoke(keys.folder)
+    certificate, mark, newest = keys.keyring.read_text().partition("-----BEGIN X509 CRL")
+    appended.write_text(former + mark + newest)
+    assert verify(bundle, appended) == ("aidpost-arm64", "1.2.0")  # which is why no build takes it
+    for two in (former + mark + newest, certificate + mark + newest + mark + former.partition(mark)[2]):
+        appended.write_text(two)
+        with pytest.raises(KeyringUnusable, match="replace the former by the newest"):
+            checked(appended, datetime.now(UTC))
+    (authority,) = checked(keys.keyring, datetime.now(UTC))
+    assert (authority.list_number, authority.revoked) == (2, 1)
+
+
+def test_a_list_of_tomorrow_takes_nothing_of_today_and_goes_into_no_image(
+    tmp_path: Path, keys: SigningKeys
+) -> None:
+    bundle, now = tmp_path / "update.raucb", datetime.now(UTC)
+    make(contents(tmp_path), keys, bundle)
+    authority = x509.load_pem_x509_certificate(keys.keyring.read_bytes())
+    key = load_pem_private_key(keys.authority_key.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    crl = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(authority.subject)
+        .last_update(now + timedelta(days=1))
+        .next_update(authority.not_valid_after_utc)
+        .sign(key, hashes.SHA256())
+    )
+    keys.keyring.write_bytes(authority.public_bytes(Encoding.PEM) + crl.public_bytes(Encoding.PEM))
+    with pytest.raises(BundleFailed, match="not yet valid"):
+        verify(bundle, keys.keyring)
+    with pytest.raises(KeyringUnusable, match="look at the clock"):
+        checked(keys.keyring, now)
 
 
 def test_without_the_authority_s_key_nothing_is_revoked(keys: SigningKeys) -> None:

@@ -52,6 +52,7 @@ def keyring_of(folder: Path, kind: str) -> bytes:
         "empty": b"",
         "no list": certificate,
         "list of another": certificate + mark + others,
+        "list of another too": whole + mark + others,
         "damaged": certificate.replace(b"M", b"N", 1) + mark + crl,
         "private": whole + made.key.read_bytes(),
     }[kind]
@@ -62,9 +63,10 @@ def keyring_of(folder: Path, kind: str) -> bytes:
     [
         ("ended", "make another authority"),
         ("empty", "has no certificate"),
-        ("no list", "append its CRL"),
-        ("list of another", "append its CRL"),
-        ("damaged", "it is damaged"),
+        ("no list", "put its CRL behind it"),
+        ("list of another", "put its CRL behind it"),
+        ("list of another too", "is of none of its authorities"),
+        ("damaged", "is damaged"),
         ("private", "which every card would have"),
     ],
 )
@@ -77,9 +79,26 @@ def test_a_keyring_that_would_take_no_update_is_refused_first(tmp_path: Path, ki
 
 def test_a_keyring_that_is_sound_is_taken(tmp_path: Path) -> None:
     made = keys.make(tmp_path / "keys")
-    keyring.refuse_unusable(made.keyring, NOW)
+    keyring.checked(made.keyring, NOW)
     keys.revoke(made.folder)
-    keyring.refuse_unusable(made.keyring, NOW)
+    keyring.checked(made.keyring, NOW)
+
+
+def test_an_image_is_told_whose_updates_it_takes(tmp_path: Path) -> None:
+    assert "TAKES NO UPDATES" in build.whose_updates(None)
+    made = keys.make(tmp_path / "keys")
+    assert "CRL number 1, 0 revoked" in build.whose_updates(made.keyring)
+    keys.revoke(made.folder)
+    assert "CRL number 2, 1 revoked" in build.whose_updates(made.keyring)
+
+
+def test_keys_lie_where_the_build_looks(tmp_path: Path) -> None:
+    project, place = Path(build.__file__).parents[2], tmp_path / "image-build"
+    shutil.copytree(project / "image-build/imaging", place / "imaging")
+    shutil.copyfile(project / "image-build/recipe.toml", place / "recipe.toml")
+    subprocess.run([sys.executable, "-m", "imaging", "keys"], cwd=place, capture_output=True, check=True)
+    assert (tmp_path / "out/image/keys/signer.key").exists()
+    assert not (place / "out").exists()
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
