@@ -20,7 +20,8 @@ from tests.kit.link_device import dialled
 from tests.kit.shared_site import Site, site
 
 # Of Debian 13's own programs: `make machine-test` names a root that has them.
-collect_ignore = [] if os.environ.get("AIDPOST_SYSTEMD_ROOT") else ["test_settings_of_the_image.py"]
+OF_DEBIAN_13 = ["test_settings_of_the_image.py", "test_support_of_a_machine.py"]
+collect_ignore = [] if os.environ.get("AIDPOST_SYSTEMD_ROOT") else OF_DEBIAN_13
 
 
 @pytest.fixture
