@@ -6,186 +6,45 @@ import asyncio
 import re
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import pytest
 import segno
 
-from aggregator.authority import Authority
-from aidpost.v1 import fleet_pb2, fleet_pb2_grpc
 from firmware.cards.claim_code import to_code
 from firmware.cards.payload import NOT_OURS
-from firmware.clock import Clock
-from firmware.first_boot.boot import FirstBoot, Means
+from firmware.first_boot.boot import FirstBoot
 from firmware.first_boot.front import Front
-from firmware.first_boot.places import Places
 from firmware.first_boot.supervising import Supervising
-from firmware.first_boot.terms import Situation, Step, Trouble, WifiEnd
-from firmware.guard.opening import no_console
-from firmware.machine.claim_file import Claimed, take_claim_file
+from firmware.first_boot.terms import Step, Trouble, WifiEnd
+from firmware.machine.claim_file import take_claim_file
 from firmware.opening import open_keys, open_store
 from firmware.page.store import certificate_of, new_certificate
 from firmware.store.staff import Staff
-from firmware.store.store import Store
 from firmware.workflow.terms import Role
-from tests.kit.aggregator_fixture import NOW_NS, Running, running_aggregator
-from tests.kit.first_boot_cuts import CUT, WHOLE, TriesNothing
-from tests.kit.identities import claim_code, first_administrator, shown
+from tests.kit.aggregator_fixture import NOW_NS
+from tests.kit.first_boot_cuts import CUT, WHOLE
+from tests.kit.first_boot_post import SITE, Post, ends_with, running_post, until
+from tests.kit.identities import claim_code
 from tests.kit.link_device import PATIENCE_S
 from tests.kit.pseudo_screen import pseudo_screen
 from trust.claim import Claim
-from trust.claim_file import FORMAT, NAME, ClaimFile
+from trust.claim_file import NAME
 from trust.names import DeviceName
 from trust.network import Wifi
 
-T = TypeVar("T")
-SITE = "harbour-clinic"
 NOW = datetime.fromtimestamp(NOW_NS / 1e9, UTC)
 MOST_STEPS = 60
 
 
-class Shown:
-    """Codes before the camera, one after the other."""
-
-    def __init__(self) -> None:
-        self.codes: asyncio.Queue[str] = asyncio.Queue()
-
-    async def scan(self) -> str:
-        code = await self.codes.get()
-        self.codes.task_done()
-        return code
-
-
-@dataclass
-class Post:
-    """An aggregator, the operator who approves, and one fresh appliance."""
-
-    server: Running
-    authority: Authority
-    fleet: fleet_pb2_grpc.FleetServiceAsyncStub
-    clock: list[int]
-    folder: Path
-    codes: Shown
-
-    def __post_init__(self) -> None:
-        for name in ("selector", "data", "interfaces"):
-            (self.folder / name).mkdir(mode=0o700)
-        self.places = Places(
-            self.folder / "etc" / "aidpost.toml", self.folder / "data", self.folder / "network", {}
-        )
-
-    async def claim(self, site: str = SITE, code: str = "", **more: object) -> ClaimFile:
-        code = code or await claim_code(self.fleet, site)
-        return ClaimFile.of(
-            {
-                "format": FORMAT,
-                "device": {"id": "kit-1", "site": SITE, "purpose": "clinic check-in", "languages": ["sw"]},
-                "aggregator": {
-                    "target": self.server.target,
-                    "code": code,
-                    "made": NOW,
-                    "expires": NOW + timedelta(hours=1),
-                },
-                "keys": {"guard": "file"},
-                "hardware": {"fingerprint": "none", "camera": "replay", "board": "none"},
-                **more,
-            }
-        )
-
-    @staticmethod
-    def pointed_elsewhere(claim: ClaimFile) -> ClaimFile:
-        """Return it with an address at which nobody answers."""
-        aggregator = msgspec.structs.replace(claim.aggregator, target="127.0.0.1:9")
-        return msgspec.structs.replace(claim, aggregator=aggregator)
-
-    def put(self, claim: ClaimFile) -> None:
-        (self.folder / "selector" / NAME).write_text(claim.to_text())
-        assert take_claim_file(self.folder / "selector", self.places.data, set_up=False) is Claimed.TAKEN
-
-    def boot(self, wall_ns: int = NOW_NS, *, asks: bool = False) -> FirstBoot:
-        return FirstBoot(self.places, self.means(wall_ns, asks=asks))
-
-    def means(self, wall_ns: int = NOW_NS, *, asks: bool = False) -> Means:
-        clock = replace(Clock(), wall_ns=lambda: wall_ns)
-        return Means(
-            Supervising(clock, asks=asks),
-            TriesNothing(),
-            no_console,
-            self.codes,
-            clock=clock,
-            interfaces=self.folder / "interfaces",
-            pause=lambda _s: asyncio.sleep(0),
-            sleep=lambda _s: self.approve(),
-        )
-
-    def has(self, interface: str, *, radio: bool = False) -> None:
-        """Let an interface be up."""
-        folder = self.folder / "interfaces" / interface
-        (folder / "phy80211" if radio else folder).mkdir(parents=True)
-        (folder / "operstate").write_text("up\n")
-
-    async def in_store(self, look: Callable[[Store], T]) -> T:
-        config = self.places.joined()
-        assert config is not None
-        with open_keys(config) as guard:
-            store = open_store(config, guard)
-            try:
-                return look(store)
-            finally:
-                store.close()
-
-    async def approve(self) -> None:
-        asked = await self.fleet.ListEnrolments(fleet_pb2.ListEnrolmentsRequest(), timeout=PATIENCE_S)
-        for each in asked.enrolments:
-            if each.state == fleet_pb2.ENROLMENT_STATE_PENDING:
-                request = fleet_pb2.ApproveDeviceRequest(device_id=each.device_id, key_words=each.key_words)
-                await self.fleet.ApproveDevice(request, timeout=PATIENCE_S)
-
-
 @pytest.fixture
 async def post(tmp_path: Path) -> AsyncIterator[Post]:
-    authority = Authority.create(tmp_path / "identity")
-    store = tmp_path / "store.db"
-    administrator = first_administrator(authority, store)
-    clock = [NOW_NS]
-    async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(
-            running_aggregator(store, authority=authority, clock=lambda: clock[0])
-        )
-        channel = await stack.enter_async_context(shown(server.target, authority.certificate, administrator))
-        (tmp_path / "card").mkdir()
-        yield Post(
-            server, authority, fleet_pb2_grpc.FleetServiceStub(channel), clock, tmp_path / "card", Shown()
-        )
-
-
-async def until(boot: FirstBoot, wanted: Callable[[Situation], bool]) -> Situation:
-    changed = asyncio.Event()
-    unsubscribe = boot.subscribe(changed.set)
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while not wanted(boot.situation):
-                changed.clear()
-                await changed.wait()
-    finally:
-        unsubscribe()
-    return boot.situation
-
-
-async def ends_with(boot: FirstBoot, trouble: Trouble) -> Situation:
-    """Run until this trouble is told."""
-    running = asyncio.create_task(boot.run())
-    try:
-        return await until(boot, lambda situation: situation.trouble is trouble)
-    finally:
-        running.cancel()
-        await asyncio.wait({running})
+    async with running_post(tmp_path) as running:
+        yield running
 
 
 async def test_a_claim_makes_an_appliance_with_its_supervisor_and_networks(post: Post) -> None:
@@ -390,6 +249,8 @@ async def test_a_claim_that_is_shown_later_names_the_supervisor(post: Post) -> N
     for claim in (await post.claim(), other):
         post.codes.codes.put_nowait(to_code(claim.to_text()))
         await until(boot, lambda situation: situation.trouble is Trouble.NAMES_NOBODY)
+        boot.name_supervisor("ben", bytearray(b"111111"))
+        await until(boot, lambda situation: situation.trouble is Trouble.PIN)
     post.codes.codes.put_nowait(to_code(named.to_text()))
     await asyncio.wait_for(running, PATIENCE_S)
     assert await post.in_store(lambda store: store.staff.members()) == [Staff("ana", Role.SUPERVISOR)]
