@@ -137,7 +137,8 @@ class SupportSessions:
             self._notices.pop(PART, None)
             await asyncio.shield(self._door.close())
         for visitor in visitors or ():
-            log.info("support was here", key=visitor.key, address=visitor.address, times=visitor.times)
+            seen = {"fingerprint": visitor.key, "address": visitor.address, "times": visitor.times}
+            log.info("support was here", **seen)
         said = f"open for {minutes} minutes; signed in: "
         return said + named(visitors, _MOST_CHARACTERS - len(said))
 

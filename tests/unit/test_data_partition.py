@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from importlib.util import find_spec
+import subprocess
+import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -171,13 +172,29 @@ def test_the_key_is_drawn_by_hkdf(tmp_path: Path, board: FakeMailbox) -> None:
     assert drawn == HKDF(SHA256(), 32, uuid.bytes, context_of(GuardKind.OTP, "data partition")).derive(rows)
 
 
-@pytest.mark.skipif(find_spec("tpm2_pytss") is not None, reason="the library for a TPM is here")
 def test_without_its_library_a_tpm_is_refused_with_what_to_take(tmp_path: Path, board: FakeMailbox) -> None:
-    partition = PlayedPartition()
-    with pytest.raises(GuardMisconfigured, match="--guard otp"):
-        open_data(tmp_path, PartitionSettings(GuardKind.TPM), partition, board)
-    assert partition.header is None
-    assert open_data(tmp_path, OTP, partition, board) is True
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "sys.modules['tpm2_pytss'] = None  # as where it is not installed\n"
+        "from firmware.machine.open_data import open_data\n"
+        "from firmware.machine.settings import PartitionSettings\n"
+        "from tests.kit.fake_mailbox import FakeMailbox\n"
+        "from tests.kit.played_partition import PlayedPartition\n"
+        "from trust.keys.guard import GuardKind\n"
+        "partition = PlayedPartition()\n"
+        "try:\n"
+        "    open_data(Path(sys.argv[1]), PartitionSettings(GuardKind.TPM), partition, FakeMailbox())\n"
+        "finally:\n"
+        "    print(partition.header)\n"
+    )
+    words = [sys.executable, "-c", program, str(tmp_path)]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "GuardMisconfigured" in ended.stderr
+    assert "--guard otp" in ended.stderr
+    assert ended.stdout == "None\n"
+    assert open_data(tmp_path, OTP, PlayedPartition(), board) is True
 
 
 @pytest.mark.skipif(why_there_is_none() is not None, reason=str(why_there_is_none()))
