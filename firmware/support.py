@@ -137,8 +137,9 @@ class SupportSessions:
             self._notices.pop(PART, None)
             await asyncio.shield(self._door.close())
         for visitor in visitors or ():
-            seen = {"fingerprint": visitor.key, "address": visitor.address, "times": visitor.times}
-            log.info("support was here", **seen)
+            log.info(
+                "support was here", fingerprint=visitor.key, address=visitor.address, times=visitor.times
+            )
         said = f"open for {minutes} minutes; signed in: "
         return said + named(visitors, _MOST_CHARACTERS - len(said))
 
