@@ -117,14 +117,15 @@ class ClaimedSupervisor(_Table, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not is_name(self.name) or len(self.name) > MOST_PERSON:
-            raise ValueError(f"{self.name!r} is no name to sign in with: {NAMES}, {MOST_PERSON} at most")
+            # Without the name: an appliance logs why it takes no claim, and no log names a person.
+            raise ValueError(f"what the supervisor signs in with is no name: {NAMES}, {MOST_PERSON} at most")
         if not (self.pin.isascii() and self.pin.isdigit() and LEAST_PIN_DIGITS <= len(self.pin) <= 32):
             raise ValueError(f"a PIN has {LEAST_PIN_DIGITS} to 32 digits")
         if is_row(self.pin):
             raise ValueError("a PIN is no row of equal or counting digits, which everybody tries first")
 
     def __repr__(self) -> str:
-        return f"ClaimedSupervisor({self.name!r})"
+        return "ClaimedSupervisor(...)"
 
 
 class ClaimFile(_Table, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from gpiozero import LED, PWMLED, DigitalInputDevice
 from sensors.board.gpio import GpioBoard
 from sensors.board.gpiod_pins import GpiodFactory, open_header
 from sensors.board.settings import BoardPins
-from sensors.board.signals import Signal
+from sensors.board.signals import PRESENTATIONS, Signal
 
 FIRST = "/dev/gpiochip0"
 BUTTON_LINE = 3
@@ -87,7 +87,13 @@ def board() -> None:
         return
     path, pins = header.path, BoardPins()
     say(True, f"the header's chip is found: {header.get_info().label}, {header.get_info().num_lines} lines")
-    opened = GpioBoard(pins, GpiodFactory(header))
+    let_pass: SimpleQueue[bool] = SimpleQueue()
+
+    def wait(cut: threading.Event, time_s: float) -> bool:
+        let_pass.put(was_cut := cut.wait(time_s))
+        return was_cut
+
+    opened = GpioBoard(pins, GpiodFactory(header), wait=wait)
     uses = {name: _use(path, line) for name, line in asdict(pins).items()}
     outputs = [name for name, use in uses.items() if use.direction is Direction.OUTPUT]
     inputs = [
@@ -97,7 +103,9 @@ def board() -> None:
     say(inputs == [*list(uses)[4:]], f"inputs with pull-up and both edges: {', '.join(inputs)}")
     for signal in (Signal.DONE, Signal.GO_TO_A_PERSON, Signal.DEVICE_FAULT, Signal.IDLE):
         opened.show(signal)
-        time.sleep(1)
+        for _ in PRESENTATIONS[signal].tones:
+            let_pass.get(timeout=20)  # the note
+            let_pass.get(timeout=20)  # the pause behind it
     opened.close()
     say(not any(_use(path, line).used for line in asdict(pins).values()), "closing frees the pins")
     say(threading.active_count() == 1, "closing ends the threads")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-from firmware.slots.backend import TRYBOOT, Machine
+from firmware.slots.backend import TRYBOOT, Machine, answer
 from firmware.slots.machine import TRIES, Slot, Slots
 from firmware.slots.selector import (
     AUTOBOOT,
@@ -63,6 +63,10 @@ def machine_in(folder: Path) -> Machine:
     run = folder / "run"
     names = ("slot", "reboot-param", "trial", "damaged", "tryboot")
     return Machine(folder / "selector", *(run / name for name in names))
+
+
+INSTALL = (("set-state", "B", "bad"), ("set-primary", "B"))
+"""What RAUC asks for while it writes the other slot, and what is asked for when it is to be started."""
 
 
 class Firmware:
@@ -168,3 +172,8 @@ class Firmware:
         slot = next(slot for slot, each in PARTITIONS.items() if each == number)
         in_place(self.machine.running, slot.value.encode())
         return slot
+
+
+def ask(firmware: Firmware, *words: str) -> str:
+    """Ask the backend as RAUC does; returns what it answers."""
+    return answer(firmware.machine, firmware.selector, words)

@@ -82,6 +82,15 @@ def test_a_file_and_its_code_say_what_was_written(tmp_path: Path) -> None:
         assert secret not in repr(CLAIM)
 
 
+def test_why_a_supervisor_is_not_taken_names_nobody() -> None:
+    """An appliance logs the reason."""
+    text = CLAIM.to_text().replace('name = "ana"', 'name = "Ana Lopez!"')
+    with pytest.raises(ClaimFileRefused, match="supervisor") as refused:
+        ClaimFile.parse(text)
+    assert "Lopez" not in str(refused.value)
+    assert "ana" not in repr(CLAIM)
+
+
 def test_the_printed_code_is_read_by_a_camera() -> None:
     claim = claim_of()
     page = pypdfium2.PdfDocument(claim_sheet([claim, claim_of(device="kit-08")]))[0]
