@@ -185,6 +185,7 @@ async def sign_in(page: Page, address: str, name: str = "amina") -> None:
     await page.locator("input[type=password]").fill(PINS[name])
     await page.locator(".primary").click()
     await expect(page.locator(".operator")).to_have_text(name)
+    await page.wait_for_load_state("domcontentloaded")  # keys belong to the page once its script has run
 
 
 async def shows(page: Page, *screens: str) -> None:
