@@ -211,6 +211,19 @@ class Appliance:
             on_acknowledged=lambda seq: self._traces.acknowledged(seq, self._clock.now()),
         )
 
+        if self._hardware.board is not None:
+            self._board = self._hardware.board()
+            self._stack.callback(self._board.close)
+            self._board.listen(self.custody.watch)
+            self.custody.refuse_if_gone()
+        reader = self._worker("fingerprint", self._hardware.reader)
+        camera = self._worker("camera", self._hardware.camera)
+        # The presenter comes first: a part that is missing at the start is shown at once.
+        self.presenter = Presenter(self._board, reader)
+        workers = [worker for worker in (reader, camera) if worker is not None]
+        for worker in workers:
+            self._stack.push_async_callback(worker.stop)
+            worker.begin()  # a camera takes seconds, while the models are loaded
         inference = InferenceThread()
         self._stack.push_async_callback(inference.close)
         in_inference = self._in_inference = inference.run
@@ -224,20 +237,7 @@ class Appliance:
         if refused:
             log.error("entries refused", entries=len(refused), reason=refused[0])
             self.notices["gallery"] = f"Entries that cannot be used: {len(refused)}. The first: {refused[0]}."
-
-        if self._hardware.board is not None:
-            self._board = self._hardware.board()
-            self._stack.callback(self._board.close)
-            self._board.listen(self.custody.watch)
-            self.custody.refuse_if_gone()
-        reader = self._worker("fingerprint", self._hardware.reader)
-        camera = self._worker("camera", self._hardware.camera)
-        # The presenter comes first: a part that is missing at the start is shown at once.
-        self.presenter = Presenter(self._board, reader)
-        workers = [worker for worker in (reader, camera) if worker is not None]
-        for worker in workers:
-            self._stack.push_async_callback(worker.stop)
-        await asyncio.gather(*(worker.start() for worker in workers))
+        await asyncio.gather(*(worker.tried() for worker in workers))
         self._stack.push_async_callback(self.presenter.settle)
 
         self.occupancy = Occupancy(self._clock.monotonic_ns, quiet_s=self.host.quiet_s)

@@ -92,18 +92,27 @@ class DeviceWorker(Generic[D]):
         """Why the device is not available; None when it is."""
         return self._error
 
-    async def start(self) -> None:
-        """Start the thread and try to open the device once; later tries go on by themselves.
+    def begin(self) -> None:
+        """Start the thread, which opens the device, and again whenever it was lost.
 
         A missing device is no error here: it is reported through `on_change`.
         """
         self._thread = _DeviceThread(self._name)
         self._state = DeviceState.OPENING
         self._supervisor = asyncio.create_task(self._supervise(self._thread), name=f"{self._name} supervisor")
-        tried = asyncio.create_task(self._tried_once.wait())
-        await asyncio.wait({tried, self._supervisor}, return_when=asyncio.FIRST_COMPLETED)
-        tried.cancel()
+
+    async def tried(self) -> None:
+        """Wait, after `begin`, until the device was opened or could not be for the first time."""
+        opened_or_not = asyncio.create_task(self._tried_once.wait())
+        waits = [opened_or_not] if self._supervisor is None else [opened_or_not, self._supervisor]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        opened_or_not.cancel()
         self._raise_bug()
+
+    async def start(self) -> None:
+        """Begin, and wait until it was tried."""
+        self.begin()
+        await self.tried()
 
     async def call(self, action: Callable[[D], T]) -> T:
         """Run `action` on the device in its thread and return what it returns.
@@ -194,7 +203,8 @@ class DeviceWorker(Generic[D]):
             self._on_change(False, error)
 
     def _unavailable(self) -> SensorUnavailable:
-        why = self._error or "it has not been started"
+        is_opening = self._state is DeviceState.OPENING
+        why = self._error or ("it is being opened" if is_opening else "it has not been started")
         return SensorUnavailable(f"{self._name} is not available: {why}")
 
     def _raise_bug(self) -> None:

@@ -76,7 +76,7 @@ class Front:
             table = msgspec.structs.replace(self._camera, width=width, height=height)
             worker = DeviceWorker("camera", lambda: open_camera(table.settings(), table.socket), _told)
             self._hardware.push_async_callback(worker.stop)
-            await worker.start()
+            worker.begin()  # nobody waits for it: it may take seconds, and a claim can come as a file
             self.codes = CameraScanner(worker, asyncio.to_thread, prefix=(CLAIM_PREFIX, *WIFI_PREFIXES))
         self._use_board()
         return self

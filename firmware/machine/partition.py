@@ -75,6 +75,8 @@ class LuksPartition:
 
     def uuid(self) -> UUID | None:
         """Return its number, None where it is no LUKS partition."""
+        if not Path(self._device).exists():
+            raise GuardUnavailable(f"{self._device} is not there: write the card anew")
         found = _run("cryptsetup", "luksUUID", self._device, check=False)
         return UUID(found.stdout.decode().strip()) if found.returncode == 0 else None
 

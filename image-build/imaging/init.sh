@@ -95,6 +95,15 @@ echo $slot >/run/aidpost/slot
     damaged "$label is not what this slot was signed with"
 $B mount -t erofs -o ro /dev/mapper/root /newroot || damaged "$label cannot be mounted"
 echo "aidpost: slot $slot from $device" >/dev/console
+# What opening the data partition needs, which then begins before udev has come to the card and makes the same links.
+# The mount is that of the root's fstab, which is tried again there if it fails here.
+$B mkdir -p /dev/aidpost
+for label in selector data; do
+    place=$(device_of $label)
+    [ -z "$place" ] || $B ln -s "../${place##*/}" /dev/aidpost/$label
+done
+$B mount -t vfat -o rw,flush,noatime,umask=0077,nosuid,nodev,noexec,codepage=437,iocharset=ascii \
+    "$(device_of selector)" /newroot/boot/selector
 for folder in proc sys dev run; do
     $B mount --move /$folder /newroot/$folder
 done

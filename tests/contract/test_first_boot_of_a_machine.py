@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.kit.own_systemd import OwnMachine, lacks, own_machine
+from tests.kit.own_systemd import DATA, OwnMachine, lacks, own_machine
 from tests.kit.pseudo_screen import picture_of
 from tests.unit.test_claim_file import CLAIM
 from trust.claim_file import NAME, ClaimedKeys
@@ -29,9 +29,7 @@ with open("/run/drawn", "ab", buffering=0) as drawn:
         drawn.write(os.read(master, 65536))
 '''
 FILES = {
-    "etc/systemd/system/data.mount": (
-        "[Unit]\nDefaultDependencies=no\n[Mount]\nWhat=tmpfs\nWhere=/data\nType=tmpfs\n"
-    ),
+    **DATA,
     "usr/lib/sysusers.d/chrony.conf": "u _chrony -\n",
     "etc/systemd/system/screen.service": "[Service]\nExecStart=/usr/lib/aidpost/screen\n",
     "usr/lib/aidpost/screen": SCREEN,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.own_systemd import BELOW, OwnMachine, lacks, own_machine
+from tests.kit.own_systemd import BELOW, DATA, OwnMachine, lacks, own_machine
 
 MACHINE, VISITOR = "10.9.0.1", "10.9.0.2"
 APPLIANCE = '''\
@@ -55,9 +55,7 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
 asyncio.run(main())
 '''
 FILES = {
-    "etc/systemd/system/data.mount": (
-        "[Unit]\nDefaultDependencies=no\n[Mount]\nWhat=tmpfs\nWhere=/data\nType=tmpfs\n"
-    ),
+    **DATA,
     "etc/systemd/system/aidpost.service.d/test.conf": (
         "[Service]\nWatchdogSec=0\nExecStart=\nExecStart=/usr/lib/aidpost/appliance\nRestart=no\n"
     ),

@@ -105,6 +105,17 @@ class OwnMachine:
             time.sleep(0.05)
 
 
+_NOTHING = "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true"
+DATA = {
+    "etc/systemd/system/aidpost-data.service": _NOTHING,
+    "etc/systemd/system/aidpost-folders.service.d/test.conf": (
+        "[Service]\nExecStart=\nExecStart=/usr/bin/mount -t tmpfs tmpfs /data\n"
+        "ExecStart=/usr/bin/systemd-tmpfiles --create /usr/lib/aidpost/data-folders.conf\n"
+    ),
+}
+"""Memory in place of the data partition, of which such a machine has none."""
+
+
 @contextmanager
 def own_machine(folder: Path, files: dict[str, str]) -> Iterator[OwnMachine]:
     """Start a machine with the image's overlay and units and these files over them, and end it.

@@ -62,6 +62,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(IMAGE_BUILD / "units", root / SYSTEM_UNITS, dirs_exist_ok=True)
     (root / "lib").symlink_to("usr/lib")
     (root / "bin").symlink_to("usr/bin")
+    (root / "usr/bin").mkdir(exist_ok=True)
     for name in OF_THE_IMAGE:
         text = (root / SYSTEM_UNITS / name).read_text()
         for program in re.findall(r"^Exec\w+=[-+!:@]*/(\S+)", text, re.MULTILINE):
@@ -125,7 +126,6 @@ def test_both_services_may_draw_on_the_screen_that_the_image_names() -> None:
     for name in ("aidpost", "aidpost-first-boot"):
         unit = (IMAGE_BUILD / "units" / f"{name}.service").read_text()
         assert f"\nDeviceAllow={console} rw\n" in unit
-        assert "aidpost-console.service" in unit
     rules = (IMAGE_BUILD / "units/60-aidpost-devices.rules").read_text()
     assert f'KERNEL=="{console.name}", SUBSYSTEM=="tty", OWNER="aidpost"' in rules
     # No log in between: neither systemd's nor the kernel's, but for a panic.
