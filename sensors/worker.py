@@ -102,10 +102,11 @@ class DeviceWorker(Generic[D]):
         self._supervisor = asyncio.create_task(self._supervise(self._thread), name=f"{self._name} supervisor")
 
     async def tried(self) -> None:
-        """Wait, after `begin`, until the device was opened or could not be for the first time."""
+        """Wait until the device was opened or could not be for the first time; not at all before `begin`."""
+        if self._supervisor is None:
+            return
         opened_or_not = asyncio.create_task(self._tried_once.wait())
-        waits = [opened_or_not] if self._supervisor is None else [opened_or_not, self._supervisor]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({opened_or_not, self._supervisor}, return_when=asyncio.FIRST_COMPLETED)
         opened_or_not.cancel()
         self._raise_bug()
 

@@ -53,6 +53,7 @@ class CameraScanner:
         code, whatever it holds, and `UNREADABLE` for one that does not decode; `CardReader` knows both.
         May be cancelled. Raises SensorUnavailable while the camera is away.
         """
+        await self._camera.tried()
         doubtful, in_a_row = "", 0
         loop = asyncio.get_running_loop()
         while True:

@@ -160,10 +160,11 @@ class Beginning:
             await self._leave_software()
 
     async def _leave_software(self) -> None:
-        """Start the machine anew with what was there before."""
+        """Go back to what was there before, which takes a new start unless it runs already."""
         try:
             await self._host.updater.take_back()
-            await self._host.power.reboot()
+            if self._host.updater.leaving:
+                await self._host.power.reboot()
         except (UpdateFailed, PowerRefused) as fault:
             log.error("software not taken back", reason=str(fault))  # noqa: TRY400 -- said by the port
 

@@ -269,3 +269,8 @@ def test_a_blank_device_is_blank_and_no_luks(tmp_path: Path) -> None:
     partition = LuksPartition(device)
     assert partition.is_blank()
     assert partition.uuid() is None
+
+
+def test_a_card_without_the_partition_is_to_be_written_anew(tmp_path: Path) -> None:
+    with pytest.raises(GuardUnavailable, match="write the card anew"):
+        LuksPartition(tmp_path / "data").uuid()

@@ -61,7 +61,8 @@ async def starting(folder: Path, host: Host) -> AsyncIterator[tuple[Store, Begin
 async def test_it_is_kept_or_taken_back(
     tmp_path: Path, well: tuple[str, ...], version: str, result: DesiredResult, asked: list[str]
 ) -> None:
-    slots, power = Slots(held=True), CountedPower()
+    runs_it = version == "9.9"
+    slots, power = Slots(held=True, on_trial=Trial(("camera",)) if runs_it else None), CountedPower()
     host = Host(power=power, updater=slots, version=version)
     async with starting(tmp_path, host) as (store, beginning):
         assert beginning.tries
@@ -75,7 +76,8 @@ async def test_it_is_kept_or_taken_back(
     assert kept.decision.result is result
     assert (kept.in_use is not None) is (result is DesiredResult.APPLIED)
     assert slots.asked == asked
-    assert power.reboots == asked.count("take back")
+    # What was there before runs already where the machine never came up with the other one.
+    assert power.reboots == (asked == ["take back"] and runs_it)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ async def test_software_that_no_desk_desired_is_kept_or_left_too(
 
 
 async def test_software_that_ended_three_times_before_its_self_test_is_left(tmp_path: Path) -> None:
-    slots, power = Slots(held=True), CountedPower()
+    slots, power = Slots(held=True, on_trial=Trial(("camera",))), CountedPower()
     host = Host(power=power, updater=slots, version="9.9")
     async with starting(tmp_path, host) as (store, beginning):
         for _ in range(2):

@@ -42,9 +42,12 @@ class Bench:
         self.waiting = asyncio.Event()
         self.go_on = asyncio.Semaphore(0)
         self.failures: list[Exception] = []
+        self.may_open = threading.Event()
+        self.may_open.set()
         self.worker = DeviceWorker("reader", self._open, self._note, wait=self._wait)
 
     def _open(self) -> Device:
+        assert self.may_open.wait(PATIENCE_S)
         if self.failures:
             raise self.failures.pop(0)
         self.devices.append(Device())
@@ -89,6 +92,16 @@ async def test_calls_run_in_one_thread_that_opened_the_device(bench: Bench) -> N
     assert await bench.worker.call(Device.touch) == "touched"
     assert bench.devices[0].threads == {"reader"}
     assert bench.changes == []
+
+
+async def test_who_begins_does_not_wait_for_a_slow_device(bench: Bench) -> None:
+    bench.may_open.clear()
+    bench.worker.begin()
+    with pytest.raises(SensorUnavailable, match="is being opened"):
+        await bench.worker.call(Device.touch)
+    bench.may_open.set()
+    await bench.worker.tried()
+    assert await bench.worker.call(Device.touch) == "touched"
 
 
 async def test_before_the_start_and_after_the_stop_it_is_unavailable(bench: Bench) -> None:
