@@ -21,6 +21,7 @@ from firmware.first_boot.boot import FirstBoot
 from firmware.first_boot.front import Front
 from firmware.first_boot.supervising import Supervising
 from firmware.first_boot.terms import Step, Trouble, WifiEnd
+from firmware.first_boot.wifi import WifiTrial
 from firmware.machine.claim_file import take_claim_file
 from firmware.opening import open_keys, open_store
 from firmware.page.store import certificate_of, new_certificate
@@ -307,3 +308,18 @@ async def test_a_power_cut_at_any_step_is_made_good_by_the_next_boot(post: Post,
         assert not left & {NAME, "first-boot"}, number
     assert int(last[1]) == WHOLE
     assert len(cuts) > 12
+
+
+async def test_a_radio_that_is_still_up_by_the_network_before_proves_nothing(post: Post) -> None:
+    claim, wifi = await post.claim(), Wifi(name="Harbour", passphrase="long enough")
+    post.put(claim)
+    post.has("wlan0", radio=True)
+
+    async def loses_it(_s: float) -> None:
+        (post.folder / "interfaces/wlan0/operstate").write_text("down\n")
+
+    async def has_it(_s: float) -> None:
+        (post.folder / "interfaces/wlan0/operstate").write_text("up\n")
+
+    assert not await WifiTrial(post.places, post.folder / "interfaces", loses_it).joined(claim, wifi)
+    assert await WifiTrial(post.places, post.folder / "interfaces", has_it).joined(claim, wifi)

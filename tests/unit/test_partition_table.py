@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import shutil
 from pathlib import Path
@@ -113,6 +114,13 @@ def test_it_stays_where_the_card_has_no_more_room(tmp_path: Path, card_bytes: in
     content = (tmp_path / "card").read_bytes()
     assert grow(tmp_path / "card") == 16 * MIB // SECTOR_BYTES
     assert (tmp_path / "card").read_bytes() == content
+
+
+def test_udev_is_kept_away_while_the_table_is_written(card: Path) -> None:
+    with card.open("rb") as udev:
+        with held(card), pytest.raises(BlockingIOError):
+            fcntl.flock(udev, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(udev, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def test_it_does_not_grow_over_a_partition_behind_it(tmp_path: Path) -> None:

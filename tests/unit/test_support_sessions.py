@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from firmware.machine.support_keys import support_keys
@@ -89,6 +90,16 @@ async def test_support_is_let_in_for_the_commands_time_and_named() -> None:
     assert door.acts == ["open", "close"]
     assert notices == {}
     assert said == ("open for 10 minutes; signed in: Zm9vYmFy from 10.9.0.1 (2 times); YmFyYmF6 from fd00::7")
+
+
+async def test_no_session_is_longer_than_a_working_day() -> None:
+    waits = list[float]()
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
+    await SupportSessions(AGREED, Door(), {}, wait).open(msgspec.structs.replace(OPEN, duration_s=86_400))
+    assert waits == [8 * 3600]
 
 
 async def test_a_key_that_comes_from_many_places_hides_no_other() -> None:
