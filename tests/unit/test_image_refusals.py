@@ -28,6 +28,10 @@ def order(folder: Path, **more: object) -> Order:
     return Order(version="1.2.0", kernel="debian", out=folder / "out", cache=folder / "cache", **more)  # type: ignore[arg-type]
 
 
+# A build that should refuse, and does not, ends at once: this can be no folder.
+NO_CACHE = ("--cache", f"{__file__}/cache")
+
+
 def told(*words: str | Path) -> str:
     answer = CliRunner().invoke(main, [str(word) for word in words])
     assert answer.exit_code != 0
@@ -37,7 +41,9 @@ def told(*words: str | Path) -> str:
 
 @pytest.mark.parametrize("version", ["", "new", "1.2.0 final"])
 def test_a_version_that_no_appliance_could_compare_is_refused_first(tmp_path: Path, version: str) -> None:
-    assert "write it as 1.2.0" in told("build", f"--version={version or ' '}", "--out", tmp_path / "out")
+    assert "write it as 1.2.0" in told(
+        "build", f"--version={version or ' '}", "--out", tmp_path / "out", *NO_CACHE
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -73,7 +79,7 @@ def keyring_of(folder: Path, kind: str) -> bytes:
 def test_a_keyring_that_would_take_no_update_is_refused_first(tmp_path: Path, kind: str, said: str) -> None:
     path = tmp_path / "keyring.pem"
     path.write_bytes(keyring_of(tmp_path, kind))
-    assert said in told("build", "--keyring", path, "--out", tmp_path / "out")
+    assert said in told("build", "--keyring", path, "--out", tmp_path / "out", *NO_CACHE)
     assert not (tmp_path / "out").exists()
 
 
