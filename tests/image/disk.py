@@ -100,6 +100,11 @@ class Disk:
             file.seek(self.partitions[label].start + offset)
             file.write(turned)
 
+    def damage(self, label: str, size: int) -> None:
+        """Turn over bytes in each MiB of the first `size` bytes of a partition, which no boot misses."""
+        for offset in range(1 << 20, size, 1 << 20):
+            self.flip(label, offset, 16)
+
     def erased(self, label: str) -> None:
         """Make a partition all zeros, with a hole in the file."""
         part = self.partitions[label]

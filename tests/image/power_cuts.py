@@ -1,4 +1,7 @@
-"""SIGKILL of the whole machine at random moments of an update: it comes up, and is updated in the end."""
+"""SIGKILL of the whole machine at random moments of an update: it comes up, and is updated in the end.
+
+And then the new root is damaged on the card: the former one serves again.
+"""
 
 from __future__ import annotations
 
@@ -71,6 +74,7 @@ async def scenario(stage: Stage, notes: Notes) -> None:
             await _undisturbed(machine, server)
             state = await serves(machine)
             notes.check(state.version == version, "after all cuts the update is done and in use", state)
+            await _falls_back(machine, before, built.made.hash_offset, notes)
 
 
 def moments(rng: random.Random, times: int, length_s: float) -> list[float]:
@@ -124,3 +128,15 @@ async def _cut(machine: Machine, server: RangeServer, cut_s: float) -> str:
     if b"trial" in (machine.disk.read_file(SELECTOR, "slots.txt") or b""):
         return "between its mark for a trial and the start"
     return f"while it was written, {(server.served_bytes - served) / 1e6:.0f} MB fetched"
+
+
+async def _falls_back(machine: Machine, former: Serving, size: int, notes: Notes) -> None:
+    """Damage the root of the primary, as an old card does; the other slot was good."""
+    slot, boots = machine.boots[-1].slot, len(machine.boots)
+    await machine.kill()
+    machine.disk.damage(f"root_{slot.lower()}", size)
+    await machine.power_on()
+    state = await serves(machine)
+    starts = len(machine.boots) - boots
+    what = f"a primary whose root was damaged is left for {former.version}, at start {starts}"
+    notes.check(state == former, what, state)

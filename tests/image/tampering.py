@@ -24,11 +24,9 @@ async def scenario(stage: Stage, notes: Notes) -> None:
 
 
 async def tampered_root(stage: Stage, notes: Notes) -> None:
-    """Turn over bytes all over the root, as far apart as a boot cannot miss; it must not get to a system."""
+    """Turn over bytes all over the root; it must not get to a system."""
     disk = await stage.disk("tampered")
-    size = stage.built.made.hash_offset
-    for offset in range(1 << 20, size, 1 << 20):
-        disk.flip("root_a", offset, 16)
+    disk.damage("root_a", stage.built.made.hash_offset)
     async with stage.machine(disk, "tampered", Plugs(agent=False, append="systemd.show_status=1")) as machine:
         line = await machine.console.wait(CORRUPTED, BOOT_S)
         notes.seen(f"a root with changed bytes is not started: {line.text.split('] ')[-1].strip()}")
