@@ -1,7 +1,7 @@
 """The composition root: every part is built and wired here, started in order, stopped in reverse.
 
-Order: keys, store, inference, sensors, uplink. A missing sensor does not stop the start: its worker keeps
-trying, and people are served with what is left.
+Order: keys, store, sensors, inference, uplink; sensors are opened while models load. A missing sensor does
+not stop the start: its worker keeps trying, and people are served with what is left.
 """
 
 from __future__ import annotations

@@ -105,9 +105,12 @@ class DeviceWorker(Generic[D]):
         """Wait until the device was opened or could not be for the first time; not at all before `begin`."""
         if self._supervisor is None:
             return
-        opened_or_not = asyncio.create_task(self._tried_once.wait())
-        await asyncio.wait({opened_or_not, self._supervisor}, return_when=asyncio.FIRST_COMPLETED)
-        opened_or_not.cancel()
+        if not self._tried_once.is_set():
+            opened_or_not = asyncio.create_task(self._tried_once.wait())
+            try:
+                await asyncio.wait({opened_or_not, self._supervisor}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                opened_or_not.cancel()
         self._raise_bug()
 
     async def start(self) -> None:

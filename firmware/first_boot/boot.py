@@ -115,6 +115,8 @@ class FirstBoot:
             finally:
                 looking.cancel()
                 await asyncio.wait({looking})
+                if not looking.cancelled() and (fault := looking.exception()) is not None:
+                    log.error("no code was looked for", fault=type(fault).__name__, reason=str(fault))
             if self._means.release is not None:
                 await self._means.release()
 

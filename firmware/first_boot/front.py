@@ -35,6 +35,7 @@ from firmware.session.machine import Show
 from sensors.board.opening import open_board
 from sensors.board.port import Board, BoardEvent, Button
 from sensors.camera.opening import open_camera
+from sensors.camera.port import Camera
 from sensors.errors import SensorError
 from sensors.worker import DeviceWorker
 from trust.tls.contexts import Shown
@@ -75,7 +76,7 @@ class Front:
             width, height = CODE_PIXELS
             table = msgspec.structs.replace(self._camera, width=width, height=height)
             worker = DeviceWorker("camera", lambda: open_camera(table.settings(), table.socket), _told)
-            self._hardware.push_async_callback(worker.stop)
+            self._hardware.push_async_callback(_let_go, worker)
             worker.begin()  # nobody waits for it: it may take seconds, and a claim can come as a file
             self.codes = CameraScanner(worker, asyncio.to_thread, prefix=(CLAIM_PREFIX, *WIFI_PREFIXES))
         self._use_board()
@@ -175,6 +176,12 @@ def _table(base: Tables, name: str, kind: type[T]) -> T | None:
         return msgspec.convert(base[name], kind, strict=True, dec_hook=decode_path)
     except msgspec.ValidationError as error:
         raise ConfigError(f"--base: [{name}]: {error}") from error
+
+
+async def _let_go(camera: DeviceWorker[Camera]) -> None:
+    # Not while it is being opened: whoever takes it next would find it busy.
+    await camera.tried()
+    await camera.stop()
 
 
 def _told(available: bool, error: SensorError | None) -> None:

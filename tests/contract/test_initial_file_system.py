@@ -40,6 +40,8 @@ INIT = f"""\
 #!/bin/busybox sh
 told=/run/aidpost
 /bin/busybox echo {RUNS} $(/bin/busybox cat $told/slot) $(/bin/busybox ls $told/card) >/dev/console
+/bin/busybox echo data: $(/bin/busybox readlink /dev/aidpost/data) >/dev/console
+/bin/busybox echo selector: $(/bin/busybox ls /boot/selector) >/dev/console
 /bin/busybox poweroff -f
 """
 DEADLINE_S = 300
@@ -58,7 +60,7 @@ class Card:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         root, tree = folder / "root.img", folder / "root"
-        for name in ("bin", "sbin", "dev", "proc", "run", "sys"):
+        for name in ("bin", "boot/selector", "dev", "proc", "run", "sbin", "sys"):
             (tree / name).mkdir(parents=True)
         shutil.copy(program("busybox"), tree / "bin/busybox")
         (tree / "sbin/init").write_text(INIT)
@@ -142,7 +144,11 @@ def test_a_damaged_root_panics_and_is_left_for_the_good_slot(tmp_path: Path) -> 
     shutil.copy(card.disk.path, stick)
     subprocess.run([SFDISK, "--quiet", "--part-label", stick, "5", "none"], check=True, capture_output=True)
     before = stick.read_bytes()
-    assert f"{RUNS} A ubdb" in card.starts(first=stick)
+    said = card.starts(first=stick)
+    assert f"{RUNS} A ubdb" in said
+    # What opens the data partition needs, without waiting for udev.
+    assert "data: ../ubdb6" in said, said
+    assert "selector: autoboot.txt slots.txt" in said, said
     assert stick.read_bytes() == before
     assert f"{RUNS} B ubda" in card.starts("B")
     for offset in range(1 << 17, card.hash_offset, 1 << 16):

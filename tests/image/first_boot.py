@@ -12,6 +12,11 @@ from tests.image.stage import BOOT_S, Stage
 
 STARTED = r"Started aidpost(-first-boot)?\.service"
 """What systemd says on the console when the appliance has told it that it serves, or waits for its claim."""
+SCREEN = (
+    "for second in $(seq 60); do fold -w 80 </dev/vcs1 >/run/screen; "
+    "grep -q 'claim code' /run/screen && break; sleep 1; done; cat /run/screen"
+)
+"""What the screen shows, once it asks for the claim code or after a minute."""
 SETTLING_S = 60.0
 IDLE_MB = 200.0
 
@@ -27,6 +32,8 @@ async def scenario(stage: Stage, notes: Notes) -> None:
         agent = await machine.agent(BOOT_S)
         await machine.console.wait(STARTED, BOOT_S)
         notes.seen(f"a card from the factory boots slot {machine.boots[0].slot} and asks for its claim")
+        shown = await agent.run(SCREEN)
+        notes.check("claim code" in shown, "and says so in words on its screen's console", shown)
         await look_around(agent, notes)
 
 
