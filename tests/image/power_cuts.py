@@ -15,7 +15,7 @@ from tests.image.life import appliance
 from tests.image.machine import Machine
 from tests.image.range_server import RangeServer, serving
 from tests.image.result import Notes
-from tests.image.serving import Serving, serves
+from tests.image.serving import Serving, online, serves
 from tests.image.stage import BOOT_S, Stage
 from tests.image.variants import nothing_else
 
@@ -95,6 +95,7 @@ async def _put_back(joined: Disk, machine: Machine, before: Serving) -> None:
 async def _begin(machine: Machine, server: RangeServer) -> None:
     """Have the update written and started on trial, as the appliance does it at the desk's word."""
     agent = await machine.agent(BOOT_S, boot=len(machine.boots))
+    await online(agent)
     await agent.run(
         "systemctl reset-failed update.service 2>/dev/null; systemd-run --unit=update sh -c "
         f"'rauc install {server.url(BUNDLE)} && rauc status mark-active other && systemctl reboot'"

@@ -1,11 +1,11 @@
-"""Which slot serves, and with which version."""
+"""Which slot serves, and with which version; and whether it has a network."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
 
-from tests.image.agent import GuestFailed
+from tests.image.agent import Agent, GuestFailed
 from tests.image.machine import Machine
 from tests.image.stage import BOOT_S
 
@@ -38,3 +38,9 @@ async def serves(machine: Machine) -> Serving:
             except GuestFailed:  # it starts anew by itself: a slot on trial
                 pass
             await asyncio.sleep(_POLL_S)
+
+
+async def online(agent: Agent) -> None:
+    """Wait until the guest has its address, which the appliance starts without. Raises GuestFailed."""
+    look = "for s in $(seq 300); do ip route | grep -q default && exit; sleep 1; done; exit 1"
+    await agent.run(look, BOOT_S)

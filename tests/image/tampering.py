@@ -9,6 +9,7 @@ from imaging import keys
 from tests.image.machine import Plugs
 from tests.image.range_server import serving
 from tests.image.result import Notes
+from tests.image.serving import online
 from tests.image.stage import BOOT_S, Stage
 from tests.image.variants import nothing_else, signed
 
@@ -55,6 +56,7 @@ async def refused_bundles(stage: Stage, notes: Notes) -> None:
     with serving(stage.folder) as server:
         async with stage.machine(disk, "bundles") as machine:
             agent = await machine.agent(BOOT_S)
+            await online(agent)
             for name, (what, reason) in refused.items():
                 answer = await agent.sh(f"rauc install {server.url(name)}", BOOT_S)
                 said = answer.output + await agent.run("journalctl -b -u rauc --no-pager -o cat -n 20")
