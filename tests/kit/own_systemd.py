@@ -109,7 +109,8 @@ _NOTHING = "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nRemainAfter
 DATA = {
     "etc/systemd/system/aidpost-data.service": _NOTHING,
     "etc/systemd/system/aidpost-folders.service.d/test.conf": (
-        "[Service]\nExecStart=\nExecStart=/usr/bin/mount -t tmpfs tmpfs /data\n"
+        "[Service]\nExecStart=\n"
+        "ExecStart=/bin/mkdir -p /data\nExecStart=/usr/bin/mount -t tmpfs tmpfs /data\n"
         "ExecStart=/usr/bin/systemd-tmpfiles --create /usr/lib/aidpost/data-folders.conf\n"
     ),
 }
