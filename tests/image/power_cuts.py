@@ -50,13 +50,15 @@ async def scenario(stage: Stage, notes: Notes) -> None:
             notes.figure("update_to_kept_s", round(course.kept_s, 1))
             await machine.kill()
             await _put_back(joined, machine, before)
-            for moment_s in moments(stage.rng(), times, course.kept_s):
-                cut_s = moment_s
+            length_s = course.kept_s
+            for part in moments(stage.rng(), times):
+                cut_s = part * length_s
                 # It may be quicker than the one that was timed; a cut after it is none during it.
                 while (found := await _cut(machine, server, cut_s)) is KEPT:
                     notes.progress(f"kept before {cut_s:.0f} s were over: once more, earlier")
                     await _put_back(joined, machine, before)
-                    cut_s *= 0.9
+                    length_s = 0.9 * cut_s
+                    cut_s = part * length_s
                 began_s = machine.console.now_s()
                 await machine.power_on()
                 state = await serves(machine)
@@ -77,9 +79,9 @@ async def scenario(stage: Stage, notes: Notes) -> None:
             await _falls_back(machine, before, built.made.hash_offset, notes)
 
 
-def moments(rng: random.Random, times: int, length_s: float) -> list[float]:
-    """Return one moment in each of so many equal parts of an update, in random order."""
-    cuts = [length_s * (number + rng.random()) / times for number in range(times)]
+def moments(rng: random.Random, times: int) -> list[float]:
+    """Return one moment in each of so many equal parts of an update, as shares of it, in random order."""
+    cuts = [(number + rng.random()) / times for number in range(times)]
     rng.shuffle(cuts)
     return cuts
 
