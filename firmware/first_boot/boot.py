@@ -116,7 +116,8 @@ class FirstBoot:
                 looking.cancel()
                 await asyncio.wait({looking})
                 if not looking.cancelled() and (fault := looking.exception()) is not None:
-                    log.error("no code was looked for", fault=type(fault).__name__, reason=str(fault))
+                    # Its kind alone: what it says may be of a code, which holds a passphrase.
+                    log.error("no code was looked for", fault=type(fault).__name__)
             if self._means.release is not None:
                 await self._means.release()
 

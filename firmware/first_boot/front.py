@@ -61,6 +61,7 @@ class Front:
         self._console_table = _table(base, "console", ConsoleTable)
         self._stack = AsyncExitStack()
         self._hardware = AsyncExitStack()
+        self._worker: DeviceWorker[Camera] | None = None
         self._presenter: Presenter | None = None
         self._page: FirstBootPage | None = None
         self._console: FirstBootConsole | None = None
@@ -76,7 +77,8 @@ class Front:
             width, height = CODE_PIXELS
             table = msgspec.structs.replace(self._camera, width=width, height=height)
             worker = DeviceWorker("camera", lambda: open_camera(table.settings(), table.socket), _told)
-            self._hardware.push_async_callback(_let_go, worker)
+            self._hardware.push_async_callback(worker.stop)
+            self._worker = worker
             worker.begin()  # nobody waits for it: it may take seconds, and a claim can come as a file
             self.codes = CameraScanner(worker, asyncio.to_thread, prefix=(CLAIM_PREFIX, *WIFI_PREFIXES))
         self._use_board()
@@ -147,7 +149,12 @@ class Front:
         return self._page is not None and self._page.is_looked_at
 
     async def release(self) -> None:
-        """Free camera and board, which the appliance is about to take."""
+        """Free camera and board, which the appliance is about to take.
+
+        Not while the camera is being opened: the appliance would find it busy.
+        """
+        if self._worker is not None:
+            await self._worker.tried()
         self._presenter, self.codes = None, None
         await self._hardware.aclose()
 
@@ -176,12 +183,6 @@ def _table(base: Tables, name: str, kind: type[T]) -> T | None:
         return msgspec.convert(base[name], kind, strict=True, dec_hook=decode_path)
     except msgspec.ValidationError as error:
         raise ConfigError(f"--base: [{name}]: {error}") from error
-
-
-async def _let_go(camera: DeviceWorker[Camera]) -> None:
-    # Not while it is being opened: whoever takes it next would find it busy.
-    await camera.tried()
-    await camera.stop()
 
 
 def _told(available: bool, error: SensorError | None) -> None:
